@@ -1,0 +1,37 @@
+"""Random keys by name: who draws, and for what, never in which order or where."""
+
+import hashlib
+
+import jax
+from jaxtyping import Array, Int, Key
+
+
+def purpose_key(key: Key[Array, ""], purpose: str) -> Key[Array, ""]:
+    """Fold a purpose, written in words, into a key.
+
+    Examples
+    --------
+    >>> import jax
+    >>> key = jax.random.key(7)
+    >>> bool(purpose_key(key, "covariates") == purpose_key(key, "random effects"))
+    False
+    """
+    digest = hashlib.blake2s(purpose.encode(), digest_size=4).digest()
+    return jax.random.fold_in(key, int.from_bytes(digest, "big"))
+
+
+def replicate_key(seed: int, replicate: Int[Array, ""] | int) -> Key[Array, ""]:
+    """Return the key of one replicate trial."""
+    return jax.random.fold_in(jax.random.key(seed), replicate)
+
+
+def subject_key(
+    seed: int, replicate: Int[Array, ""] | int, subject: Int[Array, ""] | int
+) -> Key[Array, ""]:
+    """Return the key of one subject: the same person in any block and any arm.
+
+    Subjects are folded in after a purpose of their own, so that no subject's key is
+    a key that the replicate draws from for itself.
+    """
+    person = purpose_key(replicate_key(seed, replicate), "subject")
+    return jax.random.fold_in(person, subject)

@@ -1,0 +1,220 @@
+"""The Protocol: a trial as data, with every time in hours and every name resolved."""
+
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from vtrial.dosing.regimen import Regimen
+from vtrial.model.model import Model, Source
+from vtrial.model.tree import Expression
+from vtrial.types import Numerics
+
+Take = Literal[
+    "value",
+    "change",
+    "percent change",
+    "minimum",
+    "maximum",
+    "mean",
+    "area",
+    "time above",
+    "time below",
+    "time in range",
+    "time to",
+]
+Measure = Literal[
+    "difference of means",
+    "ratio of geometric means",
+    "risk difference",
+    "risk ratio",
+    "odds ratio",
+]
+Statistic = Literal["mean", "sd", "median", "geometric mean", "share"]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is done to a group: doses, values that it sets, or only a name.
+
+    `set` replaces parameters, covariates or random effects by equations of the
+    subject's covariates and parameters.
+    """
+
+    name: str
+    title: str = ""
+    regimen: Regimen | None = None
+    set: tuple[tuple[str, Expression], ...] = ()
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Times [h] at which outputs are measured; each is moved by up to +-`window` [h].
+
+    At the time of a dose it is before the dose, unless `after_dose`.
+    """
+
+    name: str
+    times: tuple[float, ...]
+    window: float = 0.0
+    measure: tuple[str, ...] = ()
+    after_dose: bool = False
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One number for each subject.
+
+    `take` says how it is made of the values of output `of` from `start` to `end` [h],
+    both included (`value`, `change`, `percent change`: the last one in that span; the
+    baseline is the last value at or before `baseline` [h]). `low` and `high` are the
+    limits of `time above` (low), `time below` (high), `time in range` and `time to`
+    (first value at or above `low`, or at or below `high`). `below` or `above` turn the
+    number into a response: 1 if it is under (over) that limit, else 0. Values are the
+    measured ones of the visits (residual error included), or the true ones on the grid.
+    """
+
+    name: str
+    of: str
+    take: Take
+    start: float
+    end: float
+    baseline: float = 0.0
+    low: float | None = None
+    high: float | None = None
+    below: float | None = None
+    above: float | None = None
+    values: Literal["measured", "true"] = "measured"
+    visits: tuple[str, ...] = ()
+    unit: str = "1"
+    title: str = ""
+
+    @property
+    def binary(self) -> bool:
+        """Whether it is a response (0 or 1)."""
+        return self.below is not None or self.above is not None
+
+    @property
+    def event(self) -> bool:
+        """Whether it is a time to an event, which may be censored."""
+        return self.take == "time to" and not self.binary
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An arm against a reference arm on an endpoint; `adjust` names covariates.
+
+    `baseline` in `adjust` is the endpoint's own baseline value.
+    """
+
+    name: str
+    arm: str
+    reference: str
+    endpoint: str
+    by: Measure
+    adjust: tuple[str, ...] = ()
+    level: float = 0.95
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a real trial saw, and how near the simulated value should be.
+
+    Either `arm` and `endpoint`, or `comparison`, say of what; shares are fractions.
+    `low` and `high` bound the simulated values that count as within.
+    """
+
+    value: float
+    low: float
+    high: float
+    endpoint: str = ""
+    arm: str = ""
+    comparison: str = ""
+    statistic: Statistic = "mean"
+    verified: bool = True
+    source: Source = Source()
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """How subjects are randomised: weights by arm, and the method."""
+
+    weights: tuple[int, ...]
+    by: Literal["simple", "permuted block", "stratified"] = "simple"
+    block: int = 0
+    strata: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What the record holds beside the outcomes.
+
+    `trajectories` is `nothing`, `quantiles`, `all`, or how many subjects.
+    """
+
+    trajectories: Literal["nothing", "quantiles", "all"] | int = "quantiles"
+    measurements: bool = False
+    covariates: bool = True
+    individual: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Measured points of a real study, shown beside the simulated bands."""
+
+    output: str
+    time: tuple[float, ...]
+    value: tuple[float, ...]
+    arm: str = ""
+    source: Source = Source()
+
+
+@dataclass(frozen=True, eq=False)
+class Protocol:
+    """A whole trial. `cohort` names a cohort sheet, to be found beside `path`."""
+
+    name: str
+    model: Model
+    cohort: str
+    subjects: int
+    arms: tuple[Arm, ...]
+    title: str = ""
+    replicates: int = 1
+    seed: int = 0
+    block: int = 1000
+    potential: Literal["allocated", "all"] = "allocated"
+    uncertainty: bool = True
+    allocation: Allocation = Allocation((1,))
+    visits: tuple[Visit, ...] = ()
+    grid: tuple[float, ...] = ()
+    occasions: tuple[float, ...] = (0.0,)
+    endpoints: tuple[Endpoint, ...] = ()
+    analysis: tuple[Comparison, ...] = ()
+    keep: Keep = Keep()
+    published: tuple[Published, ...] = ()
+    observed: tuple[Observed, ...] = ()
+    numerics: Numerics = Numerics()
+    sources: tuple[Source, ...] = ()
+    path: str = ""
+    text: str = ""
+    data: Mapping[str, object] = field(default_factory=dict)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """Name what is simulated; how many replicates and what is asked of it aside."""
+        asked = {"replicates", "published", "observed", "analysis", "title", "source"}
+        content = {k: v for k, v in self.data.items() if k not in asked}
+        content |= {"model": self.model.digest, "block": self.block, "seed": self.seed}
+        content |= {"numerics": repr(self.numerics)}
+        text = json.dumps(content, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def arm(self, name: str) -> Arm:
+        """Return an arm by name."""
+        return next(arm for arm in self.arms if arm.name == name)
+
+    def endpoint(self, name: str) -> Endpoint:
+        """Return an endpoint by name."""
+        return next(point for point in self.endpoints if point.name == name)

@@ -1,0 +1,312 @@
+"""YAML sheets with the line of everything in them, and faults told all at once.
+
+A sheet is text. It is read with ruamel.yaml's round-trip loader, which keeps lines
+and columns and executes nothing; aliases, deep nesting and large files are refused
+before anything is composed.
+"""
+
+import difflib
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+
+from vtrial.errors import Fault, SheetError, VtrialError
+
+Path_ = tuple[str | int, ...]
+Shape = TypeVar("Shape", bound=BaseModel)
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 30
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet as read: its text, its plain data, and where each entry stands."""
+
+    source: str
+    text: str
+    data: dict[str, object]
+    lines: Mapping[Path_, tuple[int, int]]
+
+    def place(self, path: Path_) -> tuple[int, int]:
+        """Return the line and column of an entry, or of the nearest one around it."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.lines:
+                return self.lines[path[:length]]
+        return (1, 1)
+
+    def fault(
+        self, path: Path_, *, found: str, allowed: str, write: str, line: int = 0
+    ) -> Fault:
+        """Describe a fault at an entry; `line` counts lines into a block of text."""
+        row, column = self.place(path)
+        at = ".".join(str(part) for part in path) or "the sheet"
+        if line:
+            row, column = row + line, 0
+        return Fault(at, found, allowed, write, self.source, row, column)
+
+
+def read_sheet(path: str | Path) -> Sheet:
+    """Read a sheet from a file.
+
+    Raises
+    ------
+    SheetError
+        If the file is missing, too large, not UTF-8, or not a YAML mapping.
+    """
+    path = Path(path)
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise SheetError(
+            at=str(path),
+            found=f"not readable ({error.strerror})",
+            allowed="a YAML sheet",
+            write="vtrial new protocol my-trial.yaml",
+        ) from error
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SheetError(
+            at=str(path),
+            found=f"not UTF-8 text (byte {error.start})",
+            allowed="text in UTF-8",
+            write="",
+        ) from error
+    return parse_sheet(text, source=str(path))
+
+
+def parse_sheet(text: str, *, source: str = "sheet") -> Sheet:
+    """Read a sheet from text.
+
+    Raises
+    ------
+    SheetError
+        If the text is too large or too deep, has aliases, tags or duplicate keys, or
+        is not a YAML mapping.
+    """
+    _refuse_hostile(text, source)
+    loader = YAML(typ="rt")
+    try:
+        data = loader.load(text)
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise _yaml_error(error, source) from error
+    if not isinstance(data, CommentedMap):
+        kind = "empty" if data is None else f"a {type(data).__name__}"
+        raise SheetError(
+            at="the sheet",
+            found=kind,
+            allowed="a mapping of keys to values",
+            write="protocol: my-trial",
+            source=source,
+        )
+    lines: dict[Path_, tuple[int, int]] = {}
+    plain = _plain(data, (), lines)
+    assert isinstance(plain, dict)
+    return Sheet(source, text, plain, lines)
+
+
+def check_shape(sheet: Sheet, shape: type[Shape]) -> tuple[Shape | None, list[Fault]]:
+    """Hold a sheet against a pydantic shape; return the object or all its faults."""
+    try:
+        return shape.model_validate(sheet.data), []
+    except ValidationError as error:
+        return None, [_shape_fault(sheet, shape, entry) for entry in error.errors()]
+
+
+def raise_faults(error: type[VtrialError], faults: Iterable[Fault]) -> None:
+    """Raise all faults as one error, if there are any."""
+    faults = list(faults)
+    if faults:
+        raise error.of(faults)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the known name most like a word, or the words `one of ...`.
+
+    Examples
+    --------
+    >>> nearest("cenral", ["depot", "central"])
+    'central'
+    """
+    known = list(known)
+    folded = {name.lower(): name for name in reversed(known)}
+    close = difflib.get_close_matches(word.lower(), list(folded), n=1, cutoff=0.5)
+    return folded[close[0]] if close else (known[0] if len(known) == 1 else "")
+
+
+def listed(names: Iterable[str], most: int = 12) -> str:
+    """List names for a message: `a, b or c`."""
+    names = list(names)
+    if len(names) > most:
+        return ", ".join(names[:most]) + f" or one of {len(names) - most} more"
+    return " or ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+
+
+@functools.cache
+def shipped(kind: str) -> Path:
+    """Return the folder of shipped sheets: `protocols` or `cohorts`."""
+    package = Path(__file__).parent
+    inside = package / "sheets_shipped" / kind
+    return inside if inside.is_dir() else package.parent / kind
+
+
+def find_sheet(name: str, *, kind: str, beside: str | Path = "") -> Path | None:
+    """Find a sheet by path or name: beside another sheet, here, or among the shipped.
+
+    `kind` is `protocols` or `cohorts`; a name is a file's name without `.yaml`.
+    """
+    folders = [Path(beside).parent] if str(beside) else []
+    for folder in [*folders, Path()]:
+        for candidate in (folder / name, folder / f"{name}.yaml"):
+            if candidate.is_file() and candidate.suffix in {".yaml", ".yml"}:
+                return candidate
+    candidate = shipped(kind) / f"{name}.yaml"
+    return candidate if "/" not in name and candidate.is_file() else None
+
+
+def _refuse_hostile(text: str, source: str) -> None:
+    """Refuse what would take long to load, before anything is composed."""
+    size = len(text.encode())
+    if size > MAX_BYTES:
+        raise SheetError(
+            at="the sheet",
+            found=f"{size} bytes long",
+            allowed=f"at most {MAX_BYTES} bytes",
+            write="a CSV file beside the sheet, named in it, for large tables",
+            source=source,
+        )
+    depth = 0
+    try:
+        for event in YAML(typ="rt").parse(text):
+            depth += isinstance(event, CollectionStartEvent)
+            depth -= isinstance(event, CollectionEndEvent)
+            if isinstance(event, AliasEvent) or depth > MAX_DEPTH:
+                alias = isinstance(event, AliasEvent)
+                mark = event.start_mark
+                raise SheetError(
+                    at="the sheet",
+                    found=f"an alias (*{event.anchor})" if alias else "nested too deep",
+                    allowed="written out" if alias else f"at most {MAX_DEPTH} levels",
+                    write="the value itself" if alias else "",
+                    source=source,
+                    line=mark.line + 1,
+                    column=mark.column + 1,
+                )
+    except SheetError:
+        raise
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise _yaml_error(error, source) from error
+
+
+def _yaml_error(error: Exception, source: str) -> SheetError:
+    """Translate a YAML error into ours."""
+    problem, line, column = "not YAML", 0, 0
+    if isinstance(error, MarkedYAMLError):
+        problem = f"not YAML ({(error.problem or 'unreadable').splitlines()[0]})"
+        if error.problem_mark is not None:
+            line, column = error.problem_mark.line + 1, error.problem_mark.column + 1
+    return SheetError(
+        at="the sheet",
+        found=problem,
+        allowed="one YAML mapping, each key once",
+        write="key: value",
+        source=source,
+        line=line,
+        column=column,
+    )
+
+
+def _plain(node: object, path: Path_, lines: dict[Path_, tuple[int, int]]) -> object:
+    """Turn ruamel's nodes into plain data and note where each entry stands."""
+    if isinstance(node, CommentedMap):
+        for key in node:
+            line, column = node.lc.key(key)
+            lines[(*path, str(key))] = (line + 1, column + 1)
+        return {str(k): _plain(v, (*path, str(k)), lines) for k, v in node.items()}
+    if isinstance(node, CommentedSeq):
+        for index in range(len(node)):
+            line, column = node.lc.item(index)
+            lines[(*path, index)] = (line + 1, column + 1)
+        return [_plain(v, (*path, i), lines) for i, v in enumerate(node)]
+    if isinstance(node, bool) or node is None:
+        return node
+    for kind in (int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return str(node)
+
+
+def _shape_fault(sheet: Sheet, shape: type[BaseModel], entry: Mapping) -> Fault:
+    """Say one of pydantic's errors in the house's words."""
+    path = _path_in(sheet, entry["loc"])
+    kind, context = entry["type"], entry.get("ctx", {})
+    name = str(path[-1]) if path else "the sheet"
+    if kind == "extra_forbidden":
+        known = _fields_at(shape, path[:-1])
+        near = nearest(name, known)
+        allowed = f"one of the keys {listed(known)}" if known else "left out"
+        return sheet.fault(
+            path, found=f"an unknown key `{name}`", allowed=allowed, write=near
+        )
+    if kind == "missing":
+        return sheet.fault(
+            path, found="missing", allowed="given", write=f"{name}: ..."
+        )
+    if kind == "value_error":
+        parts = str(context.get("error", entry["msg"])).split("|")
+        found, allowed, write = (parts + ["", "", ""])[:3]
+        return sheet.fault(path, found=found, allowed=allowed, write=write)
+    found = f"`{entry['input']}`" if not isinstance(entry["input"], dict) else "a map"
+    allowed = str(entry["msg"]).removeprefix("Input should be ").replace("'", "`")
+    return sheet.fault(path, found=found[:200], allowed=allowed, write="")
+
+
+def _path_in(sheet: Sheet, loc: Iterable[str | int]) -> Path_:
+    """Drop from pydantic's location what is not in the sheet (union tags)."""
+    path: Path_ = ()
+    node: object = sheet.data
+    loc = list(loc)
+    for index, part in enumerate(loc):
+        inside = (isinstance(node, dict) and part in node) or (
+            isinstance(node, list) and isinstance(part, int) and part < len(node)
+        )
+        if inside:
+            node = node[part]  # type: ignore[index]
+            path = (*path, part)
+        elif index == len(loc) - 1 and isinstance(node, dict):
+            path = (*path, part)
+    return path
+
+
+def _fields_at(shape: type[BaseModel], path: Path_) -> list[str]:
+    """List the keys that a shape knows at a path, as far as it can be followed."""
+    current: object = shape
+    for part in path:
+        if not (isinstance(current, type) and issubclass(current, BaseModel)):
+            return []
+        fields = {(f.alias or n): f for n, f in current.model_fields.items()}
+        if part in fields:
+            current = _inner(fields[part].annotation)
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return [field.alias or name for name, field in current.model_fields.items()]
+    return []
+
+
+def _inner(annotation: object) -> object:
+    """Find the pydantic shape inside `dict[str, X]`, `list[X]` or `X | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        inner = _inner(argument)
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            return inner
+    return annotation

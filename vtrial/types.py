@@ -1,0 +1,57 @@
+"""What every room counts in: Status codes and the numerics of a run."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
+
+Method = Literal[
+    "auto", "closed form", "matrix exponential", "explicit", "stiff", "diffrax"
+]
+
+
+class Status(IntEnum):
+    """How a subject's solution ended; anything but `SOLVED` is a failed subject.
+
+    A failed subject holds NaN from the failure on, is counted in every report and
+    never ends a run.
+    """
+
+    SOLVED = 0
+    STEP_LIMIT = 1
+    NON_FINITE = 2
+    STEP_TOO_SMALL = 3
+    NEGATIVE = 4
+    UNSETTLED = 5
+    MISSING_INPUT = 6
+
+    @property
+    def words(self) -> str:
+        """Say the status as a report does."""
+        return _STATUS_WORDS[self]
+
+
+_STATUS_WORDS = {
+    Status.SOLVED: "solved",
+    Status.STEP_LIMIT: "step limit reached",
+    Status.NON_FINITE: "solution not finite",
+    Status.STEP_TOO_SMALL: "step size underflow",
+    Status.NEGATIVE: "negative where the model forbids it",
+    Status.UNSETTLED: "steady state did not settle",
+    Status.MISSING_INPUT: "missing parameter, covariate or dose",
+}
+
+
+@dataclass(frozen=True)
+class Numerics:
+    """How equations are solved; the default picks the method by the model's structure.
+
+    `rtol` and `atol` (in the states' units) bound the local error of adaptive
+    methods; `precision` is 64 or 32 bits; `max_steps` bounds each subject's steps
+    over the whole horizon.
+    """
+
+    method: Method = "auto"
+    rtol: float = 1e-6
+    atol: float = 1e-9
+    precision: Literal[32, 64] = 64
+    max_steps: int = 200_000
