@@ -1,0 +1,51 @@
+# Everything is set up in .venv; nothing else on the machine is touched.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+WORKERS ?= auto
+
+.PHONY: demo test test-all check bench docs clean
+
+demo: .venv/core
+	$(BIN)/vtrial run docetaxel-dose --out results/demo --open
+
+test: .venv/dev
+	$(BIN)/python -m pytest -n $(WORKERS) --durations=10
+
+test-all: .venv/dev
+	$(BIN)/python -m pytest -n $(WORKERS) --slow --durations=20
+
+check: .venv/dev .venv/docs
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/python -m pytest tests/test_rooms.py tests/test_exports.py -p no:cacheprovider
+	$(MAKE) docs
+
+bench: .venv/dev
+	$(BIN)/python -m benchmarks.walk
+
+docs: .venv/docs
+	$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+.venv/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "vtrial needs Python 3.11 or newer: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/core: .venv/python pyproject.toml constraints.txt
+	$(PIP) install -c constraints.txt -e .
+	@touch $@
+
+.venv/dev: .venv/core
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+.venv/docs: .venv/core
+	$(PIP) install -c constraints.txt -e '.[docs]'
+	@touch $@
+
+clean:
+	rm -rf .venv build dist results docs/_build
