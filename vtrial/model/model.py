@@ -12,14 +12,19 @@ from typing import Literal
 
 from jaxtyping import Array, ArrayLike
 
+from vtrial.errors import Fault
 from vtrial.model.structure import Structure, analyse
 from vtrial.model.tree import (
     TIME,
     TIME_AFTER_DOSE,
+    Expression,
     Name,
+    Number,
     Statement,
     evaluate,
 )
+
+Row = tuple[Array | None, ...]
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,9 @@ class Model:
 
     Equations are in hours whatever unit the sheet was written in (`time` keeps the
     sheet's word for printing and for reading tables); amounts are in `amount`.
+    `population` is the joint covariance of all parameters, in their order, each on
+    its scale (zero rows for those that are known); empty, each has its own `error`.
+    `text` and `warnings` are for people and do not count as content.
     """
 
     name: str
@@ -123,8 +131,11 @@ class Model:
     nonnegative: tuple[str, ...] = ()
     text: str = ""
     sources: tuple[Source, ...] = ()
+    warnings: tuple[Fault, ...] = ()
 
     def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
         return isinstance(other, Model) and self.digest == other.digest
 
     def __hash__(self) -> int:
@@ -132,8 +143,10 @@ class Model:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Name the content of the model."""
-        content = [getattr(self, name) for name in self.__dataclass_fields__]
+        """Name the content of the model; comments and positions do not count."""
+        names = set(self.__dataclass_fields__) - {"statements", "text", "warnings"}
+        content = [getattr(self, name) for name in sorted(names)]
+        content += [(s.kind, s.name, _bare(s.expression)) for s in self.statements]
         return hashlib.sha256(repr(content).encode()).hexdigest()
 
     @functools.cached_property
@@ -178,7 +191,7 @@ class Model:
         """Return the states at the start; 0 where the equations say nothing."""
         known = {s.name: s.expression for s in self.structure.initial}
         return tuple(
-            evaluate(known[state], individual) if state in known else _ZERO()
+            evaluate(known[state], individual) if state in known else _zero()
             for state in self.states
         )
 
@@ -196,6 +209,59 @@ class Model:
             values[statement.name] = evaluate(statement.expression, values)
         rates = {s.name: s.expression for s in self.structure.derivatives}
         return tuple(evaluate(rates[name], values) for name in self.states)
+
+    def jacobian(
+        self,
+        time: ArrayLike,
+        state: Sequence[ArrayLike],
+        individual: Mapping[str, ArrayLike],
+        *,
+        after_dose: ArrayLike = 0.0,
+    ) -> tuple[Row, ...]:
+        """Return d(derivative i)/d(state j) [1/h] as rows; None is a structural zero.
+
+        The pattern of None is `structure.pattern`; entries broadcast like everything
+        else. Compiled together with `derivative`, what they share is computed once.
+        """
+        values = self._values(time, state, individual, after_dose)
+        for statement in (*self.structure.dynamic, *self.structure.slopes):
+            values[statement.name] = evaluate(statement.expression, values)
+        return tuple(_row(row, values) for row in self.structure.jacobian)
+
+    def linear_matrix(self, individual: Mapping[str, ArrayLike]) -> tuple[Row, ...]:
+        """Return the matrix [1/h] of `structure.linear`, rows of derivatives.
+
+        With x the states of that block, dx/dt = matrix x + `linear_constant`, and no
+        other state matters. None is a structural zero.
+        """
+        block = self.structure.block
+        values = _computed(block.statements, individual)
+        return tuple(_row(row, values) for row in block.entries)
+
+    def linear_constant(self, individual: Mapping[str, ArrayLike]) -> Row:
+        """Return what d/dt of each state of `structure.linear` is at zero; or None."""
+        block = self.structure.block
+        return _row(block.constants, _computed(block.statements, individual))
+
+    def compartment_rates(
+        self, individual: Mapping[str, ArrayLike]
+    ) -> dict[str, Array | tuple[Array, ...]]:
+        """Return the rates [1/h] of `structure.compartments` by the names there.
+
+        `elimination`, `absorption` if there is a depot, and the tuples `outward` and
+        `inward`, one a peripheral compartment; empty if no shape was recognised.
+        """
+        shape = self.structure.compartments
+        if shape is None:
+            return {}
+        rates: dict[str, Array | tuple[Array, ...]] = {
+            "elimination": evaluate(shape.elimination, individual),
+            "outward": tuple(evaluate(rate, individual) for rate in shape.outward),
+            "inward": tuple(evaluate(rate, individual) for rate in shape.inward),
+        }
+        if shape.absorption is not None:
+            rates["absorption"] = evaluate(shape.absorption, individual)
+        return rates
 
     def observe(
         self,
@@ -232,7 +298,28 @@ class Model:
         return dict(individual) | dict(zip(self.states, state, strict=True)) | known
 
 
-def _ZERO() -> Array:
-    import jax.numpy as jnp
+def _zero() -> Array:
+    """Return a zero that takes the precision of whatever it meets."""
+    return evaluate(Number(0.0), {})
 
-    return jnp.zeros(())
+
+def _row(row: Sequence[Expression | None], values: Mapping[str, ArrayLike]) -> Row:
+    return tuple(None if entry is None else evaluate(entry, values) for entry in row)
+
+
+def _computed(
+    statements: Sequence[Statement], individual: Mapping[str, ArrayLike]
+) -> dict[str, ArrayLike]:
+    values = dict(individual)
+    for statement in statements:
+        values[statement.name] = evaluate(statement.expression, values)
+    return values
+
+
+def _bare(expression: Expression) -> object:
+    """Strip an expression of lines and columns."""
+    if isinstance(expression, Number):
+        return expression.value
+    if isinstance(expression, Name):
+        return expression.name
+    return (expression.function, *map(_bare, expression.arguments))

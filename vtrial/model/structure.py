@@ -1,17 +1,63 @@
 """What depends on what in a model: worked out from the tree, before anything runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from vtrial.model.compartments import Compartments, recognise
+from vtrial.model.polynomial import expand
 from vtrial.model.tree import (
     TIME,
     TIME_AFTER_DOSE,
+    Call,
     Expression,
+    Name,
+    Number,
     Statement,
+    differentiate,
     names_in,
+    simplify,
+    substitute,
 )
 
 PROPERTIES = ("F", "lag", "rate", "duration")
+CLOCKS = (TIME, TIME_AFTER_DOSE)
+STEPPED = frozenset(
+    ["<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "floor", "ceil", "mod"]
+)
+
+Entries = tuple[tuple[Expression | None, ...], ...]
+Slopes = dict[tuple[str, str], Expression]
+
+
+@dataclass(frozen=True)
+class LinearBlock:
+    """The leading block of states that is linear and time-invariant.
+
+    `entries[i][j]` is the constant d(dx_i/dt)/dx_j [1/h] and `constants[i]` the part
+    of dx_i/dt that needs no state; None is a structural zero. They need the individual
+    parameters and `statements`, which are computed first.
+    """
+
+    states: tuple[str, ...] = ()
+    statements: tuple[Statement, ...] = ()
+    entries: Entries = ()
+    constants: tuple[Expression | None, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """What an output depends on.
+
+    `reads` are the states it is computed from, `states` those that drive it through
+    the equations, `inputs` the parameters, covariates and random effects behind it
+    all; `time` says whether it or its states look at the clock.
+    """
+
+    name: str
+    reads: tuple[str, ...]
+    states: tuple[str, ...]
+    inputs: tuple[str, ...]
+    time: bool
 
 
 @dataclass(frozen=True)
@@ -21,6 +67,11 @@ class Structure:
     `static` needs neither time nor states (individual parameters); `dynamic` is what
     the derivatives need beyond that, `observed` what the outputs need, each in an
     order in which they can be computed.
+
+    `jacobian[i][j]` is d(dx_i/dt)/dx_j, None where it is zero whatever the numbers;
+    its entries need `dynamic` and then `slopes`. `constant[i][j]` says that an entry
+    depends neither on states nor on time. `block` is the leading linear block, and
+    `compartments` its shape if it is one of the known ones.
     """
 
     states: tuple[str, ...]
@@ -32,29 +83,50 @@ class Structure:
     properties: tuple[Statement, ...]
     uses_time: bool
     uses_after_dose: bool
+    slopes: tuple[Statement, ...] = ()
+    jacobian: Entries = ()
+    constant: tuple[tuple[bool, ...], ...] = ()
+    block: LinearBlock = LinearBlock()
+    compartments: Compartments | None = None
+    dependence: tuple[Dependence, ...] = ()
+
+    @property
+    def pattern(self) -> tuple[tuple[bool, ...], ...]:
+        """Which derivative (row) depends on which state (column)."""
+        return tuple(tuple(e is not None for e in row) for row in self.jacobian)
+
+    @property
+    def linear(self) -> tuple[str, ...]:
+        """The states of the leading linear, time-invariant, independent block."""
+        return self.block.states
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the whole model is linear and time-invariant."""
+        return bool(self.states) and self.linear == self.states
+
+    @property
+    def is_algebra(self) -> bool:
+        """Whether there is nothing to integrate."""
+        return not self.states
 
 
 def analyse(statements: Sequence[Statement], outputs: Sequence[str]) -> Structure:
-    """Sort a model's statements by dependency.
+    """Sort a model's statements by dependency and find the shape of its dynamics.
 
     Assignments are kept in the order in which they are written; a name may be
-    assigned once.
+    assigned once. `outputs` are the names that are observed.
     """
     derivatives = tuple(s for s in statements if s.kind == "derivative")
     states = tuple(s.name for s in derivatives)
-    assigns = [s for s in statements if s.kind == "assign"]
-    moving = {TIME, TIME_AFTER_DOSE, *states}
-    static, moved = [], []
-    for statement in assigns:
-        if any(n.name in moving for n in names_in(statement.expression)):
-            moving.add(statement.name)
-            moved.append(statement)
-        else:
-            static.append(statement)
-    dynamic = _needed(moved, [s.expression for s in derivatives], ())
-    observed = _needed(moved, [], outputs)
+    static, moved = _sorted_by_movement(statements, states)
+    dynamic = _needed(moved, [s.expression for s in derivatives])
+    observed = _needed(moved, [Name(name) for name in outputs])
     seen = {n.name for s in (*dynamic, *derivatives) for n in names_in(s.expression)}
     watched = {n.name for s in observed for n in names_in(s.expression)}
+    slopes, jacobian = _jacobian(states, dynamic, derivatives)
+    reach = _reaches(states, (*dynamic, *slopes))
+    block = _linear_block(states, dynamic, derivatives, slopes, jacobian)
     return Structure(
         states=states,
         static=tuple(static),
@@ -65,17 +137,255 @@ def analyse(statements: Sequence[Statement], outputs: Sequence[str]) -> Structur
         properties=tuple(s for s in statements if s.kind in PROPERTIES),
         uses_time=TIME in seen,
         uses_after_dose=TIME_AFTER_DOSE in seen | watched | set(outputs),
+        slopes=slopes,
+        jacobian=jacobian,
+        constant=tuple(
+            tuple(e is None or not _reached(e, reach) for e in row) for row in jacobian
+        ),
+        block=block,
+        compartments=recognise(
+            block.states, block.entries, block.constants, block.statements
+        ),
+        dependence=_dependences(statements, states, outputs),
     )
 
 
-def _needed(
-    moved: Sequence[Statement], roots: Sequence[Expression], names: Sequence[str]
+def needed(
+    statements: Sequence[Statement], entries: Iterable[Expression | None]
 ) -> tuple[Statement, ...]:
-    """Keep the assignments that expressions or names need, in order."""
-    wanted = set(names) | {n.name for root in roots for n in names_in(root)}
+    """Keep the assignments that some expressions need, in order."""
+    return _needed(statements, [entry for entry in entries if entry is not None])
+
+
+def _sorted_by_movement(
+    statements: Sequence[Statement], states: Sequence[str]
+) -> tuple[list[Statement], list[Statement]]:
+    """Part assignments into those that stay and those that move with time."""
+    moving = {*CLOCKS, *states}
+    static, moved = [], []
+    for statement in statements:
+        if statement.kind != "assign":
+            continue
+        if any(n.name in moving for n in names_in(statement.expression)):
+            moving.add(statement.name)
+            moved.append(statement)
+        else:
+            static.append(statement)
+    return static, moved
+
+
+def _needed(
+    moved: Sequence[Statement], roots: Sequence[Expression]
+) -> tuple[Statement, ...]:
+    """Keep the assignments that expressions need, in order."""
+    wanted = {n.name for root in roots for n in names_in(root)}
     kept = []
     for statement in reversed(moved):
         if statement.name in wanted:
             kept.append(statement)
             wanted |= {n.name for n in names_in(statement.expression)}
     return tuple(reversed(kept))
+
+
+def _jacobian(
+    states: Sequence[str],
+    dynamic: Sequence[Statement],
+    derivatives: Sequence[Statement],
+) -> tuple[tuple[Statement, ...], Entries]:
+    """Differentiate statement by statement, so that nothing is written out twice.
+
+    The slope of variable `v` along state `x` becomes a variable `v|x` of its own,
+    a name that no sheet can hold.
+    """
+    known: Slopes = {(state, state): Number(1.0) for state in states}
+    slopes = []
+    for statement in dynamic:
+        for state in states:
+            slope = _slope(statement.expression, state, known)
+            if isinstance(slope, Call):
+                name = f"{statement.name}|{state}"
+                slopes.append(Statement("assign", name, slope))
+                slope = Name(name)
+            if slope is not None:
+                known[statement.name, state] = slope
+    entries = tuple(
+        tuple(_slope(row.expression, state, known) for state in states)
+        for row in derivatives
+    )
+    return tuple(slopes), entries
+
+
+def _slope(expression: Expression, state: str, known: Slopes) -> Expression | None:
+    """Differentiate along a state by the chain rule; None for zero."""
+    total: Expression | None = None
+    for name in dict.fromkeys(n.name for n in names_in(expression)):
+        inner = known.get((name, state))
+        if inner is None:
+            continue
+        outer = differentiate(expression, name)
+        term = simplify(Call("*", (outer, inner)))
+        if term != Number(0.0):
+            total = term if total is None else simplify(Call("+", (total, term)))
+    return None if total == Number(0.0) else total
+
+
+def _reaches(
+    states: Sequence[str], statements: Iterable[Statement]
+) -> dict[str, frozenset[str]]:
+    """Say for each name which states and clocks it depends on, directly or not."""
+    reach = {name: frozenset({name}) for name in (*CLOCKS, *states)}
+    for statement in statements:
+        found = _reached(statement.expression, reach)
+        if found:
+            reach[statement.name] = found
+    return reach
+
+
+def _reached(
+    expression: Expression, reach: Mapping[str, frozenset[str]]
+) -> frozenset[str]:
+    """Collect the states and clocks that an expression depends on."""
+    found = [reach.get(n.name, frozenset()) for n in names_in(expression)]
+    return frozenset().union(*found)
+
+
+def _linear_block(
+    states: Sequence[str],
+    dynamic: Sequence[Statement],
+    derivatives: Sequence[Statement],
+    slopes: Sequence[Statement],
+    jacobian: Entries,
+) -> LinearBlock:
+    """Find the largest set of states that is linear, steady and needs no other."""
+    reach = _reaches(states, (*dynamic, *slopes))
+    jumps = _jumping(dynamic, reach)
+    rows = dict(zip(states, zip(derivatives, jacobian, strict=True), strict=True))
+    kept = {
+        state
+        for state, (row, entries) in rows.items()
+        if not _reached(row.expression, reach) & set(CLOCKS)
+        and not _jumps(row.expression, reach, jumps)
+        and not any(_reached(e, reach) for e in entries if e is not None)
+    }
+    while True:
+        drop = {s for s in kept if _reached(rows[s][0].expression, reach) - kept}
+        if not drop:
+            break
+        kept -= drop
+    inside = [index for index, state in enumerate(states) if state in kept]
+    entries = tuple(tuple(jacobian[i][j] for j in inside) for i in inside)
+    origins, constants = _constants(dynamic, [derivatives[i] for i in inside], reach)
+    roots = [e for row in entries for e in row] + list(constants)
+    return LinearBlock(
+        states=tuple(states[index] for index in inside),
+        statements=needed((*slopes, *origins), roots),
+        entries=entries,
+        constants=constants,
+    )
+
+
+def _jumping(
+    dynamic: Sequence[Statement], reach: Mapping[str, frozenset[str]]
+) -> frozenset[str]:
+    """Name the variables that jump or bend where a state crosses a value."""
+    jumps: set[str] = set()
+    for statement in dynamic:
+        if _jumps(statement.expression, reach, jumps):
+            jumps.add(statement.name)
+    return frozenset(jumps)
+
+
+def _jumps(
+    expression: Expression,
+    reach: Mapping[str, frozenset[str]],
+    jumps: Iterable[str],
+) -> bool:
+    """Say whether an expression jumps with a state: its slope would not tell."""
+    stack, jumping = [expression], set(jumps)
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Name) and node.name in jumping:
+            return True
+        if isinstance(node, Call):
+            steps = node.function in STEPPED or node.function == "if"
+            watched = node.arguments[:1] if node.function == "if" else node.arguments
+            if steps and any(_reached(argument, reach) for argument in watched):
+                return True
+            stack.extend(node.arguments)
+    return False
+
+
+def _constants(
+    dynamic: Sequence[Statement],
+    rows: Sequence[Statement],
+    reach: Mapping[str, frozenset[str]],
+) -> tuple[tuple[Statement, ...], tuple[Expression | None, ...]]:
+    """Write what is left of linear derivatives where every state is zero."""
+    at_zero: dict[str, Expression] = {}
+    for name in reach:
+        if name not in CLOCKS:
+            at_zero[name] = Number(0.0)
+    origins = []
+    for statement in dynamic:
+        at_zero.pop(statement.name, None)
+        if statement.name not in reach:
+            continue
+        value = simplify(substitute(statement.expression, at_zero))
+        if isinstance(value, Call):
+            name = f"{statement.name}|0"
+            origins.append(Statement("assign", name, value))
+            value = Name(name)
+        at_zero[statement.name] = value
+    left = [simplify(substitute(row.expression, at_zero)) for row in rows]
+    return tuple(origins), tuple(value if expand(value) else None for value in left)
+
+
+def _dependences(
+    statements: Sequence[Statement], states: Sequence[str], outputs: Sequence[str]
+) -> tuple[Dependence, ...]:
+    """Trace every output back through variables, then through the equations."""
+    assigned = {s.name: s.expression for s in statements if s.kind == "assign"}
+    behind: dict[str, list[Expression]] = {state: [] for state in states}
+    for statement in statements:
+        if statement.kind != "assign" and statement.name in behind:
+            behind[statement.name].append(statement.expression)
+    return tuple(_dependence(name, assigned, behind) for name in outputs)
+
+
+def _dependence(
+    output: str,
+    assigned: Mapping[str, Expression],
+    behind: Mapping[str, Sequence[Expression]],
+) -> Dependence:
+    """Trace one output."""
+    reads = _leaves([Name(output)], assigned)
+    found, fresh = set(reads), {name for name in reads if name in behind}
+    while fresh:
+        roots = [root for state in fresh for root in behind[state]]
+        leaves = _leaves(roots, assigned)
+        fresh = {name for name in leaves if name in behind} - found
+        found |= leaves
+    return Dependence(
+        name=output,
+        reads=tuple(state for state in behind if state in reads),
+        states=tuple(state for state in behind if state in found),
+        inputs=tuple(sorted(found - set(behind) - set(CLOCKS))),
+        time=bool(found & set(CLOCKS)),
+    )
+
+
+def _leaves(
+    roots: Iterable[Expression], assigned: Mapping[str, Expression]
+) -> set[str]:
+    """Collect the names behind expressions that are no assigned variables."""
+    leaves, seen, stack = set(), set(), list(roots)
+    while stack:
+        for name in names_in(stack.pop()):
+            if name.name in seen:
+                continue
+            seen.add(name.name)
+            if name.name in assigned:
+                stack.append(assigned[name.name])
+            else:
+                leaves.add(name.name)
+    return leaves

@@ -1,0 +1,527 @@
+"""The equation language: text to tree and back.
+
+Text is parsed by a fixed LALR grammar into the three kinds of node of
+`vtrial.model.tree`; nothing in the language can name, call or reach Python. Size,
+nesting and the number of names are bounded before and while parsing.
+"""
+
+import functools
+import math
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from lark import Lark, Token, Transformer
+from lark.exceptions import (
+    UnexpectedCharacters,
+    UnexpectedInput,
+    UnexpectedToken,
+)
+
+from vtrial.errors import Fault, ModelError
+from vtrial.model.tree import (
+    FUNCTIONS,
+    TIME,
+    TIME_AFTER_DOSE,
+    Call,
+    Expression,
+    Name,
+    Number,
+    Statement,
+    names_in,
+)
+from vtrial.sheets import listed, nearest
+
+MAX_BYTES = 100_000
+MAX_STATEMENTS = 2_000
+MAX_DEPTH = 60
+MAX_CHAIN = 120
+MAX_LINE = 10_000
+MAX_NAMES = 2_000
+MAX_NAME = 64
+PROPERTIES = ("F", "lag", "rate", "duration")
+RESERVED = frozenset({TIME, TIME_AFTER_DOSE, "and", "or", "not", "if", "eta"})
+
+_GRAMMAR = r"""
+line: target "=" test
+    | test -> alone
+target: _DDT "(" NAME ")" -> derivative
+      | _INIT "(" NAME ")" -> initial
+      | PROPERTY "(" NAME ")" -> property
+      | NAME -> assign
+?test: disjunction
+?disjunction: conjunction | disjunction "or" conjunction -> or_
+?conjunction: inversion | conjunction "and" inversion -> and_
+?inversion: comparison | "not" inversion -> not_
+?comparison: sum | sum COMPARE sum -> compare
+?sum: product | sum SIGN product -> binary
+?product: unary | product SCALE unary -> binary
+?unary: power | SIGN unary -> signed
+?power: atom | atom _POWER unary -> power
+?atom: NUMBER -> number
+     | NAME -> name
+     | ETA -> name
+     | "if" "(" test "," test "," test ")" -> choice
+     | (NAME | PROPERTY) "(" [test ("," test)*] ")" -> call
+     | "(" test ")"
+_DDT.3: /d\/dt(?=\s*\()/
+_INIT.3: /init(?=\s*\()/
+PROPERTY.3: /(F|lag|rate|duration)(?=\s*\()/
+COMPARE: "<=" | ">=" | "==" | "!=" | "<" | ">"
+SIGN: "+" | "-"
+SCALE: "*" | "/"
+_POWER: "^" | "**"
+ETA.2: /eta\.[A-Za-z][A-Za-z0-9_]*/
+NUMBER: /(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?/
+NAME: /[A-Za-z][A-Za-z0-9_]*/
+%ignore /[ \t\r\n\f]+/
+"""
+_SPOKEN = {
+    "NAME": "a name",
+    "NUMBER": "a number",
+    "ETA": "a random effect",
+    "LPAR": "`(`",
+    "RPAR": "`)`",
+    "COMMA": "`,`",
+    "EQUAL": "`=`",
+    "SIGN": "`+` or `-`",
+    "SCALE": "`*` or `/`",
+    "_POWER": "`^`",
+    "COMPARE": "a comparison",
+    "AND": "`and`",
+    "OR": "`or`",
+    "NOT": "`not`",
+    "IF": "`if(`",
+    "$END": "the end of the line",
+}
+_COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+_STRENGTH = {
+    "or": 1,
+    "and": 2,
+    "not": 3,
+    **dict.fromkeys(_COMPARISONS, 4),
+    "+": 5,
+    "-": 5,
+    "*": 6,
+    "/": 6,
+    "negative": 7,
+    "^": 8,
+}
+
+
+def parse_model(text: str) -> tuple[Statement, ...]:
+    """Parse a block of equations, a statement a line.
+
+    A statement goes on over lines while a bracket is open; `#` begins a comment.
+
+    Raises
+    ------
+    ModelError
+        With every fault, each with line and column in the block.
+    """
+    statements, faults = [], []
+    for line, body in _lines(text):
+        try:
+            statements.append(_statement(body, line))
+        except ModelError as error:
+            faults += error.faults
+    faults += _repeats(statements)
+    if faults:
+        raise ModelError.of(faults)
+    return tuple(statements)
+
+
+def parse_assignments(text: str) -> tuple[Statement, ...]:
+    """Parse a block that holds only `name = expression` lines.
+
+    Raises
+    ------
+    ModelError
+        With every fault, each with line and column in the block.
+    """
+    statements = parse_model(text)
+    faults = [
+        _fault(s.line, 1, f"`{_left(s)} = ...`", "an assignment", f"{s.name} = ...")
+        for s in statements
+        if s.kind != "assign"
+    ]
+    if faults:
+        raise ModelError.of(faults)
+    return statements
+
+
+def parse_expression(text: str) -> Expression:
+    """Parse one expression.
+
+    Raises
+    ------
+    ModelError
+        If it is not one, with line and column.
+    """
+    lines = list(_lines(text))
+    if len(lines) != 1:
+        count = "empty" if not lines else f"{len(lines)} lines"
+        raise ModelError.of([_fault(1, 1, count, "one expression", "WT / 70")])
+    line, body = lines[0]
+    target, tree = _parse(body, line)
+    if target is not None:
+        raise ModelError.of(
+            [_fault(line, 1, "an assignment", "an expression, without `=`", "")]
+        )
+    return tree
+
+
+def check_names(statements: Sequence[Statement], known: Collection[str]) -> list[Fault]:
+    """Find names that nothing defines, or that are used before they are assigned.
+
+    `known` are the parameters, covariates and random effects of the model.
+    """
+    states = [s.name for s in statements if s.kind == "derivative"]
+    later = {s.name for s in statements if s.kind == "assign"}
+    seen = {*known, *states, TIME, TIME_AFTER_DOSE}
+    faults = []
+    for statement in statements:
+        if statement.kind == "assign" and statement.name in {*known, *states}:
+            kind = "a state" if statement.name in states else "an input of the model"
+            faults.append(
+                _fault(
+                    statement.line,
+                    1,
+                    f"`{statement.name} =`, though `{statement.name}` is {kind}",
+                    "a new name",
+                    f"{statement.name}_i = ...",
+                )
+            )
+        if statement.kind not in ("assign", "derivative"):
+            faults += _check_target(statement, states)
+        # Derivatives and initial values may look at anything assigned in the block.
+        visible = seen if statement.kind == "assign" else seen | later
+        for name in names_in(statement.expression):
+            if name.name not in visible:
+                faults.append(_unknown(name, visible, later))
+        if statement.kind == "assign":
+            seen.add(statement.name)
+    return faults
+
+
+def write_expression(expression: Expression) -> str:
+    """Write an expression as text with no more brackets than it needs."""
+    return _written(expression)[0]
+
+
+def _written(node: Expression) -> tuple[str, int]:
+    """Write a node, and say how strongly it binds."""
+    if isinstance(node, Number):
+        text = repr(node.value)
+        text = text[:-2] if text.endswith(".0") and "e" not in text else text
+        return ({"inf": "1e999"}.get(text, text), 9)
+    if isinstance(node, Name):
+        return node.name, 9
+    strength = _STRENGTH.get(node.function, 0)
+    if not strength:
+        inner = ", ".join(_written(a)[0] for a in node.arguments)
+        return f"{node.function}({inner})", 9
+    if node.function in ("not", "negative"):
+        sign = "not " if node.function == "not" else "-"
+        return sign + _bracketed(node.arguments[0], strength), strength
+    if node.function == "^":
+        left, right = _bracketed(node.arguments[0], 9), node.arguments[1]
+        return f"{left}^{_bracketed(right, 7)}", strength
+    tight = strength + 1
+    first = _bracketed(node.arguments[0], strength if strength != 4 else tight)
+    space = "" if node.function in "*/" else " "
+    second = _bracketed(node.arguments[1], tight)
+    return f"{first}{space}{node.function}{space}{second}", strength
+
+
+def _bracketed(node: Expression, least: int) -> str:
+    """Write a node, in brackets if it binds more weakly than `least`."""
+    text, strength = _written(node)
+    return text if strength >= least else f"({text})"
+
+
+class _Build(Transformer):
+    """Build our tree while lark parses, so that no depth of text is a recursion."""
+
+    def _at(self, token: Token) -> tuple[int, int]:
+        return token.line or 1, token.column or 1
+
+    def _name(self, token: Token) -> str:
+        line, column = self._at(token)
+        if len(token) > MAX_NAME:
+            raise _raised(
+                line, column, "a very long name", f"at most {MAX_NAME} letters", ""
+            )
+        return str(token)
+
+    def line(self, parts):
+        return parts[0], parts[1]
+
+    def alone(self, parts):
+        return None, parts[0]
+
+    def derivative(self, parts):
+        return "derivative", self._name(parts[0]), self._at(parts[0])
+
+    def initial(self, parts):
+        return "initial", self._name(parts[0]), self._at(parts[0])
+
+    def property(self, parts):
+        return str(parts[0]), self._name(parts[1]), self._at(parts[1])
+
+    def assign(self, parts):
+        return "assign", self._name(parts[0]), self._at(parts[0])
+
+    def number(self, parts):
+        return Number(float(parts[0]))
+
+    def name(self, parts):
+        line, column = self._at(parts[0])
+        return Name(self._name(parts[0]), column, line)
+
+    def binary(self, parts):
+        left, operator, right = parts
+        line, column = self._at(operator)
+        return Call(str(operator), (left, right), column, line)
+
+    compare = binary
+
+    def signed(self, parts):
+        sign, value = parts
+        line, column = self._at(sign)
+        return value if sign == "+" else Call("negative", (value,), column, line)
+
+    def power(self, parts):
+        return Call("^", (parts[0], parts[1]))
+
+    def or_(self, parts):
+        return Call("or", (parts[0], parts[1]))
+
+    def and_(self, parts):
+        return Call("and", (parts[0], parts[1]))
+
+    def not_(self, parts):
+        return Call("not", (parts[0],))
+
+    def choice(self, parts):
+        return Call("if", tuple(parts))
+
+    def call(self, parts):
+        token, arguments = parts[0], tuple(p for p in parts[1:] if p is not None)
+        line, column = self._at(token)
+        known = sorted(_functions())
+        if str(token) not in known:
+            near = nearest(str(token), known)
+            raise _raised(
+                line,
+                column,
+                f"`{token}(`, an unknown function",
+                f"one of {listed(known, 40)}",
+                f"{near}(...)" if near else "",
+            )
+        function = FUNCTIONS[str(token)]
+        most = math.inf if function.most < 0 else function.most
+        if not function.least <= len(arguments) <= most:
+            wanted = str(function.least) + (" or more" if most == math.inf else "")
+            raise _raised(
+                line,
+                column,
+                f"`{token}` with {len(arguments)} arguments",
+                f"given {wanted}",
+                f"{token}({', '.join('abc'[: function.least])})",
+            )
+        return Call(str(token), arguments, column, line)
+
+
+@functools.cache
+def _parser() -> Lark:
+    return Lark(_GRAMMAR, start="line", parser="lalr", transformer=_Build())
+
+
+def _statement(body: str, line: int) -> Statement:
+    """Parse one statement."""
+    target, tree = _parse(body, line)
+    if target is None:
+        raise _raised(line, 1, "an expression alone", "a statement", "name = ...")
+    kind, name, (row, column) = target
+    if name in RESERVED or name in _functions():
+        raise _raised(
+            row, column, f"`{name}`, a word of the language", "a name of your own", ""
+        )
+    return Statement(kind, name, tree, line)
+
+
+def _parse(
+    body: str, line: int
+) -> tuple[tuple[str, str, tuple[int, int]] | None, Expression]:
+    """Parse one statement's text, and bound what comes of it."""
+    padded = "\n" * (line - 1) + body  # tokens then know their line in the block
+    try:
+        target, tree = _parser().parse(padded)  # type: ignore[misc]
+    except UnexpectedInput as error:
+        raise _spoken(error, padded, line) from error
+    if _depth(tree) > MAX_CHAIN:
+        raise _raised(
+            line,
+            1,
+            "too long a chain",
+            f"at most {MAX_CHAIN} long",
+            "a = ...\nb = a + ...",
+        )
+    return target, tree
+
+
+def _lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield statements with the number of their first line, comments cut."""
+    if len(text.encode("utf-8", "replace")) > MAX_BYTES:
+        raise _raised(1, 1, "too long", f"at most {MAX_BYTES} bytes", "")
+    joined, first, depth, count = "", 0, 0, 0
+    for number, raw in enumerate(re.split(r"\r\n|\n|\r", text), start=1):
+        body = raw.split("#", 1)[0]
+        if not joined and not body.strip():
+            continue
+        first = first or number
+        joined += ("\n" if joined else "") + body
+        depth += body.count("(") - body.count(")")
+        if depth > 0 and len(joined) <= MAX_LINE:
+            continue
+        count += 1
+        _bound(joined, first, count)
+        yield first, joined
+        joined, first, depth = "", 0, 0
+    if joined:
+        _bound(joined, first, count + 1)
+        yield first, joined
+
+
+def _bound(body: str, line: int, count: int) -> None:
+    """Refuse what would take long or deep to parse."""
+    if len(body) > MAX_LINE:
+        raise _raised(line, 1, "a very long line", f"at most {MAX_LINE} characters", "")
+    if count > MAX_STATEMENTS:
+        raise _raised(line, 1, "too many lines", f"at most {MAX_STATEMENTS}", "")
+    depth = 0
+    for character in body:
+        depth += (character == "(") - (character == ")")
+        if depth > MAX_DEPTH:
+            raise _raised(
+                line, 1, "brackets too deep", f"at most {MAX_DEPTH} deep", "split it"
+            )
+    runs = re.findall(r"(?:[-+]\s*|not\s+){2,}|(?:\^|\*\*)", body)
+    if max(map(len, runs), default=0) > MAX_DEPTH or len(runs) > 20 * MAX_DEPTH:
+        raise _raised(line, 1, "signs or powers too deep", "fewer of them", "")
+
+
+def _depth(tree: Expression) -> int:
+    """Measure how deep a tree goes, without recursion."""
+    deepest, stack = 0, [(tree, 1)]
+    while stack:
+        node, depth = stack.pop()
+        deepest = max(deepest, depth)
+        if isinstance(node, Call):
+            stack.extend((argument, depth + 1) for argument in node.arguments)
+    return deepest
+
+
+def _repeats(statements: Sequence[Statement]) -> list[Fault]:
+    """Find what is said twice, and what is said of no state."""
+    seen: dict[tuple[str, str], int] = {}
+    faults = []
+    for statement in statements:
+        key = (statement.kind, statement.name)
+        if key in seen:
+            faults.append(
+                _fault(
+                    statement.line,
+                    1,
+                    f"`{_left(statement)}` again (first on line {seen[key]})",
+                    "said once",
+                    f"{statement.name}2 = ...",
+                )
+            )
+        seen.setdefault(key, statement.line)
+    names = {s.name for s in statements} | {
+        n.name for s in statements for n in names_in(s.expression)
+    }
+    if len(names) > MAX_NAMES:
+        faults.append(_fault(1, 1, f"{len(names)} names", f"at most {MAX_NAMES}", ""))
+    return faults
+
+
+def _check_target(statement: Statement, states: Sequence[str]) -> list[Fault]:
+    """Find a property or initial value of something that is no state."""
+    if statement.name in states:
+        return []
+    near = nearest(statement.name, states)
+    return [
+        _fault(
+            statement.line,
+            1,
+            f"`{_left(statement)}`, but `{statement.name}` is no state",
+            f"of a state with a d/dt equation ({listed(states) or 'there is none'})",
+            _left(Statement(statement.kind, near, Number(0.0))) if near else "",
+        )
+    ]
+
+
+def _unknown(name: Name, visible: Collection[str], later: Collection[str]) -> Fault:
+    """Describe a name that nothing defines here."""
+    found = f"`{name.name}`, an unknown name"
+    if name.name in later:
+        found = f"`{name.name}`, used before it is assigned"
+        return _fault(name.line, name.column, found, "assigned on an earlier line", "")
+    near = nearest(name.name, sorted(visible))
+    allowed = "a parameter, covariate, random effect, state or earlier assignment"
+    return _fault(name.line, name.column, found, allowed, near)
+
+
+def _left(statement: Statement) -> str:
+    """Write the left-hand side of a statement."""
+    words = {"derivative": "d/dt", "initial": "init"}
+    if statement.kind == "assign":
+        return statement.name
+    return f"{words.get(statement.kind, statement.kind)}({statement.name})"
+
+
+@functools.cache
+def _functions() -> frozenset[str]:
+    """Name the functions that a text may call by name."""
+    words = {name for name in FUNCTIONS if name.isidentifier()}
+    return frozenset(words - RESERVED - {"negative"})
+
+
+def _spoken(error: UnexpectedInput, text: str, line: int) -> ModelError:
+    """Say a parse error in words: where, what stands there, what may stand there."""
+    row, column = max(error.line, line), max(error.column, 1)
+    expected: Iterable[str] = ()
+    found = "the end"
+    if isinstance(error, UnexpectedToken):
+        expected = error.expected
+        if error.token.type != "$END":
+            found = f"`{error.token}`"
+    elif isinstance(error, UnexpectedCharacters):
+        found, expected = f"`{error.char}`", error.allowed or ()
+    if found == "the end":
+        rows = text.rstrip().split("\n")
+        row, column = len(rows), len(rows[-1]) + 1
+    before = text.split("\n")[row - 1][: column - 1]
+    if found.strip("`") in _COMPARISONS and re.search(r"[<>]|[=!]=", before):
+        joined = "two comparisons joined by `and`"
+        chained = f"{found}, a second comparison in a row"
+        return _raised(row, column, chained, joined, "a < b and b < c")
+    words = sorted({_SPOKEN.get(token, "") for token in expected} - {""})
+    return _raised(row, column, found, listed(words, 12) or "an expression", "")
+
+
+def _fault(line: int, column: int, found: str, allowed: str, write: str) -> Fault:
+    return Fault(
+        at="equations",
+        found=found,
+        allowed=allowed,
+        write=write,
+        line=line,
+        column=column,
+    )
+
+
+def _raised(line: int, column: int, found: str, allowed: str, write: str) -> ModelError:
+    return ModelError.of([_fault(line, column, found, allowed, write)])
