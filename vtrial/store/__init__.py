@@ -1,1 +1,20 @@
-"""A room of vtrial."""
+"""The record.
+
+Takes the arrays of a block.
+Does write them once, whole, to shards that nobody else writes.
+Gives a Record: Zarr on disk, xarray in the hand.
+"""
+
+from vtrial.lazy import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "Coordinate": "vtrial.store.record",
+        "Ledger": "vtrial.store.ledger",
+        "Record": "vtrial.store.record",
+        "Variable": "vtrial.store.record",
+        "create_record": "vtrial.store.record",
+        "open_record": "vtrial.store.record",
+    },
+)
