@@ -1,5 +1,51 @@
-"""vtrial: in-silico clinical trials, from a protocol sheet to a report."""
+"""vtrial: in-silico clinical trials, from a protocol sheet to a report.
 
+Load a sheet, run it, read the answer::
+
+    import vtrial as vt
+
+    protocol = vt.load_protocol("docetaxel-dose")
+    record = vt.run(protocol)
+    estimates = vt.evaluate(record.tree(), protocol)
+    estimates.published
+
+Rooms (`vtrial.model`, `vtrial.solver`, ...) load when they are first used.
+"""
+
+from vtrial.lazy import lazy_exports
 from vtrial.machine import prepare
 
+__version__ = "0.1.0"
+
+_ROOMS = (
+    "analysis",
+    "cohort",
+    "conduct",
+    "design",
+    "dosing",
+    "model",
+    "protocol",
+    "report",
+    "solver",
+    "store",
+    "testing",
+)
+_VERBS = {
+    "VtrialError": "vtrial.errors",
+    "doctor": "vtrial.conduct.doctor",
+    "evaluate": "vtrial.analysis.evaluate",
+    "load_cohort": "vtrial.cohort.sheet",
+    "load_model": "vtrial.model.sheet",
+    "load_protocol": "vtrial.protocol.load",
+    "open_record": "vtrial.store.record",
+    "plan": "vtrial.conduct.plan",
+    "render": "vtrial.report.render",
+    "run": "vtrial.conduct.run",
+    "simulate": "vtrial.solver.simulate",
+}
+
 prepare()
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__, {room: f"vtrial.{room}" for room in _ROOMS} | _VERBS
+)

@@ -1,0 +1,5 @@
+"""`python -m vtrial.cli`."""
+
+from vtrial.cli import main
+
+main()

@@ -1,0 +1,297 @@
+"""The commands, one thought each.
+
+Exit codes: 0 done; 1 the work failed; 2 the request was wrong; 3 a published outcome
+was missed (`validate`) or a check failed (`doctor`); 130 stopped by Ctrl-C.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import vtrial as vt
+from vtrial.cli.say import open_page, print_json, print_table, say, warn
+
+DONE, FAILED, WRONG, MISSED, STOPPED = 0, 1, 2, 3, 130
+
+app = typer.Typer(
+    name="vtrial",
+    help="In-silico clinical trials: a protocol sheet in, estimates and a report out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Protocol = Annotated[str, typer.Argument(help="A protocol sheet, or a shipped name.")]
+Out = Annotated[Path | None, typer.Option(help="Folder for the record and report.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(help="Processes on this machine; 0: none, in this one.", min=0),
+]
+Scheduler = Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")]
+Change = Annotated[int | None, typer.Option(min=1, help="Instead of the sheet's.")]
+Open = Annotated[bool, typer.Option("--open", help="Open the report in a browser.")]
+
+
+def run_app() -> None:
+    """Run the command line and turn errors into words and exit codes."""
+    try:
+        app(standalone_mode=True)
+    except vt.VtrialError as error:
+        warn(str(error))
+        sys.exit(FAILED if isinstance(error, RuntimeError) else WRONG)
+    except KeyboardInterrupt:
+        warn("Stopped. The same command goes on where this one was.")
+        sys.exit(STOPPED)
+
+
+@app.command(epilog="Example: `vtrial new protocol my-trial.yaml`")
+def new(
+    kind: Annotated[str, typer.Argument(help="protocol, model or cohort")],
+    path: Annotated[Path, typer.Argument(help="Where to write the sheet.")],
+) -> None:
+    """Write a sheet to start from, with every key explained."""
+    template = Path(__file__).parent / "templates" / f"{kind}.yaml"
+    if not template.is_file():
+        warn(f"kind is {kind}; it must be protocol, model or cohort.")
+        raise typer.Exit(WRONG)
+    if path.exists():
+        warn(f"{path} exists already; nothing was written.")
+        raise typer.Exit(WRONG)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(template.read_text().replace("MY-NAME", path.stem))
+    say(f"{path} written. Next: `vtrial check {path}`")
+
+
+@app.command(epilog="Example: `vtrial check protocols/docetaxel-dose.yaml`")
+def check(
+    sheets: Annotated[list[Path], typer.Argument(help="Sheets of any kind.")],
+    as_json: Json = False,
+) -> None:
+    """Check sheets: every fault with its line, what stands there and what to write."""
+    faults, results = 0, []
+    for sheet in sheets:
+        try:
+            kind, warnings = vt.conduct.check_sheet(sheet)
+        except vt.VtrialError as error:
+            faults += len(error.faults)
+            results += [{"sheet": str(sheet), **f._asdict()} for f in error.faults]
+            if not as_json:
+                warn(str(error))
+            continue
+        results += [{"sheet": str(sheet), "warning": str(w)} for w in warnings]
+        if not as_json:
+            for warning in warnings:
+                say(f"warning: {warning}")
+            say(f"{sheet}: a {kind} in order.")
+    if as_json:
+        print_json({"faults": faults, "entries": results})
+    if faults:
+        if not as_json:
+            warn(f"{faults} fault{'s'[: faults > 1]}; nothing was run.")
+        raise typer.Exit(WRONG)
+
+
+@app.command(epilog="Example: `vtrial plan docetaxel-dose`")
+def plan(
+    protocol: Protocol,
+    subjects: Change = None,
+    replicates: Change = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a run would do, without doing it."""
+    changes = _changes(subjects=subjects, replicates=replicates)
+    plan = vt.plan(vt.load_protocol(protocol, changes=changes))
+    if as_json:
+        print_json(plan.as_data())
+    else:
+        say(plan.words())
+
+
+@app.command(epilog="Example: `vtrial run docetaxel-dose --workers 2 --open`")
+def run(
+    protocol: Protocol,
+    out: Out = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    subjects: Change = None,
+    replicates: Change = None,
+    block: Change = None,
+    seed: Annotated[int | None, typer.Option(help="Instead of the sheet's.")] = None,
+    restart: Annotated[bool, typer.Option(help="Throw away what is done.")] = False,
+    report: Annotated[bool, typer.Option(help="Write the report.")] = True,
+    open_: Open = False,
+    as_json: Json = False,
+) -> None:
+    """Run a trial and write its report; the same command continues a stopped run."""
+    changes = _changes(
+        subjects=subjects, replicates=replicates, block=block, seed=seed
+    )
+    trial = vt.load_protocol(protocol, changes=changes)
+    record = vt.run(
+        trial, out=out, workers=workers, scheduler=scheduler, restart=restart
+    )
+    page = _report(record, trial, quiet=as_json) if report else None
+    if as_json:
+        print_json({"record": str(record.path), "report": str(page) if page else None})
+    if page and open_:
+        open_page(page)
+
+
+@app.command(epilog="Example: `vtrial report results/demo --open`")
+def report(
+    record: Annotated[Path, typer.Argument(help="A run's folder or record.")],
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="An edited sheet (analysis, published) to report by."),
+    ] = None,
+    open_: Open = False,
+) -> None:
+    """Write the report of a finished record anew."""
+    stored = vt.open_record(record)
+    trial = vt.load_protocol(protocol) if protocol else vt.conduct.protocol_of(stored)
+    page = _report(stored, trial)
+    if open_:
+        open_page(page)
+
+
+@app.command(epilog="Example: `vtrial validate protocols/`")
+def validate(
+    sheets: Annotated[list[Path], typer.Argument(help="Protocols, or folders.")],
+    out: Out = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    as_json: Json = False,
+) -> None:
+    """Run protocols and print each published number beside the simulated one."""
+    table = vt.conduct.validate(sheets, out=out, workers=workers, scheduler=scheduler)
+    if as_json:
+        print_json(table.to_dict("records"))
+    else:
+        print_table(table, title="Published and simulated")
+    if not table["within"].all():
+        raise typer.Exit(MISSED)
+
+
+@app.command(
+    epilog="Example: `vtrial simulate one-compartment-oral --data events.csv "
+    "--out predictions.csv`"
+)
+def simulate(
+    model: Annotated[str, typer.Argument(help="A model sheet or library name.")],
+    data: Annotated[Path, typer.Option(help="Event table in NONMEM's format (CSV).")],
+    out: Annotated[Path, typer.Option(help="Predictions: a row an observation.")],
+    parameters: Annotated[
+        Path | None, typer.Option(help="Parameters: a row an ID, or one row.")
+    ] = None,
+    rtol: Annotated[float, typer.Option(help="Relative tolerance.")] = 1e-8,
+    atol: Annotated[float, typer.Option(help="Absolute tolerance.")] = 1e-10,
+    forward: Annotated[
+        bool, typer.Option(help="Covariates hold until the next record (LOCF).")
+    ] = False,
+) -> None:
+    """Predict every output at the observation records of an event table."""
+    table = vt.conduct.simulate_table(
+        model, data, parameters=parameters, rtol=rtol, atol=atol, forward=forward
+    )
+    table.to_csv(out, index=False)
+    say(f"{out}: {len(table)} observation records.")
+
+
+@app.command(epilog="Example: `vtrial model docetaxel-neutropenia`")
+def model(
+    name: Annotated[str, typer.Argument(help="A model; none lists them.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Print a model: equations, parameters with sources, and what was found in it."""
+    if not name:
+        names = vt.model.library()
+        print_json(names) if as_json else say("\n".join(names))
+        return
+    loaded = vt.load_model(name)
+    if as_json:
+        print_json(vt.model.describe_data(loaded))
+        return
+    say(vt.model.describe(loaded))
+    choice = vt.solver.choose(loaded, vt.solver.Numerics())
+    say(f"\nSolved by: {choice.method} ({choice.reason})")
+
+
+@app.command(epilog="Example: `vtrial cohort adults --subjects 5000`")
+def cohort(
+    name: Annotated[str, typer.Argument(help="A cohort sheet or shipped name.")],
+    subjects: Annotated[int, typer.Option(min=2, help="How many to draw.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Draw people from a cohort and say who they are."""
+    loaded = vt.load_cohort(name)
+    table = vt.cohort.summarise(loaded, seed=seed, subjects=subjects)
+    if as_json:
+        print_json(table.to_dict("records"))
+        return
+    say(vt.cohort.describe(loaded))
+    print_table(table, title=f"{subjects} subjects drawn")
+
+
+@app.command(epilog="Example: `vtrial schema protocol > protocol.schema.json`")
+def schema(
+    kind: Annotated[str, typer.Argument(help="protocol, model or cohort")],
+) -> None:
+    """Print the JSON Schema of a kind of sheet, for editors."""
+    schemas = {
+        "protocol": lambda: vt.protocol.protocol_schema(),
+        "model": lambda: vt.model.model_schema(),
+        "cohort": lambda: vt.cohort.cohort_schema(),
+    }
+    if kind not in schemas:
+        warn(f"kind is {kind}; it must be protocol, model or cohort.")
+        raise typer.Exit(WRONG)
+    print_json(schemas[kind]())
+
+
+@app.command(epilog="Example: `vtrial doctor`")
+def doctor(as_json: Json = False) -> None:
+    """Say what machine, devices, versions and caches are here, and whether they work."""
+    findings = vt.doctor()
+    if as_json:
+        print_json([finding._asdict() for finding in findings])
+    else:
+        for item, finding, good in findings:
+            say(f"{'ok ' if good else 'BAD'} {item:<22} {finding}")
+    if not all(finding.ok for finding in findings):
+        raise typer.Exit(MISSED)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    version: Annotated[bool, typer.Option("--version", help="Print it.")] = False,
+) -> None:
+    """Handle what stands before a command."""
+    if version:
+        say(f"vtrial {vt.__version__}")
+        raise typer.Exit(DONE)
+
+
+def _changes(**changes: int | None) -> dict[str, int]:
+    """Keep the changes that were asked for."""
+    return {key: value for key, value in changes.items() if value is not None}
+
+
+def _report(record: object, trial: object, *, quiet: bool = False) -> Path:
+    """Evaluate a record, write its page, and say the headline."""
+    tree = record.tree()  # type: ignore[attr-defined]
+    estimates = vt.evaluate(tree, trial)
+    folder = Path(record.path).parent  # type: ignore[attr-defined]
+    page = vt.render(estimates, trial, folder, attributes=tree.attrs)
+    if not quiet:
+        if len(estimates.published):
+            print_table(
+                estimates.published_words(), title="Published and simulated"
+            )
+        say(f"Report: {page}")
+    return page

@@ -1,0 +1,69 @@
+"""Words, tables and JSON on a terminal."""
+
+import json
+import math
+import sys
+import webbrowser
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+def say(text: str) -> None:
+    """Write a line to standard output."""
+    sys.stdout.write(f"{text}\n")
+
+
+def warn(text: str) -> None:
+    """Write a line to standard error."""
+    sys.stderr.write(f"{text}\n")
+
+
+def print_json(value: object) -> None:
+    """Write JSON; what is not a number is null."""
+    say(json.dumps(_clean(value), indent=2, default=str))
+
+
+def print_table(table: object, *, title: str) -> None:
+    """Write a data frame as a table that fits the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    drawn = Table(title=title, title_justify="left")
+    for name in table.columns:  # type: ignore[attr-defined]
+        drawn.add_column(str(name), overflow="fold")
+    for row in table.itertuples(index=False):  # type: ignore[attr-defined]
+        drawn.add_row(*(_cell(value) for value in row))
+    width = None if sys.stdout.isatty() else 160
+    Console(width=width).print(drawn, markup=False)
+
+
+def open_page(page: Path) -> None:
+    """Open a report in the browser, where there is one."""
+    try:
+        opened = webbrowser.open(page.resolve().as_uri())
+    except webbrowser.Error:
+        opened = False
+    if not opened:
+        say(f"No browser here: open {page} in one.")
+
+
+def _cell(value: object) -> str:
+    """Write a number with four significant digits."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.4g}"
+    return str(value)
+
+
+def _clean(value: object) -> object:
+    """Turn numbers that JSON lacks into null, and arrays into lists."""
+    if isinstance(value, Mapping):
+        return {str(k): _clean(v) for k, v in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_clean(v) for v in value]
+    if hasattr(value, "item"):
+        value = value.item()  # type: ignore[attr-defined]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

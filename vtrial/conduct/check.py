@@ -1,0 +1,55 @@
+"""Check a sheet of any kind without running anything."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from vtrial.cohort.sheet import load_cohort
+from vtrial.conduct.plan import plan
+from vtrial.errors import SheetError
+from vtrial.model.sheet import load_model
+from vtrial.protocol.load import load_protocol
+from vtrial.sheets import listed, nearest, read_sheet
+
+
+def check_sheet(path: str | Path) -> tuple[str, list[str]]:
+    """Load a sheet whole, and what it names; return its kind and its warnings.
+
+    Raises
+    ------
+    VtrialError
+        With every fault of the sheet.
+    """
+    sheet = read_sheet(path)
+    kind = next((kind for kind in _CHECKS if kind in sheet.data), "")
+    if not kind:
+        first = next(iter(sheet.data), "")
+        raise SheetError(
+            at="the sheet",
+            found=f"of no known kind (its first key is `{first}`)",
+            allowed=f"led by the key {listed(_CHECKS)}",
+            write=f"{nearest(first, _CHECKS) or 'protocol'}: {Path(path).stem}",
+            source=str(path),
+            line=1,
+        )
+    return kind, _CHECKS[kind](path)
+
+
+def _check_protocol(path: str | Path) -> list[str]:
+    planned = plan(load_protocol(path))
+    return [str(warning) for warning in planned.protocol.model.warnings]
+
+
+def _check_model(path: str | Path) -> list[str]:
+    return [str(warning) for warning in load_model(path).warnings]
+
+
+def _check_cohort(path: str | Path) -> list[str]:
+    load_cohort(path)
+    return []
+
+
+_CHECKS: dict[str, Callable[[str | Path], list[str]]] = {
+    "protocol": _check_protocol,
+    "model": _check_model,
+    "cohort": _check_cohort,
+}
