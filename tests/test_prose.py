@@ -1,0 +1,75 @@
+"""README, docs and docstrings are true: their sheets load, their code and commands run."""
+
+import contextlib
+import doctest
+import importlib
+import io
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from vtrial.cli.app import app
+from vtrial.conduct.check import check_sheet
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.M | re.S)
+KIND = re.compile(r"^(protocol|model|cohort): *([\w.-]+)$", re.M)
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for path in ROOT.glob("vtrial/**/*.py")
+    if ">>> " in path.read_text()
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_page_runs_as_written(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for language, body in FENCE.findall(page.read_text()):
+        if language == "yaml":
+            _use_sheet(body)
+        elif language == "csv":
+            name = body.splitlines()[0].removeprefix("# ").strip()
+            Path(name).write_text(body.split("\n", 1)[1])
+        elif language == "python":
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(compile(body, page.name, "exec"), names)
+        elif language == "console":
+            for line in body.splitlines():
+                _use_command(line)
+
+
+def _use_sheet(body):
+    """Write a whole sheet where later commands find it, and check it."""
+    first = next(line for line in body.splitlines() if line and line[0] != "#")
+    if found := KIND.match(first):
+        path = Path(f"{found[2]}.yaml")
+        path.write_text(body)
+        assert check_sheet(path)[0] == found[1]
+
+
+def _use_command(line):
+    """Run `$ vtrial ...`; hold `$ make ...` against the Makefile."""
+    if not line.startswith("$ "):
+        return
+    program, *arguments = shlex.split(line[2:], comments=True)
+    if program == "make":
+        assert f"\n{arguments[0]}:" in (ROOT / "Makefile").read_text()
+    elif program == "vtrial":
+        with contextlib.redirect_stdout(io.StringIO()):
+            code = app(arguments, standalone_mode=False)
+        assert code in (0, None), line
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstring_examples(name):
+    results = doctest.testmod(importlib.import_module(name))
+    assert results.failed == 0
+
+
+def test_shipped_sheets_are_in_order():
+    for path in [*ROOT.glob("protocols/*.yaml"), *ROOT.glob("cohorts/*.yaml")]:
+        assert check_sheet(path)
