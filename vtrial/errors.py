@@ -11,7 +11,9 @@ exception (see `vtrial.types.Status`).
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple, Self
+from typing import NamedTuple, TypeVar
+
+Kind = TypeVar("Kind", bound="VtrialError")
 
 
 class Fault(NamedTuple):
@@ -52,7 +54,7 @@ class VtrialError(Exception):
         super().__init__(self.faults)
 
     @classmethod
-    def of(cls, faults: Iterable[Fault]) -> Self:
+    def of(cls: type[Kind], faults: Iterable[Fault]) -> Kind:
         """Raise several faults as one error, in the order of their lines."""
         error = cls.__new__(cls)
         error.faults = tuple(sorted(faults, key=lambda fault: fault[4:]))

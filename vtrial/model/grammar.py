@@ -213,7 +213,8 @@ def _written(node: Expression) -> tuple[str, int]:
     if isinstance(node, Number):
         text = repr(node.value)
         text = text[:-2] if text.endswith(".0") and "e" not in text else text
-        return ({"inf": "1e999"}.get(text, text), 9)
+        bare = text.replace("inf", "1e999")
+        return bare, _STRENGTH["negative"] if bare.startswith("-") else 9
     if isinstance(node, Name):
         return node.name, 9
     strength = _STRENGTH.get(node.function, 0)

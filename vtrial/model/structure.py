@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from vtrial.model.calculus import differentiate, simplify, substitute
 from vtrial.model.compartments import Compartments, recognise
 from vtrial.model.polynomial import expand
 from vtrial.model.tree import (
@@ -13,10 +14,7 @@ from vtrial.model.tree import (
     Name,
     Number,
     Statement,
-    differentiate,
     names_in,
-    simplify,
-    substitute,
 )
 
 PROPERTIES = ("F", "lag", "rate", "duration")

@@ -96,11 +96,6 @@ def _truth(compare: Callable[..., Array]) -> Callable[..., Array]:
     return lambda *arguments: compare(*arguments).astype(jnp.result_type(float))
 
 
-def _power(base: Array, exponent: Array) -> Array:
-    """Raise to a power with a finite gradient in the exponent at base 0."""
-    return jnp.power(base, exponent)
-
-
 def _fold(combine: Callable[..., Array]) -> Callable[..., Array]:
     def fold(*arguments: Array) -> Array:
         result = arguments[0]
@@ -116,7 +111,7 @@ FUNCTIONS: dict[str, Function] = {
     "-": Function(jnp.subtract, 2, 2),
     "*": Function(jnp.multiply, 2, 2),
     "/": Function(jnp.divide, 2, 2),
-    "^": Function(_power, 2, 2),
+    "^": Function(jnp.power, 2, 2),
     "negative": Function(jnp.negative),
     "<": Function(_truth(jnp.less), 2, 2),
     "<=": Function(_truth(jnp.less_equal), 2, 2),
@@ -148,5 +143,6 @@ FUNCTIONS: dict[str, Function] = {
     "logit": Function(special.logit),
     "expit": Function(special.expit),
     "lgamma": Function(special.gammaln),
+    "lgamma'": Function(special.digamma),  # a slope; no text can hold this name
     "normal_cdf": Function(special.ndtr),
 }
