@@ -41,6 +41,11 @@ from vtrial.units import (
         ("%", "1", 0.01),
         ("µmol/L", "umol/L", 1.0),
         ("kg/m^2", "g/cm2", 0.1),
+        ("mg/m²", "mg/m2", 1.0),
+        ("1/uM", "L/mol", 1e6),
+        ("nM/h", "nmol/L/h", 1.0),
+        ("cells", "1", 1.0),
+        ("percent", "1", 0.01),
     ],
 )
 def test_factor(unit, to, wanted):

@@ -39,9 +39,11 @@ _WORDS = {
     "kIU": "k[IU]",
     "mmHg": "mm[Hg]",
     "bpm": "/min",
-    "l": "L",
-    "ml": "mL",
+    **{f"{prefix}l": f"{prefix}L" for prefix in ("", "d", "m", "u")},
+    **{f"{prefix}M": f"({prefix}mol/L)" for prefix in ("", "m", "u", "n", "p")},
+    "percent": "%",
 }
+_SIGNS = str.maketrans({"µ": "u", "μ": "u", "·": ".", "²": "2", "³": "3"})
 _WORD = re.compile(r"\{[^}]*\}|\[[^\]]*\]|[A-Za-z]+")
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _QUANTITY = re.compile(rf"\s*({_NUMBER})\s*(.*?)\s*", re.S)
@@ -198,7 +200,7 @@ def _read(unit: str) -> tuple[float, Dimension]:
     from pint.errors import PintError
 
     code = _translated(unit)
-    if code in ("", "1"):
+    if re.fullmatch(r"1|\{[^}]*\}", code):
         return 1.0, Dimension()
     try:
         quantity = 1 * _registry().from_ucum(code)
@@ -211,7 +213,7 @@ def _read(unit: str) -> tuple[float, Dimension]:
 
 def _translated(unit: str) -> str:
     """Write a unit as UCUM does, refusing months and stray numbers."""
-    text = unit.strip().replace("µ", "u").replace("μ", "u").replace("·", ".")
+    text = unit.strip().translate(_SIGNS)
     if not text or len(text) > MAX_LENGTH or re.search(r"\bmo(nths?)?\b", text):
         raise _no_unit(unit)
     text = re.sub(r"/\s*1\.73\s*m\^?2", "/{1.73_m2}", text)
