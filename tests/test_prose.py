@@ -1,4 +1,4 @@
-"""README, docs and docstrings are true: their sheets load, their code and commands run."""
+"""README, docs and docstrings are true: sheets load, code and commands run."""
 
 import contextlib
 import doctest

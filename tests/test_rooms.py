@@ -66,6 +66,15 @@ def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
+def _is_home(value: object) -> bool:
+    """Recognise a string that is the home of a lazy export."""
+    return (
+        isinstance(value, str)
+        and value.startswith("vtrial.")
+        and value.replace(".", "").replace("_", "").isalnum()
+    )
+
+
 def imports_of(path: Path) -> set[str]:
     """List every import: at the top, inside functions, under TYPE_CHECKING."""
     names = set()
@@ -75,11 +84,8 @@ def imports_of(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: write absolute imports"
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if node.value.startswith("vtrial.") and node.value.replace(
-                ".", ""
-            ).replace("_", "").isalnum():
-                names.add(node.value)  # the homes of lazy exports
+        elif isinstance(node, ast.Constant) and _is_home(node.value):
+            names.add(node.value)
     return names
 
 

@@ -189,18 +189,29 @@ def _refuse_hostile(text: str, source: str) -> None:
         for event in YAML(typ="rt").parse(text):
             depth += isinstance(event, CollectionStartEvent)
             depth -= isinstance(event, CollectionEndEvent)
-            if isinstance(event, AliasEvent) or depth > MAX_DEPTH:
-                alias = isinstance(event, AliasEvent)
-                mark = event.start_mark
-                raise SheetError(
-                    at="the sheet",
-                    found=f"an alias (*{event.anchor})" if alias else "nested too deep",
-                    allowed="written out" if alias else f"at most {MAX_DEPTH} levels",
-                    write="the value itself" if alias else "",
-                    source=source,
-                    line=mark.line + 1,
-                    column=mark.column + 1,
+            if depth > MAX_DEPTH:
+                found, allowed, write = (
+                    "nested too deep",
+                    f"at most {MAX_DEPTH} levels",
+                    "",
                 )
+            elif isinstance(event, AliasEvent):
+                found, allowed = f"an alias (*{event.anchor})", "written out"
+                write = "the value itself"
+            elif getattr(event, "tag", None) or getattr(event, "version", None):
+                found, allowed = "a tag or directive of YAML", "plain values only"
+                write = "the value without it"
+            else:
+                continue
+            raise SheetError(
+                at="the sheet",
+                found=found,
+                allowed=allowed,
+                write=write,
+                source=source,
+                line=event.start_mark.line + 1,
+                column=event.start_mark.column + 1,
+            )
     except SheetError:
         raise
     except (YAMLError, ValueError, RecursionError) as error:
@@ -258,9 +269,7 @@ def _shape_fault(sheet: Sheet, shape: type[BaseModel], entry: Mapping) -> Fault:
             path, found=f"an unknown key `{name}`", allowed=allowed, write=near
         )
     if kind == "missing":
-        return sheet.fault(
-            path, found="missing", allowed="given", write=f"{name}: ..."
-        )
+        return sheet.fault(path, found="missing", allowed="given", write=f"{name}: ...")
     if kind == "value_error":
         parts = str(context.get("error", entry["msg"])).split("|")
         found, allowed, write = (parts + ["", "", ""])[:3]

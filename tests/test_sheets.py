@@ -1,0 +1,111 @@
+"""Sheets: lines are kept, hostile ones are refused, all faults are told at once."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ConfigDict
+
+from vtrial.errors import SheetError
+from vtrial.sheets import (
+    check_shape,
+    find_sheet,
+    listed,
+    nearest,
+    parse_sheet,
+    read_sheet,
+)
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    size: float
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    parts: list[Inner] = []
+    named: dict[str, Inner] = {}
+
+
+def test_lines_and_plain_data():
+    sheet = parse_sheet("name: x\nparts:\n  - {size: 1}\n  - size: 2e-3\n")
+    assert sheet.data == {"name": "x", "parts": [{"size": 1}, {"size": 2e-3}]}
+    assert sheet.place(("parts", 1, "size")) == (4, 5)
+    assert sheet.place(("parts", 1, "nothing")) == (4, 5), "the nearest around it"
+
+
+def test_yaml_1_2_keeps_words_words():
+    sheet = parse_sheet("a: NO\nb: 12:30\nc: 1e-3\nd: true\n")
+    assert sheet.data == {"a": "NO", "b": "12:30", "c": 0.001, "d": True}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a: &x [1]\nb: *x\n", "alias"),
+        ("a: 1\na: 2\n", "each key once"),
+        ("[" * 3000, "nested too deep"),
+        ("", "empty"),
+        ("- 1\n", "a mapping"),
+        ("a: [1\n", "not YAML"),
+        ("a: !!python/object/apply:os.system [ls]\n", "a tag"),
+        ("a: !foo 3\n", "a tag"),
+        ("%YAML 1.1\n---\na: yes\n", "directive"),
+        ("a: " + "x" * 1_000_001, "bytes long"),
+    ],
+)
+def test_hostile_or_broken_sheets_are_refused_at_once(text, words):
+    begun = time.perf_counter()
+    with pytest.raises(SheetError, match=words):
+        parse_sheet(text)
+    assert time.perf_counter() - begun < 3
+
+
+def test_every_fault_of_shape_has_a_line_and_a_remedy():
+    sheet = parse_sheet(
+        "nmae: x\nparts:\n  - {size: big}\n  - {sise: 2}\nnamed:\n  a: {size: 1}\n",
+        source="trial.yaml",
+    )
+    found, faults = check_shape(sheet, Shape)
+    assert found is None
+    said = "\n".join(map(str, sorted(faults, key=lambda fault: fault.line)))
+    assert "trial.yaml:1:1: nmae is an unknown key `nmae`" in said
+    assert "Write `name`" in said
+    assert "trial.yaml:3:6: parts.0.size is `big`; it must be a valid number" in said
+    assert "parts.1.sise is an unknown key" in said
+    assert len(faults) == 5
+
+
+def test_missing_and_unreadable_files(tmp_path):
+    with pytest.raises(SheetError, match="not readable"):
+        read_sheet(tmp_path / "nothing.yaml")
+    (tmp_path / "latin.yaml").write_bytes(b"a: \xff")
+    with pytest.raises(SheetError, match="not UTF-8"):
+        read_sheet(tmp_path / "latin.yaml")
+
+
+def test_sheets_are_found_beside_and_by_name(tmp_path):
+    (tmp_path / "mine.yaml").write_text("cohort: mine\n")
+    beside = tmp_path / "trial.yaml"
+    assert find_sheet("mine", kind="cohorts", beside=beside) == tmp_path / "mine.yaml"
+    assert find_sheet("../mine", kind="cohorts") is None
+    assert find_sheet("adults", kind="cohorts") is not None
+
+
+def test_words_for_messages():
+    assert listed(["a"]) == "a"
+    assert listed("abc") == "a, b or c"
+    assert listed("abcde", most=2) == "a, b or one of 3 more"
+    assert nearest("conz", ["conc", "anc"]) == "conc"
+    assert nearest("xyz", ["conc", "anc"]) == ""
+
+
+@given(st.text(max_size=200))
+def test_no_text_raises_anything_else(text):
+    try:
+        parse_sheet(text)
+    except SheetError:
+        return
