@@ -1,1 +1,17 @@
-"""A room of vtrial."""
+"""What a trial would have seen.
+
+Takes a record's tree and its Protocol.
+Does evaluate: endpoints, comparisons, subject flow, bands, and the published beside.
+Gives Estimates: tables.
+"""
+
+from vtrial.lazy import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "Outcome": "vtrial.analysis.endpoint",
+        "merge": "vtrial.analysis.sketch",
+        "outcomes": "vtrial.analysis.endpoint",
+    },
+)
