@@ -7,13 +7,17 @@ from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """A finished block: how many subjects, what was written, by whom, how long."""
+    """A finished block: how many subjects, what was written, by whom, how long.
+
+    `failed` counts the subjects that could not be solved under some arm.
+    """
 
     block: int
     subjects: int
     checksum: str
     seconds: float = 0.0
     worker: str = ""
+    failed: int = 0
 
 
 class Ledger:
@@ -31,12 +35,13 @@ class Ledger:
         if not self.path.exists():
             return {}
         entries = {}
-        for line in self.path.read_text().splitlines():
+        for line in self.path.read_bytes().split(b"\n"):
             try:
                 entry = Entry(**json.loads(line))
             except (ValueError, TypeError):
                 continue
-            entries[entry.block] = entry
+            if isinstance(entry.block, int):
+                entries[entry.block] = entry
         return entries
 
     def append(self, entry: Entry) -> None:

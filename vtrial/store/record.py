@@ -125,6 +125,13 @@ class Record:
             _count(digest, path, rows)
         return digest.hexdigest()
 
+    def holds(self, block: int, checksum: str) -> bool:
+        """Return whether a block reads back as it was written."""
+        try:
+            return self.checksum(block) == checksum
+        except StoreError:
+            return False
+
     def extend(self, subjects: int, blocks: int) -> None:
         """Make room for more subjects; what is there stays."""
         for _, array in self._blocked():
