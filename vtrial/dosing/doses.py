@@ -37,6 +37,9 @@ class Doses(NamedTuple):
         Order among events and observations at the same time. A trial's doses have
         rank 1, its observations rank 0 (before the dose) or 2 (after); in an event
         table the rank is the row.
+    period
+        Which column of the inputs holds at this dose, where inputs change in time;
+        None: the one in whose period the dose's time falls.
     """
 
     time: Float[Array, "#subject dose"]
@@ -47,13 +50,18 @@ class Doses(NamedTuple):
     steady: Int[Array, "#subject dose"]
     event: Int[Array, "#subject dose"]
     rank: Int[Array, "#subject dose"]
+    period: Int[Array, "#subject dose"] | None = None
 
 
 class Times(NamedTuple):
-    """When subjects are observed: (subject or 1, time); padding has time infinity."""
+    """When subjects are observed: (subject or 1, time); padding has time infinity.
+
+    `rank` and `period` are as in `Doses`.
+    """
 
     time: Float[Array, "#subject time"]
     rank: Int[Array, "#subject time"]
+    period: Int[Array, "#subject time"] | None = None
 
 
 def no_doses() -> Doses:
