@@ -1,1 +1,24 @@
-"""A room of vtrial."""
+"""The doses.
+
+Takes dosing words, or an event table in NONMEM's format.
+Does read them against a model, refusing what cannot be given, and write out each dose.
+Gives a Regimen and its Doses, or Events: padded arrays with NONMEM's meaning.
+"""
+
+from vtrial.lazy import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "Doses": "vtrial.dosing.doses",
+        "Events": "vtrial.dosing.table",
+        "Regimen": "vtrial.dosing.regimen",
+        "Times": "vtrial.dosing.doses",
+        "expand": "vtrial.dosing.expand",
+        "no_doses": "vtrial.dosing.doses",
+        "parse_regimen": "vtrial.dosing.words",
+        "read_events": "vtrial.dosing.table",
+        "read_parameters": "vtrial.dosing.table",
+        "times": "vtrial.dosing.doses",
+    },
+)

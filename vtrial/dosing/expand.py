@@ -1,0 +1,87 @@
+"""Expand a regimen: from rules to one padded array of doses."""
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from vtrial.dosing.doses import DOSE, Doses, no_doses
+from vtrial.dosing.regimen import Regimen, Step
+from vtrial.model.tree import Number, evaluate
+
+RANK = 1
+
+
+def expand(
+    regimen: Regimen | None, values: Mapping[str, Float[Array, " subject"]]
+) -> Doses:
+    """Write out every dose, sorted by time: (subject, dose), or (1, dose) if shared.
+
+    `values` holds at least the covariates that `regimen.needs` names; where it needs
+    none, all subjects share one row. Only numbers of subjects are traced: times and
+    compartments are known beforehand, so this may be called under `jax.jit`. A
+    computed amount below zero or that is not a number becomes NaN, and its subject
+    is one with a missing dose.
+    """
+    if regimen is None:
+        return no_doses()
+    shape = (1,)
+    if regimen.needs:
+        shape = jnp.broadcast_shapes(*(jnp.shape(values[n]) for n in regimen.needs))
+    times = np.concatenate([step.times() for step in regimen.steps])
+    order = np.argsort(times, kind="stable")
+    amounts, rates = zip(
+        *(_given(s, values, shape) for s in regimen.steps), strict=True
+    )
+    whole = [_told(step) for step in regimen.steps]
+    compartment, steady, interval = (
+        np.concatenate(column)[order] for column in zip(*whole, strict=True)
+    )
+
+    def laid(row: np.ndarray) -> Array:
+        kind = float if row.dtype.kind == "f" else int
+        return jnp.broadcast_to(jnp.asarray(row, kind)[None, :], (*shape, len(row)))
+
+    count = len(times)
+    return Doses(
+        time=laid(times[order]),
+        amount=jnp.concatenate(amounts, axis=1)[:, order],
+        compartment=laid(compartment),
+        rate=jnp.concatenate(rates, axis=1)[:, order],
+        interval=laid(interval),
+        steady=laid(steady),
+        event=laid(np.full(count, DOSE)),
+        rank=laid(np.full(count, RANK)),
+    )
+
+
+def _told(step: Step) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what is the same for everybody: compartment, steady state, interval."""
+    steady = np.zeros(step.count, int)
+    interval = np.zeros(step.count)
+    if step.steady:
+        steady[0], interval[0] = 1, step.inner_interval
+    return np.full(step.count, step.compartment), steady, interval
+
+
+def _given(
+    step: Step, values: Mapping[str, Float[Array, " subject"]], shape: tuple[int, ...]
+) -> tuple[Float[Array, "subject dose"], Float[Array, "subject dose"]]:
+    """Return the amounts and rates of a step's doses."""
+    each = [evaluate(level.amount, values).astype(float) for level in step.levels]
+    levels = jnp.stack([jnp.broadcast_to(amount, shape) for amount in each], axis=1)
+    levels = jnp.where(levels >= 0, levels, jnp.nan)
+    ends = np.cumsum([level.doses for level in step.levels])
+    level = np.minimum(
+        np.searchsorted(ends, np.arange(step.count), side="right"), len(ends) - 1
+    )
+    amounts = levels[:, level]
+    if step.duration is None:
+        rate = jnp.broadcast_to(evaluate(step.rate, values).astype(float), shape)
+        if not isinstance(step.rate, Number):
+            rate = jnp.where(rate > 0, rate, jnp.nan)
+        return amounts, jnp.broadcast_to(rate[:, None], amounts.shape)
+    duration = jnp.broadcast_to(evaluate(step.duration, values).astype(float), shape)
+    duration = jnp.where(duration > 0, duration, jnp.nan)
+    return amounts, amounts / duration[:, None]

@@ -1,0 +1,294 @@
+"""Amounts, rates and times of the dosing words, in the model's units."""
+
+import functools
+import math
+from collections.abc import Collection, Sequence
+
+from vtrial import units
+from vtrial.dosing.grammar import Clause, Ladder, Part, Quantity, Table
+from vtrial.dosing.regimen import Level
+from vtrial.errors import Fault, ModelError, UnitError
+from vtrial.model.grammar import parse_expression
+from vtrial.model.model import Model
+from vtrial.model.tree import Call, Expression, Name, Number, names_in
+from vtrial.sheets import listed, nearest
+
+PER = {"kg": ("WT", "kg"), "m2": ("BSA", "m2"), "m²": ("BSA", "m2")}
+MAX_LEVELS = 1000
+MAX_ROWS = 100
+_NUDGE = 1e-9  # so that 0.3 / 0.1 counts as 3 when rounding up or down
+
+
+class Measures:
+    """Turn quantities into numbers or equations; gather faults."""
+
+    def __init__(self, model: Model, known: Collection[str], at: str) -> None:
+        self.model = model
+        self.known = sorted(known)
+        self.at = at
+        self.faults: list[Fault] = []
+
+    def fault(self, found: str, allowed: str, write: str, column: int) -> None:
+        """Note a fault at a column of the text."""
+        self.faults.append(Fault(self.at, found, allowed, write, column=column))
+
+    def levels(self, part: Part, adjust: Sequence[Clause]) -> tuple[Level, ...]:
+        """Read the amounts of a part, with caps and rounding in the order written."""
+        head = part.head
+        if isinstance(head, Ladder):
+            levels = self.ladder(head)
+        elif isinstance(head, Table):
+            levels = (Level(self.table(head), 1),)
+        else:
+            levels = (Level(self.amount(head), 1),)
+        for clause in adjust:
+            if isinstance(clause.value, Quantity):
+                other = self.amount(clause.value)
+                adjusted = functools.partial(_ADJUSTED[clause.kind], other)
+                levels = tuple(Level(adjusted(x.amount), x.doses) for x in levels)
+        return levels
+
+    def ladder(self, ladder: Ladder) -> tuple[Level, ...]:
+        """Write out the levels of an escalation or a taper."""
+        doses = ladder.doses
+        if doses != round(doses) or not 1 <= doses <= 1e5:
+            found, write = f"every {doses:g} doses", "every 4 doses"
+            self.fault(found, "a whole number of doses", write, ladder.column)
+            return ()
+        parts = [ladder.first, ladder.by, ladder.last]
+        split = [_per(quantity.unit) for quantity in parts]
+        if any(q.kind != "NUMBER" for q in parts) or len({per for _, per in split}) > 1:
+            found = f"`{ladder.word}` with amounts of different kinds"
+            allowed = "three numbers, all plain, all per kg or all per m2"
+            write = f"{ladder.word} 2.5 mg by 2.5 mg every 4 doses to 15 mg"
+            self.fault(found, allowed, write, ladder.column)
+            return ()
+        before = len(self.faults)
+        plain = [
+            q._replace(unit=unit) for q, (unit, _) in zip(parts, split, strict=True)
+        ]
+        values = [_value(self.amount(quantity)) for quantity in plain]
+        if len(self.faults) > before:
+            return ()
+        first, by, last = values
+        up = ladder.word == "escalating"
+        if (last <= first) if up else (last >= first):
+            found = f"`{ladder.word}` from {parts[0].text} to {parts[2].text}"
+            word = "above" if up else "below"
+            self.fault(found, f"to an amount {word} the first", "", parts[2].column)
+            return ()
+        steps = math.ceil(abs(last - first) / by - _NUDGE)
+        if steps > MAX_LEVELS:
+            found = f"{steps} levels"
+            self.fault(found, f"at most {MAX_LEVELS} levels", "", parts[1].column)
+            return ()
+        signed = by if up else -by
+        climb = [float(f"{first + k * signed:.12g}") for k in range(steps)] + [last]
+        unit = parts[0]._replace(unit=self.per_unit(split[0][1]))
+        each = [self.scaled(Number(value), unit) for value in climb]
+        return tuple(Level(amount, int(doses)) for amount in each)
+
+    def per_unit(self, per: str) -> str:
+        """Write the model's amount, per kg or per m2 if so."""
+        return f"{self.model.amount}/{per}" if per else self.model.amount
+
+    def table(self, table: Table) -> Expression:
+        """Read a table of amounts into nested `if`."""
+        self.name(table.by, table.name_column)
+        if len(table.rows) > MAX_ROWS:
+            found = f"{len(table.rows)} rows"
+            self.fault(found, f"at most {MAX_ROWS} rows", "an equation", table.column)
+            return Number(1.0)
+        bounds = [row.below for row in table.rows if row.below is not None]
+        if bounds != sorted(set(bounds)):
+            found = f"bounds {', '.join(f'{bound:g}' for bound in bounds)}"
+            write = ", ".join(f"... below {bound:g}" for bound in sorted(set(bounds)))
+            self.fault(found, "ascending", write, table.column)
+        result = self.amount(table.other)
+        subject = Name(table.by)
+        for row in reversed(table.rows):
+            if row.below is not None:
+                test = Call("<", (subject, Number(row.below)))
+            else:
+                tests = [Call("==", (subject, Number(code))) for code in row.when]
+                test = functools.reduce(lambda a, b: Call("or", (a, b)), tests)
+            result = Call("if", (test, self.amount(row.amount), result))
+        return result
+
+    def amount(self, quantity: Quantity) -> Expression:
+        """Read an amount into the model's unit: `100 mg`, `5 mg/kg`, `DOSE mg`."""
+        return self.scaled(self.value(quantity), quantity)
+
+    def scaled(self, value: Expression, quantity: Quantity) -> Expression:
+        """Bring a value in a quantity's unit to the model's amount."""
+        unit, per = _per(quantity.unit)
+        scale = self.factor(quantity, unit, self.model.amount, "an amount")
+        return self.product(value, scale, per, quantity)
+
+    def rate(self, quantity: object) -> Expression:
+        """Read the rate of an infusion into the model's amount an hour."""
+        if not isinstance(quantity, Quantity):
+            return Number(1.0)
+        unit, per = _per(quantity.unit)
+        scale = self.factor(quantity, unit, f"{self._amount}/h", "a rate")
+        return self.product(self.value(quantity), scale, per, quantity)
+
+    def span(self, quantity: object) -> Expression:
+        """Read the duration of an infusion [h]."""
+        if not isinstance(quantity, Quantity):
+            return Number(1.0)
+        scale = self.factor(quantity, quantity.unit, "h", "a duration")
+        return self.product(self.value(quantity), scale, "", quantity)
+
+    def hours(self, quantity: object, kind: str) -> float:
+        """Read a time that must be above zero [h]."""
+        return self.clock(quantity, kind) or self.nothing(quantity, kind)
+
+    def nothing(self, quantity: object, kind: str) -> float:
+        """Refuse a time of zero; go on with an hour."""
+        if isinstance(quantity, Quantity) and quantity.kind == "NUMBER":
+            if float(quantity.value) == 0:
+                found = f"{kind} of `{quantity.text}`"
+                self.fault(found, "above zero", "24 h", quantity.column)
+        return 1.0
+
+    def moment(self, quantity: object) -> float:
+        """Read a time on the clock [h]; day 0 begins at 0."""
+        return self.clock(quantity, "a time")
+
+    def clock(self, quantity: object, kind: str) -> float:
+        """Read a time of zero or more [h]."""
+        if not isinstance(quantity, Quantity):
+            return 0.0
+        if quantity.kind != "NUMBER":
+            found = f"{kind} of `{quantity.text}`"
+            self.fault(
+                found, "a number, the same for everybody", "24 h", quantity.column
+            )
+            return 0.0
+        number = float(quantity.value)
+        if not 0 <= number < math.inf:
+            found = f"{kind} of `{quantity.text}`"
+            self.fault(found, "zero or more", "24 h", quantity.column)
+            return 0.0
+        return number * self.factor(quantity, quantity.unit, "h", kind)
+
+    def looks_like_rate(self, quantity: Quantity) -> bool:
+        """Say whether `at` a quantity is a rate and not a time."""
+        unit, _ = _per(quantity.unit)
+        head = unit.split("/")[0]
+        return "/" in quantity.unit or (
+            units.is_unit(head) and not units.compatible(head, "h")
+        )
+
+    def value(self, quantity: Quantity) -> Expression:
+        """Read what stands before the unit: a number, a name, or an equation."""
+        if quantity.kind == "NUMBER":
+            number = float(quantity.value)
+            if not 0 < number < math.inf:
+                found = f"`{quantity.text}`"
+                self.fault(found, "above zero", "100 mg", quantity.column)
+                return Number(1.0)
+            return Number(number)
+        if quantity.kind == "WORD":
+            self.name(quantity.value, quantity.column)
+            return Name(quantity.value)
+        try:
+            expression = parse_expression(quantity.value[1:-1])
+        except ModelError as error:
+            for fault in error.faults:
+                column = quantity.column + max(fault.column, 1)
+                self.fault(fault.found, fault.allowed, fault.write, column)
+            return Number(1.0)
+        for name in names_in(expression):
+            self.name(name.name, quantity.column + max(name.column, 1))
+        return expression
+
+    def name(self, name: str, column: int) -> None:
+        """Refuse a name that is no covariate."""
+        if name not in self.known:
+            found = f"`{name}`, which is no covariate here"
+            allowed = f"one of {listed(self.known)}" if self.known else "a number"
+            self.fault(found, allowed, nearest(name, self.known), column)
+
+    def factor(self, quantity: Quantity, unit: str, to: str, kind: str) -> float:
+        """Return what a quantity is multiplied by to be in the unit `to`."""
+        column = quantity.unit_column
+        if not unit:
+            if units.is_unit(to) and units.compatible(to, "1"):
+                return units.factor("1", to)
+            found = f"`{quantity.text}`, a number without a unit"
+            write = f"{quantity.value} {to}"
+            self.fault(found, f"{kind} with its unit", write, column)
+            return 1.0
+        try:
+            units.dimension(unit)
+        except UnitError as error:
+            found = f"`{quantity.unit}`, which is no unit"
+            write = error.faults[0].write or to
+            self.fault(found, f"{kind}, such as {to}", write, column)
+            return 1.0
+        try:
+            return units.factor(unit, to, molar_mass=self.model.molar_mass)
+        except UnitError:
+            found = f"`{quantity.text}`"
+            allowed = f"{kind} that converts to {to}"
+            if self.model.molar_mass <= 0 and kind in ("an amount", "a rate"):
+                allowed += " (mass and moles need the model's `molar_mass`)"
+            self.fault(found, allowed, f"{quantity.value} {to}", column)
+            return 1.0
+
+    def product(
+        self, value: Expression, scale: float, per: str, quantity: Quantity
+    ) -> Expression:
+        """Multiply by a conversion and, if so, by body weight or surface."""
+        if isinstance(value, Number):
+            value = Number(value.value * scale)
+        elif scale != 1.0:
+            value = Call("*", (Number(scale), value))
+        if not per:
+            return value
+        name, unit = PER[per]
+        if name not in self.known:
+            found = f"`{quantity.text}`, though nobody's {name} is known"
+            allowed = (
+                f"an amount for everybody, or {name} [{unit}] among the covariates"
+            )
+            self.fault(found, allowed, "100 mg", quantity.unit_column)
+        stated = {c.name: c.unit for c in self.model.covariates}.get(name, unit)
+        body: Expression = Name(name)
+        if stated != unit and units.is_unit(stated) and units.compatible(stated, unit):
+            body = Call("*", (Number(units.factor(stated, unit)), body))
+        return Call("*", (value, body))
+
+    @functools.cached_property
+    def _amount(self) -> str:
+        return self.model.amount
+
+
+def _per(unit: str) -> tuple[str, str]:
+    """Part `mg/kg/h` into `mg/h` and `kg`."""
+    head, *below = unit.split("/")
+    for index, word in enumerate(below):
+        if word in PER:
+            return "/".join([head, *below[:index], *below[index + 1 :]]), word
+    return unit, ""
+
+
+def _value(expression: Expression) -> float:
+    return expression.value if isinstance(expression, Number) else 1.0
+
+
+def _rounded(shift: float, unit: Expression, amount: Expression) -> Expression:
+    """Round to multiples of a unit: down after adding a share of it."""
+    ratio = Call("+", (Call("/", (amount, unit)), Number(shift)))
+    return Call("*", (unit, Call("floor", (ratio,))))
+
+
+_ADJUSTED = {
+    "most": lambda other, amount: Call("min", (amount, other)),
+    "least": lambda other, amount: Call("max", (amount, other)),
+    "round_near": functools.partial(_rounded, 0.5),
+    "round_down": functools.partial(_rounded, _NUDGE),
+    "round_up": functools.partial(_rounded, 1.0 - _NUDGE),
+}
