@@ -1,0 +1,239 @@
+"""A trial that was never run, and estimates that nobody saw."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from vtrial.analysis.estimates import CONTRASTS, ENDPOINTS, PUBLISHED, Estimates
+from vtrial.model.grammar import parse_model
+from vtrial.model.model import Model, Output, Source
+from vtrial.protocol.protocol import (
+    Allocation,
+    Arm,
+    Comparison,
+    Endpoint,
+    Observed,
+    Protocol,
+    Published,
+    Visit,
+)
+
+ARMS = ("d60", "d75", "d100")
+PAPER = Source(cite="Somebody A et al. A Journal 2006;24:4963", doi="10.1000/182")
+
+
+@pytest.fixture(scope="session")
+def protocol():
+    return _make_protocol()
+
+
+@pytest.fixture(scope="session")
+def estimates(protocol):
+    return _make_estimates(protocol)
+
+
+@pytest.fixture(scope="session")
+def make_protocol():
+    return _make_protocol
+
+
+@pytest.fixture(scope="session")
+def make_estimates():
+    return _make_estimates
+
+
+def _make_protocol(arms=ARMS, **changes):
+    model = Model(
+        name="counts-under-drug",
+        title="Neutrophil counts under a drug",
+        statements=parse_model("d/dt(central) = -0.1*central\nanc = central + 1"),
+        outputs=(
+            Output("anc", "anc", unit="1e9/L", title="neutrophil count"),
+            Output("conc", "central", unit="umol/L", title="plasma concentration"),
+        ),
+        sources=(
+            Source(cite="Modeller M. Another Journal 2006;12:5481", doi="10.1/x"),
+        ),
+    )
+    grade = Endpoint(
+        "grade 4", "anc", "minimum", 0.0, 504.0, below=0.5, visits=("blood",)
+    )
+    nadir = Endpoint(
+        "nadir", "anc", "minimum", 0.0, 504.0, unit="1e9/L", title="ANC nadir"
+    )
+    many = len(arms) > 1
+    trial = Protocol(
+        name="docetaxel-made-up",
+        title="Docetaxel 60, 75 and 100 mg/m² every three weeks",
+        model=model,
+        cohort="breast-cancer-second-line",
+        subjects=527,
+        replicates=200,
+        seed=2006,
+        arms=tuple(Arm(a, a.replace("d", "") + " mg/m²") for a in arms),
+        allocation=Allocation((1,) * len(arms), "permuted block", 6),
+        visits=(Visit("blood", tuple(168.0 * k for k in range(19)), 24.0, ("anc",)),),
+        grid=tuple(np.arange(0.0, 3025.0, 24.0).tolist()),
+        endpoints=(grade, nadir),
+        analysis=(
+            Comparison("c1", "d100", "d75", "grade 4", "risk difference"),
+            Comparison("c2", "d60", "d75", "grade 4", "risk difference"),
+            Comparison("c3", "d100", "d60", "nadir", "ratio of geometric means"),
+        )
+        if many
+        else (),
+        published=(
+            Published(0.754, 0.70, 0.80, "grade 4", arms[-1], source=PAPER),
+            Published(0.30, 0.25, 0.35, "grade 4", arms[0], verified=False),
+        ),
+        observed=(
+            Observed(
+                "anc", (0.0, 168.0, 336.0, 504.0), (5.1, 0.9, 2.1, 4.8), "", PAPER
+            ),
+        ),
+        sources=(PAPER,),
+        text="protocol: docetaxel-made-up\nseed: 2006\n",
+    )
+    return replace(trial, **changes)
+
+
+def _make_estimates(protocol, *, failed=3):
+    arms = [arm.name for arm in protocol.arms]
+    depth = dict(zip(arms, np.linspace(0.67, 0.22, len(arms)), strict=True))
+    return Estimates(
+        flow=_flow(protocol, arms, failed),
+        endpoints=_endpoints(arms, depth),
+        contrasts=_contrasts(protocol),
+        bands=_bands(arms, depth),
+        distributions=_distributions(arms, depth),
+        failures=pd.DataFrame(
+            [{"arm": arms[0], "status": "STEP_LIMIT", "count": failed}]
+            if failed
+            else [],
+            columns=["arm", "status", "count"],
+        ),
+        published=_published(protocol),
+    )
+
+
+def _flow(protocol, arms, failed):
+    total = protocol.subjects * protocol.replicates // len(arms)
+    return pd.DataFrame(
+        [
+            {
+                "arm": arm,
+                "screened": total + 1234,
+                "enrolled": total,
+                "allocated": total,
+                "simulated": total - failed * (arm == arms[0]),
+                "failed": failed * (arm == arms[0]),
+                "replicates": protocol.replicates,
+            }
+            for arm in arms
+        ]
+    )
+
+
+def _endpoints(arms, depth):
+    rows = []
+    for arm in arms:
+        share = 0.85 - 0.7 * depth[arm]
+        rows.append(
+            (arm, "grade 4", "share", 35133, share, share - 0.07, share + 0.07, 1)
+        )
+        for statistic in ("mean", "sd", "median"):
+            low, high = depth[arm] * 0.9, depth[arm] * 1.12
+            rows.append((arm, "nadir", statistic, 35133, depth[arm], low, high, 2))
+    frame = pd.DataFrame(
+        rows,
+        columns=["arm", "endpoint", "statistic", "n", "estimate", "low", "high", "u"],
+    )
+    unit = frame.pop("u").map({1: "1", 2: "1e9/L"})
+    frame = frame.assign(
+        mc_error=0.0022, unit=unit, missing=7, failed=0, interval="between trials"
+    )
+    return frame.assign(replicates=200, undefined=0)[ENDPOINTS]
+
+
+def _contrasts(protocol):
+    values = {"risk difference": (0.194, 0.11, 0.28)}
+    rows = []
+    for c in protocol.analysis:
+        estimate, low, high = values.get(c.by, (0.33, 0.27, 0.41))
+        rows.append((c.name, c.arm, c.reference, c.endpoint, c.by, estimate, low, high))
+    columns = ["comparison", "arm", "reference", "endpoint", "by", "estimate", "low"]
+    frame = pd.DataFrame(rows, columns=[*columns, "high"])
+    frame = frame.assign(
+        mc_error=0.002, unit="1", adjust="", interval="between trials", p=np.nan
+    )
+    frame = frame.assign(
+        ci_low=frame["low"], ci_high=frame["high"], power=0.98, truth=np.nan
+    )
+    frame = frame.assign(truth_error=np.nan, replicates=200, undefined=0, level=0.95)
+    return frame[CONTRASTS]
+
+
+def _bands(arms, depth):
+    days = np.arange(0, 127, 1.0)
+    rows = []
+    for arm in arms:
+        wave = np.sin(np.pi * np.minimum(days % 21, 16) / 16) ** 2
+        middle = 5.2 * np.exp(-wave * np.log(5.2 / depth[arm]))
+        decay = 3 * np.exp(-(days % 21) * 2) / depth[arm] + 1e-4
+        for q, z in (
+            (0.05, -1.64),
+            (0.25, -0.67),
+            (0.5, 0),
+            (0.75, 0.67),
+            (0.95, 1.64),
+        ):
+            for name, unit, mid in (
+                ("anc", "1e9/L", middle),
+                ("conc", "umol/L", decay),
+            ):
+                values = mid * np.exp(0.4 * z)
+                pairs = zip(days * 24, values, strict=True)
+                rows += [(arm, name, unit, t, q, v) for t, v in pairs]
+    columns = ["arm", "output", "unit", "time", "quantile", "value"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _distributions(arms, depth):
+    edges = np.linspace(0, 3, 31)
+    rows = []
+    for arm in arms:
+        middle = (edges[1:] + edges[:-1]) / 2
+        share = np.exp(-((np.log(middle / depth[arm]) / 0.5) ** 2) / 2)
+        share /= share.sum()
+        for low, high, part in zip(edges, edges[1:], share, strict=False):
+            rows.append((arm, "nadir", "1e9/L", low, high, round(9999 * part), part))
+    columns = ["arm", "endpoint", "unit", "low", "high", "count", "share"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _published(protocol):
+    rows = []
+    for place, point in enumerate(protocol.published):
+        simulated = 0.741 if place == 0 else 0.381
+        rows.append(
+            {
+                "what": f"{point.arm} {point.endpoint}",
+                "arm": point.arm,
+                "endpoint": point.endpoint,
+                "comparison": point.comparison,
+                "statistic": "share",
+                "kind": "share",
+                "unit": "1",
+                "published": point.value,
+                "simulated": simulated,
+                "mc_error": 0.0023,
+                "low": point.low,
+                "high": point.high,
+                "within": point.low <= simulated <= point.high,
+                "verified": point.verified,
+                "source": point.source.cite,
+            }
+        )
+    return pd.DataFrame(rows, columns=PUBLISHED)

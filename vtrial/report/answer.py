@@ -1,0 +1,109 @@
+"""The answer in one paragraph: headline numbers, misses and failures in words."""
+
+import pandas as pd
+
+from vtrial.protocol.protocol import Protocol
+from vtrial.report.design import arm_title, endpoint_title, size_in_words
+from vtrial.report.frames import each_row
+from vtrial.report.tables import contrast_kind, contrast_unit, endpoint_kind
+from vtrial.report.words import amount, count, interval, listing, number
+
+MOST_ENDPOINTS = 3
+MOST_CONTRASTS = 2
+_FIRST_CHOICE = ("share", "mean", "geometric mean", "median")
+
+
+def answer_in_words(
+    protocol: Protocol,
+    endpoints: pd.DataFrame,
+    contrasts: pd.DataFrame,
+    published: pd.DataFrame,
+    *,
+    failed: float,
+    simulated: float,
+) -> list[str]:
+    """Return the sentences of the answer, the most important first."""
+    arms = len(protocol.arms)
+    compared = f" under {count(arms)} arms" if arms > 1 else ""
+    size = size_in_words(protocol)
+    sentences = [f"{size[0].upper()}{size[1:]} were simulated{compared}."]
+    if protocol.replicates == 1:
+        sentences = [f"{size[0].upper()}{size[1:]} was simulated{compared}."]
+    sentences += _endpoints(protocol, endpoints)
+    sentences += _contrasts(protocol, contrasts)
+    sentences += _published(published)
+    sentences.append(_failed(failed, simulated))
+    return sentences
+
+
+def _endpoints(protocol: Protocol, frame: pd.DataFrame) -> list[str]:
+    """Say the first endpoints, all arms of each in a sentence."""
+    sentences = []
+    for name in list(dict.fromkeys(frame["endpoint"]))[:MOST_ENDPOINTS]:
+        rows = frame[frame["endpoint"] == name]
+        ranked = [s for s in _FIRST_CHOICE if s in set(rows["statistic"])]
+        statistic = ranked[0] if ranked else rows["statistic"].iloc[0]
+        rows = rows[rows["statistic"] == statistic]
+        kind = endpoint_kind(protocol, name, statistic)
+        parts = [
+            amount(row.estimate, (row.high - row.low) / 2, kind, row.unit)
+            + (f" ({arm_title(protocol, row.arm)})" if len(protocol.arms) > 1 else "")
+            for row in each_row(rows)
+        ]
+        said = "" if kind == "share" else f", {statistic}"
+        sentences.append(
+            f"{_capital(endpoint_title(protocol, name))}{said}: {listing(parts)}."
+        )
+    return sentences
+
+
+def _contrasts(protocol: Protocol, frame: pd.DataFrame) -> list[str]:
+    """Say the first contrasts with their intervals."""
+    sentences = []
+    for row in each_row(frame.head(MOST_CONTRASTS)):
+        kind = contrast_kind(protocol, row.endpoint, row.by)
+        unit = contrast_unit(row.by, row.unit)
+        value = amount(row.estimate, (row.high - row.low) / 2, kind, unit)
+        sentences.append(
+            f"{_capital(arm_title(protocol, row.arm))} with "
+            f"{arm_title(protocol, row.reference)} on "
+            f"{endpoint_title(protocol, row.endpoint)}: {row.by} {value} "
+            f"({interval(row.low, row.high, kind, unit)})."
+        )
+    return sentences
+
+
+def _published(frame: pd.DataFrame) -> list[str]:
+    """Say how many published numbers were met, and name the misses."""
+    if not len(frame):
+        return []
+    within = frame["within"].astype(bool)
+    total, inside = len(frame), int(within.sum())
+    unverified = int((~frame["verified"].astype(bool)).sum())
+    doubt = f" ({unverified} unverified)" if unverified else ""
+    lead = f"Of {total} published number{'s'[: total > 1]}{doubt} {inside or 'none'}"
+    words = [f"{lead} {'is' if inside == 1 else 'are'} met within the stated margin."]
+    if inside < total:
+        missed = list(frame.loc[~within, "words"])
+        named = [str(what) for what in missed[:3]]
+        more = f" and {len(missed) - 3} more" if len(missed) > 3 else ""
+        what = ", ".join(named) + more if more else listing(named)
+        words.append(f"Missed: {what}.")
+    return words
+
+
+def _failed(failed: float, simulated: float) -> str:
+    """Say how many subjects could not be solved."""
+    if not failed:
+        return "No subject's equations failed to solve."
+    share = 100 * failed / max(failed + simulated, 1.0)
+    words = number(share, 2) if share >= 0.01 else "under 0.01"
+    return (
+        f"The equations of {count(failed)} subject{'s'[: failed != 1]} "
+        f"({words}\u202f%) could not be solved; they are counted, not imputed."
+    )
+
+
+def _capital(text: str) -> str:
+    """Begin a sentence."""
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,138 @@
+"""How the numbers were computed, and where they come from, in words."""
+
+import json
+from collections.abc import Iterable, Mapping
+
+from vtrial.protocol.protocol import Protocol
+from vtrial.report.design import Line
+from vtrial.report.tables import Cell
+from vtrial.report.words import count, link, number
+
+_NAMES = {
+    "method": "Method",
+    "reason": "Why this method",
+    "numerics": "Numerics",
+    "tolerances": "Tolerances",
+    "precision": "Precision",
+    "device": "Device",
+    "devices": "Devices",
+    "versions": "Versions",
+    "version": "Version",
+    "seed": "Seed",
+    "digest": "Digest",
+    "failures": "Failures",
+    "complete": "Complete",
+}
+_HIDDEN = {"arms", "protocol", "model", "cohort", "sheets", "failures", "title"}
+_LONG = 300  # characters; more is a sheet's text, and stands in a drawer of its own
+
+
+def computed_lines(protocol: Protocol, attributes: Mapping[str, object]) -> list[Line]:
+    """Say how it was computed: what the record tells first, then what was asked."""
+    lines = {name: "" for name in _NAMES}
+    for key, value in attributes.items():
+        words = _words(value)
+        if str(key) not in _HIDDEN and words and len(words) <= _LONG * 3:
+            lines[str(key)] = words
+    asked = protocol.numerics
+    lines["numerics"] = lines["numerics"] or (
+        f"method {asked.method}, rtol {number(asked.rtol)}, atol {number(asked.atol)}, "
+        f"{asked.precision} bits, at most {count(asked.max_steps)} steps a subject"
+    )
+    lines["seed"] = lines["seed"] or str(protocol.seed)
+    lines["digest"] = lines["digest"] or protocol.digest
+    block = f"{count(protocol.block)} subjects"
+    named = [
+        Line(_NAMES.get(key, key.replace("_", " ").capitalize()), words)
+        for key, words in lines.items()
+        if words
+    ]
+    return [*named, Line("Block", block)]
+
+
+def _words(value: object) -> str:
+    """Write an attribute, JSON or not, as words."""
+    if isinstance(value, str) and value[:1] in {"{", "["}:
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return str(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_words(inner)}" for key, inner in value.items())
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        return str(value)
+    return ", ".join(_words(inner) for inner in value)
+
+
+def sheets_given(protocol: Protocol, attributes: Mapping[str, object]) -> list[Line]:
+    """Return the sheets' texts, from the record or from what was loaded."""
+    texts: dict[str, str] = {}
+    for key, value in attributes.items():
+        inner = value.items() if isinstance(value, Mapping) else [(key, value)]
+        for name, text in inner:
+            if isinstance(text, str) and "\n" in text.strip():
+                texts[str(name)] = text
+    if protocol.text and not any("protocol" in name for name in texts):
+        texts = {"protocol": protocol.text, **texts}
+    if protocol.model.text and not any("model" in name for name in texts):
+        texts["model"] = protocol.model.text
+    return [
+        Line(name.replace("_", " ").capitalize(), text) for name, text in texts.items()
+    ]
+
+
+def sources_list(protocol: Protocol) -> list[Cell]:
+    """List every source the sheets name, once, with what it is the source of."""
+    found: dict[tuple[str, str], list[str]] = {}
+    notes: dict[tuple[str, str], str] = {}
+
+    def add(source: object, of: str) -> None:
+        cite, note = getattr(source, "cite", ""), getattr(source, "note", "")
+        href = link(getattr(source, "doi", ""), getattr(source, "url", ""))
+        text = cite or getattr(source, "doi", "") or href or note
+        if text:
+            found.setdefault((text, href), []).append(of)
+            if note and note != text:
+                notes.setdefault((text, href), note)
+
+    for source in protocol.sources:
+        add(source, "the trial")
+    for source in protocol.model.sources:
+        add(source, "the model")
+    for parameter in protocol.model.parameters:
+        add(parameter.source, "parameters")
+    for block in protocol.model.random:
+        add(block.source, "variability between subjects")
+    for point in protocol.published:
+        add(point.source, "published outcomes")
+    for points in protocol.observed:
+        add(points.source, "measured points")
+    return [
+        Cell(
+            text,
+            "; ".join([", ".join(dict.fromkeys(of)), *_note(notes, (text, href))]),
+            href=href,
+        )
+        for (text, href), of in found.items()
+    ]
+
+
+def _note(notes: Mapping[tuple[str, str], str], key: tuple[str, str]) -> list[str]:
+    """Return a source's note, if it has one."""
+    return [notes[key]] if key in notes else []
+
+
+def observed_list(protocol: Protocol) -> list[Cell]:
+    """List the sources of measured points."""
+    cells = {
+        Cell(
+            o.source.cite or o.source.note or o.output,
+            href=link(o.source.doi, o.source.url),
+        )
+        for o in protocol.observed
+    }
+    return sorted(cells)

@@ -1,0 +1,259 @@
+"""The design of a trial in words: who, what is done, when, what is asked."""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from vtrial.protocol.protocol import Arm, Comparison, Endpoint, Protocol, Visit
+from vtrial.report.words import (
+    count,
+    duration,
+    fixed,
+    listing,
+    moments,
+    number,
+    suffix,
+)
+
+_TAKEN = {
+    "value": "last value of {of} {span}",
+    "change": "change of {of} from baseline, {span}",
+    "percent change": "per-cent change of {of} from baseline, {span}",
+    "minimum": "lowest {of} {span}",
+    "maximum": "highest {of} {span}",
+    "mean": "mean {of} {span}",
+    "area": "area under {of} {span}",
+    "time above": "time with {of} above {low}, {span}",
+    "time below": "time with {of} below {high}, {span}",
+    "time in range": "time with {of} from {low} to {high}, {span}",
+    "time to": "time until {of} is {reach}, {span}",
+}
+
+
+class ArmWords(NamedTuple):
+    """An arm as the page shows it."""
+
+    name: str
+    title: str
+    treatment: str
+    weight: str
+
+
+class Line(NamedTuple):
+    """A named line of the design."""
+
+    name: str
+    words: str
+
+
+def arm_title(protocol: Protocol, name: str) -> str:
+    """Return an arm's title, or its name."""
+    return next((arm.title or name for arm in protocol.arms if arm.name == name), name)
+
+
+def short_title(protocol: Protocol, name: str, most: int = 24) -> str:
+    """Return an arm's title if it fits a figure, or its name, cut if need be."""
+    title = arm_title(protocol, name)
+    title = title if len(title) <= most else name
+    return title if len(title) <= most else title[: most - 1] + "…"
+
+
+def endpoint_title(protocol: Protocol, name: str) -> str:
+    """Return an endpoint's title, or its name."""
+    found = (point for point in protocol.endpoints if point.name == name)
+    return next((point.title or name for point in found), name)
+
+
+def output_title(protocol: Protocol, name: str) -> str:
+    """Return an output's title, or its name."""
+    found = (output for output in protocol.model.outputs if output.name == name)
+    return next((output.title or name for output in found), name)
+
+
+def output_unit(protocol: Protocol, name: str) -> str:
+    """Return an output's unit, or 1."""
+    found = (output for output in protocol.model.outputs if output.name == name)
+    return next((output.unit for output in found), "1")
+
+
+def arms_in_words(protocol: Protocol) -> list[ArmWords]:
+    """Say what each arm gets, and its share of the allocation."""
+    weights = [*protocol.allocation.weights, *([1] * len(protocol.arms))]
+    return [
+        ArmWords(
+            arm.name, arm.title or arm.name, _treatment(protocol, arm), str(weight)
+        )
+        for arm, weight in zip(protocol.arms, weights, strict=False)
+    ]
+
+
+def _treatment(protocol: Protocol, arm: Arm) -> str:
+    """Say what is done to an arm."""
+    parts = [arm.regimen.words] if arm.regimen is not None else []
+    raw = _entry(protocol.data, "arms", arm.name, "set")
+    for name, _ in arm.set:
+        given = raw.get(name) if isinstance(raw, Mapping) else None
+        parts.append(f"sets {name}" + (f" = {given}" if given is not None else ""))
+    return "; ".join(parts) or "no dose"
+
+
+def _entry(data: object, *path: str) -> object:
+    """Look into the sheet as it was given; nothing where there is nothing."""
+    for key in path:
+        if not isinstance(data, Mapping) or key not in data:
+            return None
+        data = data[key]
+    return data
+
+
+def size_in_words(protocol: Protocol) -> str:
+    """Say how many subjects and trials were simulated."""
+    subjects = f"{count(protocol.subjects)} subject{'s'[: protocol.subjects != 1]}"
+    if protocol.replicates == 1:
+        return f"one trial of {subjects}"
+    total = count(protocol.subjects * protocol.replicates)
+    trials = f"{count(protocol.replicates)} replicate trials"
+    return f"{trials} of {subjects} each ({total} in all)"
+
+
+def allocation_in_words(protocol: Protocol) -> str:
+    """Say how subjects get their arm."""
+    if len(protocol.arms) == 1:
+        return "one arm; nothing to allocate"
+    how = protocol.allocation
+    ratio = ":".join(str(weight) for weight in how.weights)
+    names = listing(arm.title or arm.name for arm in protocol.arms)
+    by = {
+        "simple": "simple randomisation",
+        "permuted block": f"permuted blocks of {how.block}",
+        "stratified": f"permuted blocks of {how.block} within strata of "
+        f"{listing(how.strata)}",
+    }[how.by]
+    return f"{ratio} to {names}; {by}"
+
+
+def potential_in_words(protocol: Protocol) -> str:
+    """Say under which arms a subject is simulated."""
+    if len(protocol.arms) == 1:
+        return "every subject under the one arm"
+    if protocol.potential == "all":
+        return "every subject under every arm, with the same random numbers"
+    return "every subject under the arm it was allocated to"
+
+
+def visit_in_words(protocol: Protocol, visit: Visit) -> str:
+    """Say when a visit is, and what is measured at it."""
+    words = moments(visit.times)
+    if visit.window:
+        words += f", each moved by up to ±{duration(visit.window)}"
+    if visit.after_dose:
+        words += ", after any dose at that time"
+    if visit.measure:
+        titles = (_called(protocol, output) for output in visit.measure)
+        words += f"; measures {listing(titles)}"
+    return words
+
+
+def _called(protocol: Protocol, output: str) -> str:
+    """Name an output, with its title if it has one."""
+    title = output_title(protocol, output)
+    return output if title == output else f"{output} ({title})"
+
+
+def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
+    """Say how an endpoint is made of a subject's values."""
+    unit = output_unit(protocol, endpoint.of)
+    reach = (
+        f"at or above {_limit(endpoint.low, unit)}"
+        if endpoint.low is not None
+        else f"at or below {_limit(endpoint.high, unit)}"
+    )
+    words = _TAKEN[endpoint.take].format(
+        of=endpoint.of,
+        span=_span(endpoint),
+        low=_limit(endpoint.low, unit),
+        high=_limit(endpoint.high, unit),
+        reach=reach,
+    )
+    if endpoint.binary:
+        own = endpoint_unit(protocol, endpoint)
+        side, limit = ("below", endpoint.below), ("above", endpoint.above)
+        word, bound = side if endpoint.below is not None else limit
+        words = f"share of subjects with {words}, {word} {_limit(bound, own)}"
+    if endpoint.take in {"change", "percent change"} and endpoint.baseline:
+        words += f" (baseline: last value up to {duration(endpoint.baseline)})"
+    if endpoint.values == "true":
+        return words + "; of true values, without residual error"
+    at = f" at visit{'s'[: len(endpoint.visits) > 1]} {listing(endpoint.visits)}"
+    return words + "; of measured values" + (at if endpoint.visits else "")
+
+
+def endpoint_unit(protocol: Protocol, endpoint: Endpoint) -> str:
+    """Return the unit of what is taken, before a limit makes a response of it."""
+    if endpoint.unit not in {"", "1"}:
+        return endpoint.unit
+    if endpoint.take in {"value", "change", "minimum", "maximum", "mean"}:
+        return output_unit(protocol, endpoint.of)
+    return "%" if endpoint.take == "percent change" else endpoint.unit
+
+
+def _limit(value: float | None, unit: str) -> str:
+    """Write a limit with its unit."""
+    if value is None:
+        return "its limit"
+    return number(value, 4) + suffix("plain", unit)
+
+
+def _span(endpoint: Endpoint) -> str:
+    """Say the span of time that an endpoint looks at."""
+    start, end = endpoint.start, endpoint.end
+    if start == end:
+        return f"at {moments([start])}"
+    if not math.isfinite(end):
+        return "at any time" if start <= 0 else f"from {duration(start)} on"
+    if end > 48 and start % 24 == 0 and end % 24 == 0:
+        return f"from day {number(start / 24, 5)} to day {number(end / 24, 5)}"
+    return f"from {duration(start)} to {duration(end)}"
+
+
+def comparison_in_words(protocol: Protocol, comparison: Comparison) -> str:
+    """Say what is compared, by what, and adjusted for what."""
+    words = (
+        f"{arm_title(protocol, comparison.arm)} with "
+        f"{arm_title(protocol, comparison.reference)} on "
+        f"{endpoint_title(protocol, comparison.endpoint)}: {comparison.by}"
+    )
+    if comparison.adjust:
+        words += f", adjusted for {listing(comparison.adjust)}"
+    return words + f", {fixed(comparison.level * 100, 1, trim=True)}\u202f% interval"
+
+
+def population_in_words(protocol: Protocol) -> str:
+    """Say who takes part, and by which model they respond."""
+    model = protocol.model
+    title = f" ({model.title})" if model.title else ""
+    uncertain = (
+        "parameters drawn anew for each replicate from their uncertainty"
+        if protocol.uncertainty
+        else "parameters at their published values in every replicate"
+    )
+    return f"cohort {protocol.cohort}; model {model.name}{title}; {uncertain}"
+
+
+def design_lines(protocol: Protocol) -> list[Line]:
+    """Say the design, a named line for each part of it."""
+    lines = [
+        Line("Population", population_in_words(protocol)),
+        Line("Size", size_in_words(protocol)),
+        Line("Allocation", allocation_in_words(protocol)),
+        Line("Simulated", potential_in_words(protocol)),
+    ]
+    if len(protocol.occasions) > 1:
+        words = moments(protocol.occasions)
+        lines.append(Line("Occasions", f"new random effects at {words}"))
+    if protocol.grid:
+        span = f"{duration(protocol.grid[0])} to {duration(protocol.grid[-1])}"
+        words = f"{count(len(protocol.grid))} times from {span}, without residual error"
+        lines.append(Line("True values", words))
+    lines.append(Line("Seed", str(protocol.seed)))
+    return lines

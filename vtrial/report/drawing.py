@@ -1,0 +1,215 @@
+"""How figures look, and how they are kept: colours, axes, deterministic SVG and PNG.
+
+Colours are tokens: the files on disk hold them as they stand, the page replaces them
+by its own variables, so that a figure follows the reader's light or dark scheme.
+"""
+
+import contextlib
+import html
+import io
+import math
+import re
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MultipleLocator, NullLocator
+
+from vtrial.report.words import Clock, clock, number
+
+INK, MUTED, FAINT, RULE = "#1a1d21", "#5d6671", "#a9b1ba", "#d3d8de"
+SHADE, PAPER = "#e4e8ed", "#fffffe"
+GOOD, MISSED = "#0a7355", "#b5371f"
+# Eight hues that stay apart under protanopia and deuteranopia and that are dark
+# enough for text on white, after Okabe and Ito (2008), Color Universal Design.
+ARM_COLOURS = (
+    "#0b68a8",
+    "#c14e00",
+    "#007f60",
+    "#a3398a",
+    "#8a6300",
+    "#3b3f8f",
+    "#2f8ca3",
+    "#6b4b3a",
+)
+MARKERS = "osD^vPX*"
+WIDTH = 4.25  # inches: text keeps its size on a phone, and two stand side by side
+
+_TOKENS = {
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    FAINT: "var(--faint)",
+    RULE: "var(--rule)",
+    SHADE: "var(--shade)",
+    PAPER: "var(--figure)",
+    GOOD: "var(--good)",
+    MISSED: "var(--missed)",
+} | {colour: f"var(--arm-{index})" for index, colour in enumerate(ARM_COLOURS)}
+_STYLE = {
+    "axes.edgecolor": MUTED,
+    "axes.facecolor": "none",
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9.5,
+    "axes.linewidth": 0.7,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlecolor": INK,
+    "axes.unicode_minus": True,
+    "figure.dpi": 100,
+    "figure.facecolor": PAPER,
+    "font.family": "DejaVu Sans",
+    "font.size": 9.5,
+    "grid.color": RULE,
+    "grid.linewidth": 0.5,
+    "hatch.linewidth": 0.6,
+    "savefig.facecolor": PAPER,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "vtrial",
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "xtick.labelsize": 9,
+    "ytick.color": MUTED,
+    "ytick.labelcolor": INK,
+    "ytick.labelsize": 9,
+}
+_RATIOS = [m * 10.0**k for k in range(-6, 7) for m in (1.0, 2.0, 5.0)]
+_NEAR_ONE = [0.5, 0.6, 0.67, 0.75, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0]
+
+
+class Drawing(NamedTuple):
+    """A figure with its file's name, its title, what it shows, and how to read it."""
+
+    name: str
+    title: str
+    alt: str
+    caption: str
+    figure: Figure
+
+
+@contextlib.contextmanager
+def house_style() -> Iterator[None]:
+    """Draw in the house's style; matplotlib is left as it was found."""
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)  # pyright: ignore[reportCallIssue, reportArgumentType]
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        yield
+
+
+def arm_colour(index: int) -> str:
+    """Return the colour of an arm by its place in the protocol."""
+    return ARM_COLOURS[index % len(ARM_COLOURS)]
+
+
+def arm_marker(index: int) -> str:
+    """Return the marker of an arm, so that colour is not the only sign."""
+    return MARKERS[index % len(MARKERS)]
+
+
+def new_figure(height: float, width: float = WIDTH) -> Figure:
+    """Make an empty figure [inches] that lays itself out."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def time_axis(axes: Axes, start: float, end: float) -> Clock:
+    """Prepare an axis for times [h]: unit by the span, ticks where people count."""
+    scale = clock(end - start)
+    axes.set_xlim(start / scale.hours, end / scale.hours)
+    axes.xaxis.set_major_locator(MultipleLocator(scale.step))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value, 4)))
+    axes.set_xlabel(f"Time since the first dose [{scale.name}]")
+    return scale
+
+
+def number_axis(axes: Axes, *, which: str = "y") -> None:
+    """Write an axis' ticks as the tables do."""
+    axis = axes.yaxis if which == "y" else axes.xaxis
+    axis.set_major_formatter(FuncFormatter(lambda value, _: number(value, 4)))
+    axes.grid(True, axis="y" if which == "y" else "x")
+    axes.set_axisbelow(True)
+
+
+def log_axis(axes: Axes, low: float, high: float, *, which: str = "y") -> None:
+    """Make an axis logarithmic with ticks that people read."""
+    set_scale = axes.set_yscale if which == "y" else axes.set_xscale
+    set_limits = axes.set_ylim if which == "y" else axes.set_xlim
+    set_scale("log")
+    set_limits(low, high)
+    axis = axes.yaxis if which == "y" else axes.xaxis
+    pool = _NEAR_ONE if high / low < 8 and low < 1.3 and high > 0.7 else _RATIOS
+    ticks = _spaced([tick for tick in pool if low <= tick <= high], high / low)
+    if len(ticks) > 1:
+        axis.set_major_locator(FixedLocator(ticks))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axes.grid(True, axis="y" if which == "y" else "x")
+    axes.set_axisbelow(True)
+
+
+def _spaced(ticks: list[float], span: float) -> list[float]:
+    """Keep ticks whose words do not meet: powers of ten first, nearest one first."""
+    gap = math.log10(span) / 8
+    kept: list[float] = []
+    for tick in sorted(ticks, key=lambda tick: (not _decade(tick), abs(_log(tick)))):
+        if all(abs(_log(tick) - _log(other)) >= gap for other in kept):
+            kept.append(tick)
+    return sorted(kept)
+
+
+def _log(value: float) -> float:
+    return math.log10(value)
+
+
+def _decade(value: float) -> bool:
+    """Say whether a number is a power of ten."""
+    return abs(_log(value) - round(_log(value))) < 1e-9
+
+
+def keep(drawing: Drawing, folder: Path) -> str:
+    """Write a figure's SVG and PNG; return the SVG for the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    buffer = io.StringIO()
+    FigureCanvasSVG(drawing.figure).print_svg(buffer, metadata={"Date": None})
+    text = buffer.getvalue()
+    (folder / f"{drawing.name}.svg").write_text(text, encoding="utf-8")
+    drawing.figure.set_dpi(200)
+    canvas = FigureCanvasAgg(drawing.figure)
+    canvas.print_png(folder / f"{drawing.name}.png", metadata={"Software": None})
+    return inline(text, drawing)
+
+
+def inline(text: str, drawing: Drawing) -> str:
+    """Make an SVG file a part of a page: themed, named, and with ids of its own."""
+    body = text[text.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.S)
+    body = re.sub(r"<!--.*?-->", "", body, flags=re.S)
+    body = re.sub(r"<style .*?</style>", "", body, flags=re.S)  # would style the page
+    head, rest = body.split(">", 1)
+    box = re.search(r'viewBox="[^"]+"', head)
+    prefix = f"{drawing.name}-"
+    rest = re.sub(r'(?<=\s)id="', f'id="{prefix}', rest)
+    rest = re.sub(r'href="#', f'href="#{prefix}', rest)
+    rest = rest.replace("url(#", f"url(#{prefix}").replace("xlink:href", "href")
+    for token, variable in _TOKENS.items():
+        rest = rest.replace(token, variable)
+    rest = re.sub(r"'DejaVu Sans'[^;\"]*", "var(--sans)", rest)
+    rest = re.sub(r"\n\s*", "\n", rest)
+    names = f'aria-labelledby="{prefix}title {prefix}desc"'
+    return (
+        f'<svg {box[0] if box else ""} role="img" {names}>'
+        f'<title id="{prefix}title">{html.escape(drawing.title)}</title>'
+        f'<desc id="{prefix}desc">{html.escape(drawing.alt)}</desc>{rest}'
+    )

@@ -1,0 +1,236 @@
+"""Numbers, units, times and links as a reader expects them."""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple, SupportsFloat
+
+Kind = Literal["plain", "share", "points"]
+
+MISSING = "–"
+_SCALE: dict[Kind, float] = {"plain": 1.0, "share": 100.0, "points": 100.0}
+_SUFFIX: dict[Kind, str] = {"plain": "", "share": "\u202f%", "points": "\u202fpp"}
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_HOURS = {"h": 1.0, "d": 24.0, "wk": 168.0, "a": 8766.0}
+_SAFE_LINK = re.compile(r"https?://[^\s\"'<>]+")
+
+
+class Clock(NamedTuple):
+    """How a time axis is drawn: hours in a unit, its name, and where ticks go."""
+
+    hours: float
+    name: str
+    step: float
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Write a number with significant digits; powers of ten where they are clearer.
+
+    Examples
+    --------
+    >>> number(0.0123456), number(1234567), number(2.5e-7), number(float("nan"))
+    ('0.0123', '1,234,567', '2.5 × 10⁻⁷', '–')
+    """
+    if not math.isfinite(value):
+        return MISSING if math.isnan(value) else ("∞" if value > 0 else "−∞")
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    if -4 <= size < 9:
+        return fixed(value, max(0, digits - 1 - size), trim=True)
+    head = f"{value / 10.0**size:.{digits - 1}f}".rstrip("0").rstrip(".")
+    return f"{head} × 10{str(size).translate(_RAISED)}".replace("-", "−")
+
+
+def fixed(value: float, decimals: int, *, trim: bool = False) -> str:
+    """Write a number with a fixed count of decimals and a true minus sign."""
+    if not math.isfinite(value):
+        return number(value)
+    text = f"{value:,.{decimals}f}"
+    if trim and "." in text:
+        text = text.rstrip("0").rstrip(".")
+    if not text.strip("-0.,"):
+        text = text.lstrip("-")
+    return text.replace("-", "−")
+
+
+def count(value: SupportsFloat) -> str:
+    """Write a count; a mean of counts keeps one decimal."""
+    number = float(value)
+    whole = not math.isfinite(number) or number.is_integer()
+    return fixed(number, 0 if whole else 1)
+
+
+def decimals(value: float, spread: float, kind: Kind = "plain") -> int:
+    """Return how many decimals a value deserves that is uncertain by `spread`.
+
+    Two digits of the spread, but no more than four of the value; shares in per cent
+    and points never get more than one decimal.
+
+    Examples
+    --------
+    >>> decimals(12.3456, 0.52), decimals(0.7543, 0.0009, "share")
+    (2, 1)
+    """
+    value, spread = value * _SCALE[kind], abs(spread) * _SCALE[kind]
+    if not math.isfinite(value):
+        return 0
+    size = math.floor(math.log10(abs(value))) if value else 0
+    wanted = 2 - size
+    if math.isfinite(spread) and spread > 0:
+        wanted = min(1 - math.floor(math.log10(spread)), 3 - size)
+        if value == 0 or spread > abs(value):
+            wanted = 1 - math.floor(math.log10(spread))
+    return max(0, min(wanted, 12 if kind == "plain" else 1))
+
+
+def amount(value: float, spread: float, kind: Kind = "plain", unit: str = "") -> str:
+    r"""Write a value with what its uncertainty allows, and its unit.
+
+    Examples
+    --------
+    >>> amount(0.7543, 0.004, "share"), amount(12.3456, 0.5, "plain", "mg/L")
+    ('75.4\u202f%', '12.35\u202fmg/L')
+    """
+    if not math.isfinite(value):
+        return number(value)
+    if kind == "plain" and _extreme(value):
+        text = number(value)
+    else:
+        text = fixed(value * _SCALE[kind], decimals(value, spread, kind))
+    return text + suffix(kind, unit)
+
+
+def suffix(kind: Kind, unit: str = "") -> str:
+    """Return what follows a number of this kind: a narrow space and a unit."""
+    if kind != "plain":
+        return _SUFFIX[kind]
+    words = unit_words(unit)
+    if words.startswith("10"):
+        return f" × {words}"
+    return f"\u202f{words}" if words else ""
+
+
+def interval(low: float, high: float, kind: Kind = "plain", unit: str = "") -> str:
+    """Write an interval: `71.2 to 79.6 %`."""
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return MISSING
+    spread = (high - low) / 2
+    if kind == "plain" and (_extreme(low) or _extreme(high)):
+        return f"{number(low)} to {number(high)}{suffix(kind, unit)}"
+    places = max(decimals(low, spread, kind), decimals(high, spread, kind))
+    if kind == "plain" and high > 0:
+        places = decimals(high, spread, kind)
+    ends = (fixed(end * _SCALE[kind], places) for end in (low, high))
+    return " to ".join(ends) + suffix(kind, unit)
+
+
+def _extreme(value: float) -> bool:
+    """Say whether a number needs a power of ten."""
+    return value != 0 and math.isfinite(value) and not 1e-4 <= abs(value) < 1e9
+
+
+def unit_words(unit: str) -> str:
+    """Write a unit as print does; nothing for a pure number.
+
+    Examples
+    --------
+    >>> unit_words("1e9/L"), unit_words("umol/L"), unit_words("mL/min/1.73m2")
+    ('10⁹/L', 'µmol/L', 'mL/min/1.73 m²')
+    >>> unit_words("1")
+    ''
+    """
+    if unit in {"", "1"}:
+        return ""
+    text = re.sub(
+        r"\b1e(-?\d+)", lambda found: "10" + found[1].translate(_RAISED), unit
+    )
+    text = re.sub(r"(?<=[a-zA-Z])([23])\b", lambda f: f[1].translate(_RAISED), text)
+    text = re.sub(r"\bu(?=(g|mol|L|M|m|U)\b)", "µ", text)
+    text = re.sub(r"(?<=\d)(?=m[²³])", " ", text)
+    return text.replace("*", "·")
+
+
+def duration(hours: float) -> str:
+    """Write a time [h] in the unit that suits it.
+
+    Examples
+    --------
+    >>> duration(1.5), duration(36), duration(504), duration(52 * 168)
+    ('1.5 h', '36 h', '21 d', '52 wk')
+    """
+    if not math.isfinite(hours):
+        return number(hours)
+    size = abs(hours)
+    unit = "h"
+    if size >= 48 and (size % 24 == 0 or size >= 240):
+        unit = "wk" if size > 140 * 24 and size % 168 == 0 else "d"
+    return f"{number(hours / _HOURS[unit], 4)} {unit}"
+
+
+def moments(times: Sequence[float], most: int = 16) -> str:
+    """List times [h] in one unit, runs of equal steps told as such.
+
+    Examples
+    --------
+    >>> moments([0, 168, 336])
+    'day 0, 7 and 14'
+    >>> moments([0.5, 1, 2])
+    '0.5, 1 and 2 h'
+    >>> moments([24.0 * day for day in range(0, 100, 2)])
+    'day 0 to 98, every 2 d (50 times)'
+    """
+    if not times:
+        return "never"
+    days = max(times) > 48 and all(time % 12 == 0 for time in times)
+    lead, tail, per = ("day ", "", 24.0) if days else ("", " h", 1.0)
+    words = [number(time / per, 6) for time in times]
+    steps = {round(b - a, 9) for a, b in zip(times, times[1:], strict=False)}
+    if len(words) > 4 and len(steps) == 1:
+        every = f"every {duration(steps.pop())} ({len(words)} times)"
+        return f"{lead}{words[0]} to {words[-1]}{tail}, {every}"
+    if len(words) > most:
+        kept = ", ".join(words[: most - 2])
+        return f"{lead}{kept} … {words[-1]}{tail} ({len(words)} times)"
+    return lead + listing(words) + tail
+
+
+def listing(words: Iterable[str]) -> str:
+    """List words: `a, b and c`."""
+    words = list(words)
+    return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)
+
+
+def clock(hours: float) -> Clock:
+    """Choose the unit and the ticks of a time axis that spans some hours.
+
+    Hours up to 48 h, days up to 20 weeks, weeks up to 4 years, then years.
+    """
+    if hours <= 48:
+        unit, name, steps = 1.0, "h", (0.25, 0.5, 1, 2, 3, 4, 6, 12)
+    elif hours <= 20 * 168:
+        unit, name, steps = 24.0, "days", (0.5, 1, 2, 7, 14, 21, 28)
+    elif hours <= 209 * 168:
+        unit, name, steps = 168.0, "weeks", (2, 4, 8, 12, 26, 52)
+    else:
+        unit, name, steps = 8766.0, "years", (1, 2, 5, 10, 20)
+    span = hours / unit
+    step = next((step for step in steps if span / step <= 8), steps[-1])
+    return Clock(unit, name, float(step))
+
+
+def link(doi: str, url: str = "") -> str:
+    """Return a web address for a citation, or nothing if there is no safe one.
+
+    Examples
+    --------
+    >>> link("10.1000/182"), link("", "javascript:alert(1)")
+    ('https://doi.org/10.1000/182', '')
+    """
+    address = f"https://doi.org/{doi.removeprefix('https://doi.org/')}" if doi else url
+    return address if _SAFE_LINK.fullmatch(address) else ""
+
+
+def slug(text: str) -> str:
+    """Make a file's name of words: letters, digits and dashes."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:60] or "x"
