@@ -19,6 +19,6 @@ def lazy_exports(
         if name not in homes:
             raise AttributeError(f"`{room}` has no `{name}`")
         home = importlib.import_module(homes[name])
-        return home if homes[name].endswith(f".{name}") else getattr(home, name)
+        return home if hasattr(home, "__path__") else getattr(home, name)
 
     return find, lambda: sorted(homes), list(homes)
