@@ -1,0 +1,168 @@
+"""Allocate subjects to arms, each by its own identity and nobody else's place.
+
+A block of permuted blocks here is a run of subjects within which arms are balanced; it
+has nothing to do with the blocks in which a trial is computed.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+
+from vtrial.keys import purpose_key, replicate_key, subject_key
+from vtrial.protocol.protocol import Allocation
+
+BATCH = 4096
+PURPOSE = "allocation"
+
+Identities = Int[np.ndarray, " subject"]
+
+
+def allocate(
+    allocation: Allocation,
+    *,
+    seed: int,
+    replicate: Identities,
+    subject: Identities,
+    strata: Identities | None = None,
+) -> Identities:
+    """Return the index of each subject's arm.
+
+    An allocation depends on seed and identity alone, not on who else is in the call;
+    but stratified, it depends on who stands before a subject in its batch.
+
+    Parameters
+    ----------
+    allocation
+        Weights and method. `simple` draws each subject with the weights. `permuted
+        block` balances every run of `block` subjects of a replicate. `stratified`
+        does so among subjects of one stratum within a batch of `BATCH` subjects.
+    seed
+        Of the trial.
+    replicate, subject
+        Numbers of the replicate trial and of the subject in it, from 0.
+    strata
+        A whole number for each subject's stratum, from 0 to 2^32 - 1, that depends on
+        the stratum alone. If stratified, a call holds every subject of each of its
+        batches.
+
+    Raises
+    ------
+    ValueError
+        If it is stratified and `strata` is missing.
+
+    Examples
+    --------
+    >>> subject = np.arange(6)
+    >>> blocked = Allocation((1, 2), "permuted block", 6)
+    >>> arm = allocate(blocked, seed=1, replicate=0 * subject, subject=subject)
+    >>> np.bincount(arm).tolist()
+    [2, 4]
+    """
+    if allocation.by == "simple":
+        return _simple(allocation.weights, seed, replicate, subject)
+    if allocation.by == "permuted block":
+        number, place = np.divmod(subject, allocation.block)
+        whole = np.zeros_like(subject)
+        return _permuted(allocation, seed, replicate, whole, number, place)
+    if strata is None:
+        raise ValueError("stratified allocation needs the strata of its subjects")
+    batch = subject // BATCH
+    place = _place_within(replicate, batch, strata, subject)
+    number, place = np.divmod(place, allocation.block)
+    return _permuted(allocation, seed, replicate, strata, batch * BATCH + number, place)
+
+
+def _simple(
+    weights: tuple[int, ...], seed: int, replicate: Identities, subject: Identities
+) -> Identities:
+    """Draw every subject's arm with the weights, by the subject's own key."""
+    size = _rounded_up(subject.size)
+    drawn = _draw(_padded(replicate, size), _padded(subject, size), seed, weights)
+    return np.asarray(drawn)[: subject.size].astype(int)
+
+
+@functools.partial(jax.jit, static_argnums=(2, 3))
+def _draw(
+    replicate: Int[Array, " subject"],
+    subject: Int[Array, " subject"],
+    seed: int,
+    weights: tuple[int, ...],
+) -> Int[Array, " subject"]:
+    """Draw a whole number below the sum of the weights, and see whose it is."""
+    limits = jnp.cumsum(jnp.asarray(weights, jnp.int32))
+
+    def one(replicate: Int[Array, ""], subject: Int[Array, ""]) -> Int[Array, ""]:
+        key = purpose_key(subject_key(seed, replicate, subject), PURPOSE)
+        ticket = jax.random.randint(key, (), 0, limits[-1], jnp.int32)
+        return jnp.searchsorted(limits, ticket, side="right")
+
+    return jax.vmap(one)(replicate, subject)
+
+
+def _permuted(
+    allocation: Allocation,
+    seed: int,
+    replicate: Identities,
+    stratum: Identities,
+    number: Identities,
+    place: Identities,
+) -> Identities:
+    """Return what stands at a place of a permuted block; each block is drawn once."""
+    blocks, which = np.unique(
+        np.stack([replicate, stratum, number], axis=1), axis=0, return_inverse=True
+    )
+    size = _rounded_up(len(blocks))
+    columns = (_padded(column, size) for column in blocks.T)
+    slots = np.repeat(np.arange(len(allocation.weights)), allocation.weights)
+    slots = np.tile(slots, allocation.block // slots.size)
+    drawn = np.asarray(_shuffle(*columns, seed, tuple(slots.tolist())))
+    return drawn[which.reshape(-1), place].astype(int)
+
+
+@functools.partial(jax.jit, static_argnums=(3, 4))
+def _shuffle(
+    replicate: Int[Array, " block"],
+    stratum: Int[Array, " block"],
+    number: Int[Array, " block"],
+    seed: int,
+    slots: tuple[int, ...],
+) -> Int[Array, "block place"]:
+    """Shuffle the slots of each block, by the block's own key."""
+    sorted_ = jnp.asarray(slots, jnp.int32)
+
+    def one(
+        replicate: Int[Array, ""], stratum: Int[Array, ""], number: Int[Array, ""]
+    ) -> Int[Array, " place"]:
+        key = purpose_key(replicate_key(seed, replicate), PURPOSE)
+        for part in (stratum, number):
+            key = jax.random.fold_in(key, part)
+        return jax.random.permutation(key, sorted_)
+
+    return jax.vmap(one)(replicate, stratum, number)
+
+
+def _place_within(
+    replicate: Identities, batch: Identities, stratum: Identities, subject: Identities
+) -> Identities:
+    """Count who stands before each subject in its stratum, batch and replicate."""
+    order = np.lexsort((subject, stratum, batch, replicate))
+    group = np.stack([replicate, batch, stratum], axis=1)[order]
+    fresh = np.ones(subject.size, bool)
+    fresh[1:] = (group[1:] != group[:-1]).any(axis=1)
+    index = np.arange(subject.size)
+    place = np.empty(subject.size, int)
+    place[order] = index - np.maximum.accumulate(np.where(fresh, index, 0))
+    return place
+
+
+def _rounded_up(count: int) -> int:
+    """Return the next power of two, so that few shapes are compiled."""
+    return max(64, 1 << max(count - 1, 0).bit_length())
+
+
+def _padded(values: Identities, size: int) -> Int[Array, " padded"]:
+    """Pad with zeros, whose draws nobody reads."""
+    return jnp.asarray(np.pad(values, (0, size - values.size)))
