@@ -10,8 +10,13 @@ from vtrial.lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "Contrast": "vtrial.analysis.contrast",
+        "Estimates": "vtrial.analysis.estimates",
         "Outcome": "vtrial.analysis.endpoint",
+        "compare": "vtrial.analysis.contrast",
+        "kaplan_meier": "vtrial.analysis.statistic",
         "merge": "vtrial.analysis.sketch",
         "outcomes": "vtrial.analysis.endpoint",
+        "summarise": "vtrial.analysis.statistic",
     },
 )

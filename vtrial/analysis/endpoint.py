@@ -73,7 +73,7 @@ def outcomes(
 
     Examples
     --------
-    >>> peak = Endpoint("peak", of="conc", take="maximum", start=0, end=24)
+    >>> peak = Endpoint("peak", of="conc", take="maximum", start=0.0, end=24.0)
     >>> time = jnp.array([[0.0, 1.0, 4.0, 30.0]])
     >>> value = jnp.array([[0.0, 8.5, jnp.nan, 9.9]])
     >>> print(f"{outcomes(peak, time, value).outcome[0]:.1f} mg/L")

@@ -1,0 +1,80 @@
+"""Quantiles of the true outputs over time, from sketches or kept trajectories."""
+
+from collections.abc import Iterator
+
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from vtrial.analysis.estimates import BANDS
+from vtrial.analysis.reading import arms_of, dataset
+from vtrial.analysis.sketch import merge, sketch
+from vtrial.dims import ARMS, BLOCK, OUTPUT, SKETCH, SUBJECT, TIME, TRAJECTORIES
+from vtrial.protocol.protocol import Protocol
+
+QUANTILES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
+VALUE, COUNT = "value", "count"
+BLOCKS_AT_ONCE = 256
+SUBJECTS_AT_ONCE = 8192
+Part = tuple[np.ndarray, np.ndarray]
+
+
+def bands_of(tree: xr.DataTree, protocol: Protocol) -> pd.DataFrame:
+    """Return the 5, 25, 50, 75 and 95 % quantiles of every output in every arm.
+
+    Times at which nobody has a value are left out.
+    """
+    paths = {group.strip("/") for group in tree.groups}
+    units = {output.name: output.unit for output in protocol.model.outputs}
+    frames = []
+    for arm in arms_of(tree, protocol):
+        path = f"{ARMS}/{arm}/{TRAJECTORIES}"
+        if path not in paths:
+            continue
+        kept = dataset(tree, path)
+        time = kept[TIME].to_numpy().astype(float)
+        for place, output in enumerate(kept[OUTPUT].to_numpy()):
+            one = kept.isel({OUTPUT: place})
+            parts = _from_sketches(one) if SKETCH in kept else _from_values(one)
+            values = _merged(parts, QUANTILES)
+            frame = pd.DataFrame(
+                {
+                    "arm": arm,
+                    "output": str(output),
+                    "unit": units.get(str(output), "1"),
+                    "time": np.repeat(time, len(QUANTILES)),
+                    "quantile": np.tile(QUANTILES, len(time)),
+                    "value": values.ravel(),
+                }
+            )
+            frames.append(frame[np.isfinite(values.ravel())])
+    if not frames:
+        return pd.DataFrame(columns=BANDS)
+    return pd.concat(frames, ignore_index=True)
+
+
+def _from_sketches(one: xr.Dataset) -> Iterator[Part]:
+    """Read an output's sketches (block, time, bin) and counts, some at a time."""
+    for start in range(0, one.sizes[BLOCK], BLOCKS_AT_ONCE):
+        some = one.isel({BLOCK: slice(start, start + BLOCKS_AT_ONCE)})
+        yield some[SKETCH].to_numpy().astype(float), some[COUNT].to_numpy()
+
+
+def _from_values(one: xr.Dataset) -> Iterator[Part]:
+    """Sketch an output's kept trajectories, some subjects at a time."""
+    for start in range(0, one.sizes[SUBJECT], SUBJECTS_AT_ONCE):
+        rows = slice(start, start + SUBJECTS_AT_ONCE)
+        values = one[VALUE].isel({SUBJECT: rows}).to_numpy().astype(float)
+        made = np.asarray(sketch(jnp.asarray(values))).astype(float)
+        yield made[None], np.isfinite(values).sum(axis=0)[None]
+
+
+def _merged(parts: Iterator[Part], probabilities: np.ndarray) -> np.ndarray:
+    """Merge each part to one sketch, then all of them."""
+    held = [
+        (merge(sketches, counts)[None], counts.sum(axis=0)[None])
+        for sketches, counts in parts
+    ]
+    sketches, counts = (np.concatenate(group) for group in zip(*held, strict=True))
+    return merge(sketches, counts, probabilities)

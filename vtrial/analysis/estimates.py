@@ -1,0 +1,148 @@
+"""Estimates: what a trial would have seen, as tables."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+FLOW = ["arm", "screened", "enrolled", "allocated", "simulated", "failed", "replicates"]
+ENDPOINTS = [
+    "arm",
+    "endpoint",
+    "statistic",
+    "n",
+    "missing",
+    "failed",
+    "estimate",
+    "low",
+    "high",
+    "interval",
+    "mc_error",
+    "replicates",
+    "undefined",
+    "unit",
+]
+CONTRASTS = [
+    "comparison",
+    "arm",
+    "reference",
+    "endpoint",
+    "by",
+    "adjust",
+    "estimate",
+    "low",
+    "high",
+    "interval",
+    "mc_error",
+    "ci_low",
+    "ci_high",
+    "p",
+    "power",
+    "truth",
+    "truth_error",
+    "replicates",
+    "undefined",
+    "level",
+    "unit",
+]
+BANDS = ["arm", "output", "unit", "time", "quantile", "value"]
+DISTRIBUTIONS = ["arm", "endpoint", "unit", "low", "high", "count", "share"]
+FAILURES = ["arm", "status", "count"]
+PUBLISHED = [
+    "what",
+    "arm",
+    "endpoint",
+    "comparison",
+    "statistic",
+    "published",
+    "low",
+    "high",
+    "simulated",
+    "mc_error",
+    "within",
+    "verified",
+    "kind",
+    "unit",
+    "source",
+]
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """What the trials would have seen.
+
+    Numbers of subjects are totals over all replicate trials.
+
+    Fields
+    ------
+    flow
+        A row an arm, of the subjects allocated to it: `screened` until they were
+        found, `enrolled`, `allocated`, `simulated` (solved to the end) and `failed`.
+    endpoints
+        A row for each arm, endpoint and statistic. `n` subjects gave a value, `missing`
+        did not, `failed` could not be solved. `estimate` is the mean over trials; `low`
+        and `high` hold 95 % of single trials (`interval`: between trials) or are the
+        trial's own 95 % limits (confidence), if there is one. `undefined` trials gave
+        no number. Shares are fractions.
+    contrasts
+        The same for comparisons; besides, `ci_low` and `ci_high` are the mean limits of
+        a trial's confidence interval, `power` the share of trials whose p-value is
+        below 1 - `level`, `p` that value if there is one trial. `truth` is the effect
+        with every subject under both arms, if the record has it, and `truth_error` its
+        Monte Carlo error.
+    bands
+        Quantiles of the true outputs over time [h].
+    distributions
+        Histograms of endpoints, in the same bins for all arms; the first and the last
+        bin hold what lies beyond. For responses the bins are 0 and 1.
+    failures
+        Failed subjects by Status.
+    published
+        A row for each published number: the limits that count as within, and the
+        simulated value. `kind` is `share`, `points` (a difference of shares) or
+        `plain`.
+    """
+
+    flow: pd.DataFrame
+    endpoints: pd.DataFrame
+    contrasts: pd.DataFrame
+    bands: pd.DataFrame
+    distributions: pd.DataFrame
+    failures: pd.DataFrame
+    published: pd.DataFrame
+
+    def published_words(self) -> pd.DataFrame:
+        """Return the published numbers beside the simulated ones, in words."""
+        rows = [_row_in_words(row) for row in self.published.to_dict("records")]
+        names = ["what", "published", "simulated", "mc error", "counts as within"]
+        return pd.DataFrame(rows, columns=[*names, "within", "source"])
+
+
+def _row_in_words(row: Mapping[Hashable, Any]) -> dict[str, str]:
+    """Write one published number beside the simulated one."""
+    kind, unit = str(row["kind"]), str(row["unit"])
+    named = {
+        name: _words(row[name], kind, unit)
+        for name in ("published", "simulated", "mc_error", "high")
+    }
+    return {
+        "what": str(row["what"]),
+        "published": named["published"],
+        "simulated": named["simulated"],
+        "mc error": named["mc_error"],
+        "counts as within": f"{_words(row['low'], kind)} to {named['high']}",
+        "within": "yes" if row["within"] else "MISS",
+        "source": str(row["source"]) + ("" if row["verified"] else " (unverified)"),
+    }
+
+
+def _words(value: float, kind: str, unit: str = "1") -> str:
+    """Write a number as people do: shares in per cent, differences in points."""
+    if value != value:
+        return "none"
+    if kind == "share":
+        return f"{100 * value:.1f} %"
+    if kind == "points":
+        return f"{100 * value:.1f} pp"
+    return f"{value:.4g}" + ("" if unit == "1" else f" {unit}")

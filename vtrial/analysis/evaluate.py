@@ -1,0 +1,270 @@
+"""Evaluate a record: what the trials would have seen, as tables."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from vtrial.analysis.bands import bands_of
+from vtrial.analysis.contrast import RATIOS, Contrast
+from vtrial.analysis.estimates import (
+    CONTRASTS,
+    DISTRIBUTIONS,
+    ENDPOINTS,
+    FAILURES,
+    FLOW,
+    PUBLISHED,
+    Estimates,
+)
+from vtrial.analysis.gather import Gathered, Truth
+from vtrial.analysis.reading import check_record, chunks_of
+from vtrial.analysis.replication import across, average
+from vtrial.analysis.statistic import Summary
+from vtrial.model.model import Source
+from vtrial.protocol.protocol import Comparison, Endpoint, Protocol, Published
+from vtrial.types import Status
+
+Parts = TypeVar("Parts", Summary, Contrast, Truth)
+
+
+def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
+    """Return what the trials of a record would have seen.
+
+    The record is read some whole trials at a time, so that memory does not grow with
+    the number of trials. Failed subjects and missing values take no part in any
+    number and are counted beside it.
+
+    Raises
+    ------
+    ProtocolError
+        If the protocol asks for arms, endpoints or covariates that the record does
+        not hold.
+    StoreError
+        If the record does not hold whole trials.
+    """
+    check_record(tree, protocol)
+    seen = Gathered()
+    for chunk in chunks_of(tree, protocol):
+        seen.add(chunk, protocol)
+    endpoints, contrasts = _endpoints(seen, protocol), _contrasts(seen, protocol)
+    return Estimates(
+        flow=_flow(seen),
+        endpoints=endpoints,
+        contrasts=contrasts,
+        bands=bands_of(tree, protocol),
+        distributions=_distributions(seen, protocol),
+        failures=_failures(seen),
+        published=_published(endpoints, contrasts, protocol),
+    )
+
+
+def _flow(seen: Gathered) -> pd.DataFrame:
+    """Lay down the flow of subjects by arm."""
+    rows = [
+        (
+            arm,
+            n.screened,
+            n.enrolled,
+            n.enrolled,
+            n.simulated,
+            n.failed,
+            seen.replicates,
+        )
+        for arm, n in seen.flow.items()
+    ]
+    return pd.DataFrame(rows, columns=FLOW)
+
+
+def _failures(seen: Gathered) -> pd.DataFrame:
+    """Lay down the failed subjects by arm and Status; none of a kind, no row."""
+    rows = [
+        (arm, status.words, int(counted[status]))
+        for arm, counted in seen.failures.items()
+        for status in Status
+        if counted[status]
+    ]
+    return pd.DataFrame(rows, columns=FAILURES)
+
+
+def _endpoints(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
+    """Lay down every statistic of every endpoint and arm."""
+    rows = []
+    for endpoint in protocol.endpoints:
+        keys = [key for key in seen.summaries if key[1] == endpoint.name]
+        for arm, name, statistic in sorted(keys, key=_by_statistic(protocol)):
+            summary = _joined(seen.summaries[arm, name, statistic])
+            share = statistic == "share"
+            made = across(*summary, scale="share" if share else "plain")
+            n, missing, failed = (int(count) for count in seen.counts[arm, name])
+            if statistic == "geometric mean" and n and not made.replicates:
+                continue  # values that are not positive have none
+            row = {
+                "arm": arm,
+                "endpoint": name,
+                "statistic": statistic,
+                "n": n,
+                "missing": missing,
+                "failed": failed,
+                "unit": "1" if share else endpoint.unit,
+            }
+            rows.append(row | made._asdict())
+    return pd.DataFrame(rows, columns=ENDPOINTS)
+
+
+def _by_statistic(
+    protocol: Protocol,
+) -> Callable[[tuple[str, str, str]], tuple[int, int]]:
+    """Order an endpoint's rows by statistic, then by arm as the protocol has them."""
+    arms = [arm.name for arm in protocol.arms]
+    order = ("share", "mean", "sd", "median", "geometric mean")
+    return lambda key: (order.index(key[2]), arms.index(key[0]))
+
+
+def _contrasts(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
+    """Lay down every comparison."""
+    rows = []
+    for place, comparison in enumerate(protocol.analysis):
+        made = _joined(seen.contrasts[place])
+        endpoint = protocol.endpoint(comparison.endpoint)
+        ratio = comparison.by in RATIOS
+        scale = "ratio" if ratio else "plain"
+        level = comparison.level
+        estimate, low, high, p, error = made
+        over = across(estimate, low, high, error, scale=scale, level=level)
+        known = p[np.isfinite(p)]
+        one = seen.replicates == 1
+        row = {
+            "comparison": comparison.name,
+            "arm": comparison.arm,
+            "reference": comparison.reference,
+            "endpoint": comparison.endpoint,
+            "by": comparison.by,
+            "adjust": ", ".join(comparison.adjust),
+            "ci_low": average(low, scale=scale),
+            "ci_high": average(high, scale=scale),
+            "p": float(p[0]) if one else np.nan,
+            "power": np.nan if one or not len(known) else (known < 1 - level).mean(),
+            "level": level,
+            "unit": _contrast_unit(comparison, endpoint),
+        }
+        rows.append(row | over._asdict() | _truth(seen, place, scale=scale))
+    return pd.DataFrame(rows, columns=CONTRASTS)
+
+
+def _truth(seen: Gathered, place: int, *, scale: str) -> dict[str, float]:
+    """Return the paired effect over all trials; NaN where it was not asked for."""
+    if place not in seen.truths:
+        return {"truth": np.nan, "truth_error": np.nan}
+    effect, error = _joined(seen.truths[place])
+    none = np.full(len(effect), np.nan)
+    made = across(effect, none, none, error, scale=scale)  # type: ignore[arg-type]
+    return {"truth": made.estimate, "truth_error": made.mc_error}
+
+
+def _contrast_unit(comparison: Comparison, endpoint: Endpoint) -> str:
+    """Return the unit of a comparison: shares and ratios have none."""
+    plain = comparison.by == "difference of means" and not endpoint.binary
+    return endpoint.unit if plain else "1"
+
+
+def _distributions(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
+    """Lay down the histograms; a response's bins are the points 0 and 1."""
+    frames = []
+    for (arm, name), counted in seen.bars.items():
+        endpoint, edges = protocol.endpoint(name), seen.edges[name]
+        points = np.array([0.0, 1.0])
+        frame = pd.DataFrame(
+            {
+                "arm": arm,
+                "endpoint": name,
+                "unit": "1" if endpoint.binary else endpoint.unit,
+                "low": points if endpoint.binary else edges[:-1],
+                "high": points if endpoint.binary else edges[1:],
+                "count": counted,
+                "share": counted / max(counted.sum(), 1),
+            }
+        )
+        frames.append(frame)
+    if not frames:
+        return pd.DataFrame(columns=DISTRIBUTIONS)
+    return pd.concat(frames, ignore_index=True)
+
+
+def _published(
+    endpoints: pd.DataFrame, contrasts: pd.DataFrame, protocol: Protocol
+) -> pd.DataFrame:
+    """Lay every published number beside the simulated one."""
+    rows = []
+    for point in protocol.published:
+        if point.comparison:
+            known = contrasts[contrasts["comparison"] == point.comparison]
+            named = _of_comparison(point, protocol)
+        else:
+            named = _of_endpoint(point, protocol)
+            known = endpoints[
+                (endpoints["arm"] == point.arm)
+                & (endpoints["endpoint"] == point.endpoint)
+                & (endpoints["statistic"] == named["statistic"])
+            ]
+        simulated = float(known["estimate"].iloc[0]) if len(known) else np.nan
+        row = {
+            "arm": point.arm,
+            "endpoint": point.endpoint,
+            "comparison": point.comparison,
+            "published": point.value,
+            "low": point.low,
+            "high": point.high,
+            "simulated": simulated,
+            "mc_error": float(known["mc_error"].iloc[0]) if len(known) else np.nan,
+            "within": bool(point.low <= simulated <= point.high),
+            "verified": point.verified,
+            "source": _cited(point.source),
+        }
+        rows.append(row | named)
+    frame = pd.DataFrame(rows, columns=PUBLISHED)
+    return frame.astype({"within": bool, "verified": bool})
+
+
+def _of_endpoint(point: Published, protocol: Protocol) -> dict[str, str]:
+    """Say what a published number of an arm is; the mean of a response is a share."""
+    endpoint = protocol.endpoint(point.endpoint)
+    mean_response = endpoint.binary and point.statistic == "mean"
+    statistic = "share" if mean_response else point.statistic
+    share = statistic == "share"
+    said = "" if share else f" ({statistic})"
+    return {
+        "what": f"{point.endpoint}{said}, {point.arm}",
+        "statistic": statistic,
+        "kind": "share" if share else "plain",
+        "unit": "1" if share else endpoint.unit,
+    }
+
+
+def _of_comparison(point: Published, protocol: Protocol) -> dict[str, str]:
+    """Say what a published comparison is."""
+    named = [c for c in protocol.analysis if c.name == point.comparison]
+    if not named:
+        return {"what": point.comparison, "statistic": "", "kind": "plain", "unit": "1"}
+    comparison, endpoint = named[0], protocol.endpoint(named[0].endpoint)
+    response = comparison.by == "difference of means" and endpoint.binary
+    points = response or comparison.by == "risk difference"
+    return {
+        "what": f"{comparison.endpoint}, {comparison.arm} with {comparison.reference}",
+        "statistic": comparison.by,
+        "kind": "points" if points else "plain",
+        "unit": _contrast_unit(comparison, endpoint),
+    }
+
+
+def _cited(source: Source) -> str:
+    """Write a source on one line."""
+    doi = f"doi:{source.doi}" if source.doi else ""
+    parts = [source.cite, doi or source.url, source.note]
+    return "; ".join(part for part in parts if part)
+
+
+def _joined(parts: Sequence[Parts]) -> Parts:
+    """Join what was gathered in several chunks, trial after trial."""
+    return type(parts[0])._make(np.concatenate(g) for g in zip(*parts, strict=True))

@@ -1,0 +1,169 @@
+"""Gather from a record, some trials at a time, what the tables are made of."""
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from vtrial.analysis.contrast import Contrast, compare, paired
+from vtrial.analysis.reading import EVENT, Chunk, covariates_of
+from vtrial.analysis.statistic import Numbers, Summary, kaplan_meier, summarise
+from vtrial.protocol.protocol import Comparison, Endpoint, Protocol
+from vtrial.types import Status
+
+BAR_COUNT = 40
+TAIL = 0.005
+
+
+class Flow(NamedTuple):
+    """Subjects allocated to an arm."""
+
+    screened: int = 0
+    enrolled: int = 0
+    simulated: int = 0
+    failed: int = 0
+
+
+class Truth(NamedTuple):
+    """A paired effect in each trial, and its error."""
+
+    effect: Numbers
+    error: Numbers
+
+
+@dataclass
+class Gathered:
+    """What has been seen of the record so far; lists hold an entry a chunk.
+
+    Keys are names of arms, endpoints and statistics, and positions of comparisons.
+    """
+
+    flow: dict[str, Flow] = field(default_factory=dict)
+    failures: dict[str, np.ndarray] = field(default_factory=dict)
+    counts: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    summaries: defaultdict[tuple[str, str, str], list[Summary]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    contrasts: defaultdict[int, list[Contrast]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    truths: defaultdict[int, list[Truth]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    edges: dict[str, np.ndarray] = field(default_factory=dict)
+    bars: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    replicates: int = 0
+
+    def add(self, chunk: Chunk, protocol: Protocol) -> None:
+        """See some more trials."""
+        self.replicates += chunk.replicates
+        for arm in protocol.arms:
+            self._add_flow(chunk, arm.name)
+        for endpoint in protocol.endpoints:
+            own = {
+                arm.name: chunk.own(arm.name, endpoint.name) for arm in protocol.arms
+            }
+            self._add_endpoint(chunk, endpoint, own)
+            self._add_bars(endpoint, own)
+            for place, comparison in enumerate(protocol.analysis):
+                if comparison.endpoint == endpoint.name:
+                    made = _contrast(chunk, comparison, endpoint, own)
+                    self.contrasts[place].append(made)
+                    if protocol.potential == "all":
+                        self.truths[place].append(_truth(chunk, comparison))
+
+    def _add_flow(self, chunk: Chunk, arm: str) -> None:
+        """Count the subjects of an arm, and the failed ones by Status."""
+        inside, status = chunk.in_arm(arm), chunk.status(arm)
+        old = self.flow.get(arm, Flow())
+        self.flow[arm] = Flow(
+            old.screened + int(chunk.screened[inside].sum()),
+            old.enrolled + int(inside.sum()),
+            old.simulated + int((inside & (status == Status.SOLVED)).sum()),
+            old.failed + int((inside & (status > Status.SOLVED)).sum()),
+        )
+        failed = status[status > Status.SOLVED].astype(int)
+        counted = np.bincount(failed, minlength=len(Status))
+        self.failures[arm] = self.failures.get(arm, 0) + counted
+
+    def _add_endpoint(
+        self, chunk: Chunk, endpoint: Endpoint, own: dict[str, np.ndarray]
+    ) -> None:
+        """Summarise an endpoint in every arm."""
+        for arm, values in own.items():
+            inside, status = chunk.in_arm(arm), chunk.status(arm)
+            seen = np.isfinite(values)
+            solved = inside & (status == Status.SOLVED)
+            failed = inside & (status > Status.SOLVED)
+            counted = [seen.sum(), (solved & ~seen).sum(), failed.sum()]
+            key = (arm, endpoint.name)
+            self.counts[key] = self.counts.get(key, 0) + np.array(counted)
+            for name, summary in _summaries(chunk, endpoint, arm, values).items():
+                self.summaries[*key, name].append(summary)
+
+    def _add_bars(self, endpoint: Endpoint, own: dict[str, np.ndarray]) -> None:
+        """Count values in bins that the first trials fix for all arms."""
+        name = endpoint.name
+        seen = {arm: values[np.isfinite(values)] for arm, values in own.items()}
+        if name not in self.edges:
+            pooled = np.concatenate(list(seen.values()))
+            if not len(pooled):
+                return
+            self.edges[name] = _edges(pooled, binary=endpoint.binary)
+        edges = self.edges[name]
+        for arm, values in seen.items():
+            inside = np.clip(values, edges[0], edges[-1])
+            counted = np.histogram(inside, edges)[0]
+            self.bars[arm, name] = self.bars.get((arm, name), 0) + counted
+
+
+def _summaries(
+    chunk: Chunk, endpoint: Endpoint, arm: str, values: np.ndarray
+) -> dict[str, Summary]:
+    """Return the statistics that an endpoint of this kind has."""
+    if endpoint.binary:
+        return {"share": summarise("share", values)}
+    if endpoint.event:
+        event = chunk.own(arm, endpoint.name, EVENT)
+        event = np.where(np.isfinite(values), event, np.nan)
+        return {"share": summarise("share", event)} | kaplan_meier(values, event)
+    names = ("mean", "sd", "median", "geometric mean")
+    return {name: summarise(name, values) for name in names}
+
+
+def _contrast(
+    chunk: Chunk,
+    comparison: Comparison,
+    endpoint: Endpoint,
+    own: dict[str, np.ndarray],
+) -> Contrast:
+    """Compare two arms as the trial does: its own subjects in each."""
+    treated = chunk.in_arm(comparison.arm)
+    return compare(
+        comparison.by,
+        np.where(treated, own[comparison.arm], own[comparison.reference]),
+        treated,
+        covariates=covariates_of(chunk, comparison, endpoint),
+        level=comparison.level,
+    )
+
+
+def _truth(chunk: Chunk, comparison: Comparison) -> Truth:
+    """Compare everyone under one arm with themselves under the other."""
+    arm, reference = (
+        chunk.values(name, comparison.endpoint)
+        for name in (comparison.arm, comparison.reference)
+    )
+    return Truth(*paired(comparison.by, arm, reference))
+
+
+def _edges(pooled: np.ndarray, *, binary: bool) -> np.ndarray:
+    """Return the edges of bins that hold all but the ends of the tails."""
+    if binary:
+        return np.array([-0.5, 0.5, 1.5])
+    low, high = np.quantile(pooled, [TAIL, 1 - TAIL])
+    if high - low <= 1e-12 * max(abs(low), abs(high)):
+        size = abs(low) or 1.0
+        return np.array([low - size / 2, low + size / 2])
+    return np.linspace(low, high, BAR_COUNT + 1)

@@ -1,0 +1,220 @@
+"""Read a record's tree some trials at a time."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Bool, Float, Int
+
+from vtrial.analysis.contrast import ADJUSTABLE
+from vtrial.dims import (
+    ARM,
+    ARMS,
+    ENDPOINT,
+    OUTCOMES,
+    SCREENED,
+    STATUS,
+    SUBJECT,
+    SUBJECTS,
+)
+from vtrial.errors import Fault, ProtocolError, StoreError
+from vtrial.protocol.protocol import Comparison, Endpoint, Protocol
+from vtrial.sheets import listed, nearest, raise_faults
+from vtrial.types import Status
+
+AT_ONCE = 100_000  # subjects read at once; at least one whole trial
+MOST_VALUES = 5_000_000  # beyond this endpoints are read one by one
+OUTCOME, BASELINE, EVENT = "outcome", "baseline", "event"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some whole trials of a record; every array is (replicate, subject)."""
+
+    tree: xr.DataTree
+    arms: tuple[str, ...]
+    start: int
+    replicates: int
+    subjects: int
+
+    _kept: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+
+    @cached_property
+    def allocated(self) -> Int[np.ndarray, "replicate subject"]:
+        """The position of each subject's arm; -1 for none."""
+        return self._read(SUBJECTS, ARM).astype(int)
+
+    @cached_property
+    def screened(self) -> Int[np.ndarray, "replicate subject"]:
+        """How many were screened until the subject was found."""
+        return np.maximum(self._read(SUBJECTS, SCREENED), 0).astype(int)
+
+    def in_arm(self, arm: str) -> Bool[np.ndarray, "replicate subject"]:
+        """Say who is allocated to an arm."""
+        return self.allocated == self.arms.index(arm)
+
+    def status(self, arm: str) -> Int[np.ndarray, "replicate subject"]:
+        """Return how each subject's solution under an arm ended; -1 not simulated."""
+        key = (arm, STATUS)
+        if key not in self._kept:
+            self._kept[key] = self._read(f"{ARMS}/{arm}", STATUS).astype(np.int8)
+        return self._kept[key]
+
+    def covariate(self, name: str) -> Float[np.ndarray, "replicate subject"]:
+        """Return a covariate of every subject."""
+        return self._read(SUBJECTS, name).astype(float)
+
+    def values(
+        self, arm: str, endpoint: str, variable: str = OUTCOME
+    ) -> Float[np.ndarray, "replicate subject"]:
+        """Return an endpoint's values under an arm; NaN for failed subjects."""
+        values = self._column(arm, endpoint, variable)
+        return np.where(self.status(arm) == Status.SOLVED, values, np.nan)
+
+    def own(
+        self, arm: str, endpoint: str, variable: str = OUTCOME
+    ) -> Float[np.ndarray, "replicate subject"]:
+        """Return the values of those who are allocated to the arm, NaN for others."""
+        values = self.values(arm, endpoint, variable)
+        return np.where(self.in_arm(arm), values, np.nan)
+
+    def _column(self, arm: str, endpoint: str, variable: str) -> np.ndarray:
+        """Read one endpoint; all of them at once, and keep them, if they are few.
+
+        A shard holds all endpoints of its subjects: it is decoded whole anyway.
+        """
+        path, key = f"{ARMS}/{arm}/{OUTCOMES}", (arm, variable)
+        names = names_along(self.tree, path, ENDPOINT)
+        place = names.index(endpoint)
+        if self.replicates * self.subjects * len(names) > MOST_VALUES:
+            return self._read(path, variable, column=place).astype(float)
+        if key not in self._kept:
+            self._kept[key] = self._read(path, variable).astype(float)
+        return self._kept[key][:, :, place]
+
+    def _read(self, path: str, name: str, column: int | None = None) -> np.ndarray:
+        """Read these trials' rows of an array over subjects (and endpoints)."""
+        array = dataset(self.tree, path)[name]
+        first = self.start * self.subjects
+        rows = slice(first, first + self.replicates * self.subjects)
+        read = array.isel({SUBJECT: rows})
+        read = read if column is None else read.isel({ENDPOINT: column})
+        values = np.asarray(read.values)
+        return values.reshape(self.replicates, self.subjects, *values.shape[1:])
+
+
+def dataset(tree: xr.DataTree, path: str) -> xr.Dataset:
+    """Return one group's own arrays, lazily."""
+    return tree[path].to_dataset()
+
+
+def names_along(tree: xr.DataTree, path: str, axis: str) -> list[str]:
+    """Return the names along an axis of a group."""
+    return [str(name) for name in dataset(tree, path)[axis].to_numpy()]
+
+
+def chunks_of(tree: xr.DataTree, protocol: Protocol) -> Iterator[Chunk]:
+    """Walk over a record, some whole trials at a time.
+
+    Subjects stand in the order of their trial, then of their number in it.
+
+    Raises
+    ------
+    StoreError
+        If the record does not hold whole trials of the protocol's size.
+    """
+    rows, size = dataset(tree, SUBJECTS).sizes[SUBJECT], protocol.subjects
+    if rows % size or not rows:
+        raise StoreError(
+            at=f"/{SUBJECTS}",
+            found=f"of {rows} subjects",
+            allowed=f"a multiple of the protocol's {size} subjects",
+            write="",
+        )
+    total, most = rows // size, max(1, AT_ONCE // size)
+    for start in range(0, total, most):
+        yield Chunk(
+            tree, arms_of(tree, protocol), start, min(most, total - start), size
+        )
+
+
+def arms_of(tree: xr.DataTree, protocol: Protocol) -> tuple[str, ...]:
+    """Return the record's arms, in the order that allocation counts them."""
+    named = tree.attrs.get(ARMS) or [arm.name for arm in protocol.arms]
+    return tuple(str(name) for name in named)
+
+
+def check_record(tree: xr.DataTree, protocol: Protocol) -> None:
+    """Refuse a protocol that asks for what the record does not hold.
+
+    Raises
+    ------
+    ProtocolError
+        With every arm, endpoint and covariate that is asked for and not there.
+    """
+    arms = arms_of(tree, protocol)
+    paths = {group.strip("/") for group in tree.groups}
+    faults = [
+        _fault(f"arms.{arm.name}", arm.name, arms, protocol)
+        for arm in protocol.arms
+        if arm.name not in arms or f"{ARMS}/{arm.name}" not in paths
+    ]
+    raise_faults(ProtocolError, faults)
+    held = names_along(tree, f"{ARMS}/{arms[0]}/{OUTCOMES}", ENDPOINT)
+    faults += [
+        _fault(f"endpoints.{endpoint.name}", endpoint.name, held, protocol)
+        for endpoint in protocol.endpoints
+        if endpoint.name not in held
+    ]
+    known = [BASELINE, *(str(name) for name in dataset(tree, SUBJECTS).data_vars)]
+    faults += [
+        _fault(f"analysis.{comparison.name}.adjust", name, known, protocol)
+        for comparison in protocol.analysis
+        for name in comparison.adjust
+        if name not in known
+    ]
+    faults += [
+        Fault(
+            f"analysis.{comparison.name}.by",
+            f"`{comparison.by}`, adjusted for {listed(comparison.adjust)}",
+            f"{listed(ADJUSTABLE)} where `adjust` is given",
+            f"by: {ADJUSTABLE[0]}",
+            protocol.path,
+        )
+        for comparison in protocol.analysis
+        if comparison.adjust and comparison.by not in ADJUSTABLE
+    ]
+    raise_faults(ProtocolError, faults)
+
+
+def _fault(at: str, name: str, held: Sequence[str], protocol: Protocol) -> Fault:
+    """Say that the record does not hold what a name asks for."""
+    return Fault(
+        at,
+        f"`{name}`, which the record does not hold",
+        f"{listed(held)}, or simulated first",
+        nearest(name, held) or f"vtrial run {protocol.path or protocol.name}",
+        protocol.path,
+    )
+
+
+def covariates_of(
+    chunk: Chunk, comparison: Comparison, endpoint: Endpoint
+) -> Float[np.ndarray, "replicate subject covariate"] | None:
+    """Return what a comparison is adjusted for; the logarithm of a ratio's baseline."""
+    if not comparison.adjust:
+        return None
+    columns = []
+    for name in comparison.adjust:
+        if name != BASELINE:
+            columns.append(chunk.covariate(name))
+            continue
+        pair = (comparison.arm, comparison.reference)
+        arm, reference = (chunk.own(a, endpoint.name, BASELINE) for a in pair)
+        column = np.where(chunk.in_arm(comparison.arm), arm, reference)
+        if comparison.by == "ratio of geometric means":
+            column = np.log(np.where(column > 0, column, np.nan))
+        columns.append(column)
+    return np.stack(columns, axis=2)

@@ -1,0 +1,85 @@
+"""From the numbers of many trials to one estimate with its interval."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy import special
+
+from vtrial.analysis.statistic import Numbers
+
+MANY = 100  # trials from which the ends of 95 % can be counted instead of modelled
+Scale = Literal["plain", "ratio", "share"]
+
+
+class Estimate(NamedTuple):
+    """One number over all trials.
+
+    `low` and `high` are where one trial's number lies (`between trials`), or one
+    trial's own limits (`confidence`), as `interval` says. `mc_error` is the error of
+    `estimate` for being simulated a finite number of times. `replicates` trials gave
+    a number, `undefined` did not.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    interval: str
+    mc_error: float
+    replicates: int
+    undefined: int
+
+
+def across(
+    estimate: Numbers,
+    low: Numbers,
+    high: Numbers,
+    error: Numbers,
+    *,
+    scale: Scale = "plain",
+    level: float = 0.95,
+) -> Estimate:
+    """Return the mean over trials and the interval in which one trial's number lies.
+
+    Ratios are averaged and spread on the logarithm. From 100 trials on the interval is
+    counted (quantiles of the trials' numbers); below that it is Student's prediction
+    interval for one more trial. With one trial it is that trial's confidence interval,
+    and the Monte Carlo error is its standard error.
+    """
+    known = np.isfinite(estimate)
+    count, undefined = int(known.sum()), int((~known).sum())
+    if count == 0:
+        none = float("nan")
+        return Estimate(none, none, none, "none", none, 0, undefined)
+    if len(estimate) == 1:
+        only = float(estimate[0])
+        spread = float(error[0]) * (only if scale == "ratio" else 1.0)
+        ends = float(low[0]), float(high[0])
+        return Estimate(only, *ends, "confidence", spread, 1, 0)
+    values = np.log(estimate[known]) if scale == "ratio" else estimate[known]
+    mean = values.mean()
+    sd = values.std(ddof=1) if count > 1 else np.nan
+    if count >= MANY:
+        tails = [(1 - level) / 2, (1 + level) / 2]
+        ends = np.quantile(values, tails, method="hazen")
+    else:
+        half = special.stdtrit(max(count - 1, 1), (1 + level) / 2) * sd
+        half *= np.sqrt(1 + 1 / count)
+        ends = np.array([mean - half, mean + half])
+    if scale == "share":
+        ends = np.clip(ends, 0.0, 1.0)
+    mc_error = sd / np.sqrt(count)
+    if scale == "ratio":
+        mean, ends = np.exp(mean), np.exp(ends)
+        mc_error *= mean
+    numbers = (float(mean), float(ends[0]), float(ends[1]))
+    return Estimate(*numbers, "between trials", float(mc_error), count, undefined)
+
+
+def average(values: Numbers, *, scale: Scale = "plain") -> float:
+    """Return the mean over trials that gave a number; of logarithms, for ratios."""
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return float("nan")
+    if scale == "ratio":
+        return float(np.exp(np.log(values[values > 0]).mean()))
+    return float(values.mean())
