@@ -1,1 +1,20 @@
-"""A room of vtrial."""
+"""The corridor.
+
+Takes a Protocol.
+Does plan it, refuse what cannot work, have its blocks simulated somewhere, and
+continue what was stopped.
+Gives a Record.
+"""
+
+from vtrial.lazy import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "Plan": "vtrial.conduct.plan",
+        "check_sheet": "vtrial.conduct.check",
+        "protocol_of": "vtrial.conduct.provenance",
+        "simulate_table": "vtrial.conduct.predictions",
+        "validate": "vtrial.conduct.validation",
+    },
+)

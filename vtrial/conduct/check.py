@@ -8,17 +8,20 @@ from vtrial.conduct.plan import plan
 from vtrial.errors import SheetError
 from vtrial.model.sheet import load_model
 from vtrial.protocol.load import load_protocol
-from vtrial.sheets import listed, nearest, read_sheet
+from vtrial.sheets import find_sheet, listed, nearest, read_sheet
 
 
 def check_sheet(path: str | Path) -> tuple[str, list[str]]:
     """Load a sheet whole, and what it names; return its kind and its warnings.
+
+    `path` may be the name of a shipped protocol, cohort or model, too.
 
     Raises
     ------
     VtrialError
         With every fault of the sheet.
     """
+    path = _found(path)
     sheet = read_sheet(path)
     kind = next((kind for kind in _CHECKS if kind in sheet.data), "")
     if not kind:
@@ -32,6 +35,12 @@ def check_sheet(path: str | Path) -> tuple[str, list[str]]:
             line=1,
         )
     return kind, _CHECKS[kind](path)
+
+
+def _found(path: str | Path) -> Path:
+    """Find a sheet by path, or by name among those that are shipped."""
+    shipped = [find_sheet(str(path), kind=kind) for kind in ("protocols", "cohorts")]
+    return next((p for p in [*shipped, library_path(str(path))] if p), Path(path))
 
 
 def _check_protocol(path: str | Path) -> list[str]:

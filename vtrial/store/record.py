@@ -42,11 +42,15 @@ class Variable(NamedTuple):
 
 
 class Coordinate(NamedTuple):
-    """Names or positions along an axis of a group, written once by the coordinator."""
+    """Names or positions along an axis of a group, written once by the coordinator.
+
+    Without `axis` its own name is the axis.
+    """
 
     path: str
     values: Sequence[object] | np.ndarray
     attributes: Mapping[str, object] = {}
+    axis: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,8 +190,9 @@ def create_record(
     blocks = -(-subjects // block)
     for variable in variables:
         _lay(group, variable, subjects=subjects, blocks=blocks, block=block)
-    for name, values, attrs in coordinates:
-        _put(group, name, np.asarray(values), (name.rsplit("/", 1)[-1],), attrs)
+    for name, values, attrs, axis in coordinates:
+        dims = (axis or name.rsplit("/", 1)[-1],)
+        _put(group, name, np.asarray(values), dims, attrs)
     draft.rename(path)
     return Record(path)
 

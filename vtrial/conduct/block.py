@@ -1,0 +1,131 @@
+"""One block: some subjects under the arms they could get, from identity to arrays."""
+
+import numpy as np
+
+from vtrial.analysis.sketch import BINS
+from vtrial.cohort.subjects import Subjects
+from vtrial.conduct.layout import (
+    ARM,
+    BASELINE,
+    COUNT,
+    EVENT,
+    MEASURED,
+    NUMBER,
+    OUTCOME,
+    TAKEN,
+    VALUE,
+)
+from vtrial.conduct.trial import Identity, Seen, Trial
+from vtrial.dims import (
+    ARMS,
+    MEASUREMENTS,
+    OUTCOMES,
+    REPLICATE,
+    SCREENED,
+    SKETCH,
+    STATUS,
+    SUBJECTS,
+    TRAJECTORIES,
+)
+from vtrial.types import Status
+
+ABSENT = -1
+
+
+def simulate_block(trial: Trial, block: int) -> dict[str, np.ndarray]:
+    """Return one block's rows of every array of the record, by the array's path.
+
+    What a subject draws depends on who it is and on nothing else, so any process may
+    do any block. Under an arm that a subject could not get, its status is -1 and its
+    numbers are NaN.
+    """
+    who = trial.identity(block)
+    people = trial.people(who)
+    allocated = trial.arms(who)
+    arrays = _subjects(trial, who, people, allocated)
+    for index, arm in enumerate(trial.protocol.arms):
+        everybody = trial.protocol.potential == "all"
+        chosen = np.flatnonzero(everybody | (allocated == index))
+        seen = trial.observe(arm, people, chosen) if chosen.size else None
+        rows = _arm(trial, block, chosen, seen)
+        arrays |= {f"{ARMS}/{arm.name}/{path}": rows[path] for path in rows}
+    return arrays
+
+
+def failures(arrays: dict[str, np.ndarray]) -> int:
+    """Count a block's subjects that could not be solved under some arm."""
+    ends = [rows for path, rows in arrays.items() if path.endswith(f"/{STATUS}")]
+    return int(np.any([rows > Status.SOLVED for rows in ends], axis=0).sum())
+
+
+def _subjects(
+    trial: Trial, who: Identity, people: Subjects, allocated: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Say who the subjects are."""
+    size, keep = who.number.size, trial.protocol.keep
+    rows = {
+        REPLICATE: who.replicate,
+        NUMBER: who.number,
+        ARM: allocated,
+        SCREENED: np.asarray(people.screened)[:size],
+    }
+    if keep.covariates:
+        rows |= {
+            name: np.asarray(people.covariates[name])[:size]
+            for name in trial.cohort.names
+        }
+    if keep.individual:
+        found = trial.individual(people)
+        rows |= {name: np.asarray(found[name])[:size] for name in keep.individual}
+    return {f"{SUBJECTS}/{name}": values for name, values in rows.items()}
+
+
+def _arm(
+    trial: Trial, block: int, chosen: np.ndarray, seen: Seen | None
+) -> dict[str, np.ndarray]:
+    """Put what was seen under one arm into the block's rows."""
+    protocol, size = trial.protocol, trial.size(block)
+    points, outputs = len(protocol.endpoints), len(protocol.model.outputs)
+    visits, times = len(trial.schedule.visits), trial.schedule.grid.size
+
+    def spread(name: str, *tail: int) -> np.ndarray:
+        rows = np.full((size, *tail), np.nan)
+        if seen is not None:
+            rows[chosen] = np.asarray(getattr(seen, name))[: chosen.size]
+        return rows
+
+    status = np.full(size, ABSENT, "int8")
+    if seen is not None:
+        status[chosen] = np.asarray(seen.status)[: chosen.size]
+    rows = {STATUS: status}
+    for name in (OUTCOME, BASELINE, EVENT):
+        rows[f"{OUTCOMES}/{name}"] = spread(name, points)
+    if protocol.keep.measurements:
+        rows[f"{MEASUREMENTS}/{MEASURED}"] = spread("measured", visits, outputs)
+        rows[f"{MEASUREMENTS}/{TAKEN}"] = spread("taken", visits)
+    kept = protocol.keep.trajectories
+    if kept == "quantiles":
+        rows |= _sketched(trial, seen)
+    elif kept != "nothing":
+        first = trial.subjects if kept == "all" else kept
+        within = block * protocol.block + np.arange(size) < first
+        rows[f"{TRAJECTORIES}/{VALUE}"] = np.full((size, outputs, times), np.nan)
+        if within.any():
+            values = spread("values", outputs, times)
+            values[~within] = np.nan
+            rows[f"{TRAJECTORIES}/{VALUE}"] = values
+    return rows
+
+
+def _sketched(trial: Trial, seen: Seen | None) -> dict[str, np.ndarray]:
+    """Return the block's one row of quantiles, and how many subjects they are of."""
+    outputs, times = len(trial.protocol.model.outputs), trial.schedule.grid.size
+    if seen is None or seen.sketch is None or seen.count is None:
+        sketch = np.full((outputs, times, BINS), np.nan)
+        count = np.zeros((outputs, times), int)
+    else:
+        sketch, count = np.asarray(seen.sketch), np.asarray(seen.count)
+    return {
+        f"{TRAJECTORIES}/{SKETCH}": sketch[None],
+        f"{TRAJECTORIES}/{COUNT}": count[None],
+    }

@@ -1,0 +1,230 @@
+"""Where blocks are done: in this process, or on a Dask cluster.
+
+An executor takes blocks and gives each back once, done or failed, in any order. It
+knows nothing of trials.
+"""
+
+import logging
+import os
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
+
+from vtrial.conduct.engine import cores
+from vtrial.errors import Fault, SolverError, StoreError, VtrialError
+from vtrial.store.ledger import Entry
+
+Work = Callable[[int], Entry]
+AHEAD = 2
+PATIENCE = 60
+
+
+class Done(NamedTuple):
+    """A block that came back: its entry, or what went wrong."""
+
+    block: int
+    entry: Entry | None
+    error: Exception | None = None
+
+
+class AbstractExecutor(ABC):
+    """A place where blocks are done."""
+
+    words: str = ""
+    dashboard: str = ""
+
+    @abstractmethod
+    def conduct(self, work: Work, blocks: Iterable[int]) -> Iterator[Done]:
+        """Do the blocks; give each back as soon as it is done."""
+
+
+class Serial(AbstractExecutor):
+    """One block after another, in this process."""
+
+    words = "this process"
+
+    def conduct(self, work: Work, blocks: Iterable[int]) -> Iterator[Done]:
+        """Do the blocks in turn."""
+        for block in blocks:
+            try:
+                yield Done(block, work(block))
+            except (VtrialError, RuntimeError, ValueError, OSError) as error:
+                yield Done(block, None, error)
+
+
+class Cluster(AbstractExecutor):
+    """The workers of a Dask cluster, with a few blocks waiting for each."""
+
+    def __init__(self, client: "distributed.Client", words: str) -> None:  # type: ignore[name-defined]  # noqa: F821
+        self.client, self.words = client, words
+        self.dashboard = client.dashboard_link if _has_dashboard() else ""
+
+    def conduct(self, work: Work, blocks: Iterable[int]) -> Iterator[Done]:
+        """Keep every worker supplied until there are no blocks left."""
+        from distributed import as_completed
+
+        waiting, run = iter(blocks), uuid.uuid4().hex[:8]
+        threads = max(1, sum(self.client.nthreads().values()))
+        futures: dict[object, int] = {}
+        queue = as_completed()
+
+        def submit() -> None:
+            block = next(waiting, None)
+            if block is not None:
+                future = self.client.submit(
+                    work, block, key=f"block-{block}-{run}", pure=False
+                )
+                futures[future.key] = block
+                queue.add(future)
+
+        for _ in range(AHEAD * threads):
+            submit()
+        try:
+            for future in queue:
+                block = futures.pop(future.key)
+                error = future.exception()
+                yield Done(block, None if error else future.result(), error)
+                future.release()
+                submit()
+        finally:
+            queue.clear()
+
+
+@contextmanager
+def executor(
+    *, workers: int | None, scheduler: str | None, blocks: int
+) -> Iterator[AbstractExecutor]:
+    """Open the place where blocks are done, and close it.
+
+    `workers` processes on this machine, 0 for none but this one; by default one for
+    each core, but not more than blocks, and this process where that is one, or where
+    JAX has a device other than processors.
+    """
+    if scheduler:
+        with _existing(scheduler) as place:
+            yield place
+        return
+    count = _default_workers(blocks) if workers is None else min(workers, blocks)
+    if not count:
+        yield Serial()
+        return
+    with _local(count) as place:
+        yield place
+
+
+def _default_workers(blocks: int) -> int:
+    """Return how many processes a machine gets if nobody says."""
+    import jax
+
+    count = min(cores(), blocks)
+    return 0 if count == 1 or jax.default_backend() != "cpu" else count
+
+
+@contextmanager
+def _existing(address: str) -> Iterator[Cluster]:
+    """Join a Dask scheduler that runs somewhere."""
+    from distributed import Client
+
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
+    except (OSError, ValueError, TypeError) as error:
+        raise StoreError(
+            at=f"scheduler {address}",
+            found=f"not reached ({type(error).__name__})",
+            allowed="the address of a running Dask scheduler",
+            write="dask scheduler --port 8786, then --scheduler tcp://localhost:8786",
+        ) from error
+    with client:
+        try:
+            client.wait_for_workers(1, timeout=PATIENCE)
+        except TimeoutError as error:
+            raise StoreError(
+                at=f"scheduler {address}",
+                found=f"without workers for {PATIENCE} s",
+                allowed="one with workers",
+                write=f"dask worker {address}",
+            ) from error
+        count = len(client.nthreads())
+        yield Cluster(client, f"{count} workers of {address}")
+
+
+@contextmanager
+def _local(count: int) -> Iterator[Cluster]:
+    """Start worker processes on this machine, each with one thread and a nanny."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    settings = {
+        "distributed.worker.daemon": True,
+        "distributed.comm.timeouts.connect": f"{PATIENCE}s",
+        "distributed.nanny.environ": {},
+    }
+    with dask.config.set(settings), _quiet():
+        cluster = LocalCluster(
+            n_workers=count,
+            threads_per_worker=1,
+            processes=True,
+            dashboard_address=":0" if _has_dashboard() else None,
+            silence_logs=logging.CRITICAL,
+            env=_environment(),
+        )
+        with cluster, Client(cluster, set_as_default=False) as client:
+            yield Cluster(client, f"{count} processes on this machine")
+
+
+def _environment() -> dict[str, str]:
+    """Give a worker one thread, since there are as many workers as cores."""
+    one = ("NPROC", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    kept = {k: v for k, v in os.environ.items() if k.startswith(("JAX_", "XLA_"))}
+    return kept | dict.fromkeys(one, "1") | {"JAX_ENABLE_X64": "1"}
+
+
+def _has_dashboard() -> bool:
+    """Say whether Dask can show one; it needs bokeh, which vtrial does not."""
+    import importlib.util
+
+    return importlib.util.find_spec("bokeh") is not None
+
+
+def _quiet() -> AbstractContextManager[None]:
+    """Keep Dask's own messages from the terminal: what matters is told by vtrial."""
+    return _silenced(logging.getLogger("distributed"))
+
+
+@contextmanager
+def _silenced(logger: logging.Logger) -> Iterator[None]:
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def blocks_failed(failed: list[Done], *, at: str) -> VtrialError:
+    """Say which blocks could not be done, and why."""
+    faults = [
+        Fault(
+            f"block {done.block} of {at}",
+            _why(done.error),
+            "done; all others are, and stay",
+            "the same command, to try it again",
+        )
+        for done in failed
+    ]
+    killed = any(_killed(done.error) for done in failed)
+    return (StoreError if killed else SolverError).of(faults)
+
+
+def _killed(error: Exception | None) -> bool:
+    return type(error).__name__ == "KilledWorker"
+
+
+def _why(error: Exception | None) -> str:
+    """Say what went wrong in a block."""
+    if _killed(error):
+        return "the end of every worker that took it (killed, or out of memory)"
+    first = (str(error).strip().splitlines() or [""])[0]
+    return f"not done: {type(error).__name__}: {first[:500]}"

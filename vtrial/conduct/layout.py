@@ -1,0 +1,184 @@
+"""How a trial's record is laid out: arrays that blocks fill, and their coordinates."""
+
+import numpy as np
+
+from vtrial.analysis.sketch import BINS, PROBABILITIES
+from vtrial.cohort.cohort import Cohort
+from vtrial.conduct.schedule import schedule
+from vtrial.dims import (
+    ARMS,
+    BIN,
+    BLOCK,
+    ENDPOINT,
+    MEASUREMENTS,
+    OUTCOMES,
+    OUTPUT,
+    REPLICATE,
+    SCREENED,
+    SKETCH,
+    STATUS,
+    SUBJECT,
+    SUBJECTS,
+    TIME,
+    TRAJECTORIES,
+    VISIT,
+)
+from vtrial.protocol.protocol import Protocol
+from vtrial.store.record import Coordinate, Variable
+from vtrial.types import Status
+
+NUMBER, ARM, OUTCOME, BASELINE, EVENT = "number", "arm", "outcome", "baseline", "event"
+MEASURED, PLANNED, TAKEN = "measured", "planned", "taken"
+VALUE, COUNT = "value", "count"
+UNITS, TITLE = "units", "long_name"
+
+
+def variables(protocol: Protocol, cohort: Cohort) -> list[Variable]:
+    """List every array that the blocks of a trial fill."""
+    subject = (SUBJECT,)
+    whole = [
+        Variable(f"{SUBJECTS}/{REPLICATE}", subject, dtype="int32", fill=-1),
+        Variable(f"{SUBJECTS}/{NUMBER}", subject, dtype="int32", fill=-1),
+        Variable(
+            f"{SUBJECTS}/{ARM}",
+            subject,
+            dtype="int16",
+            fill=-1,
+            attributes={"flag_meanings": [arm.name for arm in protocol.arms]},
+        ),
+        Variable(f"{SUBJECTS}/{SCREENED}", subject, dtype="int32", fill=0),
+    ]
+    if protocol.keep.covariates:
+        known = {c.name: c for c in protocol.model.covariates}
+        whole += [
+            Variable(
+                f"{SUBJECTS}/{name}",
+                subject,
+                attributes={
+                    UNITS: known[name].unit if name in known else cohort.unit(name),
+                    TITLE: known[name].title if name in known else name,
+                },
+            )
+            for name in cohort.names
+        ]
+    whole += [
+        Variable(f"{SUBJECTS}/{name}", subject) for name in protocol.keep.individual
+    ]
+    for arm in protocol.arms:
+        whole += _arm_variables(protocol, f"{ARMS}/{arm.name}")
+    return whole
+
+
+def coordinates(protocol: Protocol) -> list[Coordinate]:
+    """List the coordinates of a trial's record."""
+    plan, outputs = schedule(protocol), [o.name for o in protocol.model.outputs]
+    hours = {UNITS: "h"}
+    found = []
+    for arm in protocol.arms:
+        at = f"{ARMS}/{arm.name}"
+        found += [
+            Coordinate(
+                f"{at}/{OUTCOMES}/{ENDPOINT}",
+                [point.name for point in protocol.endpoints],
+                {
+                    UNITS: [point.unit for point in protocol.endpoints],
+                    TITLE: [point.title for point in protocol.endpoints],
+                },
+            )
+        ]
+        if protocol.keep.measurements:
+            found += [
+                Coordinate(f"{at}/{MEASUREMENTS}/{VISIT}", list(plan.visits)),
+                Coordinate(
+                    f"{at}/{MEASUREMENTS}/{PLANNED}", plan.planned, hours, VISIT
+                ),
+                Coordinate(f"{at}/{MEASUREMENTS}/{OUTPUT}", outputs, _units(protocol)),
+            ]
+        if protocol.keep.trajectories != "nothing":
+            found += [
+                Coordinate(f"{at}/{TRAJECTORIES}/{OUTPUT}", outputs, _units(protocol)),
+                Coordinate(f"{at}/{TRAJECTORIES}/{TIME}", plan.grid, hours),
+            ]
+        if protocol.keep.trajectories == "quantiles":
+            found += [Coordinate(f"{at}/{TRAJECTORIES}/{BIN}", PROBABILITIES)]
+    return found
+
+
+def _arm_variables(protocol: Protocol, at: str) -> list[Variable]:
+    """List the arrays of one arm."""
+    plan, outputs = schedule(protocol), len(protocol.model.outputs)
+    points, times = (len(protocol.endpoints),), plan.grid.size
+    hours = {UNITS: "h"}
+    flags = {
+        "flag_values": [-1, *map(int, Status)],
+        "flag_meanings": ["not simulated", *(status.words for status in Status)],
+    }
+    found = [
+        Variable(f"{at}/{STATUS}", (SUBJECT,), (), "int8", -1, attributes=flags),
+        *(
+            Variable(f"{at}/{OUTCOMES}/{name}", (SUBJECT, ENDPOINT), points)
+            for name in (OUTCOME, BASELINE, EVENT)
+        ),
+    ]
+    if protocol.keep.measurements:
+        visits = len(plan.visits)
+        found += [
+            Variable(
+                f"{at}/{MEASUREMENTS}/{MEASURED}",
+                (SUBJECT, VISIT, OUTPUT),
+                (visits, outputs),
+            ),
+            Variable(
+                f"{at}/{MEASUREMENTS}/{TAKEN}",
+                (SUBJECT, VISIT),
+                (visits,),
+                attributes=hours,
+            ),
+        ]
+    kept = protocol.keep.trajectories
+    if kept == "quantiles":
+        found += [
+            Variable(
+                f"{at}/{TRAJECTORIES}/{SKETCH}",
+                (BLOCK, OUTPUT, TIME, BIN),
+                (outputs, times, BINS),
+                "float32",
+                per_block=True,
+            ),
+            Variable(
+                f"{at}/{TRAJECTORIES}/{COUNT}",
+                (BLOCK, OUTPUT, TIME),
+                (outputs, times),
+                "int32",
+                0,
+                per_block=True,
+            ),
+        ]
+    elif kept != "nothing":
+        axes, tail = (SUBJECT, OUTPUT, TIME), (outputs, times)
+        found += [Variable(f"{at}/{TRAJECTORIES}/{VALUE}", axes, tail)]
+    return found
+
+
+def _units(protocol: Protocol) -> dict[str, object]:
+    """Say the outputs' units and titles."""
+    return {
+        UNITS: [output.unit for output in protocol.model.outputs],
+        TITLE: [output.title or output.name for output in protocol.model.outputs],
+    }
+
+
+def bytes_for(
+    protocol: Protocol, cohort: Cohort, *, subjects: int, blocks: int
+) -> float:
+    """Estimate the size of a record [bytes] before compression."""
+    size = 0.0
+    for variable in variables(protocol, cohort):
+        rows = blocks if variable.per_block else subjects
+        if variable.path.endswith(f"/{VALUE}") and isinstance(
+            protocol.keep.trajectories, int
+        ):
+            rows = min(rows, protocol.keep.trajectories)
+        each = np.dtype(variable.dtype).itemsize
+        size += float(rows * np.prod(variable.tail, initial=1.0) * each)
+    return size

@@ -1,0 +1,181 @@
+"""Plan: what a run would do, with everything refused that cannot work."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from vtrial.cohort.cohort import Cohort
+from vtrial.cohort.sheet import load_cohort
+from vtrial.conduct.engine import engine, solved_as
+from vtrial.conduct.layout import bytes_for
+from vtrial.conduct.refusal import faults_of
+from vtrial.errors import ProtocolError
+from vtrial.protocol.protocol import Protocol
+from vtrial.sheets import raise_faults
+from vtrial.solver.choice import Choice, choose
+
+RESULTS = Path("results")
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A trial that can be run: what is simulated, how, in how many blocks, and where.
+
+    Fields
+    ------
+    protocol, cohort
+        What is simulated, and with whom.
+    choice
+        The method that solves the model, and why.
+    digest
+        Names all that the numbers depend on; the number of replicates does not count.
+    """
+
+    protocol: Protocol
+    cohort: Cohort
+    choice: Choice
+    digest: str
+
+    @property
+    def subjects(self) -> int:
+        """How many subjects all replicates have."""
+        return self.protocol.subjects * self.protocol.replicates
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are."""
+        return -(-self.subjects // self.protocol.block)
+
+    def size(self, block: int) -> int:
+        """Return how many subjects a block has."""
+        return min(self.protocol.block, self.subjects - block * self.protocol.block)
+
+    @property
+    def simulations(self) -> int:
+        """How many solutions there are: subjects, times arms if each gets all."""
+        every = self.protocol.potential == "all"
+        return self.subjects * (len(self.protocol.arms) if every else 1)
+
+    @property
+    def folder(self) -> Path:
+        """Where the record goes unless it is said."""
+        return RESULTS / f"{self.protocol.name}-{self.digest[:8]}"
+
+    @property
+    def bytes(self) -> float:
+        """Size of the record before compression [bytes]."""
+        return bytes_for(
+            self.protocol, self.cohort, subjects=self.subjects, blocks=self.blocks
+        )
+
+    def words(self) -> str:
+        """Say the plan in lines."""
+        protocol = self.protocol
+        lines = [
+            ("protocol", f"{protocol.name}: {protocol.title or 'untitled'}"),
+            ("model", f"{protocol.model.name}, cohort {self.cohort.name}"),
+            *((f"arm {arm.name}", _arm_words(protocol, i)) for i, arm in _arms(self)),
+            (
+                "subjects",
+                f"{protocol.subjects:,} x {protocol.replicates:,} replicates "
+                f"= {self.subjects:,}, simulated under {_under(protocol)}",
+            ),
+            ("blocks", f"{self.blocks:,} of up to {protocol.block:,} subjects"),
+            ("method", f"{self.choice.method} ({self.choice.reason})"),
+            ("record", f"about {size_words(self.bytes)} before compression"),
+            ("folder", str(self.folder)),
+            ("seed", str(protocol.seed)),
+            ("digest", self.digest),
+        ]
+        width = max(len(item) for item, _ in lines)
+        return "\n".join(f"{item:<{width}}  {finding}" for item, finding in lines)
+
+    def as_data(self) -> dict[str, object]:
+        """Return the plan as plain data, for JSON."""
+        protocol = self.protocol
+        return {
+            "protocol": protocol.name,
+            "title": protocol.title,
+            "model": protocol.model.name,
+            "cohort": self.cohort.name,
+            "arms": {arm.name: _arm_words(protocol, i) for i, arm in _arms(self)},
+            "subjects": protocol.subjects,
+            "replicates": protocol.replicates,
+            "total_subjects": self.subjects,
+            "simulations": self.simulations,
+            "potential": protocol.potential,
+            "blocks": self.blocks,
+            "block": protocol.block,
+            "method": self.choice.method,
+            "reason": self.choice.reason,
+            "numerics": solved_as(protocol.numerics),
+            "bytes": self.bytes,
+            "folder": str(self.folder),
+            "seed": protocol.seed,
+            "engine": engine(),
+            "digest": self.digest,
+        }
+
+
+def plan(protocol: Protocol) -> Plan:
+    """Say what a run of a protocol would do; nothing is compiled and nothing written.
+
+    Raises
+    ------
+    ProtocolError
+        With everything that the protocol asks and its model or cohort cannot give.
+    CohortError
+        If the cohort sheet itself is at fault.
+    SolverError
+        If the method that is asked for cannot solve the model.
+    """
+    cohort = load_cohort(protocol.cohort, beside=protocol.path)
+    raise_faults(ProtocolError, faults_of(protocol, cohort))
+    choice = choose(protocol.model, protocol.numerics)
+    return Plan(protocol, cohort, choice, digest_of(protocol, cohort))
+
+
+def digest_of(protocol: Protocol, cohort: Cohort) -> str:
+    """Name all that the simulated numbers depend on."""
+    parts = [protocol.digest, cohort.digest, engine(), repr(protocol.numerics)]
+    parts += [f"block {protocol.block}", f"seed {protocol.seed}"]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def size_words(size: float) -> str:
+    """Write a number of bytes.
+
+    Examples
+    --------
+    >>> size_words(2_500_000)
+    '2.5 MB'
+    """
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":
+            break
+        size /= 1000
+    return f"{size:.3g} {unit}"
+
+
+def _arms(planned: Plan) -> list[tuple[int, object]]:
+    return list(enumerate(planned.protocol.arms))
+
+
+def _arm_words(protocol: Protocol, index: int) -> str:
+    """Say what an arm is given and sets, and its share of the subjects."""
+    arm = protocol.arms[index]
+    parts = [arm.regimen.words if arm.regimen else "no doses"]
+    if arm.set:
+        parts += ["sets " + ", ".join(name for name, _ in arm.set)]
+    weights = protocol.allocation.weights
+    if len(protocol.arms) > 1:
+        parts += [f"{weights[index]} of {sum(weights)} subjects"]
+    return "; ".join(parts)
+
+
+def _under(protocol: Protocol) -> str:
+    if len(protocol.arms) == 1:
+        return "one arm"
+    if protocol.potential == "all":
+        return f"each of {len(protocol.arms)} arms"
+    return "the arm that each is allocated to"

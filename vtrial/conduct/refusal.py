@@ -1,0 +1,190 @@
+"""What a protocol asks that its model and its cohort cannot give."""
+
+from collections.abc import Iterator, Mapping
+
+from vtrial.cohort.check import check_cohort
+from vtrial.cohort.cohort import Cohort
+from vtrial.dims import ARM, REPLICATE, SCREENED, SUBJECT
+from vtrial.errors import Fault, UnitError
+from vtrial.model.tree import Call, Expression, Name, Number, names_in
+from vtrial.protocol.protocol import Protocol
+from vtrial.sheets import Sheet, listed, nearest, parse_sheet
+from vtrial.units import factor
+
+BASELINE = "baseline"
+RESERVED = {SUBJECT, REPLICATE, ARM, SCREENED, "number"}
+PER = {"WT": "kg", "BSA": "m2"}
+_DISCRETE = {"<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "floor", "ceil"}
+
+
+def faults_of(protocol: Protocol, cohort: Cohort) -> list[Fault]:
+    """List everything that keeps a protocol from being run with its cohort."""
+    sheet = _sheet(protocol)
+    return [
+        *_missing(protocol, cohort),
+        *_arms(protocol, cohort, sheet),
+        *_units(protocol, cohort, sheet),
+        *_strata(protocol, cohort, sheet),
+        *_adjusted(protocol, cohort, sheet),
+        *_kept(protocol, cohort, sheet),
+    ]
+
+
+def _sheet(protocol: Protocol) -> Sheet:
+    """Read the protocol's text again, for the lines of its entries."""
+    source = protocol.path or protocol.name
+    if not protocol.text:
+        return Sheet(source, "", {}, {})
+    return parse_sheet(protocol.text, source=source)
+
+
+def _missing(protocol: Protocol, cohort: Cohort) -> list[Fault]:
+    """List what the model asks of a subject and the cohort does not give.
+
+    What every arm sets need not come from the cohort.
+    """
+    sets = [{name for name, _ in arm.set} for arm in protocol.arms]
+    given = set.intersection(*sets) if sets else set()
+    return [
+        fault
+        for fault in check_cohort(cohort, protocol.model)
+        if not (fault.found.startswith("missing") and _named(fault) in given)
+    ]
+
+
+def _named(fault: Fault) -> str:
+    """Return the covariate that a fault of a cohort is about."""
+    return fault.at.removeprefix("covariates.").split(" of cohort ")[0]
+
+
+def _arms(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
+    """Yield names that doses and `set` ask for and nobody gives."""
+    known = [*cohort.names, *protocol.model.inputs]
+    for arm in protocol.arms:
+        needs = arm.regimen.needs if arm.regimen else ()
+        asked = [("dose", name) for name in needs]
+        asked += [
+            ("set", name.name)
+            for _, expression in arm.set
+            for name in names_in(expression)
+        ]
+        for key, name in dict.fromkeys(asked):
+            if name not in known:
+                yield sheet.fault(
+                    ("arms", arm.name, key),
+                    found=f"asking for `{name}`, which cohort `{cohort.name}` lacks",
+                    allowed=f"computed from {listed(sorted(known))}",
+                    write=nearest(name, known),
+                )
+
+
+def _units(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
+    """Yield doses per kg or m2 where weight or surface is not in that unit."""
+    model = {c.name: c.unit for c in protocol.model.covariates}
+    for arm in protocol.arms:
+        regimen = arm.regimen
+        for name in regimen.needs if regimen else ():
+            wanted = PER.get(name, "")
+            if not wanted or name not in cohort.names:
+                continue
+            unit = model.get(name, cohort.unit(name))
+            if f"/{wanted}" in (regimen.words if regimen else "") and not _same(
+                unit, wanted
+            ):
+                yield sheet.fault(
+                    ("arms", arm.name, "dose"),
+                    found=f"per {wanted}, but `{name}` is in {unit}",
+                    allowed=f"given with `{name}` in {wanted}",
+                    write=f"{name}: {{unit: {wanted}}}",
+                )
+
+
+def _same(unit: str, wanted: str) -> bool:
+    try:
+        return abs(factor(unit, wanted) - 1.0) < 1e-12
+    except UnitError:
+        return False
+
+
+def _strata(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
+    """Yield strata that the cohort lacks, or that are no categories."""
+    codes = categories(cohort)
+    for name in protocol.allocation.strata:
+        if name not in codes:
+            allowed = f"a category: {listed(codes)}" if codes else "a category"
+            yield sheet.fault(
+                ("design", "randomisation"),
+                found=f"stratified by `{name}`, "
+                + ("a number" if name in cohort.names else "which the cohort lacks"),
+                allowed=allowed,
+                write=nearest(name, codes),
+            )
+
+
+def categories(cohort: Cohort) -> list[str]:
+    """List what a cohort gives that takes only a few values."""
+    known = {name: cohort.codes(name) is not None for name in cohort.names}
+    for derived in cohort.derived:
+        known[derived.name] = _discrete(derived.statement.expression, known)
+    return [name for name, yes in known.items() if yes]
+
+
+def _discrete(expression: Expression, known: Mapping[str, bool]) -> bool:
+    """Say whether an expression takes only a few values."""
+    if isinstance(expression, Number):
+        return True
+    if isinstance(expression, Name):
+        return known.get(expression.name, False)
+    assert isinstance(expression, Call)
+    if expression.function in _DISCRETE:
+        return True
+    arguments = expression.arguments
+    if expression.function == "if":
+        arguments = arguments[1:]
+    return all(_discrete(argument, known) for argument in arguments)
+
+
+def _adjusted(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
+    """Yield covariates of comparisons that the record will not hold."""
+    for place, comparison in enumerate(protocol.analysis):
+        for name in comparison.adjust:
+            if name == BASELINE:
+                continue
+            if name not in cohort.names:
+                yield sheet.fault(
+                    ("analysis", place, "adjust"),
+                    found=f"`{name}`, which cohort `{cohort.name}` lacks",
+                    allowed=f"{BASELINE}, {listed(cohort.names)}",
+                    write=nearest(name, [BASELINE, *cohort.names]),
+                )
+            elif not protocol.keep.covariates:
+                yield sheet.fault(
+                    ("keep", "covariates"),
+                    found=f"off, but a comparison is adjusted for `{name}`",
+                    allowed="on",
+                    write="covariates: true",
+                )
+
+
+def _kept(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
+    """Yield names that the record cannot hold beside its own."""
+    static = [statement.name for statement in protocol.model.structure.static]
+    known = [*static, *protocol.model.inputs]
+    names = list(cohort.names) if protocol.keep.covariates else []
+    for name in names:
+        if name in RESERVED:
+            yield sheet.fault(
+                ("cohort",),
+                found=f"one with a covariate `{name}`, a name the record uses itself",
+                allowed="one with another name for it",
+                write=f"{name.upper()}",
+            )
+    for name in protocol.keep.individual:
+        taken = name in names or name in RESERVED
+        if taken or name not in known:
+            yield sheet.fault(
+                ("keep", "individual"),
+                found=f"`{name}`, " + ("kept already" if taken else "no parameter"),
+                allowed=f"one of {listed(known)}",
+                write=nearest(name, [k for k in known if k not in names]),
+            )

@@ -1,0 +1,202 @@
+"""Run a protocol into a record; the same command continues a run that was stopped."""
+
+import contextlib
+import dataclasses
+import functools
+import shutil
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from vtrial.conduct.executor import AbstractExecutor, Done, blocks_failed, executor
+from vtrial.conduct.folder import LEDGER, SHEETS, locked, write_sheets
+from vtrial.conduct.layout import coordinates, variables
+from vtrial.conduct.plan import Plan, plan
+from vtrial.conduct.progress import progress, tell
+from vtrial.conduct.provenance import about, now, sheet_files
+from vtrial.conduct.task import conduct_block, remember_compiled
+from vtrial.conduct.trial import spec_of
+from vtrial.errors import StoreError
+from vtrial.protocol.protocol import Protocol
+from vtrial.store.ledger import Ledger
+from vtrial.store.record import NAME, Record, create_record, open_record
+
+MOST_FAILED = 3
+
+
+def run(
+    protocol: Protocol,
+    *,
+    out: str | Path | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    restart: bool = False,
+) -> Record:
+    """Simulate a trial into a record, and return the record.
+
+    What a record of the same digest holds already is not simulated again: a stopped
+    run continues, a finished one is returned as it is, and more replicates are added.
+
+    Parameters
+    ----------
+    protocol
+        What is simulated.
+    out
+        Folder of the record; by default `results/<protocol>-<digest>`.
+    workers
+        Processes on this machine; 0: none but this one. By default one a core, but
+        not more than blocks.
+    scheduler
+        Address of a Dask scheduler whose workers do the blocks; they must see `out`.
+    restart
+        Throw away what is done.
+
+    Raises
+    ------
+    VtrialError
+        If the protocol cannot be run (before anything is written), if the folder
+        holds another trial's record or another run is at work in it, or if a block
+        could not be done (all others are, and stay).
+    """
+    planned = plan(protocol)
+    folder = Path(out) if out is not None else planned.folder
+    _refuse_foreign(planned, folder, restart=restart)
+    with locked(folder):
+        if restart:
+            _clear(folder)
+        record = _opened(planned, folder)
+        planned = _at_least(planned, int(str(record.attributes["replicates"])))
+        todo = _undone(planned, record, folder)
+        if todo:
+            remember_compiled()
+            with (
+                _stoppable(),
+                executor(
+                    workers=workers, scheduler=scheduler, blocks=len(todo)
+                ) as place,
+            ):
+                _conduct(planned, record, todo, place)
+        _finish(planned, record, folder, fresh=bool(todo))
+    return record
+
+
+def _refuse_foreign(planned: Plan, folder: Path, *, restart: bool) -> None:
+    """Refuse a folder that holds another trial's record."""
+    if restart or not (folder / NAME).exists():
+        return
+    found = str(open_record(folder).attributes.get("digest", ""))
+    if found != planned.digest:
+        raise StoreError(
+            at=str(folder),
+            found=f"the record of another trial, or of another engine ({found[:8]})",
+            allowed=f"empty, or of digest {planned.digest[:8]}",
+            write="--out for another folder, or --restart to throw that record away",
+        )
+
+
+def _clear(folder: Path) -> None:
+    """Throw away a record and its ledger; the ledger first, for it vouches."""
+    (folder / LEDGER).unlink(missing_ok=True)
+    shutil.rmtree(folder / NAME, ignore_errors=True)
+    shutil.rmtree(folder / SHEETS, ignore_errors=True)
+
+
+def _opened(planned: Plan, folder: Path) -> Record:
+    """Open the record, make one, or make room in it for more replicates."""
+    protocol = planned.protocol
+    if not (folder / NAME).exists():
+        (folder / LEDGER).unlink(missing_ok=True)
+        write_sheets(folder, sheet_files(planned))
+        return create_record(
+            folder,
+            variables(protocol, planned.cohort),
+            coordinates(protocol),
+            attributes=about(planned),
+            subjects=planned.subjects,
+            block=protocol.block,
+        )
+    record = open_record(folder)
+    held = int(str(record.attributes["replicates"]))
+    if held < protocol.replicates:
+        record.note(complete=False, **about(planned))
+    elif held > protocol.replicates:
+        tell(
+            f"{folder} holds {held} replicates, more than the {protocol.replicates} "
+            "asked for; all are kept. For fewer use --out or --restart."
+        )
+    return record
+
+
+def _at_least(planned: Plan, replicates: int) -> Plan:
+    """Return the plan of what the record holds: never fewer replicates than it has."""
+    if replicates <= planned.protocol.replicates:
+        return planned
+    protocol = dataclasses.replace(planned.protocol, replicates=replicates)
+    return dataclasses.replace(planned, protocol=protocol)
+
+
+def _undone(planned: Plan, record: Record, folder: Path) -> list[int]:
+    """List the blocks that are missing, torn, or shorter than they should be."""
+    record.extend(planned.subjects, planned.blocks)
+    entries = Ledger(folder / LEDGER).read()
+    if entries and not record.complete:
+        tell(f"{folder}: {len(entries):,} blocks are done; reading them back.")
+    return [
+        block
+        for block in range(planned.blocks)
+        if block not in entries
+        or entries[block].subjects != planned.size(block)
+        or not record.holds(block, entries[block].checksum)
+    ]
+
+
+def _conduct(
+    planned: Plan, record: Record, todo: list[int], place: AbstractExecutor
+) -> None:
+    """Have blocks done; note each in the ledger as it comes back."""
+    if place.dashboard:
+        tell(f"Dask dashboard: {place.dashboard}")
+    record.note(complete=False)
+    ledger = Ledger(record.path.parent / LEDGER)
+    spec = spec_of(planned.digest, planned.protocol, planned.cohort)
+    work = functools.partial(conduct_block, spec, str(record.path.resolve()))
+    done = planned.subjects - sum(planned.size(block) for block in todo)
+    failed: list[Done] = []
+    with progress(planned.subjects, done=done, words=planned.protocol.name) as advance:
+        for back in place.conduct(work, todo):
+            if back.entry is not None:
+                ledger.append(back.entry)
+                advance(back.entry.subjects)
+                continue
+            failed.append(back)
+            if len(failed) == MOST_FAILED:
+                break
+    if failed:
+        raise blocks_failed(failed, at=planned.protocol.name)
+
+
+def _finish(planned: Plan, record: Record, folder: Path, *, fresh: bool) -> None:
+    """Mark the record complete."""
+    if record.complete and not fresh:
+        return
+    entries = Ledger(folder / LEDGER).read()
+    record.note(
+        complete=True,
+        finished=now(),
+        failures=sum(entries[block].failed for block in range(planned.blocks)),
+        seconds=round(sum(entries[b].seconds for b in range(planned.blocks)), 1),
+    )
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM stop a run as Ctrl-C does: the record stays good."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -1,0 +1,117 @@
+"""When subjects are observed: visits one after another, then the grid."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Key
+
+from vtrial.dosing.doses import AFTER_DOSE, BEFORE_DOSE, Times
+from vtrial.keys import purpose_key
+from vtrial.protocol.protocol import Endpoint, Protocol
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """The observations of a protocol, in the order of its visits, then its grid.
+
+    Fields
+    ------
+    visits
+        Name of the visit of each measured time.
+    planned
+        [h] The measured times as planned.
+    window
+        [h] By how much each may be moved to either side.
+    grid
+        [h] Times of true values.
+    rank
+        On which side of a dose at the same time each observation stands, grid last.
+    """
+
+    visits: tuple[str, ...]
+    planned: np.ndarray
+    window: np.ndarray
+    grid: np.ndarray
+    rank: np.ndarray
+
+    @property
+    def moves(self) -> bool:
+        """Whether any visit is moved, so that every subject has times of its own."""
+        return bool(self.window.any())
+
+    def taken(self, keys: Key[Array, " subject"]) -> Float[Array, "#subject visit"]:
+        """Return when each subject is measured [h]; never before the start.
+
+        The move of a visit's n-th time is keyed by the visit's name and n, so that
+        other visits move nothing.
+        """
+        planned = jnp.asarray(self.planned)[None, :]
+        if not self.moves:
+            return planned
+        drawn = [
+            draws(keys, f"window {name}", count, jax.random.uniform)
+            for name, count in self._counts()
+        ]
+        shift = self.window[None, :] * (2.0 * jnp.concatenate(drawn, axis=1) - 1.0)
+        return jnp.maximum(planned + shift, jnp.minimum(planned, 0.0))
+
+    def times(self, taken: Float[Array, "#subject visit"]) -> Times:
+        """Return all observations, measured ones first."""
+        shape = (taken.shape[0], self.grid.size)
+        grid = jnp.broadcast_to(jnp.asarray(self.grid)[None, :], shape)
+        time = jnp.concatenate([taken, grid], axis=1)
+        rank = jnp.broadcast_to(jnp.asarray(self.rank)[None, :], time.shape)
+        return Times(time, rank)
+
+    def normals(
+        self, keys: Key[Array, " subject"], output: str
+    ) -> Float[Array, "subject visit"]:
+        """Return standard normal draws for the residual error of an output.
+
+        Draws are keyed by output, visit and the time's number in it.
+        """
+        drawn = [
+            draws(keys, f"residual {output} {name}", count, jax.random.normal)
+            for name, count in self._counts()
+        ]
+        return jnp.concatenate(drawn, axis=1)
+
+    def chosen(self, endpoint: Endpoint, measures: dict[str, set[str]]) -> np.ndarray:
+        """Return the places of the measured times that an endpoint looks at."""
+        names = endpoint.visits or tuple(measures)
+        asked = [
+            name in names and endpoint.of in measures[name] for name in self.visits
+        ]
+        return np.flatnonzero(asked)
+
+    def _counts(self) -> list[tuple[str, int]]:
+        """Count each visit's times."""
+        return [(name, self.visits.count(name)) for name in dict.fromkeys(self.visits)]
+
+
+def schedule(protocol: Protocol) -> Schedule:
+    """Lay out the observations of a protocol."""
+    entries = [(v, t) for v in protocol.visits for t in v.times]
+    sides = [AFTER_DOSE if v.after_dose else BEFORE_DOSE for v, _ in entries]
+    return Schedule(
+        visits=tuple(v.name for v, _ in entries),
+        planned=np.array([t for _, t in entries], float),
+        window=np.array([v.window for v, _ in entries], float),
+        grid=np.array(protocol.grid, float),
+        rank=np.array(sides + [BEFORE_DOSE] * len(protocol.grid), int),
+    )
+
+
+def draws(
+    keys: Key[Array, " subject"], purpose: str, count: int, kind: object
+) -> Float[Array, "subject count"]:
+    """Draw `count` numbers for each subject; the n-th has a key of its own."""
+
+    def one(key: Key[Array, ""]) -> Float[Array, " count"]:
+        named = purpose_key(key, purpose)
+        places = jnp.arange(count)
+        return jax.vmap(lambda n: kind(jax.random.fold_in(named, n)))(places)  # type: ignore[operator]
+
+    return jax.vmap(one)(keys)

@@ -1,0 +1,382 @@
+"""A trial ready to be simulated in one process: the pure functions of a block.
+
+Everything here is elementwise over subjects and compiled once for each arm's shape of
+doses: a padded number of subjects stands for any number below it.
+"""
+
+import functools
+import math
+import pickle
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from vtrial.analysis.endpoint import outcomes
+from vtrial.analysis.sketch import sketch
+from vtrial.cohort.cohort import Cohort
+from vtrial.cohort.draw import sample
+from vtrial.cohort.subjects import Subjects
+from vtrial.conduct.engine import engine
+from vtrial.conduct.schedule import Schedule, schedule
+from vtrial.design.allocate import BATCH, allocate
+from vtrial.dosing.doses import Doses
+from vtrial.dosing.expand import expand
+from vtrial.keys import subject_key
+from vtrial.model.error import measured
+from vtrial.model.tree import evaluate
+from vtrial.protocol.protocol import Arm, Endpoint, Protocol
+from vtrial.solver.simulate import simulate
+from vtrial.types import Status
+
+Inputs = dict[str, Array]
+SPARE = 4.0
+
+
+class Spec(NamedTuple):
+    """A trial as it is sent to a worker: data, named by the plan's digest."""
+
+    digest: str
+    engine: str
+    payload: bytes
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+class Identity(NamedTuple):
+    """Who some rows of the record are: replicate trial, and number in it."""
+
+    replicate: np.ndarray
+    number: np.ndarray
+
+
+class Seen(NamedTuple):
+    """What simulated subjects leave; the arrays that the protocol keeps.
+
+    Fields
+    ------
+    status
+        (subject) How their solutions ended.
+    outcome, baseline, event
+        (subject, endpoint) NaN for failed subjects.
+    measured, taken
+        (subject, visit, output) in the outputs' units and (subject, visit) [h].
+    values
+        (subject, output, time) True values on the grid.
+    sketch, count
+        (output, time, bin) and (output, time).
+    """
+
+    status: Int[Array, " subject"]
+    outcome: Float[Array, "subject endpoint"]
+    baseline: Float[Array, "subject endpoint"]
+    event: Float[Array, "subject endpoint"]
+    measured: Float[Array, "subject visit output"] | None
+    taken: Float[Array, "subject visit"] | None
+    values: Float[Array, "subject output time"] | None
+    sketch: Float[Array, "output time bin"] | None
+    count: Int[Array, "output time"] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A protocol with its cohort, and the functions compiled for them."""
+
+    protocol: Protocol
+    cohort: Cohort
+
+    @property
+    def subjects(self) -> int:
+        """How many subjects all replicates have."""
+        return self.protocol.subjects * self.protocol.replicates
+
+    @property
+    def height(self) -> int:
+        """How many subjects are simulated together."""
+        return min(self.protocol.block, self.subjects)
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are."""
+        return -(-self.subjects // self.protocol.block)
+
+    def size(self, block: int) -> int:
+        """Return how many subjects a block has."""
+        return min(self.protocol.block, self.subjects - block * self.protocol.block)
+
+    def identity(self, block: int) -> Identity:
+        """Return who a block's rows are."""
+        row = block * self.protocol.block + np.arange(self.size(block))
+        return Identity(*np.divmod(row, self.protocol.subjects))
+
+    def people(self, who: Identity) -> Subjects:
+        """Draw subjects, padded to the height of a block with the last of them."""
+        return self.drawn(Identity(*(_pad(part, self.height) for part in who)))
+
+    def drawn(self, who: Identity) -> Subjects:
+        """Draw subjects by identity."""
+        return sample(
+            self.cohort,
+            self.protocol.model,
+            seed=self.protocol.seed,
+            replicate=who.replicate,
+            subject=who.number,
+            occasions=len(self.protocol.occasions),
+            uncertainty=self.protocol.uncertainty,
+        )
+
+    def arms(self, who: Identity) -> np.ndarray:
+        """Return which arm each subject is allocated to."""
+        allocation, seed = self.protocol.allocation, self.protocol.seed
+        if allocation.by != "stratified":
+            return allocate(
+                allocation, seed=seed, replicate=who.replicate, subject=who.number
+            )
+        arm = np.zeros(who.number.shape, int)
+        batches = {(int(r), int(n) // BATCH) for r, n in zip(*who, strict=True)}
+        for replicate, batch in sorted(batches):
+            found = _batch(self, replicate, batch)
+            here = (who.replicate == replicate) & (who.number // BATCH == batch)
+            arm[here] = found[who.number[here] - batch * BATCH]
+        return arm
+
+    def capacity(self, arm: int, count: int) -> int:
+        """Return the padded number of subjects under an arm.
+
+        Nearly every block fits in the number expected plus four standard deviations,
+        and is compiled once; the rest take a whole block's height.
+        """
+        share = 1.0
+        if self.protocol.potential == "allocated":
+            weights = self.protocol.allocation.weights
+            share = weights[arm] / sum(weights)
+        spread = math.sqrt(self.height * share * (1.0 - share))
+        usual = 8 * math.ceil((self.height * share + SPARE * spread) / 8)
+        return usual if count <= usual < self.height else self.height
+
+    def observe(self, arm: Arm, people: Subjects, chosen: np.ndarray) -> Seen:
+        """Simulate the chosen subjects under an arm and return what is seen of them.
+
+        `chosen` holds places among `people`; the result is padded behind them.
+        """
+        capacity = self.capacity(self.protocol.arms.index(arm), chosen.size)
+        place = jnp.asarray(_pad(chosen, capacity))
+        real = jnp.arange(capacity) < chosen.size
+        who = (people.replicate[place], people.subject[place])
+        inputs, doses = self._prepare(arm.name, people, place)
+        return self._observe(inputs, doses, *who, real)
+
+    @functools.cached_property
+    def schedule(self) -> Schedule:
+        """When everybody is observed."""
+        return schedule(self.protocol)
+
+    @functools.cached_property
+    def individual(self):  # noqa: ANN202
+        """Compile the individual parameters that are kept, before any arm's `set`."""
+        names = self.protocol.keep.individual
+
+        def find(people: Subjects) -> Inputs:
+            values = self.protocol.model.individual(people.inputs())
+            shape = people.subject.shape
+            return {
+                name: jnp.broadcast_to(_first(values[name]), shape) for name in names
+            }
+
+        return jax.jit(find)
+
+    @functools.cached_property
+    def _prepare(self):  # noqa: ANN202
+        """Compile, for an arm, its subjects' inputs and doses."""
+
+        def prepare(
+            name: str, people: Subjects, place: Int[Array, " place"]
+        ) -> tuple[Inputs, Doses]:
+            arm = self.protocol.arm(name)
+            inputs = {k: v[place] for k, v in people.inputs().items()}
+            like = next(iter(inputs.values()))
+            changed = {
+                target: jnp.broadcast_to(evaluate(expression, inputs), like.shape)
+                for target, expression in arm.set
+            }
+            inputs |= changed
+            flat = {name: _first(value) for name, value in inputs.items()}
+            known = set(self.protocol.model.inputs)
+            doses = expand(arm.regimen, flat)
+            return {k: v for k, v in inputs.items() if k in known}, doses
+
+        return jax.jit(prepare, static_argnums=0)
+
+    @functools.cached_property
+    def _observe(self):  # noqa: ANN202
+        """Compile everything from inputs and doses to what is kept."""
+        return jax.jit(functools.partial(_observe, self))
+
+
+@functools.lru_cache(maxsize=4)
+def prepared(spec: Spec) -> Trial:
+    """Make a trial of what was sent; once for each process."""
+    return Trial(*pickle.loads(spec.payload))
+
+
+@functools.lru_cache(maxsize=4)
+def _batch(trial: Trial, replicate: int, batch: int) -> np.ndarray:
+    """Allocate a whole batch of one replicate by strata."""
+    allocation = trial.protocol.allocation
+    last = min((batch + 1) * BATCH, trial.protocol.subjects)
+    number = np.arange(batch * BATCH, last)
+    who = Identity(np.full(number.shape, replicate), number)
+    covariates = trial.drawn(who).covariates
+    strata = [np.asarray(covariates[name]) for name in allocation.strata]
+    return allocate(
+        allocation,
+        seed=trial.protocol.seed,
+        replicate=who.replicate,
+        subject=who.number,
+        strata=_numbered(np.stack(strata, axis=1)),
+    )
+
+
+def spec_of(digest: str, protocol: Protocol, cohort: Cohort) -> Spec:
+    """Make what is sent to workers."""
+    return Spec(digest, engine(), pickle.dumps((protocol, cohort)))
+
+
+def _observe(
+    trial: Trial,
+    inputs: Inputs,
+    doses: Doses,
+    replicate: Int[Array, " subject"],
+    number: Int[Array, " subject"],
+    real: Bool[Array, " subject"],
+) -> Seen:
+    """Simulate, measure, and reduce to what is kept."""
+    protocol, plan = trial.protocol, trial.schedule
+    keys = jax.vmap(functools.partial(subject_key, protocol.seed))(replicate, number)
+    taken = plan.taken(keys)
+    columns = any(value.ndim == 2 for value in inputs.values())
+    path = simulate(
+        protocol.model,
+        inputs,
+        doses,
+        plan.times(taken),
+        periods=_periods(protocol) if columns else None,
+        numerics=protocol.numerics,
+    )
+    truth = {o.name: path.outputs[o.name] for o in protocol.model.outputs}
+    noisy = _measure(protocol, plan, truth, keys)
+    solved = (path.status == Status.SOLVED) & real
+    found = [
+        _outcome(protocol, plan, p, taken, noisy, truth) for p in protocol.endpoints
+    ]
+    parts = [jnp.stack(part, axis=1) for part in zip(*found, strict=True)]
+    parts = parts or [jnp.zeros((real.size, 0))] * 3
+    parts = [jnp.where(solved[:, None], part, jnp.nan) for part in parts]
+    return Seen(path.status, *parts, *_kept(protocol, plan, taken, noisy, truth, real))
+
+
+def _measure(
+    protocol: Protocol,
+    plan: Schedule,
+    truth: Mapping[str, Float[Array, "subject time"]],
+    keys: Key[Array, " subject"],
+) -> dict[str, Float[Array, "subject visit"]]:
+    """Return what is measured of every output; NaN at visits that do not measure it."""
+    if not plan.visits:
+        return {}
+    measures = {v.name: set(v.measure) for v in protocol.visits}
+    noisy = {}
+    for output in protocol.model.outputs:
+        asked = np.array([output.name in measures[name] for name in plan.visits])
+        if not asked.any():
+            continue
+        true = truth[output.name][:, : asked.size]
+        normal = plan.normals(keys, output.name).astype(true.dtype)
+        values = measured(output, true, normal)
+        noisy[output.name] = jnp.where(asked[None, :], values, jnp.nan)
+    return noisy
+
+
+def _outcome(
+    protocol: Protocol,
+    plan: Schedule,
+    endpoint: Endpoint,
+    taken: Float[Array, "#subject visit"],
+    noisy: Mapping[str, Float[Array, "subject visit"]],
+    truth: Mapping[str, Float[Array, "subject time"]],
+) -> tuple[Array, Array, Array]:
+    """Return an endpoint's outcome, baseline and event of every subject."""
+    if endpoint.values == "true":
+        grid = jnp.asarray(plan.grid)[None, :]
+        return tuple(
+            outcomes(endpoint, grid, truth[endpoint.of][:, plan.planned.size :])
+        )  # type: ignore[return-value]
+    measures = {v.name: set(v.measure) for v in protocol.visits}
+    place = plan.chosen(endpoint, measures)
+    place = place[np.argsort(plan.planned[place], kind="stable")]
+    time, value = taken[:, place], noisy[endpoint.of][:, place]
+    scheduled = jnp.asarray(plan.planned[place])[None, :]
+    if plan.moves:
+        order = jnp.argsort(time, axis=1)
+        scheduled = jnp.broadcast_to(scheduled, time.shape)
+        time, value, scheduled = (
+            jnp.take_along_axis(part, order, axis=1)
+            for part in (time, value, scheduled)
+        )
+    return tuple(outcomes(endpoint, time, value, scheduled))  # type: ignore[return-value]
+
+
+def _kept(
+    protocol: Protocol,
+    plan: Schedule,
+    taken: Float[Array, "#subject visit"],
+    noisy: Mapping[str, Float[Array, "subject visit"]],
+    truth: Mapping[str, Float[Array, "subject time"]],
+    real: Bool[Array, " subject"],
+) -> tuple[Array | None, ...]:
+    """Return measurements, their times, true values, their sketch and count."""
+    names = [output.name for output in protocol.model.outputs]
+    measurements = times = values = sketches = counts = None
+    if protocol.keep.measurements:
+        shape = (real.size, len(plan.visits))
+        missing = jnp.full(shape, jnp.nan)
+        every = [noisy.get(name, missing).astype(float) for name in names]
+        measurements = jnp.stack(every, axis=2)
+        times = jnp.broadcast_to(taken, shape)
+    if protocol.keep.trajectories == "nothing":
+        return measurements, times, None, None, None
+    every = [truth[name][:, len(plan.visits) :] for name in names]
+    values = jnp.where(real[:, None, None], jnp.stack(every, axis=1), jnp.nan)
+    if protocol.keep.trajectories == "quantiles":
+        sketches = jnp.stack([sketch(values[:, i]) for i in range(len(names))])
+        counts = jnp.isfinite(values).sum(axis=0)
+        values = None
+    return measurements, times, values, sketches, counts
+
+
+def _periods(protocol: Protocol) -> Float[Array, "1 period"]:
+    """Return the starts of occasions [h]; the first holds from ever."""
+    return jnp.asarray([-jnp.inf, *protocol.occasions[1:]])[None, :]
+
+
+def _first(value: Array) -> Array:
+    """Return the first occasion of an input."""
+    return value[:, 0] if value.ndim == 2 else value
+
+
+def _pad(places: np.ndarray, length: int) -> np.ndarray:
+    """Lengthen by repeating the last entry."""
+    return np.pad(places, (0, length - places.size), mode="edge")
+
+
+def _numbered(strata: np.ndarray) -> np.ndarray:
+    """Give each combination of values a number that depends on nothing else."""
+    kinds, place = np.unique(strata, axis=0, return_inverse=True)
+    names = [zlib.crc32(np.ascontiguousarray(kind).tobytes()) >> 1 for kind in kinds]
+    return np.array(names, int)[place.reshape(-1)]
