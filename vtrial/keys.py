@@ -20,13 +20,17 @@ def purpose_key(key: Key[Array, ""], purpose: str) -> Key[Array, ""]:
     return jax.random.fold_in(key, int.from_bytes(digest, "big"))
 
 
-def replicate_key(seed: int, replicate: Int[Array, ""] | int) -> Key[Array, ""]:
+def replicate_key(
+    seed: Int[Array, ""] | int, replicate: Int[Array, ""] | int
+) -> Key[Array, ""]:
     """Return the key of one replicate trial."""
     return jax.random.fold_in(jax.random.key(seed), replicate)
 
 
 def subject_key(
-    seed: int, replicate: Int[Array, ""] | int, subject: Int[Array, ""] | int
+    seed: Int[Array, ""] | int,
+    replicate: Int[Array, ""] | int,
+    subject: Int[Array, ""] | int,
 ) -> Key[Array, ""]:
     """Return the key of one subject: the same person in any block and any arm.
 

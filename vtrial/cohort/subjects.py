@@ -8,19 +8,12 @@ from jaxtyping import Array, Float, Int
 class Subjects(NamedTuple):
     """Some subjects of some replicates, with everything that makes them who they are.
 
-    Fields
-    ------
-    replicate, subject
-        Identity: number of the replicate trial, and of the subject in it, from 0.
-    screened
-        How many were screened until this one was eligible (1: the first).
-    covariates
-        By name, (subject), in the cohort's units.
-    parameters
-        Population parameters by name, (subject): one draw for each replicate.
-    effects
-        Random effects by name (`eta.CL`), (subject), or (subject, occasion) if they
-        change between occasions.
+    `replicate` and `subject` say who: number of the replicate trial, and of the
+    subject in it, from 0. `screened` counts how many were screened until this one was
+    eligible (1: the first). `covariates` are by name, in the model's units where the
+    model knows them, else in the cohort's. `parameters` are the population's, the same
+    for all subjects of a replicate. `effects` are the random effects by name
+    (`eta.CL`), with a column an occasion if they change between occasions.
     """
 
     replicate: Int[Array, " subject"]

@@ -1,0 +1,255 @@
+"""Read derived covariates: formulas by name, or equations of the sheet's own."""
+
+from collections.abc import Iterable, Mapping
+
+from vtrial.cohort.cohort import Derived
+from vtrial.cohort.formula import FORMULAS, authors, expression_of, formula
+from vtrial.cohort.shape import DerivedShape
+from vtrial.errors import Fault, ModelError, UnitError
+from vtrial.model.grammar import RESERVED, parse_assignments, parse_expression
+from vtrial.model.model import Source
+from vtrial.model.tree import Statement, names_in
+from vtrial.sheets import Path_, Sheet, listed, nearest
+from vtrial.units import is_unit
+
+SHAPES = "a list of formulas, a map of equations, or a block of equations"
+
+
+def read_derived(
+    sheet: Sheet, units: Mapping[str, str]
+) -> tuple[tuple[Derived, ...], list[Fault]]:
+    """Return the derived covariates in an order that can be computed, and all faults.
+
+    `units` are those of the covariates that are drawn.
+    """
+    reader = _Reader(sheet, dict(units))
+    entry = sheet.data.get("derive")
+    if isinstance(entry, list):
+        for index, name in enumerate(entry):
+            reader.formula(("derive", index), str(name), "")
+    elif isinstance(entry, dict):
+        for name, value in entry.items():
+            reader.entry(("derive", name), name, value)
+    elif isinstance(entry, str):
+        reader.block(entry)
+    elif entry is not None:
+        reader.add(("derive",), f"`{entry}`", SHAPES, "derive: [BMI, BSA]")
+    return reader.ordered(), reader.faults
+
+
+class _Reader:
+    """Collects derived covariates and what is wrong with them."""
+
+    def __init__(self, sheet: Sheet, units: dict[str, str]) -> None:
+        self.sheet, self.units = sheet, units
+        self.drawn = set(units)
+        self.faults: list[Fault] = []
+        self.found: dict[str, tuple[Derived, Path_, int]] = {}
+
+    def add(
+        self, path: Path_, found: str, allowed: str, write: str, *, line: int = 0
+    ) -> None:
+        """Note a fault."""
+        self.faults.append(
+            self.sheet.fault(path, found=found, allowed=allowed, write=write, line=line)
+        )
+
+    def entry(self, path: Path_, name: str, value: object) -> None:
+        """Read an entry of a map: whose formula, an equation, or one with a unit."""
+        if isinstance(value, str | None) and (
+            value is None or formula(name, value) or value in _all_authors()
+        ):
+            self.formula(path, name, value or "")
+            return
+        shape = {"equals": value} if isinstance(value, str | int | float) else value
+        faults = _shape_faults(shape)
+        for key, found, allowed, write in faults:
+            self.add((*path, key) if key else path, found, allowed, write)
+        if faults:
+            self.units.setdefault(name, "1")
+            return
+        given = DerivedShape.model_validate(_text(shape))
+        if not is_unit(given.unit):
+            near = nearest(given.unit, ["kg", "m2", "kg/m2", "mL/min", "1"])
+            self.add((*path, "unit"), f"`{given.unit}`", "a unit", f"unit: {near}")
+        try:
+            tree = parse_expression(given.equals)
+        except ModelError as error:
+            self._spoken(path, error, block=False)
+            self.units.setdefault(name, "1")
+            return
+        source = given.source
+        self._keep(
+            path,
+            Derived(
+                Statement("assign", name, tree),
+                unit=given.unit,
+                title=given.title,
+                source=Source(**source.model_dump()) if source else Source(),
+            ),
+        )
+
+    def formula(self, path: Path_, name: str, author: str) -> None:
+        """Take a published formula by name."""
+        found = formula(name, author)
+        if found is None:
+            known = authors(name)
+            names = list(dict.fromkeys(entry.name for entry in FORMULAS))
+            if known:
+                near = nearest(author, known) or known[0]
+                self.add(
+                    path, f"by `{author}`", f"by {listed(known)}", f"{name}: {near}"
+                )
+            else:
+                near = nearest(name, names)
+                self.add(
+                    path, f"`{name}`, no known formula", f"one of {listed(names)}", near
+                )
+            self.units.setdefault(name, "1")
+            return
+        lacking = [need for need, _ in found.needs if need not in self.drawn]
+        computed = self._later()
+        lacking = [need for need in lacking if need not in computed]
+        if lacking:
+            needs = listed(f"{need} [{unit}]" for need, unit in found.needs)
+            needs = needs.replace(" or ", " and ")
+            self.add(
+                path,
+                f"{name} without {listed(lacking)}",
+                f"a formula whose covariates are there: it needs {needs}",
+                "",
+            )
+            self.units.setdefault(name, found.unit)
+            return
+        try:
+            tree = expression_of(found, self.units)
+        except UnitError as error:
+            fault = error.faults[0]
+            self.add(
+                ("covariates", fault.at, "unit"),
+                fault.found,
+                fault.allowed,
+                fault.write,
+            )
+            self.units.setdefault(name, found.unit)
+            return
+        statement = Statement("assign", name, tree)
+        title, unit, source = found.title, found.unit, found.source
+        self._keep(path, Derived(statement, unit=unit, title=title, source=source))
+
+    def block(self, text: str) -> None:
+        """Read a block of equations; what they give has no unit."""
+        try:
+            statements = parse_assignments(text)
+        except ModelError as error:
+            self._spoken(("derive",), error, block=True)
+            return
+        for statement in statements:
+            self._keep(("derive",), Derived(statement), line=statement.line)
+
+    def ordered(self) -> tuple[Derived, ...]:
+        """Return everything in an order in which each needs only earlier ones."""
+        known, waiting, done = set(self.drawn), dict(self.found), []
+        while waiting:
+            ready = [
+                name
+                for name, (derived, _, _) in waiting.items()
+                if _names(derived) <= known
+            ]
+            if not ready:
+                self._stuck(waiting, known)
+                break
+            known |= set(ready)
+            done += [waiting.pop(name)[0] for name in ready]
+        return tuple(done)
+
+    def _keep(self, path: Path_, derived: Derived, *, line: int = 0) -> None:
+        """Keep a derived covariate, if its name is free."""
+        name = derived.name
+        if name in self.drawn or name in self.found:
+            where = "drawn" if name in self.drawn else "derived before"
+            found = f"`{name}`, which is {where}"
+            self.add(path, found, "a new name", f"{name}_2", line=line)
+        elif name in RESERVED or not name.isidentifier() or name[:1] == "_":
+            self.add(path, f"named `{name}`", "a name of letters and digits", "")
+        else:
+            self.found[name] = (derived, path, line)
+            self.units[name] = derived.unit
+
+    def _later(self) -> set[str]:
+        """Name everything that the sheet derives."""
+        entry = self.sheet.data.get("derive")
+        return (
+            {str(name) for name in entry} if isinstance(entry, list | dict) else set()
+        )
+
+    def _stuck(
+        self, waiting: Mapping[str, tuple[Derived, Path_, int]], known: set[str]
+    ) -> None:
+        """Tell what keeps the rest from being computed: unknown names, or circles."""
+        told = False
+        broken = set(self.units) - set(self.found)
+        for derived, path, line in waiting.values():
+            for name in sorted(_names(derived) - known - set(waiting) - broken):
+                told = True
+                names = sorted(known | set(waiting))
+                self.add(
+                    path,
+                    f"about `{name}`, which the cohort does not give",
+                    f"about {listed(names)}",
+                    nearest(name, names),
+                    line=line,
+                )
+        if not told and not self.faults:
+            circle = listed(waiting).replace(" or ", " and ")
+            _, path, line = next(iter(waiting.values()))
+            found = f"{circle}, which need each other"
+            self.add(path, found, "computable one after the other", "", line=line)
+
+    def _spoken(self, path: Path_, error: ModelError, *, block: bool) -> None:
+        """Pass on what the equation language found."""
+        for fault in error.faults:
+            place = f" (column {fault.column})" if fault.column > 1 else ""
+            self.add(
+                path,
+                fault.found + place,
+                fault.allowed,
+                fault.write,
+                line=fault.line if block else 0,
+            )
+
+
+def _names(derived: Derived) -> set[str]:
+    return {name.name for name in names_in(derived.statement.expression)}
+
+
+def _all_authors() -> set[str]:
+    return {entry.author for entry in FORMULAS}
+
+
+def _text(shape: object) -> object:
+    """Let `equals: 1` stand for an equation."""
+    if isinstance(shape, dict) and isinstance(shape.get("equals"), int | float):
+        return shape | {"equals": str(shape["equals"])}
+    return shape
+
+
+def _shape_faults(shape: object) -> Iterable[tuple[str, str, str, str]]:
+    """Find what is wrong with the shape of an entry: key, found, allowed, write."""
+    write = "{equals: 0.9*WT, unit: kg}"
+    if not isinstance(shape, dict):
+        return [("", f"`{shape}`", "an equation, or equals and unit", write)]
+    known = list(DerivedShape.model_fields)
+    faults = [
+        (
+            key,
+            f"an unknown key `{key}`",
+            f"one of the keys {listed(known)}",
+            nearest(key, known),
+        )
+        for key in shape
+        if key not in known
+    ]
+    if "equals" not in shape:
+        faults.append(("equals", "missing", "given", write))
+    return faults

@@ -1,0 +1,147 @@
+"""Read a distribution from the words of a sheet."""
+
+import math
+
+from vtrial.cohort.cohort import Marginal
+from vtrial.cohort.marginal import inside, lognormal_mean, lognormal_median, normal
+from vtrial.cohort.shape import LognormalShape, MarginalShape
+from vtrial.errors import Fault
+from vtrial.sheets import Path_, Sheet, listed
+
+KINDS = ("normal", "lognormal", "uniform", "categorical", "empirical", "constant")
+SLACK = 1e-6
+LEFT = 1e-6
+NOTHING = Marginal("constant")
+
+
+def read_marginal(
+    sheet: Sheet, path: Path_, shape: MarginalShape, *, within: list[float] | None
+) -> tuple[Marginal, list[Fault]]:
+    """Return the marginal that stands at a place of the sheet, and its faults.
+
+    `within` is a truncation that was said once for several marginals.
+    """
+    given = [kind for kind in KINDS if getattr(shape, kind) is not None]
+    if len(given) != 1:
+        found = f"with {listed(given)}" if given else "without a distribution"
+        write = "normal: {mean: 75, sd: 12}"
+        return NOTHING, [
+            sheet.fault(
+                path, found=found, allowed=f"given one of {listed(KINDS)}", write=write
+            )
+        ]
+    low, high = shape.within or within or (-math.inf, math.inf)
+    faults = _check_within(sheet, path, shape, given[0], low, high)
+    marginal, found = _made(sheet, (*path, given[0]), shape, low, high)
+    faults += found
+    if not faults and inside(marginal) < LEFT:
+        faults.append(
+            sheet.fault(
+                (*path, "within"),
+                found=f"{low:g} to {high:g}, where almost nobody is",
+                allowed="a range that the distribution reaches",
+                write="",
+            )
+        )
+    return marginal, faults
+
+
+def _check_within(
+    sheet: Sheet, path: Path_, shape: MarginalShape, kind: str, low: float, high: float
+) -> list[Fault]:
+    """Find a truncation that is none, or of something that has no tails."""
+    if low == -math.inf and high == math.inf:
+        return []
+    allowed = write = ""
+    if not low < high:
+        allowed, write = "a lower and a higher value", f"within: [{high:g}, {low:g}]"
+    elif kind not in ("normal", "lognormal") and shape.within is not None:
+        allowed = f"left out of a {kind} distribution, which has no tails"
+    elif kind == "lognormal" and high <= 0:
+        allowed, write = "above 0 for a log-normal distribution", "within: [1, 200]"
+    if not allowed:
+        return []
+    found = f"{low:g} to {high:g}"
+    return [sheet.fault((*path, "within"), found=found, allowed=allowed, write=write)]
+
+
+def _made(
+    sheet: Sheet, path: Path_, shape: MarginalShape, low: float, high: float
+) -> tuple[Marginal, list[Fault]]:
+    """Make the one marginal that is given."""
+    if shape.normal is not None:
+        return normal(shape.normal.mean, shape.normal.sd, low=low, high=high), []
+    if shape.lognormal is not None:
+        return _lognormal(sheet, path, shape.lognormal, low, high)
+    if shape.uniform is not None:
+        first, second = shape.uniform
+        if first < second:
+            return Marginal("uniform", first, second), []
+        found, allowed = f"{first:g} to {second:g}", "a lower and a higher value"
+        write = f"uniform: [{second:g}, {first:g}]"
+        fault = sheet.fault(path, found=found, allowed=allowed, write=write)
+        return NOTHING, [fault]
+    if shape.categorical is not None:
+        return _categorical(sheet, path, shape.categorical)
+    if shape.empirical is not None:
+        return Marginal("empirical", values=tuple(sorted(shape.empirical.values))), []
+    return Marginal("constant", shape.constant or 0.0), []
+
+
+def _lognormal(
+    sheet: Sheet, path: Path_, shape: LognormalShape, low: float, high: float
+) -> tuple[Marginal, list[Fault]]:
+    """Make a log-normal marginal from either pair of words."""
+    given = shape.model_fields_set
+    if given == {"median", "cv"} and shape.median and shape.cv is not None:
+        return lognormal_median(shape.median, shape.cv, low=low, high=high), []
+    if given == {"mean", "sd"} and shape.mean and shape.sd is not None:
+        return lognormal_mean(shape.mean, shape.sd, low=low, high=high), []
+    found = f"given by {listed(sorted(given))}" if given else "empty"
+    allowed, write = (
+        "given by median and cv, or by mean and sd",
+        "{median: 75, cv: 20 %}",
+    )
+    return NOTHING, [sheet.fault(path, found=found, allowed=allowed, write=write)]
+
+
+def _categorical(
+    sheet: Sheet, path: Path_, shares: dict[str, float]
+) -> tuple[Marginal, list[Fault]]:
+    """Make a categorical marginal whose shares add up to 1."""
+    faults, pairs = [], []
+    for code, share in shares.items():
+        try:
+            pairs.append((float(code), share))
+        except ValueError:
+            faults.append(
+                sheet.fault(
+                    (*path, code),
+                    found=f"`{code}`",
+                    allowed="a number that stands for the category",
+                    write="{0: 0.4, 1: 0.6}",
+                )
+            )
+        if not 0 <= share <= 1:
+            faults.append(
+                sheet.fault(
+                    (*path, code),
+                    found=f"a share of {share:g}",
+                    allowed="a share from 0 to 1",
+                    write=f"{code}: 0.5",
+                )
+            )
+    total = math.fsum(shares.values())
+    if not faults and abs(total - 1) > SLACK:
+        write = ", ".join(f"{k}: {v / total:.4g}" for k, v in shares.items())
+        faults.append(
+            sheet.fault(
+                path,
+                found=f"shares that add up to {total:g}",
+                allowed="shares that add up to 1",
+                write=f"{{{write}}}",
+            )
+        )
+    pairs.sort()
+    values, parts = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    return Marginal("categorical", values=tuple(values), shares=tuple(parts)), faults

@@ -1,0 +1,107 @@
+"""Marginals: from a standard normal score to a value, and back to words."""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import ndtr, ndtri
+from jaxtyping import Array, Float
+
+from vtrial.cohort.cohort import Marginal
+
+
+def normal(mean: float, sd: float, *, low: float, high: float) -> Marginal:
+    """Make a normal marginal, truncated to [low, high]."""
+    return Marginal("normal", mean, sd, low=low, high=high)
+
+
+def lognormal_median(median: float, cv: float, *, low: float, high: float) -> Marginal:
+    r"""Make a log-normal marginal from its median and coefficient of variation.
+
+    The standard deviation of the logarithm is $\sqrt{\log(1 + cv^2)}$.
+    """
+    sigma = math.sqrt(math.log1p(cv**2))
+    return Marginal("lognormal", math.log(median), sigma, low=low, high=high)
+
+
+def lognormal_mean(mean: float, sd: float, *, low: float, high: float) -> Marginal:
+    """Make a log-normal marginal from its own mean and standard deviation."""
+    variance = math.log1p((sd / mean) ** 2)
+    middle = math.log(mean) - variance / 2
+    return Marginal("lognormal", middle, math.sqrt(variance), low=low, high=high)
+
+
+def quantile(marginal: Marginal, score: Float[Array, ""]) -> Float[Array, ""]:
+    """Return the value whose probability is that of a standard normal score.
+
+    This is the inverse of the distribution function, after a truncation to
+    [low, high] that spreads the lost probability over what is left.
+    """
+    if marginal.kind == "constant":
+        return jnp.asarray(marginal.first, float)
+    if marginal.kind == "uniform":
+        span = marginal.second - marginal.first
+        return marginal.first + span * ndtr(score)
+    if marginal.kind in ("categorical", "empirical"):
+        return _step(marginal, score)
+    if marginal.second == 0:
+        value = jnp.full_like(score, marginal.first)
+    else:
+        value = marginal.first + marginal.second * _truncated(marginal, score)
+    if marginal.kind == "lognormal":
+        value = jnp.exp(value)
+    return jnp.clip(value, marginal.low, marginal.high)
+
+
+def inside(marginal: Marginal) -> float:
+    """Return the probability that a truncation leaves (1: nothing is cut)."""
+    if marginal.kind not in ("normal", "lognormal"):
+        return 1.0
+    low, high = _bounds(marginal)
+    return _below(high) - _below(low) if low < 0 else _below(-low) - _below(-high)
+
+
+def _step(marginal: Marginal, score: Float[Array, ""]) -> Float[Array, ""]:
+    """Look up the value of a stepwise distribution function."""
+    values = np.asarray(marginal.values, float)
+    if marginal.kind == "categorical":
+        edges = np.cumsum(np.asarray(marginal.shares, float))[:-1]
+        place = jnp.sum(ndtr(score) >= jnp.asarray(edges), dtype=int)
+    else:
+        count = len(values)
+        place = jnp.floor(ndtr(score) * count).astype(int)
+        place = jnp.minimum(place, count - 1)
+    return jnp.asarray(values)[place]
+
+
+def _truncated(marginal: Marginal, score: Float[Array, ""]) -> Float[Array, ""]:
+    """Squeeze a standard normal score between the bounds, keeping its rank.
+
+    Probabilities are counted from the tail in which the bounds lie, where they are
+    small and exact.
+    """
+    low, high = _bounds(marginal)
+    if low == -math.inf and high == math.inf:
+        return score
+    if low > 0 or high == math.inf:
+        least, most = _below(-high), _below(-low)
+        return -ndtri(least + (most - least) * ndtr(-score))
+    least, most = _below(low), _below(high)
+    return ndtri(least + (most - least) * ndtr(score))
+
+
+def _bounds(marginal: Marginal) -> tuple[float, float]:
+    """Return the truncation in standard deviations from the middle."""
+    low, high = marginal.low, marginal.high
+    if marginal.kind == "lognormal":
+        low = math.log(low) if low > 0 else -math.inf
+        high = math.log(high) if high > 0 else -math.inf
+    middle, sd = marginal.first, marginal.second
+    if sd == 0:
+        return -math.inf, math.inf
+    return (low - middle) / sd, (high - middle) / sd
+
+
+def _below(score: float) -> float:
+    """Return the standard normal distribution function."""
+    return 0.5 * math.erfc(-score / math.sqrt(2.0))

@@ -1,0 +1,244 @@
+"""The joint prior of a subject, as one NumPyro program.
+
+Everything random is a standard normal score of its own name (`WT.score`,
+`eta.CL.score`), except population parameters without a joint covariance, which are
+log-normal or normal sites; what is made of the scores are deterministic sites. A new
+covariate, random effect or occasion adds sites and changes none that is there.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jaxtyping import Array, ArrayLike, Float, Int, Shaped
+
+from vtrial.cohort.cohort import Cohort, Trait
+from vtrial.cohort.marginal import quantile
+from vtrial.model.model import Model, Parameter, RandomBlock
+from vtrial.model.tree import evaluate
+from vtrial.units import factor
+
+REPLICATE, ATTEMPT, SUBJECT = "replicate", "attempt", "subject"
+
+
+class Draw(NamedTuple):
+    """One subject as the program returns it; `eligible` is 1 or 0."""
+
+    parameters: dict[str, Float[Array, ""]]
+    covariates: dict[str, Float[Array, ""]]
+    effects: dict[str, Float[Array, " *occasion"]]
+    eligible: Float[Array, ""]
+
+
+def program(
+    cohort: Cohort,
+    model: Model | None = None,
+    *,
+    occasions: int = 1,
+    uncertainty: bool = True,
+    subject: Int[ArrayLike, ""] = 0,
+) -> Draw:
+    """Declare one subject: parameters, covariates, random effects, eligibility.
+
+    This is a NumPyro model: `numpyro.handlers.trace`, `numpyro.infer.Predictive` and
+    `numpyro.render_model` take it as it is. Covariates are in the model's units.
+    The factor `eligibility` is 0 for an eligible subject and -infinity for any other,
+    so that the density is that of the people who are let in.
+
+    Parameters
+    ----------
+    cohort, model
+        Who takes part, and what asks for them; without a model only covariates.
+    occasions
+        How often the random effects of level `occasion` are drawn; they have the
+        shape (occasions,), or () for one.
+    uncertainty
+        Whether population parameters are drawn from their prior or are their values.
+    subject
+        Number of the subject; only a table that is drawn in order asks for it.
+    """
+    parameters = population(model, uncertainty=uncertainty) if model else {}
+    covariates, eligible = people(cohort, model, subject=subject)
+    effects = between(model, occasions=occasions) if model else {}
+    if cohort.eligibility is not None:
+        numpyro.factor("eligibility", jnp.where(eligible > 0, 0.0, -jnp.inf))
+    return Draw(parameters, covariates, effects, eligible)
+
+
+def population(model: Model, *, uncertainty: bool) -> dict[str, Float[Array, ""]]:
+    """Declare the population parameters, with their uncertainty or without."""
+    if uncertainty and model.population:
+        return _joint(model)
+    return {
+        parameter.name: _parameter(parameter, uncertainty=uncertainty)
+        for parameter in model.parameters
+    }
+
+
+def people(
+    cohort: Cohort, model: Model | None = None, *, subject: Int[ArrayLike, ""] = 0
+) -> tuple[dict[str, Float[Array, ""]], Float[Array, ""]]:
+    """Declare the covariates, and whether the subject is eligible (1 or 0)."""
+    values: dict[str, Float[Array, ""]] = {}
+    if cohort.table:
+        row = _row(len(cohort.table.rows), cohort.table.draw, subject)
+        for name in cohort.table.names:
+            column = np.asarray(cohort.table.column(name), float)
+            values[name] = jnp.asarray(column)[row]
+    scores = _scores(cohort)
+    for trait in cohort.traits:
+        values[trait.name] = _trait(trait, scores[trait.name], values)
+    for derived in cohort.derived:
+        value = evaluate(derived.statement.expression, values)
+        values[derived.name] = jnp.asarray(value, float)
+    eligible = jnp.ones(())
+    if cohort.eligibility is not None:
+        passed = evaluate(cohort.eligibility, values) != 0
+        eligible = passed.astype(eligible.dtype)
+    factors = conversions(cohort, model)
+    for name, value in values.items():
+        size = factors.get(name, 1.0)
+        converted = value if size == 1.0 else value * size
+        values[name] = _known(name, converted)
+    return values, eligible
+
+
+def between(model: Model, *, occasions: int) -> dict[str, Float[Array, " *occasion"]]:
+    """Declare the random effects, block by block."""
+    effects: dict[str, Float[Array, " *occasion"]] = {}
+    for block in model.random:
+        effects |= _block(block, occasions)
+    return effects
+
+
+def conversions(cohort: Cohort, model: Model | None) -> dict[str, float]:
+    """Return what covariates are multiplied by to be in the model's units."""
+    known = set(cohort.names)
+    wanted = [c for c in (model.covariates if model else ()) if c.name in known]
+    return {c.name: factor(cohort.unit(c.name), c.unit) for c in wanted}
+
+
+def root(matrix: Sequence[Sequence[float]]) -> Float[np.ndarray, "row column"]:
+    """Return the lower triangle L with L L' = matrix; rows of zeros stay zero.
+
+    Rows depend on those above only, so that a row added below changes none of them.
+    """
+    given = np.asarray(matrix, float).reshape(len(matrix), len(matrix))
+    lower = np.zeros_like(given)
+    for i in range(len(given)):
+        for j in range(i + 1):
+            rest = given[i, j] - lower[i, :j] @ lower[j, :j]
+            if i == j:
+                lower[i, i] = math.sqrt(max(rest, 0.0))
+            elif lower[j, j] > 0:
+                lower[i, j] = rest / lower[j, j]
+    return lower
+
+
+def _parameter(parameter: Parameter, *, uncertainty: bool) -> Float[Array, ""]:
+    """Declare one parameter with a prior of its own."""
+    name, value, error = parameter.name, parameter.value, parameter.error
+    if not (uncertainty and error > 0):
+        return _known(name, jnp.asarray(value, float))
+    by = {"by": REPLICATE}
+    if parameter.scale == "identity" or value == 0:
+        return numpyro.sample(name, dist.Normal(value, error), infer=by)  # type: ignore
+    if value > 0:
+        prior = dist.LogNormal(math.log(value), error / value)
+        return numpyro.sample(name, prior, infer=by)  # type: ignore[return-value]
+    moved = _normal(name, REPLICATE) * (error / -value)
+    return _known(name, value * jnp.exp(moved))
+
+
+def _joint(model: Model) -> dict[str, Float[Array, ""]]:
+    """Declare parameters that are uncertain together, each on its scale."""
+    lower = root(model.population)
+    certain = [not any(row) for row in lower]
+    scores = [
+        None if known else _normal(parameter.name, REPLICATE)
+        for known, parameter in zip(certain, model.parameters, strict=True)
+    ]
+    values = {}
+    for parameter, row in zip(model.parameters, lower, strict=True):
+        shift = _mixed(row, scores)
+        value = jnp.asarray(parameter.value, float)
+        if shift is not None:
+            moved = parameter.scale == "identity"
+            value = value + shift if moved else value * jnp.exp(shift)
+        values[parameter.name] = _known(parameter.name, value)
+    return values
+
+
+def _scores(cohort: Cohort) -> dict[str, Float[Array, ""]]:
+    """Declare the normal scores of the traits, correlated as the cohort says."""
+    free = {
+        trait.name: _normal(trait.name, ATTEMPT)
+        for trait in cohort.traits
+        if any(marginal.kind != "constant" for marginal in trait.marginals)
+    }
+    scores = {t.name: free.get(t.name, jnp.zeros(())) for t in cohort.traits}
+    mixing = [free[name] for name in cohort.correlated]
+    for name, row in zip(cohort.correlated, root(cohort.correlation), strict=True):
+        mixed = _mixed(row, mixing)
+        scores[name] = jnp.zeros(()) if mixed is None else mixed
+    return scores
+
+
+def _trait(
+    trait: Trait, score: Float[Array, ""], values: dict[str, Float[Array, ""]]
+) -> Float[Array, ""]:
+    """Turn a score into the value of a trait."""
+    value = quantile(trait.marginals[-1], score)
+    for case, marginal in zip(trait.cases[:-1], trait.marginals[:-1], strict=True):
+        value = jnp.where(values[trait.by] == case, quantile(marginal, score), value)
+    return value
+
+
+def _row(count: int, draw: str, subject: Int[ArrayLike, ""]) -> Int[Array, ""]:
+    """Declare which row of the table a subject takes."""
+    if draw == "in order":
+        return _known("row", jnp.asarray(subject) % count)
+    uniform = dist.DiscreteUniform(0, count - 1)
+    return numpyro.sample("row", uniform, infer={"by": ATTEMPT})  # type: ignore
+
+
+def _block(block: RandomBlock, occasions: int) -> dict[str, Float[Array, " *occasion"]]:
+    """Declare the random effects of one block: eta = L score, L L' the covariance."""
+    shape = (occasions,) if block.level == "occasion" and occasions > 1 else ()
+    scores = [_normal(f"eta.{name}", SUBJECT, shape) for name in block.names]
+    effects = {}
+    for name, row in zip(block.names, root(block.covariance), strict=True):
+        mixed = _mixed(row, scores)
+        value = jnp.zeros(shape) if mixed is None else mixed
+        effects[f"eta.{name}"] = _known(f"eta.{name}", value)
+    return effects
+
+
+def _normal(name: str, by: str, shape: tuple[int, ...] = ()) -> Float[Array, " *n"]:
+    """Declare a standard normal score."""
+    standard = dist.Normal(jnp.zeros(shape), jnp.ones(shape))
+    return numpyro.sample(f"{name}.score", standard, infer={"by": by})  # type: ignore
+
+
+def _known(name: str, value: Shaped[Array, " *n"]) -> Shaped[Array, " *n"]:
+    """Declare something that is computed from what was drawn."""
+    return jnp.asarray(numpyro.deterministic(name, value))
+
+
+def _mixed(
+    row: Float[np.ndarray, " column"], scores: Sequence[Shaped[Array, " *n"] | None]
+) -> Float[Array, " *n"] | None:
+    """Add up scores with weights, term by term.
+
+    A matrix product would be shorter, but may add in another order for another block.
+    """
+    total = None
+    for weight, score in zip(row, scores, strict=True):
+        if weight and score is not None:
+            term = float(weight) * score
+            total = term if total is None else total + term
+    return total

@@ -1,0 +1,165 @@
+"""The shape of a cohort sheet, for pydantic and for editors."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from vtrial.errors import UnitError
+from vtrial.units import factor, quantity
+
+
+def _share(value: object) -> object:
+    """Read `20 %` as 0.2."""
+    if not isinstance(value, str):
+        return value
+    try:
+        number, unit = quantity(value)
+        return number * factor(unit, "1")
+    except UnitError:
+        raise ValueError(f"`{value}`|a number or a percentage|20 %") from None
+
+
+Share = Annotated[
+    float,
+    Field(allow_inf_nan=False),
+    BeforeValidator(_share, json_schema_input_type=float | str),
+]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Spread = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+_WORDS: dict[str, Any] = {"type": "string"}
+_COLUMNS: dict[str, Any] = {
+    "description": "Columns to take: NAME: unit, or NAME: {unit, title}.",
+    "type": "object",
+    "minProperties": 1,
+    "additionalProperties": {
+        "anyOf": [
+            _WORDS,
+            {
+                "type": "object",
+                "properties": {"unit": _WORDS, "title": _WORDS},
+                "additionalProperties": False,
+            },
+        ]
+    },
+}
+_EQUATION: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        **dict.fromkeys(("equals", "unit", "title"), _WORDS),
+        "source": {
+            "type": "object",
+            "properties": dict.fromkeys(("cite", "doi", "url", "note"), _WORDS),
+            "additionalProperties": False,
+        },
+    },
+    "required": ["equals"],
+    "additionalProperties": False,
+}
+_DERIVE: dict[str, Any] = {
+    "description": "Names of formulas; or a map of equations; or a block of them.",
+    "anyOf": [
+        {"type": "array", "items": _WORDS},
+        _WORDS,
+        {
+            "type": "object",
+            "additionalProperties": {"anyOf": [_WORDS, {"type": "null"}, _EQUATION]},
+        },
+    ],
+}
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceShape(_Closed):
+    """Where something comes from."""
+
+    cite: str = ""
+    doi: str = ""
+    url: str = ""
+    note: str = ""
+
+
+class NormalShape(_Closed):
+    """A normal distribution."""
+
+    mean: Finite
+    sd: Spread
+
+
+class LognormalShape(_Closed):
+    """A log-normal distribution: `median` and `cv`, or its own `mean` and `sd`."""
+
+    median: Positive | None = None
+    cv: Annotated[Share, Field(ge=0)] | None = None
+    mean: Positive | None = None
+    sd: Spread | None = None
+
+
+class EmpiricalShape(_Closed):
+    """Values of which each is as likely."""
+
+    values: Annotated[list[Finite], Field(min_length=1, max_length=100_000)]
+
+
+class MarginalShape(_Closed):
+    """One distribution; exactly one of the six kinds is given."""
+
+    normal: NormalShape | None = None
+    lognormal: LognormalShape | None = None
+    uniform: Annotated[list[Finite], Field(min_length=2, max_length=2)] | None = None
+    categorical: Annotated[dict[str, Share], Field(min_length=1)] | None = None
+    empirical: EmpiricalShape | None = None
+    constant: Finite | None = None
+    within: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+
+
+class CovariateShape(MarginalShape):
+    """A covariate: one distribution, or one for `each` value of another (`by`)."""
+
+    title: str = ""
+    unit: str = "1"
+    by: str = ""
+    each: dict[str, MarginalShape] | None = None
+    source: SourceShape | None = None
+
+
+class CorrelationShape(_Closed):
+    """The correlation of the normal scores of two covariates."""
+
+    of: Annotated[list[str], Field(min_length=2, max_length=2)]
+    is_: Annotated[float, Field(alias="is", gt=-1, lt=1)]
+
+
+class DerivedShape(_Closed):
+    """A derived covariate: an equation of the others."""
+
+    equals: str
+    unit: str = "1"
+    title: str = ""
+    source: SourceShape | None = None
+
+
+class TableShape(_Closed):
+    """A CSV file beside the sheet, of which each subject takes a row."""
+
+    file: str
+    draw: Literal["with replacement", "in order"] = "with replacement"
+    columns: Annotated[dict[str, Any], WithJsonSchema(_COLUMNS), Field(min_length=1)]
+
+
+class CohortShape(_Closed):
+    """A cohort sheet."""
+
+    cohort: str
+    title: str = ""
+    source: list[SourceShape] = []
+    table: TableShape | None = None
+    covariates: dict[str, CovariateShape] = {}
+    correlation: list[CorrelationShape] = []
+    derive: Annotated[Any, WithJsonSchema(_DERIVE)] = None
+    eligibility: str = ""
