@@ -7,7 +7,7 @@ columns stay, and are read by the equation language of `vtrial.model.grammar`.
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
@@ -224,7 +224,7 @@ def parse_parts(text: str, *, at: str = "dose") -> list[Part]:
         raise DosingError(at, found, f"at most {MAX_LENGTH} characters", "")
     cut, equations = _cut(text, at)
     try:
-        pieces = _parser().parse(cut)
+        pieces: Any = _parser().parse(cut)
     except UnexpectedInput as error:
         raise _spoken(error, text, cut, at) from error
     starts = [head.column for head, _ in pieces[::2]]
@@ -268,7 +268,7 @@ def _cut(text: str, at: str) -> tuple[str, dict[int, str]]:
     return "".join(" " if c in "\n\r\f\v" else c for c in cut), equations
 
 
-def _filled(node, equations: dict[int, str]):
+def _filled(node: Any, equations: dict[int, str]) -> Any:
     """Put the equations back into their holes."""
     if isinstance(node, Quantity):
         if node.kind == "EQUATION":

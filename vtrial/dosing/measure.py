@@ -142,15 +142,12 @@ class Measures:
 
     def hours(self, quantity: object, kind: str) -> float:
         """Read a time that must be above zero [h]."""
-        return self.clock(quantity, kind) or self.nothing(quantity, kind)
-
-    def nothing(self, quantity: object, kind: str) -> float:
-        """Refuse a time of zero; go on with an hour."""
-        if isinstance(quantity, Quantity) and quantity.kind == "NUMBER":
-            if float(quantity.value) == 0:
-                found = f"{kind} of `{quantity.text}`"
-                self.fault(found, "above zero", "24 h", quantity.column)
-        return 1.0
+        before = len(self.faults)
+        hours = self.clock(quantity, kind)
+        if hours == 0 and len(self.faults) == before and isinstance(quantity, Quantity):
+            found = f"{kind} of `{quantity.text}`"
+            self.fault(found, "above zero", "24 h", quantity.column)
+        return hours or 1.0
 
     def moment(self, quantity: object) -> float:
         """Read a time on the clock [h]; day 0 begins at 0."""

@@ -12,7 +12,7 @@ from vtrial.dosing.measure import Measures
 from vtrial.dosing.regimen import Level, Regimen, Repeat, Step
 from vtrial.errors import DosingError, Fault
 from vtrial.model.model import Model
-from vtrial.model.tree import Call, Expression, Number
+from vtrial.model.tree import Expression, Number
 from vtrial.sheets import listed, nearest, raise_faults
 
 MAX_DOSES = 100_000
