@@ -4,7 +4,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Literal
 
 from vtrial.dosing.regimen import Regimen
@@ -203,12 +203,19 @@ class Protocol:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Name what is simulated; how many replicates and what is asked of it aside."""
-        asked = {"replicates", "published", "observed", "analysis", "title", "source"}
-        content = {k: v for k, v in self.data.items() if k not in asked}
-        content |= {"model": self.model.digest, "block": self.block, "seed": self.seed}
-        content |= {"numerics": repr(self.numerics)}
-        text = json.dumps(content, sort_keys=True, default=str)
+        """Name what is simulated; how many replicates and what is asked of it aside.
+
+        It is made of what the sheet means, not of how it is spelt: comments, the order
+        of keys, titles and units do not count, but the order of arms, visits and
+        endpoints does. Whoever knows the cohort adds its digest.
+        """
+        content = {
+            name: _content(getattr(self, name))
+            for name in self.__dataclass_fields__
+            if name not in _ASIDE
+        }
+        content["model"] = self.model.digest
+        text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
     def arm(self, name: str) -> Arm:
@@ -218,3 +225,24 @@ class Protocol:
     def endpoint(self, name: str) -> Endpoint:
         """Return an endpoint by name."""
         return next(point for point in self.endpoints if point.name == name)
+
+
+_ASIDE = {
+    *("model", "title", "replicates", "analysis", "published", "observed"),
+    *("sources", "path", "text", "data"),
+}
+_WORDS = {"title", "words", "source", "sources"}
+
+
+def _content(thing: object) -> object:
+    """Return what a noun means as plain data, without its words or where they stood."""
+    if isinstance(thing, tuple):
+        return [_content(part) for part in thing]
+    if is_dataclass(thing):
+        parts = {
+            part.name: _content(getattr(thing, part.name))
+            for part in fields(thing)
+            if part.compare and part.name not in _WORDS
+        }
+        return [type(thing).__name__, parts]
+    return thing if isinstance(thing, str | int | bool | None) else repr(thing)

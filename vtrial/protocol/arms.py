@@ -1,0 +1,160 @@
+"""Arms and their allocation."""
+
+import math
+import re
+
+from vtrial.dosing.regimen import Regimen
+from vtrial.dosing.words import parse_regimen
+from vtrial.errors import DosingError, ModelError
+from vtrial.model.grammar import parse_expression
+from vtrial.model.model import Model
+from vtrial.model.tree import Expression, Number, names_in
+from vtrial.protocol.faults import Faults
+from vtrial.protocol.known import Known
+from vtrial.protocol.protocol import Allocation, Arm
+from vtrial.protocol.shape import ArmShape, DesignShape
+from vtrial.sheets import Path_
+
+_NAME = re.compile(r"[^\s/\\.][^/\\\x00-\x1f]{0,99}(?<!\s)")
+
+
+def read_arms(
+    shapes: dict[str, ArmShape], known: Known, faults: Faults
+) -> tuple[Arm, ...]:
+    """Read the arms, in the order of the sheet."""
+    arms = [_arm(name, shape, known, faults) for name, shape in shapes.items()]
+    return tuple(arms)
+
+
+def find_cycle(arms: tuple[Arm, ...], shapes: dict[str, ArmShape]) -> float:
+    """Return the length [h] of the arms' common cycle.
+
+    It is 0 if they have none, and NaN if one of them is dosed, but faultily.
+    """
+    if any(shapes[arm.name].dose and arm.regimen is None for arm in arms):
+        return math.nan
+    regimens = [arm.regimen for arm in arms if arm.regimen is not None]
+    lengths = {regimen.interval for regimen in regimens}
+    return lengths.pop() if len(lengths) == 1 else 0.0
+
+
+def read_allocation(
+    shape: DesignShape, arms: tuple[str, ...], known: Known, faults: Faults
+) -> Allocation:
+    """Read weights and method, and hold the block size against the weights."""
+    weights = _weights(shape, arms, faults)
+    how = shape.randomisation
+    path = ("design", "randomisation")
+    for index, name in enumerate(how.stratified or ()):
+        if known.covariates and name not in known.covariates:
+            at = (*path, "stratified", index)
+            faults.unknown(at, name, sorted(known.covariates), "covariate")
+    total = sum(weights)
+    size = how.permuted_block
+    if size is None and how.stratified:
+        faults.add(
+            path,
+            found="stratified without a block size",
+            allowed="permuted blocks within strata",
+            write=f"{{stratified: [...], permuted block: {2 * total}}}",
+        )
+    if size is None:
+        return Allocation(weights)
+    if size % total:
+        faults.add(
+            (*path, "permuted block"),
+            found=f"{size}, with weights that sum to {total}",
+            allowed=f"a multiple of {total}",
+            write=str(max(round(size / total), 1) * total),
+        )
+    by = "stratified" if how.stratified else "permuted block"
+    return Allocation(weights, by, size, tuple(how.stratified or ()))
+
+
+def _weights(
+    shape: DesignShape, arms: tuple[str, ...], faults: Faults
+) -> tuple[int, ...]:
+    """Return the weights in the order of the arms."""
+    path = ("design", "allocation")
+    given = shape.allocation
+    if given is None:
+        return (1,) * len(arms)
+    for name in given:
+        if name not in arms:
+            faults.unknown((*path, name), name, arms, "arm")
+    missing = [name for name in arms if name not in given]
+    if missing:
+        entries = (f"{name}: {given.get(name, 1)}" for name in arms)
+        faults.add(
+            path,
+            found=f"silent on {', '.join(missing)}",
+            allowed="a weight for every arm",
+            write="{" + ", ".join(entries) + "}",
+        )
+    return tuple(given.get(name, 1) for name in arms)
+
+
+def _arm(name: str, shape: ArmShape, known: Known, faults: Faults) -> Arm:
+    """Read one arm."""
+    path = ("arms", name)
+    if not _NAME.fullmatch(name):
+        write = re.sub(r"[/\\\x00-\x1f]+", "-", name).strip(" .-")
+        faults.add(
+            path,
+            found=f"`{name}`",
+            allowed="a name without slashes that starts with no dot",
+            write=(write or "arm") + ": ...",
+        )
+    regimen = None
+    if shape.dose is not None and known.model is not None:
+        regimen = _regimen(path, shape.dose, known.model, known, faults)
+    sets = []
+    for target, value in shape.set.items():
+        expression = _setting((*path, "set", target), target, value, known, faults)
+        if expression is not None:
+            sets.append((target, expression))
+    return Arm(name, shape.title, regimen, tuple(sets))
+
+
+def _regimen(
+    path: Path_, words: list[str], model: Model, known: Known, faults: Faults
+) -> Regimen | None:
+    """Read dosing words; each fault gets the line of its entry."""
+    path = (*path, "dose")
+    if not model.states:
+        faults.add(
+            path,
+            found="a dose, though the model has no compartments",
+            allowed="left out",
+            write="set: {NAME: value}",
+        )
+        return None
+    entry = words[0] if len(words) == 1 else words
+    names = known.covariates | {c.name for c in model.covariates}
+    try:
+        return parse_regimen(entry, model=model, known=sorted(names))
+    except DosingError as error:
+        faults.relay(path, error)
+        return None
+
+
+def _setting(
+    path: Path_, target: str, value: float | str, known: Known, faults: Faults
+) -> Expression | None:
+    """Read one value or equation that an arm sets."""
+    inputs = known.model.inputs if known.model else ()
+    if known.model and target not in inputs:
+        faults.unknown(path, target, inputs, "input of the model")
+    if isinstance(value, int | float):
+        return Number(float(value))
+    try:
+        expression = parse_expression(value)
+    except ModelError as error:
+        faults.relay(path, error)
+        return None
+    if known.model:
+        names = {*inputs, *known.covariates}
+        for name in names_in(expression):
+            if name.name not in names:
+                faults.unknown(path, name.name, sorted(names), "name")
+    return expression

@@ -1,0 +1,287 @@
+"""What real trials saw: published outcomes, and measured points."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from vtrial.errors import ProtocolError, UnitError
+from vtrial.model.model import Source
+from vtrial.protocol.faults import Faults
+from vtrial.protocol.known import Known
+from vtrial.protocol.protocol import Comparison, Endpoint, Observed, Published
+from vtrial.protocol.shape import ObservedShape, PublishedShape, SourceShape
+from vtrial.protocol.values import difference_in, number_in, share_in
+from vtrial.sheets import Path_, nearest
+from vtrial.units import factor, quantity
+
+MAX_FILE = 20_000_000
+_MISSING = {"", ".", "NA", "NaN", "nan"}
+
+
+def read_source(shape: SourceShape) -> Source:
+    """Return a source as it is cited."""
+    return Source(shape.cite, shape.doi, shape.url, shape.note)
+
+
+def read_published(
+    shapes: Mapping[int, PublishedShape],
+    endpoints: Sequence[Endpoint],
+    analysis: Sequence[Comparison],
+    *,
+    names: Sequence[str] | None,
+    known: Known,
+    faults: Faults,
+) -> tuple[Published, ...]:
+    """Read published outcomes.
+
+    `names` are all that comparisons are called; None if not all could be read.
+    """
+    read = []
+    for place, shape in shapes.items():
+        path = ("published", place)
+        asked = _asked(path, shape, names, known, faults)
+        kind = _kind(asked, endpoints, analysis)
+        if asked is None or kind is None:
+            continue
+        numbers = _numbers(path, shape, *kind, faults)
+        if numbers is not None:
+            endpoint, arm, comparison = asked
+            share = kind[0] == "share" and not comparison
+            read.append(
+                Published(
+                    *numbers,
+                    endpoint,
+                    arm,
+                    comparison,
+                    shape.statistic or ("share" if share else "mean"),
+                    shape.verified,
+                    read_source(shape.source),
+                )
+            )
+    return tuple(read)
+
+
+def read_observed(
+    shapes: Mapping[str, Sequence[ObservedShape]], known: Known, faults: Faults
+) -> tuple[Observed, ...]:
+    """Read measured points from the CSV files that stand beside the sheet."""
+    read = []
+    for name, entries in shapes.items():
+        if known.model and known.output(name) is None:
+            names = [output.name for output in known.model.outputs]
+            faults.unknown(("observed", name), name, names, "output")
+            continue
+        for place, shape in enumerate(entries):
+            given = faults.sheet.data.get("observed")
+            many = isinstance(given, dict) and isinstance(given.get(name), list)
+            path = ("observed", name, place) if many else ("observed", name)
+            observed = _observed(path, name, shape, known, faults)
+            if observed is not None:
+                read.append(observed)
+    return tuple(read)
+
+
+def _asked(
+    path: Path_,
+    shape: PublishedShape,
+    names: Sequence[str] | None,
+    known: Known,
+    faults: Faults,
+) -> tuple[str, str, str] | None:
+    """Return endpoint, arm and comparison that an outcome is about."""
+    if (shape.comparison is None) == (shape.endpoint is None):
+        faults.add(
+            path,
+            found="about both" if shape.comparison else "about nothing",
+            allowed="about an arm's endpoint, or about a comparison",
+            write="arm: ..., endpoint: ...",
+        )
+        return None
+    if shape.comparison is not None:
+        if names is not None and shape.comparison not in names:
+            faults.unknown((*path, "comparison"), shape.comparison, names, "comparison")
+            return None
+        return "", "", shape.comparison
+    before = len(faults.entries)
+    arm = shape.arm or (known.arms[0] if len(known.arms) == 1 else "")
+    if not arm:
+        faults.add(
+            (*path, "arm"),
+            found="missing",
+            allowed="given where there are several arms",
+            write=f"arm: {known.arms[0]}" if known.arms else "",
+        )
+    elif arm not in known.arms:
+        faults.unknown((*path, "arm"), arm, known.arms, "arm")
+    endpoint = shape.endpoint or ""
+    if endpoint not in known.endpoints:
+        faults.unknown((*path, "endpoint"), endpoint, known.endpoints, "endpoint")
+    return (endpoint, arm, "") if len(faults.entries) == before else None
+
+
+def _kind(
+    asked: tuple[str, str, str] | None,
+    endpoints: Sequence[Endpoint],
+    analysis: Sequence[Comparison],
+) -> tuple[str, str] | None:
+    """Say what number is asked for (share, difference, number) and its unit."""
+    if asked is None:
+        return None
+    name, _, comparison = asked
+    by = ""
+    if comparison:
+        found = next((one for one in analysis if one.name == comparison), None)
+        if found is None:
+            return None
+        name, by = found.endpoint, found.by
+    endpoint = next((one for one in endpoints if one.name == name), None)
+    if endpoint is None:
+        return None
+    if by == "risk difference":
+        return "difference", "1"
+    if by and by != "difference of means":
+        return "number", "1"
+    return ("share", "1") if endpoint.binary else ("number", endpoint.unit)
+
+
+def _numbers(
+    path: Path_, shape: PublishedShape, kind: str, unit: str, faults: Faults
+) -> tuple[float, float, float] | None:
+    """Return the published value and the limits of what counts as within."""
+
+    def absolute(value: float | str) -> float:
+        if kind == "number":
+            return number_in(value, unit)
+        return share_in(value) if kind == "share" else difference_in(value)
+
+    try:
+        value = absolute(shape.value)
+    except ProtocolError as error:
+        faults.relay((*path, "value"), error)
+        return None
+    try:
+        if isinstance(shape.within, list):
+            low, high = (absolute(limit) for limit in shape.within)
+        else:
+            margin = _margin(shape.within, value, kind, unit)
+            low, high = value - margin, value + margin
+    except ProtocolError as error:
+        faults.relay((*path, "within"), error)
+        return None
+    if not low < high or not low <= value <= high:
+        faults.add(
+            (*path, "within"),
+            found=f"from {low:g} to {high:g}",
+            allowed=f"around the published value, {value:g}",
+            write="within: 5 pp" if kind != "number" else f"within: {value / 10:g}",
+        )
+        return None
+    return value, low, high
+
+
+def _margin(within: float | str, value: float, kind: str, unit: str) -> float:
+    """Return how far the simulated value may be from the published one."""
+    percent = isinstance(within, str) and within.strip().endswith("%")
+    if kind != "number":
+        if percent:
+            raise ProtocolError(
+                at="within",
+                found=f"`{within}`, of a share",
+                allowed="percentage points",
+                write=str(within).replace("%", "pp"),
+            )
+        return difference_in(within)
+    if percent and unit != "%":
+        return abs(value) * quantity(str(within))[0] / 100
+    if isinstance(within, str) and unit == "%":
+        within = within.replace("pp", "%")
+    return number_in(within, unit)
+
+
+def _observed(
+    path: Path_, name: str, shape: ObservedShape, known: Known, faults: Faults
+) -> Observed | None:
+    """Read one file of measured points."""
+    if shape.arm is not None and shape.arm not in known.arms:
+        faults.unknown((*path, "arm"), shape.arm, known.arms, "arm")
+    output = known.output(name)
+    scales = []
+    for key, given, wanted in (
+        ("time unit", shape.time_unit, "h"),
+        ("unit", shape.unit, output.unit if output else None),
+    ):
+        try:
+            scales.append(factor(given, wanted) if given and wanted else 1.0)
+        except UnitError as error:
+            faults.relay((*path, key), error)
+    rows = _rows(path, shape, faults)
+    if rows is None or len(scales) < 2:
+        return None
+    columns = []
+    for scale, key, column in zip(
+        scales, ("time", "value"), (shape.time, shape.value), strict=True
+    ):
+        if rows and column not in rows[0]:
+            faults.unknown((*path, key), column, [str(c) for c in rows[0]], "column")
+            return None
+        columns.append((scale, key, column))
+    points = _points(path, shape, rows, columns, faults)
+    time, value = zip(*points, strict=True) if points else ((), ())
+    return Observed(name, time, value, shape.arm or "", read_source(shape.source))
+
+
+def _points(
+    path: Path_,
+    shape: ObservedShape,
+    rows: list[dict[str, str]],
+    columns: list[tuple[float, str, str]],
+    faults: Faults,
+) -> list[tuple[float, float]]:
+    """Turn the rows of a file into points; a missing value leaves its row out."""
+    points = []
+    for number, row in enumerate(rows, start=2):
+        cells = [(row.get(column) or "").strip() for _, _, column in columns]
+        if _MISSING & set(cells):
+            continue
+        point = []
+        for cell, (scale, _, column) in zip(cells, columns, strict=True):
+            try:
+                point.append(float(cell) * scale)
+            except ValueError:
+                faults.add(
+                    (*path, "file"),
+                    found=f"`{shape.file}`, whose row {number} has `{cell[:40]}` "
+                    f"under {column}",
+                    allowed="a table with numbers there",
+                    write="NA (where a value is missing)",
+                )
+        if len(point) == 2:
+            points.append((point[0], point[1]))
+    return points
+
+
+def _rows(
+    path: Path_, shape: ObservedShape, faults: Faults
+) -> list[dict[str, str]] | None:
+    """Read a CSV file that lies in the sheet's folder, and nowhere else."""
+    folder = Path(faults.sheet.source).parent.resolve()
+    file = (folder / shape.file).resolve()
+    there = sorted(p.name for p in folder.glob("*.csv"))
+    if not file.is_relative_to(folder) or file.suffix != ".csv" or not file.is_file():
+        faults.add(
+            (*path, "file"),
+            found=f"`{shape.file}`, not a CSV file beside the sheet",
+            allowed="the name of one in the sheet's folder",
+            write=nearest(shape.file, there),
+        )
+        return None
+    if file.stat().st_size > MAX_FILE:
+        faults.add(
+            (*path, "file"),
+            found=f"{file.stat().st_size} bytes long",
+            allowed=f"at most {MAX_FILE} bytes",
+            write="",
+        )
+        return None
+    with file.open(newline="", encoding="utf-8-sig", errors="replace") as lines:
+        return [dict(row) for row in csv.DictReader(lines)]

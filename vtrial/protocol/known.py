@@ -1,0 +1,87 @@
+"""What a sheet's entries may name, and the faults of naming anything else."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from vtrial.errors import ModelError, VtrialError
+from vtrial.model.grammar import parse_assignments
+from vtrial.model.model import Model, Output
+from vtrial.model.sheet import library, load_model
+from vtrial.protocol.faults import Faults
+from vtrial.sheets import find_sheet, read_sheet, shipped
+
+
+@dataclass(frozen=True)
+class Known:
+    """The names a protocol may use.
+
+    `arms`, `visits` and `endpoints` are all that the sheet names, faulty ones
+    included, so that one fault is told once. `measured` holds the outputs that each
+    visit measures. `cycle` [h] is 0 without cycles. Without `model`, because it is
+    missing or faulty, nothing that depends on it is checked.
+    """
+
+    model: Model | None
+    covariates: frozenset[str]
+    arms: tuple[str, ...] = ()
+    visits: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
+    measured: Mapping[str, tuple[str, ...]] | None = None
+    cycle: float = 0.0
+
+    def with_cycle(self, cycle: float) -> "Known":
+        """Return the same names with a cycle's length."""
+        return replace(self, cycle=cycle)
+
+    def output(self, name: str) -> Output | None:
+        """Return an output of the model by name, if there is one."""
+        outputs = self.model.outputs if self.model else ()
+        return next((output for output in outputs if output.name == name), None)
+
+
+def find_model(name: str, faults: Faults) -> Model | None:
+    """Load the model that a sheet names, or note why it cannot be."""
+    try:
+        return load_model(name, beside=faults.sheet.source)
+    except ModelError as error:
+        faults.relay(("model",), error)
+    except VtrialError:
+        faults.unknown(("model",), name, library(), "model")
+    return None
+
+
+def find_covariates(name: str, faults: Faults) -> frozenset[str] | None:
+    """Read which covariates the named cohort sheet gives, whatever else is in it."""
+    path = find_sheet(name, kind="cohorts", beside=faults.sheet.source)
+    if path is None:
+        there = sorted(p.stem for p in shipped("cohorts").glob("*.yaml"))
+        faults.unknown(("cohort",), name, there, "cohort")
+        return None
+    try:
+        data = read_sheet(path).data
+    except VtrialError as error:
+        faults.relay(("cohort",), error)
+        return None
+    names = {*_keys(data.get("covariates")), *_derived(data.get("derive"))}
+    return frozenset(names | _columns(data.get("table")))
+
+
+def _keys(entry: object) -> list[str]:
+    return [str(key) for key in entry] if isinstance(entry, dict | list) else []
+
+
+def _derived(entry: object) -> list[str]:
+    """Name what a cohort derives: a list, a map, or lines of equations."""
+    if not isinstance(entry, str):
+        parts = entry if isinstance(entry, list) else []
+        inner = [key for part in parts if isinstance(part, dict) for key in part]
+        return [*_keys(entry), *inner]
+    try:
+        return [statement.name for statement in parse_assignments(entry)]
+    except ModelError:
+        return []
+
+
+def _columns(entry: object) -> set[str]:
+    """Name the columns that a cohort takes of the table that it resamples."""
+    return set(_keys(entry.get("columns"))) if isinstance(entry, dict) else set()

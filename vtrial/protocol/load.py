@@ -1,0 +1,310 @@
+"""Load a protocol: a sheet in, a Protocol or every one of its faults out."""
+
+import copy
+import dataclasses
+import math
+from collections.abc import Mapping
+from pathlib import Path
+
+from vtrial.errors import Fault, ProtocolError
+from vtrial.protocol.arms import find_cycle, read_allocation, read_arms
+from vtrial.protocol.endpoints import Span, read_endpoints, read_spans
+from vtrial.protocol.evidence import read_observed, read_published, read_source
+from vtrial.protocol.faults import Faults
+from vtrial.protocol.known import Known, find_covariates, find_model
+from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit
+from vtrial.protocol.questions import read_analysis
+from vtrial.protocol.shape import KeepShape, ProtocolShape
+from vtrial.protocol.visits import read_grid, read_occasions, read_visits
+from vtrial.sheets import (
+    Sheet,
+    check_shape,
+    find_sheet,
+    nearest,
+    read_sheet,
+    shipped,
+)
+from vtrial.types import Numerics
+
+CHANGES = ("subjects", "replicates", "block", "seed")
+_INSTEAD: dict[str, object] = {  # stand in for a faulty entry, so that reading goes on
+    "protocol": "unnamed",
+    "model": "-",
+    "cohort": "-",
+    "subjects": 10**9,
+    "arms": {"-": {}},
+}
+_BY_NAME = ("arms", "visits", "endpoints", "observed")
+_BY_PLACE = ("analysis", "published", "source")
+
+
+def load_protocol(
+    name: str | Path, *, changes: Mapping[str, int] | None = None
+) -> Protocol:
+    """Load a protocol from a path, or by the name of one that is shipped.
+
+    `changes` stand for the sheet's `subjects`, `replicates`, `block` or `seed`.
+
+    Raises
+    ------
+    ProtocolError
+        With every fault of the sheet, those of its doses, units and model included.
+    SheetError
+        If the file is no YAML sheet.
+
+    Examples
+    --------
+    >>> protocol = load_protocol("docetaxel-dose", changes={"subjects": 30})
+    >>> [arm.name for arm in protocol.arms], protocol.subjects
+    (['d60', 'd75', 'd100'], 30)
+    """
+    path = find_sheet(str(name), kind="protocols")
+    if path is None:
+        there = sorted(p.stem for p in shipped("protocols").glob("*.yaml"))
+        near = nearest(str(name), there)
+        raise ProtocolError(
+            at="the protocol",
+            found=f"`{name}`, which is neither a sheet here nor shipped",
+            allowed="the path of a sheet, or the name of a shipped one",
+            write=near or "vtrial new protocol my-trial.yaml",
+        )
+    return build_protocol(read_sheet(path), changes=changes)
+
+
+def build_protocol(
+    sheet: Sheet, *, changes: Mapping[str, int] | None = None
+) -> Protocol:
+    """Make a Protocol of a sheet that was read already.
+
+    The sheet's `source` says beside which path its model, cohort and tables lie.
+
+    Raises
+    ------
+    ProtocolError
+        With every fault of the sheet.
+    """
+    changes = dict(changes or {})
+    for key in changes:
+        if key not in CHANGES:
+            raise ProtocolError(
+                at=f"changes.{key}",
+                found="unknown",
+                allowed="a change of subjects, replicates, block or seed",
+                write=nearest(key, CHANGES),
+            )
+    sheet = dataclasses.replace(sheet, data={**sheet.data, **changes})
+    faults = Faults(sheet)
+    shape, places = _read_shape(sheet, faults)
+    if shape is None:
+        faults.refuse()
+        raise AssertionError("a sheet without a shape has faults")
+    return _build(shape, places, faults)
+
+
+def _read_shape(
+    sheet: Sheet, faults: Faults
+) -> tuple[ProtocolShape | None, dict[str, list[int]]]:
+    """Hold a sheet against its shape; what is wrong is told, cut out and passed over.
+
+    Also returns where the entries left in each list stood in the sheet.
+    """
+    data = copy.deepcopy(sheet.data)
+    places = {
+        key: list(range(len(entries)))
+        for key, entries in data.items()
+        if key in _BY_PLACE and isinstance(entries, list)
+    }
+    paths = {".".join(map(str, path)): path for path in sheet.lines}
+    for turn in range(3):
+        part = dataclasses.replace(sheet, data=data)
+        shape, wrong = check_shape(part, ProtocolShape)
+        if shape is not None:
+            return shape, places
+        if turn == 0:
+            faults.entries += dict.fromkeys(wrong)
+        cuts: dict[str, set[int]] = {}
+        for fault in wrong:
+            _cut(data, paths.get(fault.at, tuple(fault.at.split("."))), fault, cuts)
+        for key, indices in cuts.items():
+            entries = data[key]
+            assert isinstance(entries, list)
+            data[key] = [e for i, e in enumerate(entries) if i not in indices]
+            places[key] = [p for i, p in enumerate(places[key]) if i not in indices]
+    return None, places
+
+
+def _cut(
+    data: dict[str, object],
+    path: tuple[str | int, ...],
+    fault: Fault,
+    cuts: dict[str, set[int]],
+) -> None:
+    """Cut the entry around a fault out of a sheet's data; those of lists later."""
+    head = str(path[0])
+    inside = data.get(head)
+    if fault.found.startswith("an unknown key") and len(path) == 1:
+        data.pop(head, None)
+    elif head in _BY_NAME and len(path) > 1 and isinstance(inside, dict):
+        _cut_name(inside, path, fault)
+        if head == "arms" and not inside:
+            data[head] = _INSTEAD[head]
+    elif head in _BY_PLACE and len(path) > 1 and isinstance(inside, list):
+        cuts.setdefault(head, set()).add(int(path[1]))
+    elif head in _INSTEAD:
+        data[head] = _INSTEAD[head]
+    else:
+        data.pop(head, None)
+
+
+def _cut_name(
+    entries: dict[str, object], path: tuple[str | int, ...], fault: Fault
+) -> None:
+    """Cut an unknown key out of a named entry, or else the whole entry."""
+    name = str(path[1])
+    entry = entries.get(name)
+    unknown = fault.found.startswith("an unknown key")
+    if unknown and len(path) == 3 and isinstance(entry, dict):
+        entry.pop(str(path[2]), None)
+    else:
+        entries.pop(name, None)
+
+
+def _build(
+    shape: ProtocolShape, places: dict[str, list[int]], faults: Faults
+) -> Protocol:
+    """Give a shape its meaning, or raise all that is wrong."""
+    known = _known(shape, faults)
+    arms = read_arms(shape.arms, known, faults)
+    known = known.with_cycle(find_cycle(arms, shape.arms))
+    allocation = read_allocation(shape.design, tuple(shape.arms), known, faults)
+    visits = read_visits(shape.visits, known, faults)
+    horizon = _horizon(arms, visits)
+    spans = read_spans(shape.endpoints, horizon=horizon, known=known, faults=faults)
+    endpoints = read_endpoints(
+        shape.endpoints, spans, visits, known=known, faults=faults
+    )
+    asked = dict(zip(places.get("analysis", []), shape.analysis, strict=True))
+    analysis, called = read_analysis(
+        asked, endpoints, visits, known=known, faults=faults
+    )
+    given = faults.sheet.data.get("analysis")
+    whole = not isinstance(given, list) or len(given) == len(called)
+    published = read_published(
+        dict(zip(places.get("published", []), shape.published, strict=True)),
+        endpoints,
+        analysis,
+        names=called if whole else None,
+        known=known,
+        faults=faults,
+    )
+    horizon = max([horizon, *(span.end for span in spans.values())])
+    extra = _extra_times(shape, visits, spans)
+    grid = read_grid(
+        shape.grid, horizon=horizon, extra=extra, known=known, faults=faults
+    )
+    occasions = read_occasions(shape.occasions, known, faults)
+    observed = read_observed(shape.observed, known, faults)
+    keep = _keep(shape.keep, known, faults)
+    _check_size(shape, faults)
+    faults.refuse()
+    if known.model is None:
+        raise AssertionError("a sheet without a model has faults")
+    return Protocol(
+        shape.protocol,
+        known.model,
+        shape.cohort,
+        shape.subjects,
+        arms,
+        title=shape.title,
+        replicates=shape.replicates,
+        seed=shape.seed,
+        block=shape.block,
+        potential=shape.potential,
+        uncertainty=shape.uncertainty,
+        allocation=allocation,
+        visits=visits,
+        grid=grid,
+        occasions=occasions,
+        endpoints=endpoints,
+        analysis=analysis,
+        keep=keep,
+        published=published,
+        observed=observed,
+        numerics=Numerics(**dict(shape.numerics)),
+        sources=tuple(map(read_source, shape.source)),
+        path=faults.sheet.source,
+        text=faults.sheet.text,
+        data=faults.sheet.data,
+    )
+
+
+def _known(shape: ProtocolShape, faults: Faults) -> Known:
+    """Collect every name that an entry may use; load the model."""
+    model = None if shape.model == "-" else find_model(shape.model, faults)
+    covariates = None if shape.cohort == "-" else find_covariates(shape.cohort, faults)
+    names = covariates or frozenset()
+    if model is not None and covariates is not None:
+        names |= {covariate.name for covariate in model.covariates}
+    return Known(
+        model,
+        names,
+        arms=_names(faults.sheet, "arms"),
+        visits=_names(faults.sheet, "visits"),
+        endpoints=_names(faults.sheet, "endpoints"),
+        measured={name: tuple(v.measure) for name, v in shape.visits.items()},
+    )
+
+
+def _names(sheet: Sheet, section: str) -> tuple[str, ...]:
+    """Name the entries of a section, faulty ones included."""
+    entries = sheet.data.get(section)
+    return tuple(entries) if isinstance(entries, dict) else ()
+
+
+def _horizon(arms: tuple[Arm, ...], visits: tuple[Visit, ...]) -> float:
+    """Return the time [h] of the last visit or the end of dosing, or a day."""
+    ends = [arm.regimen.end for arm in arms if arm.regimen is not None]
+    ends += [visit.times[-1] for visit in visits]
+    return max([end for end in ends if math.isfinite(end)], default=0.0) or 24.0
+
+
+def _extra_times(
+    shape: ProtocolShape, visits: tuple[Visit, ...], spans: dict[str, Span]
+) -> list[float]:
+    """Return times at which true values are wanted whatever the grid."""
+    times = [time for visit in visits for time in visit.times]
+    for name, span in spans.items():
+        if shape.endpoints[name].values == "true":
+            times += [span.start, span.end, span.baseline]
+    return times
+
+
+def _keep(shape: KeepShape, known: Known, faults: Faults) -> Keep:
+    """Read what is kept; `first 20` becomes 20."""
+    if known.model:
+        names = list(known.model.inputs)
+        names += [s.name for s in known.model.structure.static]
+        for index, name in enumerate(shape.individual):
+            if name not in names:
+                path = ("keep", "individual", index)
+                faults.unknown(path, name, names, "individual parameter")
+    words = shape.trajectories
+    kept = int(words.split()[1]) if words.startswith("first") else words
+    return Keep(
+        kept,  # type: ignore[arg-type] # one of three words, or a number
+        shape.measurements,
+        shape.covariates,
+        tuple(shape.individual),
+    )
+
+
+def _check_size(shape: ProtocolShape, faults: Faults) -> None:
+    """Find trials with fewer subjects than arms."""
+    arms = _names(faults.sheet, "arms")
+    if shape.subjects < len(arms):
+        faults.add(
+            ("subjects",),
+            found=f"{shape.subjects}, for {len(arms)} arms",
+            allowed="at least one for each arm",
+            write=f"subjects: {10 * len(arms)}",
+        )

@@ -1,0 +1,233 @@
+"""Time words: `day 7`, `144 h`, `cycle 2`, `day 4 to day 5`, `every 21 d x 6`.
+
+Everything is in hours from the start of the trial, which is hour 0 and day 0. A cycle
+is the time from one dose to the next.
+"""
+
+import math
+import re
+from collections.abc import Sequence
+
+from vtrial.errors import ProtocolError, UnitError
+from vtrial.sheets import nearest
+from vtrial.units import hours
+
+MAX_TEXT = 4_000
+MAX_TIMES = 20_000
+MAX_HOURS = 1e7
+WORDS = {"hour": 1.0, "day": 24.0, "week": 168.0}
+_NUMBER = r"\d+(?:\.\d+)?"
+_WORDED = re.compile(rf"([A-Za-z]+)\s+(-?{_NUMBER})")
+_SHIFT = re.compile(r"\s+([+-])\s+")
+_REPEAT = re.compile(r"every\s+(.+?)\s+(?:x\s*(\d+)|until\s+(.+))", re.S)
+
+
+def duration(text: str) -> float:
+    """Return a positive duration in hours.
+
+    Raises
+    ------
+    ProtocolError
+        If it is none.
+
+    Examples
+    --------
+    >>> duration("2 d")
+    48.0
+    """
+    try:
+        value = hours(text)
+    except UnitError as error:
+        bare = re.fullmatch(_NUMBER, text.strip())
+        leading = re.match(_NUMBER, text.strip())
+        unit = (error.faults[0].write.split() or ["h"])[-1]
+        raise _wrong(
+            f"`{text[:60]}`" + (", without a unit" if bare else ""),
+            "a duration: a number with min, h, d, wk or a",
+            f"{leading[0]} {'h' if bare else unit}" if leading else "24 h",
+        ) from error
+    if not 0 < value <= MAX_HOURS:
+        raise _wrong(f"`{text[:60]}`", "longer than 0 h, and no aeon", "24 h")
+    return value
+
+
+def moment(text: str, *, cycle: float = 0.0) -> float:
+    """Return a time in hours from the start: `day 7`, `144 h`, `cycle 2 + 7 d`.
+
+    `cycle` is the length of a cycle [h]; 0 if the trial has none, NaN if it is not
+    known, and then what is counted in cycles is NaN.
+
+    Raises
+    ------
+    ProtocolError
+        If it is no time, or lies before the start.
+
+    Examples
+    --------
+    >>> moment("day 7"), moment("cycle 2 + 3 d", cycle=504)
+    (168.0, 576.0)
+    """
+    _bound(text)
+    first, *shifts = _SHIFT.split(text.strip())
+    value = _start(first, text, cycle)
+    for sign, length in zip(shifts[::2], shifts[1::2], strict=True):
+        value += duration(length) * (1 if sign == "+" else -1)
+    if value < 0 or value > MAX_HOURS:
+        raise _wrong(f"`{text}`", "at or after the start of the trial, day 0", "day 0")
+    return value
+
+
+def moments(words: Sequence[str], *, cycle: float = 0.0) -> tuple[float, ...]:
+    """Return the times of a list, or of texts with commas; sorted, each once.
+
+    Raises
+    ------
+    ProtocolError
+        With every part that is no time.
+
+    Examples
+    --------
+    >>> moments(["day 0, day 7"])
+    (0.0, 168.0)
+    """
+    _bound(*words)
+    parts = [part.strip() for text in words for part in text.split(",")]
+    values, faults = set(), []
+    for part in parts:
+        try:
+            values.add(moment(part, cycle=cycle))
+        except ProtocolError as error:
+            faults += error.faults
+    if faults:
+        raise ProtocolError.of(faults)
+    return tuple(sorted(values))
+
+
+def span(text: str, *, cycle: float = 0.0) -> tuple[float, float]:
+    """Return start and end [h] of `day 4 to day 5`, `cycle 1` or `cycle 1 to cycle 2`.
+
+    A cycle ends where the next begins, and both ends belong to a span.
+
+    Raises
+    ------
+    ProtocolError
+        If it is no span, or ends before it starts.
+
+    Examples
+    --------
+    >>> span("day 4 to day 5"), span("cycle 2", cycle=504)
+    ((96.0, 120.0), (504.0, 1008.0))
+    """
+    _bound(text)
+    ends = re.split(r"\s+to\s+", text.strip())
+    if len(ends) > 2 or (len(ends) == 1 and not text.strip().startswith("cycle ")):
+        one = f"{text} to ..." if len(ends) == 1 else "day 4 to day 5"
+        raise _wrong(f"`{text[:60]}`", "a span such as `day 4 to day 5`", one)
+    start, end = moment(ends[0], cycle=cycle), moment(ends[-1], cycle=cycle)
+    if ends[-1].startswith("cycle ") and not _SHIFT.search(ends[-1]):
+        end += cycle
+    if end < start:
+        back = f"{ends[1]} to {ends[0]}"
+        raise _wrong(f"`{text}`, backwards", "from the earlier to the later time", back)
+    return start, end
+
+
+def spread(
+    times: Sequence[float], repeat: str, *, cycle: float = 0.0
+) -> tuple[float, ...]:
+    """Repeat times: `every 21 d x 6` or `every 7 d until day 84`; sorted, each once.
+
+    Raises
+    ------
+    ProtocolError
+        If the words are no repeat, or give too many times.
+
+    Examples
+    --------
+    >>> spread([0.0, 12.0], "every 24 h x 2")
+    (0.0, 12.0, 24.0, 36.0)
+    """
+    _bound(repeat)
+    found = _REPEAT.fullmatch(repeat.strip())
+    if not found:
+        raise _wrong(
+            f"`{repeat[:60]}`",
+            "`every ... x ...` or `every ... until ...`",
+            "every 21 d x 6",
+        )
+    every = duration(found[1])
+    last = moment(found[3], cycle=cycle) if found[3] else math.inf
+    most = int((last - min(times)) / every + 1e-9) + 1 if found[3] else int(found[2])
+    if most < 1 or most * len(times) > MAX_TIMES:
+        raise _wrong(
+            f"`{repeat[:60]}`, {max(most, 0) * len(times)} times",
+            f"at least 1 and at most {MAX_TIMES} times",
+            f"every {found[1]} x 6",
+        )
+    shifted = {time + every * turn for turn in range(most) for time in times}
+    slack = 1e-9 * every
+    return tuple(sorted(time for time in shifted if time <= last + slack))
+
+
+def _start(word: str, text: str, cycle: float) -> float:
+    """Return the time that a moment starts from, without what is added to it."""
+    found = _WORDED.fullmatch(word)
+    if not found:
+        inside = re.fullmatch(r"cycle\s+(\d+),?\s+day\s+(\d+)", word)
+        if inside:
+            raise _wrong(
+                f"`{text}`",
+                "counted from the cycle's dose, whose day is 0",
+                f"cycle {inside[1]} + {max(int(inside[2]) - 1, 0)} d",
+            )
+        return _bare(word, text)
+    name, number = found[1], float(found[2])
+    if name in WORDS:
+        return number * WORDS[name]
+    if name != "cycle":
+        near = nearest(name, [*WORDS, "cycle"])
+        write = f"{near} {found[2]}" if near else "day 7"
+        raise _wrong(f"`{text[:60]}`", "a time: `day 7`, `week 12`, `144 h`", write)
+    if cycle <= 0:
+        raise _wrong(
+            f"`{text}`, but there are no cycles",
+            "a time in days, unless every arm is dosed at the same interval",
+            "day 0 to day 21",
+        )
+    if number < 1 or number != int(number):
+        raise _wrong(f"`{text}`", "a whole number of the cycle, from 1", "cycle 1")
+    return (number - 1) * cycle
+
+
+def _bare(word: str, text: str) -> float:
+    """Return a time that is written as a number of hours, days or weeks."""
+    if re.fullmatch(r"0(\.0*)?\s+\S+", word):
+        return 0.0 * duration(re.sub(r"^\S+", "1", word))
+    if re.fullmatch(_NUMBER, word):
+        raise _wrong(f"`{text}`, without a unit", "a time with its unit", f"{word} h")
+    try:
+        return duration(word)
+    except ProtocolError as error:
+        write = error.faults[0].write
+        ok = bool(re.match(rf"{_NUMBER}\s", word)) and bool(write)
+        number = word.split()[0] if ok else ""
+        raise _wrong(
+            f"`{text[:60]}`" if text else "empty",
+            "a time: `day 7`, `week 12`, `144 h`",
+            f"{number} {write.split()[-1]}" if ok else "day 7",
+        ) from error
+
+
+def _bound(*texts: str) -> None:
+    """Refuse a text that would take long to read."""
+    size = sum(map(len, texts))
+    if size > MAX_TEXT:
+        raise _wrong(
+            f"{size} letters long",
+            f"at most {MAX_TEXT} letters",
+            "repeat: every 7 d x 52",
+        )
+
+
+def _wrong(found: str, allowed: str, write: str) -> ProtocolError:
+    return ProtocolError(at="the time", found=found, allowed=allowed, write=write)

@@ -1,0 +1,88 @@
+"""Numbers with or without a unit, brought to the unit in which they are used."""
+
+from vtrial.errors import ProtocolError, UnitError
+from vtrial.units import factor, quantity
+
+
+def number_in(value: float | str, unit: str, *, molar_mass: float = 0.0) -> float:
+    """Return a value in `unit`; a number alone is in that unit already.
+
+    Raises
+    ------
+    ProtocolError
+        If a text holds no number, or a unit that does not convert.
+
+    Examples
+    --------
+    >>> number_in("500 ug/L", "mg/L"), number_in(0.5, "1e9/L")
+    (0.5, 0.5)
+    """
+    if not isinstance(value, str):
+        return float(value)
+    try:
+        number, given = quantity(value)
+        bare = given == "1" and unit != "1" and value.strip().split()[-1] != "1"
+        return number if bare else number * factor(given, unit, molar_mass=molar_mass)
+    except UnitError as error:
+        raise _wrong(value, unit) from error
+
+
+def share_in(value: float | str) -> float:
+    """Return a share as a fraction from `75.4 %` or `0.754`.
+
+    Raises
+    ------
+    ProtocolError
+        If it is neither.
+
+    Examples
+    --------
+    >>> share_in("75.4 %")
+    0.754
+    """
+    fraction = difference_in(value)
+    if not 0 <= fraction <= 1:
+        raise ProtocolError(
+            at="the share",
+            found=f"`{value}`",
+            allowed="a share from 0 to 100 %",
+            write=f"{value} %" if 1 < fraction <= 100 else "75 %",
+        )
+    return fraction
+
+
+def difference_in(value: float | str) -> float:
+    """Return a difference of shares as a fraction from `5 pp`, `5 %` or `0.05`.
+
+    Raises
+    ------
+    ProtocolError
+        If it is none of these.
+    """
+    if not isinstance(value, str):
+        return float(value)
+    text = value.strip()
+    if text.endswith("pp"):
+        text = text.removesuffix("pp") + "%"
+    try:
+        number, given = quantity(text)
+        hundredths = 100.0 if given == "%" else factor("1", given)
+    except UnitError as error:
+        raise ProtocolError(
+            at="the share",
+            found=f"`{value}`",
+            allowed="a fraction, or a number with % (or pp, for differences)",
+            write="75.4 %",
+        ) from error
+    return number / hundredths
+
+
+def _wrong(value: str, unit: str) -> ProtocolError:
+    """Describe a value whose unit does not fit."""
+    head = value.split()[0] if value.split() else "1"
+    return ProtocolError(
+        at="the value",
+        found=f"`{value}`",
+        allowed=f"a number, or a number with a unit that converts to {unit}",
+        write=f"{head} {unit}",
+    )
