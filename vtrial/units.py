@@ -143,6 +143,22 @@ def dimension(unit: str) -> Dimension:
     return _read(unit)[1]
 
 
+def size(unit: str) -> float:
+    """Return how large a unit is in base units, for checks beside `dimension`.
+
+    Raises
+    ------
+    UnitError
+        If it is no unit.
+
+    Examples
+    --------
+    >>> round(size("mg/L") / size("ug/L"), 9)
+    1000.0
+    """
+    return _read(unit)[0]
+
+
 def quantity(text: str) -> tuple[float, str]:
     """Part a number from its unit; a bare number has the unit 1.
 

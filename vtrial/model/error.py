@@ -39,9 +39,7 @@ def measured(
     return censored(output, value) if output.lloq else value
 
 
-def censored(
-    output: Output, value: Float[Array, "*any"]
-) -> Float[Array, "*any"]:
+def censored(output: Output, value: Float[Array, "*any"]) -> Float[Array, "*any"]:
     """Return half the quantification limit for what lies below it.
 
     `value` and the result are in the output's unit; NaN stays NaN.

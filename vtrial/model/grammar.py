@@ -39,6 +39,7 @@ MAX_LINE = 10_000
 MAX_NAMES = 2_000
 MAX_NAME = 64
 PROPERTIES = ("F", "lag", "rate", "duration")
+ETA = "eta."
 RESERVED = frozenset({TIME, TIME_AFTER_DOSE, "and", "or", "not", "if", "eta"})
 
 _GRAMMAR = r"""
@@ -93,6 +94,9 @@ _SPOKEN = {
     "IF": "`if(`",
     "$END": "the end of the line",
 }
+_BEGINS = re.compile(
+    r"\s*(?:(?:d/dt|init|F|lag|rate|duration)\s*\(\s*\w+\s*\)|[A-Za-z]\w*)\s*=(?!=)"
+)
 _COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 _STRENGTH = {
     "or": 1,
@@ -118,16 +122,39 @@ def parse_model(text: str) -> tuple[Statement, ...]:
     ModelError
         With every fault, each with line and column in the block.
     """
-    statements, faults = [], []
-    for line, body in _lines(text):
+    statements, faults, _ = parse_leniently(text)
+    if faults:
+        raise ModelError.of(faults)
+    return statements
+
+
+def parse_leniently(text: str) -> tuple[tuple[Statement, ...], list[Fault], set[str]]:
+    """Parse what can be parsed; return statements, faults, and names left in doubt.
+
+    In doubt are the names on the left of lines with a fault: they may be meant as
+    variables or states.
+    """
+    statements: list[Statement] = []
+    faults: list[Fault] = []
+    doubtful: set[str] = set()
+    lines = _lines(text)
+    while True:
+        line, body = 0, ""
         try:
+            line, body = next(lines, (0, ""))
+            if not line:
+                break
             statements.append(_statement(body, line))
         except ModelError as error:
             faults += error.faults
+            doubtful |= set(re.findall(r"[A-Za-z]\w*", body.partition("=")[0]))
     faults += _repeats(statements)
-    if faults:
-        raise ModelError.of(faults)
-    return tuple(statements)
+    return tuple(statements), faults, doubtful
+
+
+def reserved_words() -> frozenset[str]:
+    """Name the words of the language, which no parameter or variable may be called."""
+    return RESERVED | _functions()
 
 
 def parse_assignments(text: str) -> tuple[Statement, ...]:
@@ -344,7 +371,7 @@ def _statement(body: str, line: int) -> Statement:
     if target is None:
         raise _raised(line, 1, "an expression alone", "a statement", "name = ...")
     kind, name, (row, column) = target
-    if name in RESERVED or name in _functions():
+    if name in reserved_words():
         raise _raised(
             row, column, f"`{name}`, a word of the language", "a name of your own", ""
         )
@@ -380,6 +407,11 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
         body = raw.split("#", 1)[0]
         if not joined and not body.strip():
             continue
+        if joined and _BEGINS.match(body):  # a bracket was left open above
+            count += 1
+            _bound(joined, first, count)
+            yield first, joined
+            joined, first, depth = "", 0, 0
         first = first or number
         joined += ("\n" if joined else "") + body
         depth += body.count("(") - body.count(")")
@@ -471,6 +503,11 @@ def _unknown(name: Name, visible: Collection[str], later: Collection[str]) -> Fa
         found = f"`{name.name}`, used before it is assigned"
         return _fault(name.line, name.column, found, "assigned on an earlier line", "")
     near = nearest(name.name, sorted(visible))
+    if name.name.startswith(ETA):
+        bare = name.name.removeprefix(ETA)
+        near = near if near.startswith(ETA) else f"- {{of: {bare}, variance: 0.09}}"
+        allowed = "a random effect that a row of `random` declares"
+        return _fault(name.line, name.column, found, allowed, near)
     allowed = "a parameter, covariate, random effect, state or earlier assignment"
     return _fault(name.line, name.column, found, allowed, near)
 

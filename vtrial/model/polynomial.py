@@ -71,7 +71,9 @@ def scaled(polynomial: Polynomial, factor: float) -> Polynomial:
 
 def _product(left: Polynomial, right: Polynomial) -> Polynomial:
     if len(left) * len(right) > MAX_TERMS:
-        atoms = [_atom(contract(side)) if len(side) > 1 else side for side in (left, right)]
+        atoms = [
+            _atom(contract(side)) if len(side) > 1 else side for side in (left, right)
+        ]
         left, right = atoms
     total: Polynomial = {}
     for one, factor in left.items():

@@ -1,0 +1,193 @@
+"""From the shape of a sheet to the frozen Model: numbers only, every fault known."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from vtrial.errors import Fault
+from vtrial.model.calculus import substitute
+from vtrial.model.model import (
+    Covariate,
+    Model,
+    Output,
+    Parameter,
+    RandomBlock,
+    ResidualError,
+    Source,
+)
+from vtrial.model.shape import (
+    CovariateShape,
+    JointShape,
+    ModelShape,
+    OutputShape,
+    ParameterShape,
+    RandomShape,
+    SourceShape,
+)
+from vtrial.model.tree import (
+    TIME,
+    TIME_AFTER_DOSE,
+    Call,
+    Expression,
+    Name,
+    Number,
+    Statement,
+)
+from vtrial.units import hours
+
+Triangle = Sequence[Sequence[float]]
+Matrix = tuple[tuple[float, ...], ...]
+
+
+def build(
+    shape: ModelShape,
+    statements: Sequence[Statement],
+    *,
+    text: str = "",
+    warnings: Sequence[Fault] = (),
+) -> Model:
+    """Make the Model of a sheet without faults; its equations come out in hours."""
+    joint = {name: row for row in shape.uncertainty for name in row.of}
+    parameters = tuple(
+        _parameter(name, entry, joint.get(name))
+        for name, entry in shape.parameters.items()
+    )
+    return Model(
+        name=shape.model,
+        statements=in_hours(statements, shape.time),
+        parameters=parameters,
+        covariates=tuple(_covariate(n, c) for n, c in shape.covariates.items()),
+        random=tuple(_block(row) for row in shape.random),
+        outputs=tuple(_output(name, o) for name, o in shape.outputs.items()),
+        population=_population(parameters, shape.uncertainty),
+        title=shape.title,
+        time=shape.time,
+        amount=shape.amount,
+        molar_mass=shape.molar_mass or 0.0,
+        nonnegative=tuple(shape.nonnegative),
+        text=text,
+        sources=tuple(_source(source) for source in shape.source),
+        warnings=tuple(warnings),
+    )
+
+
+def in_hours(statements: Sequence[Statement], unit: str) -> tuple[Statement, ...]:
+    """Rewrite equations whose time is in `unit` so that their time is in hours."""
+    size = hours(f"1 {unit}")
+    if size == 1.0:
+        return tuple(statements)
+    clocks: Mapping[str, Expression] = {
+        clock: Call("/", (Name(clock), Number(size)))
+        for clock in (TIME, TIME_AFTER_DOSE)
+    }
+    scales = {"derivative": "/", "rate": "/", "lag": "*", "duration": "*"}
+    converted = []
+    for statement in statements:
+        expression = substitute(statement.expression, clocks)
+        if statement.kind in scales:
+            expression = Call(scales[statement.kind], (expression, Number(size)))
+        kind, name, line = statement.kind, statement.name, statement.line
+        converted.append(Statement(kind, name, expression, line))
+    return tuple(converted)
+
+
+def covariance(row: RandomShape) -> Matrix:
+    """Return the whole covariance matrix of a row of random effects."""
+    if row.covariance is not None:
+        return whole(row.covariance)
+    deviations = [math.sqrt(variance) for variance in _variances(row)]
+    size = range(len(deviations))
+    together = whole(row.correlation) if row.correlation else None
+    return tuple(
+        tuple(
+            deviations[i] ** 2
+            if i == j
+            else together[i][j] * deviations[i] * deviations[j]
+            if together
+            else 0.0
+            for j in size
+        )
+        for i in size
+    )
+
+
+def whole(triangle: Triangle) -> Matrix:
+    """Mirror a lower triangle."""
+    size = range(len(triangle))
+    return tuple(tuple(triangle[max(i, j)][min(i, j)] for j in size) for i in size)
+
+
+def is_positive_definite(matrix: Matrix) -> bool:
+    """Say whether a symmetric matrix is a covariance of things that vary."""
+    try:
+        factor = np.linalg.cholesky(np.array(matrix))
+    except np.linalg.LinAlgError:
+        return False
+    return bool(np.isfinite(factor).all())
+
+
+def _variances(row: RandomShape) -> list[float]:
+    if row.variance is not None:
+        return row.variance
+    if row.sd is not None:
+        return [sd**2 for sd in row.sd]
+    squares = [share**2 for share in row.cv or []]
+    if row.convention == "cv^2":
+        return squares
+    return [math.log1p(square) for square in squares]
+
+
+def _block(row: RandomShape) -> RandomBlock:
+    return RandomBlock(tuple(row.of), covariance(row), row.level, _source(row.source))
+
+
+def _parameter(name: str, entry: ParameterShape, joint: JointShape | None) -> Parameter:
+    """Make a parameter; one without uncertainty has the error 0."""
+    scale = entry.scale or ("log" if entry.value > 0 else "identity")
+    error = entry.se or (entry.rse or 0.0) * abs(entry.value)
+    if joint is not None:
+        scale = joint.scale
+        place = joint.of.index(name)
+        error = math.sqrt(joint.covariance[place][place])
+        error *= entry.value if scale == "log" else 1.0
+    unit, source = entry.unit or "1", _source(entry.source)
+    return Parameter(name, entry.value, unit, entry.title, error, scale, source)
+
+
+def _population(parameters: Sequence[Parameter], rows: Sequence[JointShape]) -> Matrix:
+    """Lay all uncertainty into one covariance, if any of it is joint."""
+    if not rows:
+        return ()
+    places = {p.name: index for index, p in enumerate(parameters)}
+    total = np.zeros((len(parameters), len(parameters)))
+    for index, p in enumerate(parameters):
+        spread = p.error / p.value if p.scale == "log" else p.error
+        total[index, index] = spread**2
+    for row in rows:
+        inside = [places[name] for name in row.of]
+        total[np.ix_(inside, inside)] = whole(row.covariance)
+    return tuple(tuple(float(entry) for entry in line) for line in total)
+
+
+def _covariate(name: str, entry: CovariateShape) -> Covariate:
+    """Make a covariate; the typical code of a category is its first."""
+    typical = entry.typical
+    if typical is None:
+        typical = entry.values[0] if entry.values else math.nan
+    values = tuple(entry.values)
+    return Covariate(name, entry.unit or "1", entry.title, typical, values)
+
+
+def _output(name: str, entry: OutputShape) -> Output:
+    error = ResidualError()
+    if entry.error is not None:
+        given = entry.error
+        parts = (given.additive, given.proportional, given.log)
+        error = ResidualError(*(part or 0.0 for part in parts))
+    equals, unit = entry.equals or name, entry.unit or "1"
+    return Output(name, equals, unit, entry.title, error, entry.lloq or 0.0)
+
+
+def _source(entry: SourceShape | None) -> Source:
+    return Source() if entry is None else Source(**entry.model_dump())

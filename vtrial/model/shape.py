@@ -1,0 +1,321 @@
+"""The shape of a model sheet: which keys there are, and what each may hold."""
+
+import math
+import re
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from vtrial.errors import UnitError
+from vtrial.model.grammar import MAX_NAME, reserved_words
+from vtrial.sheets import listed
+from vtrial.units import dimension, hours, is_unit, quantity
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+DOI = re.compile(r"10\.\d{4,9}/\S+")
+
+
+def wrong(found: str, allowed: str, write: str = "") -> ValueError:
+    """Say a fault to pydantic, which hands it on as `check_shape` expects it."""
+    return ValueError(
+        "|".join(part.replace("|", "/") for part in (found, allowed, write))
+    )
+
+
+def _number(value: object) -> float:
+    """Take a number, and nothing that only looks like one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise wrong(f"`{value}`", "a number", "5.0")
+    if not math.isfinite(value):
+        raise wrong(f"`{value}`", "a finite number", "5.0")
+    return float(value)
+
+
+def _positive(value: object) -> float:
+    number = _number(value)
+    if number <= 0:
+        raise wrong(f"{number:g}", "above 0", "")
+    return number
+
+
+def _share(value: object) -> float:
+    """Read `30 %` or 0.3; a bare number above 1 is likely to be a percentage."""
+    if isinstance(value, str):
+        try:
+            number, unit = quantity(value)
+        except UnitError as error:
+            raise wrong(f"`{value}`", "a share, such as 8 %", "8 %") from error
+        if unit not in ("%", "1"):
+            raise wrong(f"`{value}`", "a share, such as 8 %", f"{number:g} %")
+        number = number / 100 if unit == "%" else number
+    else:
+        number = _number(value)
+        if number > 1:
+            raise wrong(f"{number:g}", "a share, such as 8 %", f"{number:g} %")
+    if number < 0:
+        raise wrong(f"`{value}`", "0 or more", "8 %")
+    return number
+
+
+def _unit(value: object) -> str:
+    text = str(value) if isinstance(value, int | str) else ""
+    if isinstance(value, bool) or not is_unit(text):
+        raise _unit_fault(value)
+    return text
+
+
+def _unit_fault(value: object) -> ValueError:
+    """Say what the units of ground say of a text that is none."""
+    try:
+        dimension(str(value))
+    except UnitError as error:
+        fault = error.faults[0]
+        return wrong(fault.found, fault.allowed, fault.write)
+    return wrong(f"`{value}`", "a unit", "mg/L")
+
+
+def _duration_unit(value: object) -> str:
+    try:
+        hours(f"1 {value}")
+    except UnitError as error:
+        raise wrong(f"`{value}`", "a unit of time: min, h, d, wk or a", "h") from error
+    return str(value)
+
+
+def _name(value: object) -> str:
+    """Take a name that the equations can use."""
+    text = value if isinstance(value, str) else str(value)
+    if not NAME.fullmatch(text) or len(text) > MAX_NAME:
+        raise wrong(f"`{text}`", "a name: letters, digits and _, a letter first", "CL")
+    if text in reserved_words():
+        raise wrong(
+            f"`{text}`, a word of the equations", "a name of your own", f"tv{text}"
+        )
+    return text
+
+
+def _names(value: object) -> list[str]:
+    """Take one name or a list of them."""
+    names = [_name(name) for name in (value if isinstance(value, list) else [value])]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or not names:
+        raise wrong(f"{listed(twice) or 'nothing'}, twice", "each name once", "")
+    return names
+
+
+def _shares(value: object) -> list[float]:
+    return [_share(v) for v in (value if isinstance(value, list) else [value])]
+
+
+def _numbers(value: object) -> list[float]:
+    return [_positive(v) for v in (value if isinstance(value, list) else [value])]
+
+
+def _triangle(value: object) -> list[list[float]]:
+    """Take the lower triangle of a symmetric matrix, a row a line."""
+    sizes = (
+        [len(row) for row in value if isinstance(row, list)]
+        if isinstance(value, list)
+        else []
+    )
+    if not isinstance(value, list) or sizes != list(range(1, len(value) + 1)):
+        raise wrong(
+            f"`{value}`"[:80],
+            "the lower triangle of a matrix, each row one number longer",
+            "[[0.09], [0.03, 0.0625]]",
+        )
+    return [[_number(entry) for entry in row] for row in value]
+
+
+Finite = Annotated[float, BeforeValidator(_number, json_schema_input_type=float)]
+Positive = Annotated[float, BeforeValidator(_positive, json_schema_input_type=float)]
+Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=float | str)]
+Unit = Annotated[str, BeforeValidator(_unit, json_schema_input_type=str | int)]
+Duration = Annotated[str, BeforeValidator(_duration_unit, json_schema_input_type=str)]
+Symbol = Annotated[str, BeforeValidator(_name, json_schema_input_type=str)]
+Symbols = Annotated[
+    list[str], BeforeValidator(_names, json_schema_input_type=str | list[str])
+]
+Shares = Annotated[
+    list[float],
+    BeforeValidator(_shares, json_schema_input_type=float | str | list[float | str]),
+]
+Numbers = Annotated[
+    list[float], BeforeValidator(_numbers, json_schema_input_type=float | list[float])
+]
+Triangle = Annotated[
+    list[list[float]],
+    BeforeValidator(_triangle, json_schema_input_type=list[list[float]]),
+]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SourceShape(_Shape):
+    """Where a number is from."""
+
+    cite: str = Field("", description="The work, as one cites it.")
+    doi: str = Field("", description="Its DOI, beginning with 10.")
+    url: str = Field("", description="Where it can be read.")
+    note: str = Field("", description="What was assumed, or could not be verified.")
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "SourceShape":
+        if not (self.cite or self.doi or self.url or self.note):
+            raise wrong(
+                "empty", "at least one of cite, doi, url or note", 'cite: "..."'
+            )
+        if self.doi and not DOI.fullmatch(self.doi):
+            raise wrong(f"the doi `{self.doi}`", "a DOI, as 10.1007/BF02353487", "")
+        if self.url and not self.url.startswith(("https://", "http://")):
+            raise wrong(f"the url `{self.url}`", "an address with https://", "")
+        return self
+
+
+class CovariateShape(_Shape):
+    """What the equations ask of a subject."""
+
+    title: str = ""
+    unit: Unit | None = Field(None, description="Unit in which the equations read it.")
+    typical: Finite | None = Field(None, description="Value of the typical subject.")
+    values: list[Finite] = Field([], description="The codes of a category.")
+
+    @model_validator(mode="after")
+    def _typical_is_a_code(self) -> "CovariateShape":
+        if self.values and self.typical is not None and self.typical not in self.values:
+            codes = listed(f"{code:g}" for code in self.values)
+            raise wrong(f"typical {self.typical:g}", f"one of the values {codes}", "")
+        return self
+
+
+class ParameterShape(_Shape):
+    """A population value and how well it is known."""
+
+    value: Finite
+    unit: Unit | None = None
+    title: str = ""
+    rse: Share | None = Field(None, description="Relative standard error, as 8 %.")
+    se: Positive | None = Field(None, description="Standard error, in the unit.")
+    scale: Literal["log", "identity"] | None = Field(
+        None,
+        description="Where the uncertainty is normal; log if the value is above 0.",
+    )
+    source: SourceShape | None = None
+
+    @model_validator(mode="after")
+    def _one_error(self) -> "ParameterShape":
+        if self.rse is not None and self.se is not None:
+            raise wrong("given both rse and se", "given one of them", "rse: 8 %")
+        if self.scale == "log" and self.value <= 0:
+            found = f"{self.value:g} on the log scale"
+            raise wrong(found, "above 0, or of scale identity", "scale: identity")
+        return self
+
+
+class RandomShape(_Shape):
+    """Random effects: how much subjects, or occasions, differ."""
+
+    of: Symbols = Field(description="Name, or names that vary together: eta.<name>.")
+    variance: Numbers | None = None
+    sd: Numbers | None = None
+    cv: Shares | None = Field(None, description="Coefficient of variation, as 30 %.")
+    convention: Literal["ln(1+cv^2)", "cv^2"] = Field(
+        "ln(1+cv^2)", description="How the variance is computed from cv."
+    )
+    covariance: Triangle | None = Field(None, description="Lower triangle.")
+    correlation: Triangle | None = Field(None, description="Lower triangle, 1 on it.")
+    level: Literal["subject", "occasion"] = "subject"
+    source: SourceShape | None = None
+
+    @model_validator(mode="after")
+    def _one_size(self) -> "RandomShape":
+        sizes = {"variance": self.variance, "sd": self.sd, "cv": self.cv}
+        given = {key: value for key, value in sizes.items() if value is not None}
+        if self.covariance is not None:
+            given["covariance"] = [0.0] * len(self.covariance)
+        if len(given) != 1:
+            found = listed(given).replace(" or ", " and ") or "of no size"
+            allowed = "given by one of variance, sd, cv or covariance"
+            raise wrong(found, allowed, "variance: 0.09")
+        ((key, values),) = given.items()
+        if len(values) != len(self.of):
+            allowed = f"{len(self.of)} long, one for each of {', '.join(self.of)}"
+            raise wrong(f"{key} of {len(values)}", allowed, "")
+        if self.correlation is not None:
+            _check_correlation(self.correlation, len(self.of), self.covariance)
+        return self
+
+
+class JointShape(_Shape):
+    """The joint uncertainty of several parameters."""
+
+    of: Symbols
+    covariance: Triangle = Field(description="Lower triangle, on the scale.")
+    scale: Literal["log", "identity"] = "log"
+    source: SourceShape | None = None
+
+    @model_validator(mode="after")
+    def _size(self) -> "JointShape":
+        if len(self.covariance) != len(self.of):
+            allowed = f"{len(self.of)} rows, one for each of {', '.join(self.of)}"
+            raise wrong(f"a covariance of {len(self.covariance)}", allowed, "")
+        return self
+
+
+class ErrorShape(_Shape):
+    """Residual error; additive in the output's unit, the others shares."""
+
+    additive: Positive | None = None
+    proportional: Share | None = None
+    log: Share | None = Field(None, description="Standard deviation of the logarithm.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "ErrorShape":
+        others = self.additive is not None or self.proportional is not None
+        if self.log is not None and others:
+            found = "log beside additive or proportional"
+            raise wrong(found, "log alone, or additive and proportional", "log: 0.2")
+        return self
+
+
+class OutputShape(_Shape):
+    """What can be observed."""
+
+    equals: Symbol | None = Field(None, description="A name of the equations.")
+    unit: Unit | None = None
+    title: str = ""
+    error: ErrorShape | None = None
+    lloq: Positive | None = Field(None, description="Lower limit of quantification.")
+
+
+class ModelShape(_Shape):
+    """A model sheet."""
+
+    model: str = Field(description="The model's name.")
+    title: str = ""
+    source: list[SourceShape] = []
+    time: Duration = Field("h", description="Unit of the equations' time.")
+    amount: Unit = Field("mg", description="Unit of doses and compartments.")
+    molar_mass: Positive | None = Field(None, description="[g/mol]")
+    covariates: dict[Symbol, CovariateShape] = {}
+    parameters: dict[Symbol, ParameterShape] = {}
+    random: list[RandomShape] = []
+    uncertainty: list[JointShape] = []
+    equations: str
+    outputs: dict[Symbol, OutputShape] = Field(min_length=1)
+    nonnegative: list[Symbol] = Field([], description="States never below 0.")
+
+
+def _check_correlation(rows: list[list[float]], size: int, covariance: object) -> None:
+    """Refuse a correlation of another size, or one that is not one."""
+    if covariance is not None:
+        raise wrong("correlation beside covariance", "given one of them", "")
+    if len(rows) != size:
+        raise wrong(f"a correlation of {len(rows)}", f"{size} rows", "")
+    if any(row[-1] != 1 for row in rows) or any(
+        abs(r) > 1 for row in rows for r in row
+    ):
+        allowed = "1 on the diagonal and between -1 and 1 below it"
+        raise wrong("no correlation", allowed, "[[1], [0.5, 1]]")

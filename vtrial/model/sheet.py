@@ -1,0 +1,434 @@
+"""Load a model sheet; every fault is told at once, with its line and a remedy."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from vtrial.errors import Fault, ModelError
+from vtrial.model.build import build, covariance, is_positive_definite, whole
+from vtrial.model.check import check_units
+from vtrial.model.grammar import ETA, check_names, parse_leniently
+from vtrial.model.model import Model
+from vtrial.model.shape import (
+    CovariateShape,
+    JointShape,
+    ModelShape,
+    OutputShape,
+    ParameterShape,
+    RandomShape,
+)
+from vtrial.model.structure import PROPERTIES
+from vtrial.model.tree import TIME, TIME_AFTER_DOSE, Statement, names_in
+from vtrial.sheets import (
+    Path_,
+    Sheet,
+    check_shape,
+    find_sheet,
+    listed,
+    nearest,
+    raise_faults,
+    read_sheet,
+)
+
+Row = TypeVar("Row", bound=BaseModel)
+
+LIBRARY = Path(__file__).parent / "library"
+EQUATIONS: Path_ = ("equations",)
+
+
+def load_model(name: str | Path, *, beside: str | Path = "") -> Model:
+    """Load a model by the name of a library sheet, or from a file.
+
+    A file is looked for beside the sheet `beside`, then here, then in the library.
+
+    Raises
+    ------
+    ModelError
+        With every fault of the sheet.
+    SheetError
+        If the file is no YAML sheet.
+
+    Examples
+    --------
+    >>> model = load_model("theophylline")
+    >>> model.states
+    ('depot', 'central')
+    """
+    return read_model(read_sheet(_find(name, beside)))
+
+
+def library() -> list[str]:
+    """List the models of the library.
+
+    Examples
+    --------
+    >>> "theophylline" in library()
+    True
+    """
+    return sorted(path.stem for path in LIBRARY.glob("*.yaml"))
+
+
+def model_schema() -> dict[str, object]:
+    """Return the JSON Schema of model sheets."""
+    schema = ModelShape.model_json_schema(by_alias=True)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **schema,
+        "title": "vtrial model sheet",
+    }
+
+
+def read_model(sheet: Sheet, statements: Sequence[Statement] | None = None) -> Model:
+    """Make a Model of a sheet as read, or of its data and statements traced elsewhere.
+
+    Raises
+    ------
+    ModelError
+        With every fault of the sheet.
+    """
+    shape, shape_faults = check_shape(sheet, ModelShape)
+    faults = [_plainly(fault) for fault in shape_faults]
+    draft = _Draft(sheet, _sound(sheet) if shape is None else shape)
+    if statements is None:
+        draft.statements, parsing, draft.doubtful = parse_leniently(
+            draft.shape.equations
+        )
+        faults += [placed(sheet, fault) for fault in parsing]
+    else:
+        draft.statements = tuple(statements)
+    faults += _check_equations(draft)
+    faults += _check_random(draft)
+    faults += _check_uncertainty(draft)
+    faults += _check_outputs(draft)
+    raise_faults(ModelError, faults)
+    warnings = [placed(sheet, warning) for warning in _unused(draft)]
+    warnings += [
+        placed(sheet, warning) for warning in check_units(draft.shape, draft.statements)
+    ]
+    warnings.sort(key=lambda fault: fault.line)
+    return build(draft.shape, draft.statements, text=sheet.text, warnings=warnings)
+
+
+def placed(sheet: Sheet, fault: Fault) -> Fault:
+    """Move a fault from its line in the equations to its line in the sheet."""
+    if fault.source or not fault.line:
+        return fault._replace(source=sheet.source)
+    row, _ = sheet.place(EQUATIONS)
+    rows = re.split(r"\r\n|\n|\r", sheet.text)
+    inside = str(sheet.data.get("equations", "")).split("\n")
+    if EQUATIONS not in sheet.lines or fault.line > len(inside):
+        return fault._replace(source=sheet.source)
+    line, text = row + fault.line, inside[fault.line - 1]
+    outer = rows[line - 1] if line <= len(rows) else ""
+    if not outer.endswith(text):  # not a block: the equations stand on the key's line
+        return fault._replace(source=sheet.source, line=row, column=0)
+    column = fault.column + len(outer) - len(text) if fault.column else 0
+    return fault._replace(source=sheet.source, line=line, column=column)
+
+
+@dataclass
+class _Draft:
+    """A sheet on its way to a Model: what is sound of it."""
+
+    sheet: Sheet
+    shape: ModelShape
+    statements: tuple[Statement, ...] = ()
+    doubtful: set[str] = field(default_factory=set)
+
+    def keys(self, section: str) -> list[str]:
+        """Name the entries of a section, those with faults included."""
+        entries = self.sheet.data.get(section)
+        return list(entries) if isinstance(entries, dict) else []
+
+    @property
+    def effects(self) -> list[str]:
+        """Name every random effect that a row declares, sound or not."""
+        names: list[str] = []
+        rows = self.sheet.data.get("random")
+        for row in rows if isinstance(rows, list) else []:
+            of = row.get("of") if isinstance(row, dict) else None
+            names += [str(n) for n in (of if isinstance(of, list) else [of]) if n]
+        return names
+
+    @property
+    def states(self) -> list[str]:
+        return [s.name for s in self.statements if s.kind == "derivative"]
+
+
+def _find(name: str | Path, beside: str | Path) -> Path:
+    """Find the file of a model."""
+    try:
+        found = find_sheet(str(name), kind="models", beside=beside)
+    except (OSError, ValueError):
+        found = None
+    if found is not None:
+        return found
+    if str(name) in library():
+        return LIBRARY / f"{name}.yaml"
+    known = library()
+    raise ModelError(
+        at="model",
+        found=f"`{name}`, no file and no name of the library",
+        allowed=f"a YAML sheet or {listed(known)}",
+        write=nearest(str(name), known),
+    )
+
+
+def _plainly(fault: Fault) -> Fault:
+    """Say in a pharmacologist's words what pydantic says in a programmer's."""
+    fault = fault._replace(at=fault.at.removesuffix(".[key]"))
+    if "instance of" in fault.allowed or "valid dictionary" in fault.allowed:
+        examples = {
+            "parameters": "{value: 5.0, unit: L/h}",
+            "covariates": "{unit: kg, typical: 70}",
+            "outputs": "{unit: mg/L}",
+            "random": "{of: CL, variance: 0.09}",
+            "source": '{cite: "..."}',
+        }
+        write = next((e for key, e in examples.items() if fault.at.startswith(key)), "")
+        return fault._replace(allowed="a map of keys", write=write)
+    if fault.allowed.startswith("Dictionary should have at least 1"):
+        found, allowed = "without an output", "one output or more"
+        return fault._replace(found=found, allowed=allowed, write="conc: {unit: mg/L}")
+    return fault
+
+
+def _sound(sheet: Sheet) -> ModelShape:
+    """Gather what is sound of a sheet with faults, so that it is checked, too."""
+    data = sheet.data
+    equations, nonnegative = data.get("equations"), data.get("nonnegative")
+    sound: dict[str, Any] = {
+        "model": str(data.get("model", "")),
+        "equations": equations if isinstance(equations, str) else "",
+        "nonnegative": nonnegative if isinstance(nonnegative, list) else [],
+        "covariates": _sound_map(data.get("covariates"), CovariateShape),
+        "parameters": _sound_map(data.get("parameters"), ParameterShape),
+        "outputs": _sound_map(data.get("outputs"), OutputShape),
+        "random": _sound_rows(data.get("random"), RandomShape),
+        "uncertainty": _sound_rows(data.get("uncertainty"), JointShape),
+    }
+    return ModelShape.model_construct(**sound)
+
+
+def _sound_map(entries: object, kind: type[BaseModel]) -> dict[str, BaseModel]:
+    if not isinstance(entries, dict):
+        return {}
+    tried = {str(name): _tried(entry, kind) for name, entry in entries.items()}
+    return {name: entry for name, entry in tried.items() if entry is not None}
+
+
+def _sound_rows(entries: object, kind: type[BaseModel]) -> list[BaseModel]:
+    if not isinstance(entries, list):
+        return []
+    tried = [_tried(entry, kind) for entry in entries]
+    return [entry for entry in tried if entry is not None]
+
+
+def _tried(entry: object, kind: type[BaseModel]) -> BaseModel | None:
+    try:
+        return kind.model_validate(entry)
+    except ValidationError:
+        return None
+
+
+def _check_equations(draft: _Draft) -> list[Fault]:
+    """Find unknown and doubled names, and starts that would need time or states."""
+    sheet = draft.sheet
+    inputs = [*draft.keys("parameters"), *draft.keys("covariates")]
+    known = {*inputs, *(ETA + name for name in draft.effects)}
+    found = check_names(draft.statements, known)
+    found += _check_starts(draft.statements)
+    faults = [
+        placed(sheet, fault)
+        for fault in found
+        if not any(f"`{name}`" in fault.found for name in draft.doubtful)
+    ]
+    for name in sorted({name for name in inputs if inputs.count(name) > 1}):
+        faults.append(
+            sheet.fault(
+                ("covariates", name),
+                found="a parameter, too",
+                allowed="one or the other",
+                write=f"tv{name} for the parameter",
+            )
+        )
+    if not draft.statements and not draft.doubtful and "equations" in sheet.data:
+        faults.append(
+            sheet.fault(
+                EQUATIONS, found="empty", allowed="a line or more", write="equations: |"
+            )
+        )
+    for name in draft.shape.nonnegative:
+        if name not in {*draft.states, *draft.doubtful}:
+            faults.append(
+                sheet.fault(
+                    ("nonnegative",),
+                    found=f"`{name}`, no state",
+                    allowed=f"states: {listed(draft.states) or 'there is none'}",
+                    write=nearest(str(name), draft.states),
+                )
+            )
+    return faults
+
+
+def _check_starts(statements: Sequence[Statement]) -> list[Fault]:
+    """Find starts and dose properties that would need to know the time or a state."""
+    states = [s.name for s in statements if s.kind == "derivative"]
+    moving = {TIME, TIME_AFTER_DOSE, *states}
+    faults = []
+    for statement in statements:
+        needs = [n for n in names_in(statement.expression) if n.name in moving]
+        if statement.kind == "assign" and needs:
+            moving.add(statement.name)
+    for statement in statements:
+        needs = [n for n in names_in(statement.expression) if n.name in moving]
+        if statement.kind in ("initial", *PROPERTIES) and needs:
+            word = "init" if statement.kind == "initial" else statement.kind
+            faults.append(
+                Fault(
+                    at="equations",
+                    found=f"`{needs[0].name}` in {word}({statement.name}), which moves",
+                    allowed="made of parameters, covariates and random effects",
+                    write="",
+                    line=needs[0].line or statement.line,
+                    column=needs[0].column,
+                )
+            )
+    return faults
+
+
+def _check_random(draft: _Draft) -> list[Fault]:
+    """Find random effects declared twice or never used, and what is no covariance."""
+    sheet, faults = draft.sheet, []
+    text = re.sub(r"#[^\n]*", "", draft.shape.equations)
+    used = set(re.findall(r"eta\.([A-Za-z]\w*)", text))
+    used |= {
+        n.name.removeprefix(ETA)
+        for s in draft.statements
+        for n in names_in(s.expression)
+        if n.name.startswith(ETA)
+    }
+    seen: set[str] = set()
+    for path, names in _rows(sheet, "random"):
+        for name in names:
+            if name in seen:
+                found, allowed = f"`{name}` again", "in one row"
+                faults.append(sheet.fault(path, found=found, allowed=allowed, write=""))
+            elif name not in used:
+                found = f"`{name}`, a random effect that the equations never use"
+                write = f"{name} = tv{name} * exp({ETA}{name})"
+                faults.append(
+                    sheet.fault(
+                        path, found=found, allowed=f"used as {ETA}{name}", write=write
+                    )
+                )
+            seen.add(name)
+    for path, row in _sound_paths(sheet, "random", RandomShape):
+        if not is_positive_definite(covariance(row)):
+            faults.append(_no_covariance(sheet, path, "of random effects"))
+    return faults
+
+
+def _check_uncertainty(draft: _Draft) -> list[Fault]:
+    """Find joint uncertainty of what is no parameter, or has its own; no covariance."""
+    sheet, faults = draft.sheet, []
+    known, seen = draft.shape.parameters, set()
+    for path, row in _sound_paths(sheet, "uncertainty", JointShape):
+        for name in row.of:
+            entry = known.get(name)
+            if name not in draft.keys("parameters"):
+                found, allowed = f"`{name}`, no parameter", "parameters of the sheet"
+                write = nearest(name, draft.keys("parameters"))
+            elif name in seen:
+                found, allowed, write = f"`{name}` again", "in one row", ""
+            elif entry and (entry.rse is not None or entry.se is not None):
+                found = f"`{name}`, which has its own rse or se"
+                allowed, write = "uncertain in one place", f"{name} without rse and se"
+            elif entry and row.scale == "log" and entry.value <= 0:
+                found = f"`{name}` = {entry.value:g} on the log scale"
+                allowed, write = "above 0", "scale: identity"
+            else:
+                found = allowed = write = ""
+            if found:
+                fault = sheet.fault(path, found=found, allowed=allowed, write=write)
+                faults.append(fault)
+            seen.add(name)
+        if not is_positive_definite(whole(row.covariance)):
+            faults.append(_no_covariance(sheet, path, "of parameters"))
+    return faults
+
+
+def _check_outputs(draft: _Draft) -> list[Fault]:
+    """Find outputs that name nothing."""
+    sheet, faults = draft.sheet, []
+    assigned = {s.name for s in draft.statements if s.kind in ("assign", "derivative")}
+    inputs = {*draft.keys("parameters"), *draft.keys("covariates")}
+    known = sorted(assigned | inputs | draft.doubtful)
+    for name, output in draft.shape.outputs.items():
+        equals = output.equals or name
+        if equals in known:
+            continue
+        key = "equals" if output.equals else ""
+        near = nearest(equals, sorted(assigned))
+        faults.append(
+            sheet.fault(
+                ("outputs", name, key) if key else ("outputs", name),
+                found=f"`{equals}`, which the equations do not know",
+                allowed=f"a state or variable: {listed(sorted(assigned)) or 'none'}",
+                write=f"equals: {near}" if near else "",
+            )
+        )
+    return faults
+
+
+def _unused(draft: _Draft) -> list[Fault]:
+    """Warn of parameters and covariates that nothing reads."""
+    read = {n.name for s in draft.statements for n in names_in(s.expression)}
+    read |= {o.equals or name for name, o in draft.shape.outputs.items()}
+    return [
+        draft.sheet.fault(
+            (section, name),
+            found="never used in the equations",
+            allowed="used, or left out",
+            write="",
+        )
+        for section in ("parameters", "covariates")
+        for name in draft.keys(section)
+        if name not in read
+    ]
+
+
+def _rows(sheet: Sheet, section: str) -> list[tuple[Path_, list[str]]]:
+    """List the names of each row of a section, with where the row stands."""
+    rows = sheet.data.get(section)
+    found: list[tuple[Path_, list[str]]] = []
+    for index, row in enumerate(rows if isinstance(rows, list) else []):
+        of = row.get("of") if isinstance(row, dict) else None
+        names = [str(name) for name in (of if isinstance(of, list) else [of]) if name]
+        found.append(((section, index, "of"), names))
+    return found
+
+
+def _sound_paths(
+    sheet: Sheet, section: str, kind: type[Row]
+) -> list[tuple[Path_, Row]]:
+    """List the sound rows of a section, with where they stand."""
+    rows = sheet.data.get(section)
+    tried = [
+        ((section, index), _tried(row, kind))
+        for index, row in enumerate(rows if isinstance(rows, list) else [])
+    ]
+    return [(path, row) for path, row in tried if isinstance(row, kind)]
+
+
+def _no_covariance(sheet: Sheet, path: Path_, of: str) -> Fault:
+    return sheet.fault(
+        path,
+        found=f"a covariance {of} that is not positive definite",
+        allowed="positive definite: variances above 0, correlations within -1 and 1",
+        write="[[0.09], [0.03, 0.0625]]",
+    )
