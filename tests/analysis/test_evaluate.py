@@ -118,7 +118,8 @@ def test_published_within_and_missed(estimates):
     assert words["within"].tolist() == ["yes", "MISS", "yes", "yes"]
     assert words["published"].tolist() == ["40.0 %", "90.0 %", "20.0 pp", "3 mg/L"]
     assert words["counts as within"].iloc[0] == "35.0 % to 45.0 %"
-    assert "unverified" in words["source"].iloc[1]
+    assert words["source"].iloc[1] == "(unverified)"
+    assert words["mc error"].str.fullmatch(r"[\d.]{1,5} (%|pp|mg/L)").iloc[:3].all()
 
 
 def test_bands_and_distributions(tree, protocol, estimates):

@@ -124,25 +124,25 @@ def _row_in_words(row: Mapping[Hashable, Any]) -> dict[str, str]:
     kind, unit = str(row["kind"]), str(row["unit"])
     named = {
         name: _words(row[name], kind, unit)
-        for name in ("published", "simulated", "mc_error", "high")
+        for name in ("published", "simulated", "high")
     }
+    source = [str(row["source"]), "" if row["verified"] else "(unverified)"]
     return {
         "what": str(row["what"]),
         "published": named["published"],
         "simulated": named["simulated"],
-        "mc error": named["mc_error"],
+        "mc error": _words(row["mc_error"], kind, unit, digits=2),
         "counts as within": f"{_words(row['low'], kind)} to {named['high']}",
         "within": "yes" if row["within"] else "MISS",
-        "source": str(row["source"]) + ("" if row["verified"] else " (unverified)"),
+        "source": " ".join(part for part in source if part),
     }
 
 
-def _words(value: float, kind: str, unit: str = "1") -> str:
+def _words(value: float, kind: str, unit: str = "1", *, digits: int = 4) -> str:
     """Write a number as people do: shares in per cent, differences in points."""
     if value != value:
         return "none"
-    if kind == "share":
-        return f"{100 * value:.1f} %"
-    if kind == "points":
-        return f"{100 * value:.1f} pp"
-    return f"{value:.4g}" + ("" if unit == "1" else f" {unit}")
+    if kind == "plain":
+        return f"{value:.{digits}g}" + ("" if unit == "1" else f" {unit}")
+    number = f"{100 * value:.{digits}g}" if digits < 4 else f"{100 * value:.1f}"
+    return number + (" %" if kind == "share" else " pp")

@@ -22,7 +22,6 @@ from vtrial.analysis.gather import Gathered, Truth
 from vtrial.analysis.reading import check_record, chunks_of
 from vtrial.analysis.replication import across, average
 from vtrial.analysis.statistic import Summary
-from vtrial.model.model import Source
 from vtrial.protocol.protocol import Comparison, Endpoint, Protocol, Published
 from vtrial.types import Status
 
@@ -220,7 +219,7 @@ def _published(
             "mc_error": float(known["mc_error"].iloc[0]) if len(known) else np.nan,
             "within": bool(point.low <= simulated <= point.high),
             "verified": point.verified,
-            "source": _cited(point.source),
+            "source": _cited(point),
         }
         rows.append(row | named)
     frame = pd.DataFrame(rows, columns=PUBLISHED)
@@ -258,8 +257,9 @@ def _of_comparison(point: Published, protocol: Protocol) -> dict[str, str]:
     }
 
 
-def _cited(source: Source) -> str:
-    """Write a source on one line."""
+def _cited(point: Published) -> str:
+    """Write a published number's source on one line."""
+    source = point.source
     doi = f"doi:{source.doi}" if source.doi else ""
     parts = [source.cite, doi or source.url, source.note]
     return "; ".join(part for part in parts if part)
