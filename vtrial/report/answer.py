@@ -1,5 +1,7 @@
 """The answer in one paragraph: headline numbers, misses and failures in words."""
 
+from typing import NamedTuple
+
 import pandas as pd
 
 from vtrial.protocol.protocol import Protocol
@@ -13,6 +15,13 @@ MOST_CONTRASTS = 2
 _FIRST_CHOICE = ("share", "mean", "geometric mean", "median")
 
 
+class Sentence(NamedTuple):
+    """A sentence of the answer, and whether it must not be missed."""
+
+    words: str
+    strong: bool = False
+
+
 def answer_in_words(
     protocol: Protocol,
     endpoints: pd.DataFrame,
@@ -21,19 +30,22 @@ def answer_in_words(
     *,
     failed: float,
     simulated: float,
-) -> list[str]:
+) -> list[Sentence]:
     """Return the sentences of the answer, the most important first."""
     arms = len(protocol.arms)
     compared = f" under {count(arms)} arms" if arms > 1 else ""
     size = size_in_words(protocol)
-    sentences = [f"{size[0].upper()}{size[1:]} were simulated{compared}."]
-    if protocol.replicates == 1:
-        sentences = [f"{size[0].upper()}{size[1:]} was simulated{compared}."]
-    sentences += _endpoints(protocol, endpoints)
-    sentences += _contrasts(protocol, contrasts)
-    sentences += _published(published)
-    sentences.append(_failed(failed, simulated))
-    return sentences
+    verb = "was" if protocol.replicates == 1 else "were"
+    told = [
+        f"{_capital(size)} {verb} simulated{compared}.",
+        *_endpoints(protocol, endpoints),
+        *_contrasts(protocol, contrasts),
+    ]
+    return [
+        *(Sentence(words) for words in told),
+        *(Sentence(words, strong=True) for words in _published(published)),
+        Sentence(_failed(failed, simulated)),
+    ]
 
 
 def _endpoints(protocol: Protocol, frame: pd.DataFrame) -> list[str]:
@@ -41,7 +53,9 @@ def _endpoints(protocol: Protocol, frame: pd.DataFrame) -> list[str]:
     sentences = []
     for name in list(dict.fromkeys(frame["endpoint"]))[:MOST_ENDPOINTS]:
         rows = frame[frame["endpoint"] == name]
-        ranked = [s for s in _FIRST_CHOICE if s in set(rows["statistic"])]
+        event = any(point.name == name and point.event for point in protocol.endpoints)
+        first = ("median", *_FIRST_CHOICE) if event else _FIRST_CHOICE
+        ranked = [s for s in first if s in set(rows["statistic"])]
         statistic = ranked[0] if ranked else rows["statistic"].iloc[0]
         rows = rows[rows["statistic"] == statistic]
         kind = endpoint_kind(protocol, name, statistic)

@@ -16,14 +16,24 @@ _NAMES = {
     "precision": "Precision",
     "device": "Device",
     "devices": "Devices",
+    "engine": "Engine",
     "versions": "Versions",
-    "version": "Version",
     "seed": "Seed",
     "digest": "Digest",
-    "failures": "Failures",
-    "complete": "Complete",
+    "subjects_per_block": "Subjects a block",
 }
-_HIDDEN = {"arms", "protocol", "model", "cohort", "sheets", "failures", "title"}
+_HIDDEN = {
+    "arms",
+    "cohort",
+    "complete",
+    "failures",
+    "model",
+    "protocol",
+    "replicates",
+    "sheets",
+    "subjects",
+    "title",
+}
 _LONG = 300  # characters; more is a sheet's text, and stands in a drawer of its own
 
 
@@ -41,13 +51,12 @@ def computed_lines(protocol: Protocol, attributes: Mapping[str, object]) -> list
     )
     lines["seed"] = lines["seed"] or str(protocol.seed)
     lines["digest"] = lines["digest"] or protocol.digest
-    block = f"{count(protocol.block)} subjects"
-    named = [
+    lines["subjects_per_block"] = count(protocol.block)
+    return [
         Line(_NAMES.get(key, key.replace("_", " ").capitalize()), words)
         for key, words in lines.items()
         if words
     ]
-    return [*named, Line("Block", block)]
 
 
 def _words(value: object) -> str:
@@ -81,7 +90,10 @@ def sheets_given(protocol: Protocol, attributes: Mapping[str, object]) -> list[L
     if protocol.model.text and not any("model" in name for name in texts):
         texts["model"] = protocol.model.text
     return [
-        Line(name.replace("_", " ").capitalize(), text) for name, text in texts.items()
+        Line(name.replace("_", " ").capitalize(), text)
+        for name, text in sorted(
+            texts.items(), key=lambda pair: "protocol" not in pair[0]
+        )
     ]
 
 

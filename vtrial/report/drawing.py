@@ -26,17 +26,17 @@ from vtrial.report.words import Clock, clock, number
 INK, MUTED, FAINT, RULE = "#1a1d21", "#5d6671", "#a9b1ba", "#d3d8de"
 SHADE, PAPER = "#e4e8ed", "#fffffe"
 GOOD, MISSED = "#0a7355", "#b5371f"
-# Eight hues that stay apart under protanopia and deuteranopia and that are dark
-# enough for text on white, after Okabe and Ito (2008), Color Universal Design.
+# Dark enough for text on white; lightness differs as well as hue, so that they stay
+# apart under protanopia and deuteranopia (tests measure it).
 ARM_COLOURS = (
     "#0b68a8",
     "#c14e00",
-    "#007f60",
-    "#a3398a",
-    "#8a6300",
-    "#3b3f8f",
-    "#2f8ca3",
-    "#6b4b3a",
+    "#2a8274",
+    "#6e1451",
+    "#4a3fd6",
+    "#5c1f0c",
+    "#70683e",
+    "#161670",
 )
 MARKERS = "osD^vPX*"
 WIDTH = 4.25  # inches: text keeps its size on a phone, and two stand side by side
@@ -84,7 +84,29 @@ _STYLE = {
     "ytick.labelsize": 9,
 }
 _RATIOS = [m * 10.0**k for k in range(-6, 7) for m in (1.0, 2.0, 5.0)]
-_NEAR_ONE = [0.5, 0.6, 0.67, 0.75, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0]
+_NEAR_ONE = [
+    0.1,
+    0.2,
+    0.3,
+    0.4,
+    0.5,
+    0.6,
+    0.7,
+    0.8,
+    0.9,
+    1.0,
+    1.1,
+    1.25,
+    1.5,
+    2.0,
+    2.5,
+    3.0,
+    4.0,
+    5.0,
+    6.0,
+    8.0,
+    10.0,
+]
 
 
 class Drawing(NamedTuple):

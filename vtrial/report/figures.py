@@ -215,10 +215,12 @@ def draw_contrasts(protocol: Protocol, rows: pd.DataFrame) -> Drawing:
 
 
 def draw_shares(protocol: Protocol, rows: pd.DataFrame, name: str) -> Drawing:
-    """Draw the share of responders by endpoint and arm."""
+    """Draw the share of responders, and of subjects with an event, by arm."""
+    events = {point.name for point in protocol.endpoints if point.event}
     lines = [
         Row(
-            f"{endpoint_title(protocol, row.endpoint)}, "
+            f"{endpoint_title(protocol, row.endpoint)}"
+            f"{' (seen)' if row.endpoint in events else ''}, "
             f"{short_title(protocol, row.arm)}",
             amount(row.estimate, (row.high - row.low) / 2, "share"),
             row.estimate * 100,
@@ -251,7 +253,9 @@ def draw_distribution(
     number_axis(panels[-1, 0], which="x")
     panels[-1, 0].set_xlabel(_label(title, "plain", unit))
     alt = f"Share of subjects by value of {title}, a histogram for each arm."
-    caption = "Share of subjects [%] in each bin."
+    caption = "Share of subjects in each bin; the ends hold what lies beyond."
+    if any(point.name == endpoint and point.event for point in protocol.endpoints):
+        caption += " Without the event: the time to which a subject was followed."
     return Drawing(slug(f"distribution {endpoint}"), title, alt, caption, figure)
 
 

@@ -197,7 +197,7 @@ def _distributions(
     for start in range(0, len(shares), MOST_ROWS):
         name = "responders" if not start else f"responders-{start // MOST_ROWS + 1}"
         yield draw_shares(protocol, shares.iloc[start : start + MOST_ROWS], name)
-    binary = set(shares["endpoint"])
+    binary = {point.name for point in protocol.endpoints if point.binary}
     groups = frames["distributions"].groupby("endpoint", sort=False)
     others = [(name, rows) for name, rows in groups if name not in binary]
     for endpoint, rows in others[:MOST_FIGURES]:
@@ -282,7 +282,7 @@ def _notes(
 ) -> dict[str, list[str]]:
     """Say what was left out of the figures; the tables hold it all."""
     outputs = frames["bands"]["output"].nunique()
-    binary = set(_shares(frames["endpoints"], protocol)["endpoint"])
+    binary = {point.name for point in protocol.endpoints if point.binary}
     others = len(set(frames["distributions"]["endpoint"]) - binary)
     said = "{} of {} are drawn; all are in tables/{}.csv."
     return {

@@ -21,8 +21,7 @@ from vtrial.report.drawing import (
     number_axis,
 )
 
-_ROW = 0.46  # inches
-_LETTERS = 53  # that fit above a line
+_LETTERS = 53  # that fit across
 
 
 class Row(NamedTuple):
@@ -40,7 +39,28 @@ class Row(NamedTuple):
     marker: str = "o"
     aim: tuple[float, float] = (math.nan, math.nan)
     mark: float = math.nan
-    hollow: bool = False
+
+
+class Place(NamedTuple):
+    """Where a row's parts stand: its height [inches], and parts of it from -1/2 down.
+
+    `words` and `text` are the feet of two texts; `top` and `foot` bound the drawing.
+    """
+
+    height: float
+    words: float
+    text: float
+    top: float
+    foot: float
+
+    @property
+    def middle(self) -> float:
+        """Where points and whiskers stand."""
+        return (self.top + self.foot) / 2
+
+
+_FLAT = Place(height=0.46, words=-0.06, text=-0.06, top=0.0, foot=0.34)
+_TALL = Place(height=0.62, words=-0.2, text=0.06, top=0.12, foot=0.38)
 
 
 class Frame(NamedTuple):
@@ -54,18 +74,20 @@ class Frame(NamedTuple):
 
 
 def draw_rows(rows: Sequence[Row], frame: Frame) -> Figure:
-    """Draw the rows from top to bottom."""
-    figure = new_figure(0.75 + _ROW * len(rows))
+    """Draw the rows from top to bottom; words and number share a line if they can."""
+    tall = any(len(row.words) + len(row.text) > _LETTERS for row in rows)
+    place = _TALL if tall else _FLAT
+    figure = new_figure(0.62 + place.height * len(rows))
     axes = figure.add_subplot()
-    axes.set_ylim(len(rows) - 0.4, -0.62)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.yaxis.set_visible(False)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(frame.label)
     _scale(axes, rows, frame)
     axes.grid(visible=False)
-    for place, row in enumerate(rows):
-        _rule(axes, place, frame.line)
-        _draw_row(axes, place, row)
+    for index, row in enumerate(rows):
+        _rule(axes, index, frame.line, place)
+        _draw_row(axes, index, row, place)
     return figure
 
 
@@ -89,9 +111,9 @@ def _scale(axes: Axes, rows: Sequence[Row], frame: Frame) -> None:
     number_axis(axes, which="x")
 
 
-def _rule(axes: Axes, place: int, line: float) -> None:
+def _rule(axes: Axes, index: int, line: float, place: Place) -> None:
     """Draw a row's ticks and its line to compare with, clear of the words above."""
-    span = [place - 0.08, place + 0.24]
+    span = [index + place.top, index + place.foot]
     low, high = sorted(axes.get_xlim())
     for tick in axes.get_xticks():
         if low <= tick <= high:
@@ -100,34 +122,29 @@ def _rule(axes: Axes, place: int, line: float) -> None:
         axes.plot([line] * 2, span, color=MUTED, linewidth=1.1, zorder=2)
 
 
-def _draw_row(axes: Axes, place: int, row: Row) -> None:
+def _draw_row(axes: Axes, index: int, row: Row, place: Place) -> None:
     """Draw one row: words above, aim, whisker and point below."""
     across = axes.get_yaxis_transform()
     note = {"va": "bottom", "fontsize": 9, "transform": across, "clip_on": False}
-    room = _LETTERS - len(row.text)
-    words = row.words if len(row.words) <= room else row.words[: room - 1] + "…"
-    axes.text(0, place - 0.13, words, ha="left", **note)
-    axes.text(1, place - 0.13, row.text, ha="right", color=row.colour, **note)
+    words = row.words if len(row.words) <= _LETTERS else row.words[: _LETTERS - 1] + "…"
+    axes.text(0, index + place.words, words, ha="left", **note)
+    axes.text(1, index + place.text, row.text, ha="right", color=row.colour, **note)
+    top, foot, middle = (index + y for y in (place.top, place.foot, place.middle))
     low, high = row.aim
     if math.isfinite(low) and math.isfinite(high):
-        axes.fill_between(
-            [low, high], place - 0.08, place + 0.24, color=SHADE, linewidth=0, zorder=2
-        )
+        axes.fill_between([low, high], top, foot, color=SHADE, linewidth=0, zorder=1.5)
     if math.isfinite(row.mark):
-        axes.plot([row.mark] * 2, [place - 0.08, place + 0.24], color=MUTED, lw=1.4)
+        axes.plot([row.mark] * 2, [top, foot], color=MUTED, lw=1.4, zorder=2)
     if not math.isfinite(row.value):
         return
     if math.isfinite(row.low) and math.isfinite(row.high):
-        ends = [row.low, row.high]
-        axes.plot(ends, [place + 0.08] * 2, color=row.colour, lw=1.8, zorder=3)
+        axes.plot([row.low, row.high], [middle] * 2, color=row.colour, lw=1.8, zorder=3)
     axes.plot(
         [row.value],
-        [place + 0.08],
+        [middle],
         marker=row.marker,
         markersize=6,
         color=row.colour,
-        markerfacecolor="none" if row.hollow else row.colour,
-        markeredgewidth=1.4,
         linestyle="none",
         zorder=4,
     )

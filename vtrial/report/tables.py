@@ -14,7 +14,7 @@ from vtrial.report.design import (
     visit_in_words,
 )
 from vtrial.report.frames import each_row
-from vtrial.report.words import Kind, amount, count, interval, link, number, suffix
+from vtrial.report.words import Kind, amount, count, error_words, interval, link, number
 from vtrial.types import Status
 
 _STATISTICS = {"sd": "standard deviation", "share": "share of subjects"}
@@ -136,7 +136,7 @@ def contrasts_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
     ]
     caption = "Contrasts between arms."
     if many:
-        caption += " Power: share of trials whose interval excludes no difference."
+        caption += " Power: share of trials whose p is below one minus the level."
     if paired:
         caption += " True effect: every subject under both arms."
     return make_table("contrasts", caption, heads, rows, words=3)
@@ -170,23 +170,19 @@ def _contrast(
     return cells
 
 
-def error_words(error: float, kind: Kind = "plain", unit: str = "1") -> str:
-    """Write an error with two digits."""
-    scale = 1.0 if kind == "plain" else 100.0
-    return number(error * scale, 2) + suffix(kind, unit)
-
-
 def interval_in_words(frame: pd.DataFrame) -> str:
     """Say what the intervals of a frame are."""
-    kinds = set(frame["interval"]) if len(frame) else set()
+    kinds = set(frame["interval"])
+    levels = sorted(set(frame["level"])) if "level" in frame else [0.95]
+    share = " or ".join(number(100 * float(level)) for level in levels)
     words = []
     if "between trials" in kinds:
         words.append(
-            "An interval holds 95 % of single trials: where the number of one real "
-            "trial of this size is to be expected."
+            f"An interval holds {share} % of single trials: where the number of one "
+            "real trial of this size is to be expected."
         )
     if "confidence" in kinds:
-        words.append("An interval is the trial's own 95 % confidence interval.")
+        words.append(f"An interval is the trial's own {share} % confidence interval.")
     return " ".join(words)
 
 

@@ -101,6 +101,11 @@ def amount(value: float, spread: float, kind: Kind = "plain", unit: str = "") ->
     return text + suffix(kind, unit)
 
 
+def error_words(error: float, kind: Kind = "plain", unit: str = "1") -> str:
+    """Write an error with two digits."""
+    return number(error * _SCALE[kind], 2) + suffix(kind, unit)
+
+
 def suffix(kind: Kind, unit: str = "") -> str:
     """Return what follows a number of this kind: a narrow space and a unit."""
     if kind != "plain":
