@@ -97,9 +97,18 @@ def test_wrong_unit_gets_the_nearest_right_one():
 
 @pytest.mark.parametrize(
     ("text", "wanted"),
-    [("21 d", 504.0), ("1.5h", 1.5), ("90 min", 1.5), ("2 weeks", 336.0), ("0 h", 0.0)],
+    [
+        ("21 d", 504.0),
+        ("1.5h", 1.5),
+        ("90 min", 1.5),
+        ("30 min", 0.5),
+        ("10 min", 1 / 6),
+        ("1 s", 1 / 3600),
+        ("2 weeks", 336.0),
+        ("0 h", 0.0),
+    ],
 )
-def test_hours(text, wanted):
+def test_hours_are_exact(text, wanted):
     assert hours(text) == wanted
 
 

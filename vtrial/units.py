@@ -269,8 +269,9 @@ def _no_unit(unit: str) -> UnitError:
 
 
 def _rounded(value: float) -> float:
-    """Drop the last bits, in which a detour over base units leaves its trace."""
-    return float(f"{value:.14g}")
+    """Drop the last bits, if a short number stands there without them."""
+    short = float(f"{value:.12g}")
+    return short if abs(short - value) <= 2e-15 * abs(value) else value
 
 
 def _raised(name: str, power: float) -> str:
