@@ -51,7 +51,7 @@ OWNERS = {  # a heavy library has one home
     "matplotlib": {"report"},
     "jinja2": {"report"},
     "typer": {"cli"},
-    "lark": {"model", "dosing"},
+    "lark": {"model", "dosing", "units"},
     "pint": {"units"},
     "ucumvert": {"units"},
     "ruamel": {"sheets"},
