@@ -1,6 +1,6 @@
 """The answer in one paragraph: headline numbers, misses and failures in words."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -12,6 +12,7 @@ from vtrial.report.words import amount, count, interval, listing, number
 
 MOST_ENDPOINTS = 3
 MOST_CONTRASTS = 2
+MOST_MISSES = 6
 _FIRST_CHOICE = ("share", "mean", "geometric mean", "median")
 
 
@@ -49,9 +50,11 @@ def answer_in_words(
 
 
 def _endpoints(protocol: Protocol, frame: pd.DataFrame) -> list[str]:
-    """Say the first endpoints, all arms of each in a sentence."""
+    """Say the endpoints that are compared or published first, all arms of each."""
     sentences = []
-    for name in list(dict.fromkeys(frame["endpoint"]))[:MOST_ENDPOINTS]:
+    asked = {point.endpoint for point in (*protocol.published, *protocol.analysis)}
+    names = sorted(dict.fromkeys(frame["endpoint"]), key=lambda name: name not in asked)
+    for name in names[:MOST_ENDPOINTS]:
         rows = frame[frame["endpoint"] == name]
         event = any(point.name == name and point.event for point in protocol.endpoints)
         first = ("median", *_FIRST_CHOICE) if event else _FIRST_CHOICE
@@ -98,12 +101,18 @@ def _published(frame: pd.DataFrame) -> list[str]:
     lead = f"Of {total} published number{'s'[: total > 1]}{doubt} {inside or 'none'}"
     words = [f"{lead} {'is' if inside == 1 else 'are'} met within the stated margin."]
     if inside < total:
-        missed = list(frame.loc[~within, "words"])
-        named = [str(what) for what in missed[:3]]
-        more = f" and {len(missed) - 3} more" if len(missed) > 3 else ""
-        what = ", ".join(named) + more if more else listing(named)
-        words.append(f"Missed: {what}.")
+        missed = [_missed(row) for row in each_row(frame[~within])]
+        named = "; ".join(missed[:MOST_MISSES])
+        more = len(missed) - MOST_MISSES
+        words.append(f"Missed: {named}{f'; and {more} more' if more > 0 else ''}.")
     return words
+
+
+def _missed(row: Any) -> str:
+    """Say what was missed, and by what numbers."""
+    simulated = amount(row.simulated, row.mc_error, row.kind, row.unit)
+    published = amount(row.published, (row.high - row.low) / 2, row.kind, row.unit)
+    return f"{row.words} ({simulated}, published {published})"
 
 
 def _failed(failed: float, simulated: float) -> str:

@@ -90,7 +90,7 @@ def sheets_given(protocol: Protocol, attributes: Mapping[str, object]) -> list[L
     if protocol.model.text and not any("model" in name for name in texts):
         texts["model"] = protocol.model.text
     return [
-        Line(name.replace("_", " ").capitalize(), text)
+        Line(name, text)
         for name, text in sorted(
             texts.items(), key=lambda pair: "protocol" not in pair[0]
         )

@@ -153,7 +153,7 @@ def draw_published(rows: pd.DataFrame) -> Drawing:
         lines.append(
             Row(
                 row.words + ("" if row.verified else " (unverified)"),
-                text + ("" if row.within else "  missed"),
+                text + ("" if row.within else " miss"),
                 row.simulated * scale,
                 (row.simulated - 1.96 * row.mc_error) * scale,
                 (row.simulated + 1.96 * row.mc_error) * scale,

@@ -21,7 +21,7 @@ from vtrial.report.drawing import (
     number_axis,
 )
 
-_LETTERS = 53  # that fit across
+_LETTERS = 56  # that fit across
 
 
 class Row(NamedTuple):

@@ -153,7 +153,7 @@ def unit_words(unit: str) -> str:
     text = re.sub(r"(?<=[a-zA-Z])([23])\b", lambda f: f[1].translate(_RAISED), text)
     text = re.sub(r"\bu(?=(g|mol|L|M|m|U)\b)", "µ", text)
     text = re.sub(r"(?<=\d)(?=m[²³])", " ", text)
-    return text.replace("*", "·")
+    return re.sub(r"\*|(?<=[^\d])\.(?=[a-zA-Z])", "·", text)
 
 
 def duration(hours: float) -> str:
