@@ -197,29 +197,23 @@ def parse_expression(text: str) -> Expression:
     return tree
 
 
-def check_names(statements: Sequence[Statement], known: Collection[str]) -> list[Fault]:
+def check_names(
+    statements: Sequence[Statement],
+    known: Collection[str],
+    *,
+    doubtful: Collection[str] = (),
+) -> list[Fault]:
     """Find names that nothing defines, or that are used before they are assigned.
 
-    `known` are the parameters, covariates and random effects of the model.
+    `known` are the parameters, covariates and random effects of the model; `doubtful`
+    names, of lines that could not be parsed, are let pass as variable or state.
     """
     states = [s.name for s in statements if s.kind == "derivative"]
     later = {s.name for s in statements if s.kind == "assign"}
-    seen = {*known, *states, TIME, TIME_AFTER_DOSE}
+    seen = {*known, *states, *doubtful, TIME, TIME_AFTER_DOSE}
     faults = []
     for statement in statements:
-        if statement.kind == "assign" and statement.name in {*known, *states}:
-            kind = "a state" if statement.name in states else "an input of the model"
-            faults.append(
-                _fault(
-                    statement.line,
-                    1,
-                    f"`{statement.name} =`, though `{statement.name}` is {kind}",
-                    "a new name",
-                    f"{statement.name}_i = ...",
-                )
-            )
-        if statement.kind not in ("assign", "derivative"):
-            faults += _check_target(statement, states)
+        faults += _check_target(statement, states, known, doubtful)
         # Derivatives and initial values may look at anything assigned in the block.
         visible = seen if statement.kind == "assign" else seen | later
         for name in names_in(statement.expression):
@@ -480,20 +474,29 @@ def _repeats(statements: Sequence[Statement]) -> list[Fault]:
     return faults
 
 
-def _check_target(statement: Statement, states: Sequence[str]) -> list[Fault]:
-    """Find a property or initial value of something that is no state."""
-    if statement.name in states:
+def _check_target(
+    statement: Statement,
+    states: Sequence[str],
+    known: Collection[str],
+    doubtful: Collection[str],
+) -> list[Fault]:
+    """Find a name that is two things, or a property of something that is no state."""
+    name, left = statement.name, _left(statement)
+    if statement.kind in ("assign", "derivative"):
+        taken = "an input of the model" if name in known else ""
+        if statement.kind == "assign" and name in states:
+            taken = "a state"
+        found = f"`{left} =`, though `{name}` is {taken}"
+        write = _left(Statement(statement.kind, f"{name}_i", Number(0.0)))
+        fault = _fault(statement.line, 1, found, "a new name", f"{write} = ...")
+        return [fault] if taken else []
+    if name in states or name in doubtful:
         return []
-    near = nearest(statement.name, states)
-    return [
-        _fault(
-            statement.line,
-            1,
-            f"`{_left(statement)}`, but `{statement.name}` is no state",
-            f"of a state with a d/dt equation ({listed(states) or 'there is none'})",
-            _left(Statement(statement.kind, near, Number(0.0))) if near else "",
-        )
-    ]
+    near = nearest(name, states)
+    allowed = f"of a state with a d/dt equation ({listed(states) or 'there is none'})"
+    write = _left(Statement(statement.kind, near, Number(0.0))) if near else ""
+    found = f"`{left}`, but `{name}` is no state"
+    return [_fault(statement.line, 1, found, allowed, write)]
 
 
 def _unknown(name: Name, visible: Collection[str], later: Collection[str]) -> Fault:
@@ -502,14 +505,27 @@ def _unknown(name: Name, visible: Collection[str], later: Collection[str]) -> Fa
     if name.name in later:
         found = f"`{name.name}`, used before it is assigned"
         return _fault(name.line, name.column, found, "assigned on an earlier line", "")
-    near = nearest(name.name, sorted(visible))
-    if name.name.startswith(ETA):
+    is_effect = name.name.startswith(ETA)
+    alike = sorted(v for v in visible if v.startswith(ETA) == is_effect)
+    near = nearest(name.name, alike)
+    if is_effect:
         bare = name.name.removeprefix(ETA)
-        near = near if near.startswith(ETA) else f"- {{of: {bare}, variance: 0.09}}"
+        near = near or f"- {{of: {bare}, variance: 0.09}}"
         allowed = "a random effect that a row of `random` declares"
         return _fault(name.line, name.column, found, allowed, near)
     allowed = "a parameter, covariate, random effect, state or earlier assignment"
     return _fault(name.line, name.column, found, allowed, near)
+
+
+def write_statement(statement: Statement) -> str:
+    """Write a statement as a line of text.
+
+    Examples
+    --------
+    >>> write_statement(parse_model("d/dt(central)=-(CL / V)*central")[0])
+    'd/dt(central) = -(CL/V)*central'
+    """
+    return f"{_left(statement)} = {write_expression(statement.expression)}"
 
 
 def _left(statement: Statement) -> str:

@@ -240,13 +240,9 @@ def _check_equations(draft: _Draft) -> list[Fault]:
     sheet = draft.sheet
     inputs = [*draft.keys("parameters"), *draft.keys("covariates")]
     known = {*inputs, *(ETA + name for name in draft.effects)}
-    found = check_names(draft.statements, known)
+    found = check_names(draft.statements, known, doubtful=draft.doubtful)
     found += _check_starts(draft.statements)
-    faults = [
-        placed(sheet, fault)
-        for fault in found
-        if not any(f"`{name}`" in fault.found for name in draft.doubtful)
-    ]
+    faults = [placed(sheet, fault) for fault in found]
     for name in sorted({name for name in inputs if inputs.count(name) > 1}):
         faults.append(
             sheet.fault(
