@@ -1,1 +1,21 @@
-"""A room of vtrial."""
+"""The solver.
+
+Takes a Model, inputs, Doses and Times.
+Does simulate: closed forms where there are any, else steps of controlled size.
+Gives a Trajectory with a Status for each subject.
+"""
+
+from vtrial.lazy import lazy_exports
+from vtrial.solver.simulate import simulate as simulate  # the verb, not its file
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "Choice": "vtrial.solver.choice",
+        "Numerics": "vtrial.types",
+        "State": "vtrial.solver.trajectory",
+        "Trajectory": "vtrial.solver.trajectory",
+        "choose": "vtrial.solver.choice",
+        "simulate": "vtrial.solver.simulate",
+    },
+)

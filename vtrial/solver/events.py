@@ -1,0 +1,395 @@
+"""One table of events a subject: doses, infusion ends, resets, observations, in order.
+
+Everything here is for some subjects side by side, `lane` below: every array is
+(lane, something) until the table, which is (event, lane) for the scan over it.
+NONMEM's rules are in `docs/numerics.md`.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from vtrial.dosing.doses import DOSE, RESET, RESET_DOSE, Doses, Times
+from vtrial.model.model import Model
+from vtrial.solver.layout import Layout
+
+FINEST = 2.0**-30  # [h] times nearer than this (3 microseconds) are the same time
+BOUNDARY, PERIOD, END, RECORD, START, SEEN = range(6)
+FIRST = np.iinfo(np.int32).min
+
+
+class Given(NamedTuple):
+    """Doses as a subject's body takes them up: (lane, dose), lag and F applied."""
+
+    delay: Float[Array, "lane dose"]
+    amount: Float[Array, "lane dose"]
+    rate: Float[Array, "lane dose"]
+    duration: Float[Array, "lane dose"]
+    column: Int[Array, "lane dose"]
+
+
+class Steady(NamedTuple):
+    """A steady state to be set: (event, lane), kind 0 for none.
+
+    The regimen repeats each `interval`; the state is wanted `phase` after a dose.
+    `running` [amount/h] is what infusions of earlier doses still give from then on.
+    """
+
+    kind: Int[Array, "event lane"]
+    amount: Float[Array, "event lane"]
+    rate: Float[Array, "event lane"]
+    duration: Float[Array, "event lane"]
+    interval: Float[Array, "event lane"]
+    phase: Float[Array, "event lane"]
+    running: Float[Array, "event lane"]
+
+
+class Event(NamedTuple):
+    """Integrate to `time`, then do what is said here; every field is (event, lane).
+
+    `column` of the inputs holds up to the event and `at` from it on; `amount` enters
+    `compartment` at once, `rate` [amount/h] is added to its infusions; `last_dose` is
+    when the last dose before the event was given.
+    """
+
+    time: Float[Array, "event lane"]
+    column: Int[Array, "event lane"]
+    at: Int[Array, "event lane"]
+    compartment: Int[Array, "event lane"]
+    amount: Float[Array, "event lane"]
+    rate: Float[Array, "event lane"]
+    reset: Bool[Array, "event lane"]
+    steady: Steady | None
+    last_dose: Float[Array, "event lane"]
+
+
+class Table(NamedTuple):
+    """Sorted events of some lanes, and where to look for what is asked.
+
+    `seen` and `end` say at which event the observations and the end of the stage
+    stand, `shown` which observations are in the stage; `impossible` are lanes whose
+    doses cannot be given.
+    """
+
+    events: Event
+    seen: Int[Array, "lane time"]
+    shown: Bool[Array, "lane time"]
+    seen_column: Int[Array, "lane time"]
+    end: Int[Array, " lane"]
+    end_time: Float[Array, " lane"]
+    impossible: Bool[Array, " lane"]
+
+
+class _Rows(NamedTuple):
+    """Unsorted events: (lane, event)."""
+
+    time: Float[Array, "lane event"]
+    rank: Int[Array, "lane event"]
+    kind: Int[Array, "lane event"]
+    dose: Int[Array, "lane event"]
+    amount: Float[Array, "lane event"]
+    rate: Float[Array, "lane event"]
+
+
+def same(time: Float[Array, "*any"]) -> Float[Array, "*any"]:
+    """Round a time so that what differs by arithmetic only compares as equal."""
+    return jnp.round(time / FINEST) * FINEST
+
+
+def tabulate(
+    layout: Layout,
+    individual: Mapping[str, Float[Array, "lane period"]],
+    doses: Doses,
+    times: Times,
+    *,
+    periods: Float[Array, "lane period"],
+    begin: Float[Array, " lane"],
+    until: Float[Array, " lane"] | None,
+    last_dose: Float[Array, " lane"],
+) -> Table:
+    """Merge everything that happens to each lane from `begin` on into one table."""
+    given = _given(layout.model, individual, doses, periods)
+    boundary = until
+    if boundary is None:
+        finite = jnp.where(jnp.isfinite(times.time), times.time, -jnp.inf)
+        boundary = jnp.maximum(jnp.max(finite, axis=1, initial=-jnp.inf), begin)
+    rows, running = _rows(layout, doses, given, times, periods, boundary)
+    key = same(rows.time)
+    order = jnp.lexsort((rows.kind, rows.rank, key), axis=1)
+    rows, key = jax.tree.map(lambda a: jnp.take_along_axis(a, order, 1), (rows, key))
+    stop = same(boundary)[:, None]
+    inside = (key < stop) if until is not None else (key <= stop)
+    inside &= key >= same(begin)[:, None]
+    acts = inside & _alive(layout, doses, rows)
+    is_given = acts & (rows.kind == (RECORD if layout.records else START))
+    event = _of(doses.event, rows.dose)
+    is_given &= (event == DOSE) | (event == RESET_DOSE)
+    column = _column(periods, rows.time, before=True)
+    at = jnp.where(rows.dose >= 0, _of(given.column, rows.dose), column)
+    count = times.time.shape[1]
+    place = jnp.argsort(order, axis=1)
+    shown = _shown(times, begin, until)
+    events = Event(
+        time=jnp.clip(rows.time, begin[:, None], boundary[:, None]),
+        column=column,
+        at=at,
+        compartment=_of(doses.compartment, rows.dose),
+        amount=jnp.where(acts, rows.amount, 0.0),
+        rate=jnp.where(acts, rows.rate, 0.0),
+        reset=_resets(doses, rows) & acts,
+        steady=_steady(doses, given, rows, acts, running) if layout.steady else None,
+        last_dose=_latest(rows, is_given, last_dose),
+    )
+    return Table(
+        events=jax.tree.map(jnp.transpose, events),
+        seen=place[:, :count],
+        shown=shown,
+        seen_column=_seen_column(times, periods),
+        end=place[:, count],
+        end_time=boundary,
+        impossible=_impossible(layout, doses, given),
+    )
+
+
+def _shown(
+    times: Times, begin: Float[Array, " lane"], until: Float[Array, " lane"] | None
+) -> Bool[Array, "lane time"]:
+    """Say which observations the stage can make: none after a dose at its end."""
+    when = same(times.time)
+    shown = jnp.isfinite(when) & (when >= same(begin)[:, None])
+    if until is None:
+        return shown
+    stop = same(until)[:, None]
+    return shown & ((when < stop) | ((when == stop) & (times.rank <= 0)))
+
+
+def _of(values: Array, dose: Int[Array, "lane event"]) -> Array:
+    """Look up what belongs to each event's dose."""
+    if values.shape[1] == 0:
+        return jnp.zeros(dose.shape, values.dtype)
+    return jnp.take_along_axis(values, jnp.maximum(dose, 0), axis=1)
+
+
+def _column(
+    periods: Float[Array, "lane period"],
+    time: Float[Array, "lane event"],
+    *,
+    before: bool,
+) -> Int[Array, "lane event"]:
+    """Find the last column that has begun (or, `before`, had already begun)."""
+    if periods.shape[1] == 1:
+        return jnp.zeros(time.shape, int)
+    side = "left" if before else "right"
+    find = jax.vmap(lambda a, v: jnp.searchsorted(a, v, side=side))
+    return jnp.maximum(find(same(periods), same(time)) - 1, 0).astype(int)
+
+
+def _seen_column(
+    times: Times, periods: Float[Array, "lane period"]
+) -> Int[Array, "lane time"]:
+    """Find the column of the inputs that holds at each observation."""
+    if times.period is not None:
+        return jnp.clip(times.period, 0, periods.shape[1] - 1)
+    before = _column(periods, times.time, before=True)
+    after = _column(periods, times.time, before=False)
+    return jnp.where(times.rank <= 0, before, after)
+
+
+def _given(
+    model: Model,
+    individual: Mapping[str, Float[Array, "lane period"]],
+    doses: Doses,
+    periods: Float[Array, "lane period"],
+) -> Given:
+    """Apply lag, bioavailability, modelled rates and durations."""
+    column = doses.period
+    if column is None:
+        column = _column(periods, doses.time, before=False)
+    column = jnp.clip(column, 0, periods.shape[1] - 1)
+    real = doses.amount.dtype
+    found = {
+        "F": jnp.ones(doses.time.shape, real),
+        "lag": jnp.zeros(doses.time.shape, real),
+        "rate": jnp.full(doses.time.shape, jnp.nan, real),
+        "duration": jnp.full(doses.time.shape, jnp.nan, real),
+    }
+    for (kind, state), value in model.properties(individual).items():
+        here = jnp.broadcast_to(value.astype(real), periods.shape)
+        held = jnp.take_along_axis(here, column, axis=1)
+        is_there = doses.compartment == model.states.index(state)
+        found[kind] = jnp.where(is_there, held, found[kind])
+    amount = found["F"] * doses.amount
+    rate = jnp.where(doses.rate == -1, found["rate"], doses.rate)
+    length = jnp.where(found["duration"] > 0, found["duration"], jnp.nan)
+    rate = jnp.where(doses.rate == -2, amount / length, rate)
+    rate = jnp.where(doses.rate < 0, jnp.where(rate >= 0, rate, jnp.nan), rate)
+    positive = jnp.where(rate > 0, rate, 1.0)
+    duration = jnp.where(rate > 0, amount / positive, 0.0)
+    return Given(found["lag"], amount, rate, duration, column)
+
+
+def _impossible(layout: Layout, doses: Doses, given: Given) -> Bool[Array, " lane"]:
+    """Find lanes with a modelled rate or duration that is none, or too long a train."""
+    real = jnp.isfinite(doses.time) & (_gives(doses))
+    bad = real & ~jnp.isfinite(given.rate + given.delay + given.duration)
+    if layout.steady:
+        steady = real & (doses.steady > 0) & (doses.interval > 0)
+        train = given.delay + given.duration
+        bad |= steady & ~(train <= layout.overlaps * doses.interval)
+    return jnp.any(bad, axis=1)
+
+
+def _gives(doses: Doses) -> Bool[Array, "lane dose"]:
+    return (doses.event == DOSE) | (doses.event == RESET_DOSE)
+
+
+def _rows(
+    layout: Layout,
+    doses: Doses,
+    given: Given,
+    times: Times,
+    periods: Float[Array, "lane period"],
+    boundary: Float[Array, " lane"],
+) -> tuple[_Rows, Float[Array, "lane dose"]]:
+    """Lay out all events, observations first; and what runs on at a steady state."""
+    lanes = boundary.shape[0]
+    parts = [
+        _row(times.time, times.rank, SEEN),
+        _row(boundary[:, None], jnp.full((lanes, 1), FIRST), BOUNDARY),
+    ]
+    if periods.shape[1] > 1:
+        start = jnp.where(jnp.isfinite(periods), periods, jnp.inf)[:, 1:]
+        parts.append(_row(start, jnp.full(start.shape, FIRST), PERIOD))
+    if layout.records:
+        parts.append(_record(doses))
+    running = jnp.zeros(doses.time.shape, given.amount.dtype)
+    for back in range(layout.overlaps + 1 if layout.steady else 1):
+        starts, ends, still = _train(doses, given, back)
+        running += still
+        parts.append(starts)
+        if layout.infusions:
+            parts.append(ends)
+    joined = [jnp.concatenate(column, axis=1) for column in zip(*parts, strict=True)]
+    return _Rows(*joined), running
+
+
+def _row(time: Array, rank: Array, kind: int) -> _Rows:
+    nothing = jnp.zeros(time.shape)
+    whole = jnp.zeros(time.shape, int)
+    rank = jnp.broadcast_to(rank, time.shape).astype(int)
+    return _Rows(time, rank, whole + kind, whole - 1, nothing, nothing)
+
+
+def _record(doses: Doses) -> _Rows:
+    """Events at the dose records themselves, before any lag."""
+    row = _row(doses.time, doses.rank, RECORD)
+    return row._replace(dose=_number(doses))
+
+
+def _number(doses: Doses) -> Int[Array, "lane dose"]:
+    return jnp.broadcast_to(jnp.arange(doses.time.shape[1])[None], doses.time.shape)
+
+
+def _train(
+    doses: Doses, given: Given, back: int
+) -> tuple[_Rows, _Rows, Float[Array, "lane dose"]]:
+    """Lay out starts and ends of the doses, or of one that steady state implies.
+
+    `back` counts the intervals from the dose itself (0) to the implied dose before
+    it. Of those only what comes after the record is laid out: starts if the lag is
+    longer than the interval, ends if the infusion is; what is running at the record
+    is returned to be set with the steady state.
+    """
+    constant = (doses.steady > 0) & (doses.amount == 0) & (doses.rate != 0)
+    gives = _gives(doses) & ~constant
+    start = doses.time + given.delay - back * doses.interval
+    end = start + given.duration
+    now = same(doses.time)
+    starts = ends = gives
+    still = jnp.zeros(start.shape, given.rate.dtype)
+    if back:
+        periodic = gives & (doses.steady > 0) & (doses.interval > 0)
+        starts = periodic & (same(start) >= now)
+        ends = periodic & (same(end) > now)
+        still = jnp.where(ends & ~starts & (given.rate > 0), given.rate, 0.0)
+    ends = ends & (given.rate > 0)
+    bolus = jnp.where(given.rate > 0, 0.0, given.amount)
+    blank = _row(start, doses.rank, START)._replace(dose=_number(doses))
+    begins = blank._replace(
+        time=jnp.where(starts, start, jnp.inf),
+        amount=jnp.where(starts, bolus, 0.0),
+        rate=jnp.where(starts, given.rate, 0.0),
+    )
+    finishes = blank._replace(
+        time=jnp.where(ends, end, jnp.inf),
+        kind=jnp.full(start.shape, END),
+        rate=jnp.where(ends, -given.rate, 0.0),
+    )
+    return begins, finishes, still
+
+
+def _resets(doses: Doses, rows: _Rows) -> Bool[Array, "lane event"]:
+    event = _of(doses.event, rows.dose)
+    here = (event == RESET) | (event == RESET_DOSE)
+    return here & (rows.kind == RECORD)
+
+
+def _alive(layout: Layout, doses: Doses, rows: _Rows) -> Bool[Array, "lane event"]:
+    """Say which events no reset has cancelled since their dose was recorded.
+
+    A reset, or a steady state that replaces what was there, cancels everything that
+    was recorded before it and comes after it.
+    """
+    if not layout.records or doses.time.shape[1] == 0:
+        return jnp.ones(rows.time.shape, bool)
+    order = jnp.lexsort((doses.rank, same(doses.time)), axis=1)
+    turn = jnp.argsort(order, axis=1)
+    mine = _of(turn, rows.dose)
+    steady = (_of(doses.steady, rows.dose) == 1) & _of(_gives(doses), rows.dose)
+    clears = _resets(doses, rows) | (steady & (rows.kind == RECORD))
+    cleared = jax.lax.cummax(jnp.where(clears, mine, -1), axis=1)
+    return (rows.dose < 0) | (mine >= cleared)
+
+
+def _steady(
+    doses: Doses,
+    given: Given,
+    rows: _Rows,
+    acts: Bool[Array, "lane event"],
+    running: Float[Array, "lane dose"],
+) -> Steady:
+    """Say at which events a steady state is set, and of which regimen."""
+    asks = (_of(doses.steady, rows.dose) > 0) & _of(_gives(doses), rows.dose)
+    asks &= acts & (rows.kind == RECORD)
+    interval, delay = doses.interval, given.delay
+    constant = (doses.amount == 0) & (given.rate > 0)
+    safe = jnp.where(interval > 0, interval, 24.0)
+    passed = jnp.floor(same(delay / safe)) + 1.0
+    duration = jnp.where(constant, safe, given.duration)
+    values = (
+        jnp.where(given.rate > 0, 0.0, given.amount),
+        given.rate,
+        duration,
+        safe,
+        jnp.where(constant, safe, passed * safe - delay),
+        jnp.where(constant, 0.0, running),
+    )
+    kind = jnp.where(asks, _of(doses.steady, rows.dose), 0)
+    return Steady(kind, *(_of(value, rows.dose) for value in values))
+
+
+def _latest(
+    rows: _Rows,
+    is_given: Bool[Array, "lane event"],
+    last_dose: Float[Array, " lane"],
+) -> Float[Array, "lane event"]:
+    """Say when the last dose before each event was given; NaN if none was."""
+    before = jnp.where(jnp.isnan(last_dose), -jnp.inf, last_dose)[:, None]
+    here = jnp.where(is_given, rows.time, -jnp.inf)
+    here = jnp.concatenate([before.astype(here.dtype), here[:, :-1]], axis=1)
+    latest = jax.lax.cummax(here, axis=1)
+    return jnp.where(jnp.isfinite(latest), latest, jnp.nan)

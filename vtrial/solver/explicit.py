@@ -1,0 +1,102 @@
+"""An explicit Runge-Kutta method of order 5, for equations that are not stiff.
+
+References
+----------
+Tsitouras Ch. (2011) Comput. Math. Appl. 62:770-775.
+"""
+
+from dataclasses import dataclass
+
+from jaxtyping import Array, Float
+
+from vtrial.solver.adaptive import AbstractAdaptive, Field, Trial
+from vtrial.solver.method import Amounts
+
+NODES = (0.161, 0.327, 0.9, 0.9800255409045097, 1.0, 1.0)
+STAGES = (
+    (0.161,),
+    (-0.008480655492356989, 0.335480655492357),
+    (2.8971530571054935, -6.359448489975075, 4.3622954328695815),
+    (5.325864828439257, -11.748883564062828, 7.4955393428898365, -0.09249506636175525),
+    (
+        5.86145544294642,
+        -12.92096931784711,
+        8.159367898576159,
+        -0.071584973281401,
+        -0.028269050394068383,
+    ),
+    (
+        0.09646076681806523,
+        0.01,
+        0.4798896504144996,
+        1.379008574103742,
+        -3.290069515436081,
+        2.324710524099774,
+    ),
+)
+ERROR = (
+    -0.00178001105222577714,
+    -0.0008164344596567469,
+    0.007880878010261995,
+    -0.1447110071732629,
+    0.5823571654525552,
+    -0.45808210592918697,
+    1 / 66,
+)
+
+
+@dataclass(frozen=True)
+class Explicit(AbstractAdaptive):
+    """Tsitouras' method of order 5(4); the last slope of a step opens the next."""
+
+    @property
+    def order(self) -> int:
+        """Order of the step's error."""
+        return 5
+
+    def enter(self, field: Field, amounts: Amounts) -> Amounts:
+        """Compute the slope at the start."""
+        return field(field.span.start.astype(amounts[0].dtype) * 0, amounts)
+
+    def attempt(
+        self,
+        field: Field,
+        time: Float[Array, " lane"],
+        amounts: Amounts,
+        size: Float[Array, " lane"],
+        carried: Amounts,
+    ) -> Trial:
+        """Try one step."""
+        slopes, reached = [carried], amounts
+        for node, weights in zip(NODES, STAGES, strict=True):
+            reached = _moved(amounts, size, weights, slopes)
+            slopes.append(field(time + node * size, reached))
+        errors = tuple(
+            size * _sum(ERROR, [slope[i] for slope in slopes])
+            for i in range(len(amounts))
+        )
+        error = self.scaled(errors, amounts, reached)
+        return Trial(reached, error, slopes[-1])
+
+
+def _moved(
+    amounts: Amounts,
+    size: Float[Array, " lane"],
+    weights: tuple[float, ...],
+    slopes: list[Amounts],
+) -> Amounts:
+    """Go a step along a weighted mean of slopes."""
+    return tuple(
+        a + size * _sum(weights, [slope[i] for slope in slopes])
+        for i, a in enumerate(amounts)
+    )
+
+
+def _sum(
+    weights: tuple[float, ...], values: list[Float[Array, " lane"]]
+) -> Float[Array, " lane"]:
+    """Add up values by weight."""
+    total = weights[0] * values[0]
+    for weight, value in zip(weights[1:], values[1:], strict=True):
+        total = total + weight * value
+    return total

@@ -1,0 +1,26 @@
+"""What is known before anything is computed, and decides what is compiled."""
+
+from dataclasses import dataclass
+
+from vtrial.model.model import Model
+from vtrial.types import Numerics
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A model, the method that solves it, and which kinds of events there can be.
+
+    `records`: events at dose records, needed if these differ from when doses act;
+    `infusions`; `resets`; `steady`: steady states, up to `overlaps` of whose earlier
+    doses may still be pending or running.
+    """
+
+    model: Model
+    method: str
+    numerics: Numerics
+    records: bool = True
+    infusions: bool = True
+    resets: bool = True
+    steady: bool = True
+    overlaps: int = 2
+    keep_states: bool = False

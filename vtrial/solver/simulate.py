@@ -1,0 +1,209 @@
+"""The verb: from a model, inputs, doses and times to a Trajectory."""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, ArrayLike, Float
+
+from vtrial.dosing.doses import RESET, RESET_DOSE, Doses, Times
+from vtrial.model.model import Model
+from vtrial.solver.choice import choose
+from vtrial.solver.lanes import Batch, Seen, solve_lanes
+from vtrial.solver.layout import Layout
+from vtrial.solver.method import AbstractMethod
+from vtrial.solver.request import checked, overlaps_of
+from vtrial.solver.trajectory import State, Trajectory
+from vtrial.types import Numerics
+
+LANES = (8, 64)  # side by side; more subjects come in chunks of the last
+STEPS = (1, 2, 3, 4, 6)  # numbers of chunks that are compiled, and their doubles
+
+
+def simulate(
+    model: Model,
+    inputs: Mapping[str, ArrayLike],
+    doses: Doses,
+    times: Times,
+    *,
+    periods: Float[ArrayLike, "#subject period"] | None = None,
+    numerics: Numerics = Numerics(),  # noqa: B008 (frozen)
+    start: State | None = None,
+    until: Float[ArrayLike, "*#subject"] | None = None,
+    keep_states: bool = False,
+) -> Trajectory:
+    """Solve a model for every subject, and observe it.
+
+    Whatever differs between subjects has them along its first axis, in the same
+    number; what is shared has one row. A subject whose solution fails is data: see
+    `Trajectory.status`.
+
+    Parameters
+    ----------
+    inputs
+        Every parameter, covariate and random effect of `model.inputs` by name, in the
+        model's units: one number, (subject), or (subject, period). Other names are
+        left alone.
+    doses, times
+        What is given and when is looked, in hours; the same doses at every stage.
+    periods
+        [h] When each column of the inputs begins to hold, (subject or 1, period),
+        ascending, the first -inf.
+    start
+        Where an earlier stage ended. Doses that act before its time are past; those
+        at it are still to be given.
+    until
+        [h] Where this stage ends: doses at it, and observations after doses at it,
+        belong to the next. None: after the last observation.
+    keep_states
+        Whether the states are kept, too.
+
+    Raises
+    ------
+    SolverError
+        If an input is missing, sizes do not fit together, a dose asks for what the
+        model does not say, or the method cannot solve the model. Nothing has been
+        compiled then.
+
+    Notes
+    -----
+    The initial values hold at time 0, or at the first dose or observation if that is
+    earlier. May be called under `jax.jit`; it is compiled once for each model and
+    shape in any case.
+    """
+    return simulate_from(
+        model,
+        inputs,
+        doses,
+        times,
+        periods=periods,
+        numerics=numerics,
+        start=start,
+        until=until,
+        keep_states=keep_states,
+    )
+
+
+def simulate_from(
+    model: Model,
+    inputs: Mapping[str, ArrayLike],
+    doses: Doses,
+    times: Times,
+    *,
+    begin: Float[ArrayLike, "*#subject"] | None = None,
+    **how: Any,
+) -> Trajectory:
+    """Simulate, with initial values that hold at `begin` [h] instead of time 0."""
+    numerics, keep_states = how.pop("numerics"), how.pop("keep_states")
+    choice = choose(model, numerics)
+    batch = checked(model, inputs, doses, times, begin=begin, **how)
+    layout = _layout(model, choice.method or "algebra", numerics, batch, keep_states)
+    count = _count(batch)
+    lanes, chunks = bucket(count)
+    padded = jax.tree.map(functools.partial(_padded, to=lanes * chunks), batch)
+    seen = _solve(layout, lanes, chunks, padded)
+    seen = jax.tree.map(lambda value: value[:count], seen)
+    return Trajectory(
+        time=jnp.asarray(times.time, float),
+        outputs=seen.outputs,
+        states=seen.states,
+        status=seen.status,
+        steps=seen.steps,
+        end=seen.end,
+    )
+
+
+def bucket(count: int) -> tuple[int, int]:
+    """Return how many lanes and chunks hold a number of subjects.
+
+    Examples
+    --------
+    >>> bucket(5), bucket(64), bucket(527)
+    ((8, 1), (64, 1), (64, 12))
+    """
+    lanes = next((size for size in LANES if count <= size), LANES[-1])
+    needed = -(-count // lanes)
+    if needed <= STEPS[-1]:
+        return lanes, next(n for n in STEPS if n >= needed)
+    size = 8
+    while size < needed:
+        middle = size + size // 2
+        size = middle if middle >= needed else 2 * size
+    return lanes, size
+
+
+def _count(batch: Batch) -> int:
+    return max(leaf.shape[0] for leaf in jax.tree.leaves(batch))
+
+
+def _padded(value: Any, *, to: int) -> Any:
+    """Repeat the last subject until a bucket is full; what is shared stays one row."""
+    if value.shape[0] in (1, to):
+        return value
+    widths = [(0, to - value.shape[0])] + [(0, 0)] * (value.ndim - 1)
+    pad = np.pad if isinstance(value, np.ndarray) else jnp.pad
+    return pad(value, widths, mode="edge")
+
+
+def _layout(
+    model: Model, method: str, numerics: Numerics, batch: Batch, keep_states: bool
+) -> Layout:
+    """Find out which kinds of events there are; any, where doses are traced."""
+    doses = batch.doses
+    whole = (doses.event, doses.steady, doses.rate)
+    kinds = {s.kind for s in model.structure.properties}
+    if any(isinstance(value, jax.core.Tracer) for value in whole):
+        return Layout(model, method, numerics, keep_states=keep_states)
+    event, steady, rate = (np.asarray(value) for value in whole)
+    resets = bool(np.isin(event, (RESET, RESET_DOSE)).any())
+    has_steady = bool((steady > 0).any())
+    return Layout(
+        model=model,
+        method=method,
+        numerics=numerics,
+        records=resets or has_steady or "lag" in kinds,
+        infusions=bool((rate != 0).any()),
+        resets=resets,
+        steady=has_steady,
+        overlaps=overlaps_of(model, batch) if has_steady else 0,
+        keep_states=keep_states,
+    )
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+def _solve(layout: Layout, lanes: int, chunks: int, batch: Batch) -> Seen:
+    """Solve all chunks, one after another."""
+    method = _method(layout)
+    leaves, tree = jax.tree.flatten(batch)
+    own = [leaf.shape[0] > 1 or chunks * lanes == 1 for leaf in leaves]
+    split = [
+        leaf.reshape(chunks, lanes, *leaf.shape[1:])
+        for leaf, mine in zip(leaves, own, strict=True)
+        if mine
+    ]
+
+    def one(parts: list[Array]) -> Seen:
+        rest = iter(parts)
+        full = [
+            next(rest) if mine else jnp.broadcast_to(leaf, (lanes, *leaf.shape[1:]))
+            for leaf, mine in zip(leaves, own, strict=True)
+        ]
+        return solve_lanes(layout, method, jax.tree.unflatten(tree, full))
+
+    if chunks == 1 or not split:
+        return one([part[0] for part in split])
+    seen = lax.map(one, split)
+    return jax.tree.map(lambda v: v.reshape(chunks * lanes, *v.shape[2:]), seen)
+
+
+def _method(layout: Layout) -> AbstractMethod | None:
+    """Make the method of a layout."""
+    if layout.method == "algebra":
+        return None
+    from vtrial.solver.methods import METHODS
+
+    return METHODS[layout.method](layout.model, layout.numerics)
