@@ -99,7 +99,11 @@ def _published(frame: pd.DataFrame) -> list[str]:
     unverified = int((~frame["verified"].astype(bool)).sum())
     doubt = f" ({unverified} unverified)" if unverified else ""
     lead = f"Of {total} published number{'s'[: total > 1]}{doubt} {inside or 'none'}"
-    words = [f"{lead} {'is' if inside == 1 else 'are'} met within the stated margin."]
+    verb = "is" if inside == 1 else "are"
+    if inside == total:
+        lead = f"All {total} published numbers{doubt}"
+        lead = lead if total > 1 else f"The published number{doubt}"
+    words = [f"{lead} {verb} met within the stated margin."]
     if inside < total:
         missed = [_missed(row) for row in each_row(frame[~within])]
         named = "; ".join(missed[:MOST_MISSES])

@@ -1,5 +1,7 @@
 """How the numbers were computed, and where they come from, in words."""
 
+import contextlib
+import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 
@@ -12,7 +14,6 @@ _NAMES = {
     "method": "Method",
     "reason": "Why this method",
     "numerics": "Numerics",
-    "tolerances": "Tolerances",
     "precision": "Precision",
     "device": "Device",
     "devices": "Devices",
@@ -31,8 +32,10 @@ _HIDDEN = {
     "protocol",
     "replicates",
     "sheets",
+    "size",
     "subjects",
     "title",
+    "tolerances",
 }
 _LONG = 300  # characters; more is a sheet's text, and stands in a drawer of its own
 
@@ -44,11 +47,7 @@ def computed_lines(protocol: Protocol, attributes: Mapping[str, object]) -> list
         words = _words(value)
         if str(key) not in _HIDDEN and words and len(words) <= _LONG * 3:
             lines[str(key)] = words
-    asked = protocol.numerics
-    lines["numerics"] = lines["numerics"] or (
-        f"method {asked.method}, rtol {number(asked.rtol)}, atol {number(asked.atol)}, "
-        f"{asked.precision} bits, at most {count(asked.max_steps)} steps a subject"
-    )
+    lines["numerics"] = numerics_in_words(protocol, attributes.get("numerics"))
     lines["seed"] = lines["seed"] or str(protocol.seed)
     lines["digest"] = lines["digest"] or protocol.digest
     lines["subjects_per_block"] = count(protocol.block)
@@ -59,13 +58,30 @@ def computed_lines(protocol: Protocol, attributes: Mapping[str, object]) -> list
     ]
 
 
+def numerics_in_words(protocol: Protocol, given: object) -> str:
+    """Say with what tolerances and precision: as the record tells, or as asked."""
+    known = dataclasses.asdict(protocol.numerics)
+    told = _data(given)
+    known |= dict(told) if isinstance(told, Mapping) else {}
+    return (
+        f"method {known['method']}, relative tolerance {number(float(known['rtol']))}, "
+        f"absolute tolerance {number(float(known['atol']))}, "
+        f"{known['precision']} bits, "
+        f"at most {count(known['max_steps'])} steps a subject"
+    )
+
+
+def _data(value: object) -> object:
+    """Read an attribute that may be JSON."""
+    if isinstance(value, str) and value[:1] in {"{", "["}:
+        with contextlib.suppress(ValueError):
+            return json.loads(value)
+    return value
+
+
 def _words(value: object) -> str:
     """Write an attribute, JSON or not, as words."""
-    if isinstance(value, str) and value[:1] in {"{", "["}:
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return str(value)
+    value = _data(value)
     if isinstance(value, Mapping):
         return ", ".join(f"{key} {_words(inner)}" for key, inner in value.items())
     if isinstance(value, bool):
@@ -108,7 +124,7 @@ def sources_list(protocol: Protocol) -> list[Cell]:
         text = cite or getattr(source, "doi", "") or href or note
         if text:
             found.setdefault((text, href), []).append(of)
-            if note and note != text:
+            if note and note != text and of in {"the trial", "the model"}:
                 notes.setdefault((text, href), note)
 
     for source in protocol.sources:
