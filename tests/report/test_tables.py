@@ -99,7 +99,7 @@ def test_record_tells_how_it_was_computed(protocol):
         "arms": ["a"],
     }
     lines = {line.name: line.words for line in computed_lines(protocol, attributes)}
-    assert lines["Numerics"].startswith("method stiff, relative tolerance 1 × 10⁻⁴")
+    assert lines["Numerics"].startswith("method stiff, relative tolerance 0.0001")
     assert "32 bits" in lines["Numerics"]
     assert lines["Machine"] == "cores 2"
     assert lines["Broken"] == "{not json"
