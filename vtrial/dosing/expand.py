@@ -67,7 +67,7 @@ def _told(step: Step) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _given(
     step: Step, values: Mapping[str, Float[Array, " subject"]], shape: tuple[int, ...]
-) -> tuple[Float[Array, "subject dose"], Float[Array, "subject dose"]]:
+) -> tuple[Float[Array, "#subject dose"], Float[Array, "#subject dose"]]:
     """Return the amounts and rates of a step's doses."""
     each = [evaluate(level.amount, values).astype(float) for level in step.levels]
     levels = jnp.stack([jnp.broadcast_to(amount, shape) for amount in each], axis=1)

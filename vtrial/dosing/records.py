@@ -12,6 +12,7 @@ from vtrial.sheets import listed, nearest
 GIVEN = (DOSE, RESET_DOSE)
 MODELLED = (-1.0, -2.0)
 MAX_DOSES = 10_000_000
+MAX_TIME = 1e9
 
 
 class Records(NamedTuple):
@@ -64,20 +65,21 @@ def read_records(
     compartment = _compartment(rows, states, given)
     _check_amounts(rows, event, amount, rate, steady)
     _check_repeats(rows, given, amount, rate, interval, additional, steady)
-    per_hour = np.where(rate > 0, rate / hours, rate)
+    with np.errstate(over="ignore"):
+        per_hour = np.where(rate > 0, rate / hours, rate)
     zero = np.zeros(len(rows))
     return Records(
         subject,
         place,
         np.zeros(len(rows), int),
-        time * hours,
+        np.minimum(time, MAX_TIME) * hours,
         event,
         np.where(given, amount, zero),
         compartment,
         np.where(given, per_hour, zero),
-        np.where(given, interval * hours, zero),
-        np.where(given, additional, zero).astype(int),
-        np.where(given, steady, zero).astype(int),
+        np.where(given, np.minimum(interval, MAX_TIME) * hours, zero),
+        np.clip(np.where(given, additional, zero), 0, MAX_DOSES).astype(int),
+        np.clip(np.where(given, steady, zero), 0, 2).astype(int),
     )
 
 
@@ -90,7 +92,8 @@ def _time(rows: Rows, subject: np.ndarray) -> np.ndarray:
     gaps = rows.gaps("TIME")
     rows.wrong(gaps, "TIME", "missing", "given in every row", "0")
     time = rows.numbers("TIME", default=np.nan, aside=clock)
-    rows.wrong(time < 0, "TIME", "`{}`", "0 or later", "0")
+    wrong = (time < 0) | (time > MAX_TIME)
+    rows.wrong(wrong, "TIME", "`{}`", f"from 0 to {MAX_TIME:g}", "0")
     earlier = np.zeros(len(rows), bool)
     earlier[1:] = (time[1:] < time[:-1]) & (subject[1:] == subject[:-1])
     allowed = "no earlier than the row before, within a subject"
@@ -187,7 +190,8 @@ def _check_repeats(
     steady: np.ndarray,
 ) -> None:
     """Check II, ADDL and SS against each other."""
-    rows.wrong(interval < 0, "II", "`{}`", "0 or more", "24")
+    wrong = (interval < 0) | (interval > MAX_TIME)
+    rows.wrong(wrong, "II", "`{}`", f"from 0 to {MAX_TIME:g}", "24")
     wrong = (additional < 0) | (additional != np.round(additional))
     rows.wrong(wrong, "ADDL", "`{}`", "a whole number, 0 or more", "6")
     wrong = ~np.isin(steady, (0, 1, 2))

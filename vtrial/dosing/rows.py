@@ -151,7 +151,7 @@ class Rows:
         """
         if not self.faults:
             return
-        faults = sorted(set(self.faults), key=lambda fault: fault[4:])
+        faults = sorted(dict.fromkeys(self.faults), key=lambda fault: fault[4:])
         more = len(faults) - MAX_FAULTS + self.hidden
         if more > 0:
             faults = faults[: MAX_FAULTS + 1]

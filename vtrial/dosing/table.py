@@ -7,7 +7,7 @@ hold for them, and at the time of a later record they come before it. A reset, o
 dose that starts a steady state anew, cancels those still to come.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -209,13 +209,15 @@ def _cancelled(records: Records) -> np.ndarray:
     return np.where(same, records.time[found], np.inf)
 
 
-def _padder(subject: np.ndarray, subjects: int):
+def _padder(
+    subject: np.ndarray, subjects: int
+) -> Callable[[np.ndarray, float | int], np.ndarray]:
     """Return a function that lays a column out as (subject, event)."""
     counts = np.bincount(subject, minlength=subjects)
     place = np.arange(len(subject)) - (np.cumsum(counts) - counts)[subject]
     width = int(counts.max(initial=0))
 
-    def pad(values: np.ndarray, filler: float) -> np.ndarray:
+    def pad(values: np.ndarray, filler: float | int) -> np.ndarray:
         block = np.full((subjects, width), filler, values.dtype)
         block[subject, place] = values
         return block

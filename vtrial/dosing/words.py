@@ -33,11 +33,15 @@ _SAID = {
 
 
 def parse_regimen(
-    entry: str | Sequence[str], *, model: Model, known: Collection[str] = ()
+    entry: str | Sequence[str] | object,
+    *,
+    model: Model,
+    known: Collection[str] = (),
 ) -> Regimen:
-    """Read dosing words; texts of a list run side by side.
+    """Read dosing words; the texts of a list run side by side.
 
-    `known` names covariates that amounts may use beside those of the model.
+    `entry` is a text, a list of texts, or whatever else a sheet holds there, which is
+    refused. `known` names covariates that amounts may use beside those of the model.
 
     Raises
     ------
