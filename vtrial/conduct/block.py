@@ -97,7 +97,7 @@ def _arm(
     status = np.full(size, ABSENT, "int8")
     if seen is not None:
         status[chosen] = np.asarray(seen.status)[: chosen.size]
-    rows = {STATUS: status}
+    rows: dict[str, np.ndarray] = {STATUS: status}
     for name in (OUTCOME, BASELINE, EVENT):
         rows[f"{OUTCOMES}/{name}"] = spread(name, points)
     if protocol.keep.measurements:
@@ -120,11 +120,11 @@ def _arm(
 def _sketched(trial: Trial, seen: Seen | None) -> dict[str, np.ndarray]:
     """Return the block's one row of quantiles, and how many subjects they are of."""
     outputs, times = len(trial.protocol.model.outputs), trial.schedule.grid.size
-    if seen is None or seen.sketch is None or seen.count is None:
+    if seen is None or seen.sketch is None or seen.counted is None:
         sketch = np.full((outputs, times, BINS), np.nan)
         count = np.zeros((outputs, times), int)
     else:
-        sketch, count = np.asarray(seen.sketch), np.asarray(seen.count)
+        sketch, count = np.asarray(seen.sketch), np.asarray(seen.counted)
     return {
         f"{TRAJECTORIES}/{SKETCH}": sketch[None],
         f"{TRAJECTORIES}/{COUNT}": count[None],

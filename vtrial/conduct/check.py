@@ -6,7 +6,7 @@ from pathlib import Path
 from vtrial.cohort.sheet import load_cohort
 from vtrial.conduct.plan import plan
 from vtrial.errors import SheetError
-from vtrial.model.sheet import load_model
+from vtrial.model.sheet import LIBRARY, library, load_model
 from vtrial.protocol.load import load_protocol
 from vtrial.sheets import find_sheet, listed, nearest, read_sheet
 
@@ -39,8 +39,10 @@ def check_sheet(path: str | Path) -> tuple[str, list[str]]:
 
 def _found(path: str | Path) -> Path:
     """Find a sheet by path, or by name among those that are shipped."""
-    shipped = [find_sheet(str(path), kind=kind) for kind in ("protocols", "cohorts")]
-    return next((p for p in [*shipped, library_path(str(path))] if p), Path(path))
+    found = [find_sheet(str(path), kind=kind) for kind in ("protocols", "cohorts")]
+    if str(path) in library():
+        found.append(LIBRARY / f"{path}.yaml")
+    return next((place for place in found if place), Path(path))
 
 
 def _check_protocol(path: str | Path) -> list[str]:

@@ -104,7 +104,7 @@ def _tiny_trial() -> Iterator[Finding]:
             (Path(folder) / f"{name}.yaml").write_text(text)
         protocol = load_protocol(Path(folder) / "tiny.yaml")
         record = run(protocol, out=Path(folder) / "run", workers=0)
-        outcome = record.tree()["arms/drug/outcomes/outcome"].values[0, 0]
+        outcome = record.tree()["arms/drug/outcomes"]["outcome"].to_numpy()[0, 0]
     known = 100 * 1.0 / (20 * (1.0 - 0.1)) * (math.exp(-0.2) - math.exp(-2.0))
     good = abs(float(outcome) - known) < NEAR * known
     words = f"{float(outcome):.6f} mg/L at 2 h; in closed form {known:.6f} mg/L"

@@ -10,11 +10,14 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from vtrial.conduct.engine import cores
 from vtrial.errors import Fault, SolverError, StoreError, VtrialError
 from vtrial.store.ledger import Entry
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
 
 Work = Callable[[int], Entry]
 AHEAD = 2
@@ -57,18 +60,18 @@ class Serial(AbstractExecutor):
 class Cluster(AbstractExecutor):
     """The workers of a Dask cluster, with a few blocks waiting for each."""
 
-    def __init__(self, client: "distributed.Client", words: str) -> None:  # type: ignore[name-defined]  # noqa: F821
+    def __init__(self, client: "Client", words: str) -> None:
         self.client, self.words = client, words
-        self.dashboard = client.dashboard_link if _has_dashboard() else ""
+        self.dashboard = (client.dashboard_link or "") if _has_dashboard() else ""
 
     def conduct(self, work: Work, blocks: Iterable[int]) -> Iterator[Done]:
         """Keep every worker supplied until there are no blocks left."""
         from distributed import as_completed
 
         waiting, run = iter(blocks), uuid.uuid4().hex[:8]
-        threads = max(1, sum(self.client.nthreads().values()))
-        futures: dict[object, int] = {}
-        queue = as_completed()
+        threads = sum(_threads(self.client).values())
+        futures: dict[str, int] = {}
+        queue = as_completed(loop=self.client.loop)
 
         def submit() -> None:
             block = next(waiting, None)
@@ -76,16 +79,14 @@ class Cluster(AbstractExecutor):
                 future = self.client.submit(
                     work, block, key=f"block-{block}-{run}", pure=False
                 )
-                futures[future.key] = block
+                futures[str(future.key)] = block
                 queue.add(future)
 
-        for _ in range(AHEAD * threads):
+        for _ in range(AHEAD * max(1, threads)):
             submit()
         try:
             for future in queue:
-                block = futures.pop(future.key)
-                error = future.exception()
-                yield Done(block, None if error else future.result(), error)
+                yield _done(futures.pop(str(future.key)), future)
                 future.release()
                 submit()
         finally:
@@ -112,6 +113,28 @@ def executor(
         return
     with _local(count) as place:
         yield place
+
+
+def _done(block: int, future: "Future") -> Done:
+    """Say how a future ended."""
+    from distributed import CancelledError
+
+    try:
+        error = future.exception()
+    except CancelledError:
+        lost = StoreError(
+            at="the Dask scheduler",
+            found="lost while a block was at work",
+            allowed="there until the run ends",
+            write="the same command, to go on",
+        )
+        return Done(block, None, lost)
+    return Done(block, None if error else future.result(), error)  # type: ignore[arg-type]
+
+
+def _threads(client: "Client") -> dict[str, int]:
+    """Return the threads of each worker."""
+    return dict(client.nthreads())  # type: ignore[arg-type]
 
 
 def _default_workers(blocks: int) -> int:
@@ -146,14 +169,14 @@ def _existing(address: str) -> Iterator[Cluster]:
                 allowed="one with workers",
                 write=f"dask worker {address}",
             ) from error
-        count = len(client.nthreads())
+        count = len(_threads(client))
         yield Cluster(client, f"{count} workers of {address}")
 
 
 @contextmanager
 def _local(count: int) -> Iterator[Cluster]:
     """Start worker processes on this machine, each with one thread and a nanny."""
-    import dask
+    import dask.config
     from distributed import Client, LocalCluster
 
     settings = {
@@ -166,7 +189,7 @@ def _local(count: int) -> Iterator[Cluster]:
             n_workers=count,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=":0" if _has_dashboard() else None,
+            dashboard_address=":0" if _has_dashboard() else None,  # type: ignore[arg-type]
             silence_logs=logging.CRITICAL,
             env=_environment(),
         )
@@ -204,15 +227,18 @@ def _silenced(logger: logging.Logger) -> Iterator[None]:
 
 
 def blocks_failed(failed: list[Done], *, at: str) -> VtrialError:
-    """Say which blocks could not be done, and why."""
+    """Say which blocks could not be done, and why; one fault for each reason."""
+    reasons: dict[str, list[int]] = {}
+    for done in failed:
+        reasons.setdefault(_why(done.error), []).append(done.block)
     faults = [
         Fault(
-            f"block {done.block} of {at}",
-            _why(done.error),
-            "done; all others are, and stay",
-            "the same command, to try it again",
+            f"block{'s'[: len(blocks) > 1]} {', '.join(map(str, blocks))} of {at}",
+            reason,
+            "simulated and written; what else was done is kept",
+            "the same command, to try again",
         )
-        for done in failed
+        for reason, blocks in reasons.items()
     ]
     killed = any(_killed(done.error) for done in failed)
     return (StoreError if killed else SolverError).of(faults)
@@ -225,6 +251,6 @@ def _killed(error: Exception | None) -> bool:
 def _why(error: Exception | None) -> str:
     """Say what went wrong in a block."""
     if _killed(error):
-        return "the end of every worker that took it (killed, or out of memory)"
-    first = (str(error).strip().splitlines() or [""])[0]
+        return "not done: every worker that took it was killed, or ran out of memory"
+    first = (str(error).strip().splitlines() or [""])[0].rstrip(".")
     return f"not done: {type(error).__name__}: {first[:500]}"

@@ -10,7 +10,7 @@ from vtrial.conduct.engine import engine, solved_as
 from vtrial.conduct.layout import bytes_for
 from vtrial.conduct.refusal import faults_of
 from vtrial.errors import ProtocolError
-from vtrial.protocol.protocol import Protocol
+from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.sheets import raise_faults
 from vtrial.solver.choice import Choice, choose
 
@@ -81,7 +81,7 @@ class Plan:
                 f"= {self.subjects:,}, simulated under {_under(protocol)}",
             ),
             ("blocks", f"{self.blocks:,} of up to {protocol.block:,} subjects"),
-            ("method", f"{self.choice.method} ({self.choice.reason})"),
+            ("method", self.choice.words),
             ("record", f"about {size_words(self.bytes)} before compression"),
             ("folder", str(self.folder)),
             ("seed", str(protocol.seed)),
@@ -106,7 +106,7 @@ class Plan:
             "potential": protocol.potential,
             "blocks": self.blocks,
             "block": protocol.block,
-            "method": self.choice.method,
+            "method": self.choice.method or "algebra",
             "reason": self.choice.reason,
             "numerics": solved_as(protocol.numerics),
             "bytes": self.bytes,
@@ -147,7 +147,7 @@ def size_words(size: float) -> str:
 
     Examples
     --------
-    >>> size_words(2_500_000)
+    >>> size_words(2.5e6)
     '2.5 MB'
     """
     for unit in ("bytes", "kB", "MB", "GB", "TB"):
@@ -157,7 +157,7 @@ def size_words(size: float) -> str:
     return f"{size:.3g} {unit}"
 
 
-def _arms(planned: Plan) -> list[tuple[int, object]]:
+def _arms(planned: Plan) -> list[tuple[int, Arm]]:
     return list(enumerate(planned.protocol.arms))
 
 

@@ -35,7 +35,7 @@ def about(planned: Plan) -> dict[str, object]:
         "digest": planned.digest,
         "engine": engine(),
         "versions": versions(),
-        "method": planned.choice.method,
+        "method": planned.choice.method or "algebra",
         "reason": planned.choice.reason,
         "numerics": solved_as(protocol.numerics),
         "tolerances": {

@@ -64,7 +64,7 @@ def remember_compiled() -> None:
     """Keep compiled functions on disk, where they can be, unless it is set already."""
     import jax
 
-    if jax.config.jax_compilation_cache_dir or os.environ.get("VTRIAL_NO_CACHE"):
+    if jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
         return
     folder = cache_folder()
     try:

@@ -1,7 +1,9 @@
 """A trial ready to be simulated in one process: the pure functions of a block.
 
 Everything here is elementwise over subjects and compiled once for each arm's shape of
-doses: a padded number of subjects stands for any number below it.
+doses: a padded number of subjects stands for any number below it. The solver is called
+between two compiled functions and not inside one, since it looks at the doses to see
+which kinds of events there are.
 """
 
 import functools
@@ -25,17 +27,16 @@ from vtrial.cohort.subjects import Subjects
 from vtrial.conduct.engine import engine
 from vtrial.conduct.schedule import Schedule, schedule
 from vtrial.design.allocate import BATCH, allocate
-from vtrial.dosing.doses import Doses
+from vtrial.dosing.doses import Doses, Times
 from vtrial.dosing.expand import expand
 from vtrial.keys import subject_key
 from vtrial.model.error import measured
 from vtrial.model.tree import evaluate
 from vtrial.protocol.protocol import Arm, Endpoint, Protocol
-from vtrial.solver.simulate import simulate
+from vtrial.solver.simulate import bucket, simulate
 from vtrial.types import Status
 
 Inputs = dict[str, Array]
-SPARE = 4.0
 
 
 class Spec(NamedTuple):
@@ -56,6 +57,15 @@ class Identity(NamedTuple):
     number: np.ndarray
 
 
+class Ready(NamedTuple):
+    """What subjects under an arm bring to the solver, and their keys."""
+
+    inputs: Inputs
+    doses: Doses
+    times: Times
+    keys: Key[Array, " subject"]
+
+
 class Seen(NamedTuple):
     """What simulated subjects leave; the arrays that the protocol keeps.
 
@@ -69,7 +79,7 @@ class Seen(NamedTuple):
         (subject, visit, output) in the outputs' units and (subject, visit) [h].
     values
         (subject, output, time) True values on the grid.
-    sketch, count
+    sketch, counted
         (output, time, bin) and (output, time).
     """
 
@@ -81,7 +91,7 @@ class Seen(NamedTuple):
     taken: Float[Array, "subject visit"] | None
     values: Float[Array, "subject output time"] | None
     sketch: Float[Array, "output time bin"] | None
-    count: Int[Array, "output time"] | None
+    counted: Int[Array, "output time"] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,31 +156,29 @@ class Trial:
             arm[here] = found[who.number[here] - batch * BATCH]
         return arm
 
-    def capacity(self, arm: int, count: int) -> int:
-        """Return the padded number of subjects under an arm.
-
-        Nearly every block fits in the number expected plus four standard deviations,
-        and is compiled once; the rest take a whole block's height.
-        """
-        share = 1.0
-        if self.protocol.potential == "allocated":
-            weights = self.protocol.allocation.weights
-            share = weights[arm] / sum(weights)
-        spread = math.sqrt(self.height * share * (1.0 - share))
-        usual = 8 * math.ceil((self.height * share + SPARE * spread) / 8)
-        return usual if count <= usual < self.height else self.height
-
     def observe(self, arm: Arm, people: Subjects, chosen: np.ndarray) -> Seen:
         """Simulate the chosen subjects under an arm and return what is seen of them.
 
-        `chosen` holds places among `people`; the result is padded behind them.
+        `chosen` holds places among `people`; the result is padded behind them to a
+        number that the solver compiles for.
         """
-        capacity = self.capacity(self.protocol.arms.index(arm), chosen.size)
+        capacity = math.prod(bucket(chosen.size))
         place = jnp.asarray(_pad(chosen, capacity))
+        ready = self._prepare(arm.name, people, place)
+        protocol = self.protocol
+        columns = any(value.ndim == 2 for value in ready.inputs.values())
+        path = simulate(
+            protocol.model,
+            ready.inputs,
+            ready.doses,
+            ready.times,
+            periods=_periods(protocol) if columns else None,
+            numerics=protocol.numerics,
+        )
         real = jnp.arange(capacity) < chosen.size
-        who = (people.replicate[place], people.subject[place])
-        inputs, doses = self._prepare(arm.name, people, place)
-        return self._observe(inputs, doses, *who, real)
+        return self._reduce(
+            path.outputs, path.status, ready.keys, ready.times.time, real
+        )
 
     @functools.cached_property
     def schedule(self) -> Schedule:
@@ -193,30 +201,13 @@ class Trial:
 
     @functools.cached_property
     def _prepare(self):  # noqa: ANN202
-        """Compile, for an arm, its subjects' inputs and doses."""
-
-        def prepare(
-            name: str, people: Subjects, place: Int[Array, " place"]
-        ) -> tuple[Inputs, Doses]:
-            arm = self.protocol.arm(name)
-            inputs = {k: v[place] for k, v in people.inputs().items()}
-            like = next(iter(inputs.values()))
-            changed = {
-                target: jnp.broadcast_to(evaluate(expression, inputs), like.shape)
-                for target, expression in arm.set
-            }
-            inputs |= changed
-            flat = {name: _first(value) for name, value in inputs.items()}
-            known = set(self.protocol.model.inputs)
-            doses = expand(arm.regimen, flat)
-            return {k: v for k, v in inputs.items() if k in known}, doses
-
-        return jax.jit(prepare, static_argnums=0)
+        """Compile what goes into the solver."""
+        return jax.jit(functools.partial(_prepare, self), static_argnums=0)
 
     @functools.cached_property
-    def _observe(self):  # noqa: ANN202
-        """Compile everything from inputs and doses to what is kept."""
-        return jax.jit(functools.partial(_observe, self))
+    def _reduce(self):  # noqa: ANN202
+        """Compile everything from true outputs to what is kept."""
+        return jax.jit(functools.partial(_reduce, self))
 
 
 @functools.lru_cache(maxsize=4)
@@ -248,37 +239,46 @@ def spec_of(digest: str, protocol: Protocol, cohort: Cohort) -> Spec:
     return Spec(digest, engine(), pickle.dumps((protocol, cohort)))
 
 
-def _observe(
+def _prepare(
+    trial: Trial, name: str, people: Subjects, place: Int[Array, " place"]
+) -> Ready:
+    """Return what some subjects under an arm bring to the solver."""
+    protocol, arm = trial.protocol, trial.protocol.arm(name)
+    inputs = {k: v[place] for k, v in people.inputs().items()}
+    like = next(iter(inputs.values()), place)
+    inputs |= {
+        target: jnp.broadcast_to(evaluate(expression, inputs), like.shape)
+        for target, expression in arm.set
+    }
+    needs = arm.regimen.needs if arm.regimen else ()
+    doses = expand(arm.regimen, {need: _first(inputs[need]) for need in needs})
+    find = functools.partial(subject_key, protocol.seed)
+    keys = jax.vmap(find)(people.replicate[place], people.subject[place])
+    times = trial.schedule.times(trial.schedule.taken(keys))
+    known = set(protocol.model.inputs)
+    return Ready({k: v for k, v in inputs.items() if k in known}, doses, times, keys)
+
+
+def _reduce(
     trial: Trial,
-    inputs: Inputs,
-    doses: Doses,
-    replicate: Int[Array, " subject"],
-    number: Int[Array, " subject"],
+    truth: dict[str, Float[Array, "subject time"]],
+    status: Int[Array, " subject"],
+    keys: Key[Array, " subject"],
+    time: Float[Array, "#subject time"],
     real: Bool[Array, " subject"],
 ) -> Seen:
-    """Simulate, measure, and reduce to what is kept."""
+    """Measure, make outcomes, and reduce to what is kept."""
     protocol, plan = trial.protocol, trial.schedule
-    keys = jax.vmap(functools.partial(subject_key, protocol.seed))(replicate, number)
-    taken = plan.taken(keys)
-    columns = any(value.ndim == 2 for value in inputs.values())
-    path = simulate(
-        protocol.model,
-        inputs,
-        doses,
-        plan.times(taken),
-        periods=_periods(protocol) if columns else None,
-        numerics=protocol.numerics,
-    )
-    truth = {o.name: path.outputs[o.name] for o in protocol.model.outputs}
+    taken = time[:, : plan.planned.size]
     noisy = _measure(protocol, plan, truth, keys)
-    solved = (path.status == Status.SOLVED) & real
+    solved = (status == Status.SOLVED) & real
     found = [
         _outcome(protocol, plan, p, taken, noisy, truth) for p in protocol.endpoints
     ]
     parts = [jnp.stack(part, axis=1) for part in zip(*found, strict=True)]
     parts = parts or [jnp.zeros((real.size, 0))] * 3
     parts = [jnp.where(solved[:, None], part, jnp.nan) for part in parts]
-    return Seen(path.status, *parts, *_kept(protocol, plan, taken, noisy, truth, real))
+    return Seen(status, *parts, *_kept(protocol, plan, taken, noisy, truth, real))
 
 
 def _measure(
