@@ -1,6 +1,7 @@
 """Read derived covariates: formulas by name, or equations of the sheet's own."""
 
-from collections.abc import Iterable, Mapping
+import difflib
+from collections.abc import Collection, Iterable, Mapping
 
 from vtrial.cohort.cohort import Derived
 from vtrial.cohort.formula import FORMULAS, authors, expression_of, formula
@@ -17,10 +18,11 @@ SHAPES = "a list of formulas, a map of equations, or a block of equations"
 
 def read_derived(
     sheet: Sheet, units: Mapping[str, str]
-) -> tuple[tuple[Derived, ...], list[Fault]]:
+) -> tuple[tuple[Derived, ...], dict[str, str], list[Fault]]:
     """Return the derived covariates in an order that can be computed, and all faults.
 
-    `units` are those of the covariates that are drawn.
+    `units` are those of the covariates that are drawn, empty where they are not known;
+    those of everything come back, derived ones that are at fault included.
     """
     reader = _Reader(sheet, dict(units))
     entry = sheet.data.get("derive")
@@ -34,7 +36,7 @@ def read_derived(
         reader.block(entry)
     elif entry is not None:
         reader.add(("derive",), f"`{entry}`", SHAPES, "derive: [BMI, BSA]")
-    return reader.ordered(), reader.faults
+    return reader.ordered(), reader.units, reader.faults
 
 
 class _Reader:
@@ -56,9 +58,7 @@ class _Reader:
 
     def entry(self, path: Path_, name: str, value: object) -> None:
         """Read an entry of a map: whose formula, an equation, or one with a unit."""
-        if isinstance(value, str | None) and (
-            value is None or formula(name, value) or value in _all_authors()
-        ):
+        if value is None or (isinstance(value, str) and _is_author(name, value)):
             self.formula(path, name, value or "")
             return
         shape = {"equals": value} if isinstance(value, str | int | float) else value
@@ -111,11 +111,10 @@ class _Reader:
         computed = self._later()
         lacking = [need for need in lacking if need not in computed]
         if lacking:
-            needs = listed(f"{need} [{unit}]" for need, unit in found.needs)
-            needs = needs.replace(" or ", " and ")
+            needs = joined([f"{need} [{unit}]" for need, unit in found.needs])
             self.add(
                 path,
-                f"{name} without {listed(lacking)}",
+                f"{name} without {joined(lacking)}",
                 f"a formula whose covariates are there: it needs {needs}",
                 "",
             )
@@ -187,23 +186,24 @@ class _Reader:
         self, waiting: Mapping[str, tuple[Derived, Path_, int]], known: set[str]
     ) -> None:
         """Tell what keeps the rest from being computed: unknown names, or circles."""
-        told = False
-        broken = set(self.units) - set(self.found)
-        for derived, path, line in waiting.values():
-            for name in sorted(_names(derived) - known - set(waiting) - broken):
-                told = True
-                names = sorted(known | set(waiting))
+        names = sorted(known | set(self.units))
+        blocked = set(self.units) - known - set(waiting)  # told before
+        for name, (derived, path, line) in waiting.items():
+            for unknown in sorted(_names(derived) - set(names)):
+                blocked |= {name, unknown}
                 self.add(
                     path,
-                    f"about `{name}`, which the cohort does not give",
+                    f"about `{unknown}`, which the cohort does not give",
                     f"about {listed(names)}",
-                    nearest(name, names),
+                    nearest(unknown, names),
                     line=line,
                 )
-        if not told and not self.faults:
-            circle = listed(waiting).replace(" or ", " and ")
-            _, path, line = next(iter(waiting.values()))
-            found = f"{circle}, which need each other"
+        for _ in waiting:
+            blocked |= {n for n, (d, _, _) in waiting.items() if _names(d) & blocked}
+        circle = [name for name in waiting if name not in blocked]
+        if circle:
+            _, path, line = waiting[circle[0]]
+            found = f"{joined(circle)}, of which none can be computed first"
             self.add(path, found, "computable one after the other", "", line=line)
 
     def _spoken(self, path: Path_, error: ModelError, *, block: bool) -> None:
@@ -223,8 +223,18 @@ def _names(derived: Derived) -> set[str]:
     return {name.name for name in names_in(derived.statement.expression)}
 
 
-def _all_authors() -> set[str]:
-    return {entry.author for entry in FORMULAS}
+def joined(names: Collection[str]) -> str:
+    """List names that belong together: `a, b and c`."""
+    return " and ".join(listed(names).rsplit(" or ", 1))
+
+
+def _is_author(name: str, text: str) -> bool:
+    """Say whether a text is, or is meant to be, the author of a formula."""
+    known = [entry.author for entry in FORMULAS]
+    if text in known:
+        return True
+    close = difflib.get_close_matches(text, authors(name), n=1, cutoff=0.7)
+    return bool(close)
 
 
 def _text(shape: object) -> object:

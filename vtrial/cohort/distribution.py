@@ -23,7 +23,8 @@ def read_marginal(
     """
     given = [kind for kind in KINDS if getattr(shape, kind) is not None]
     if len(given) != 1:
-        found = f"with {listed(given)}" if given else "without a distribution"
+        several = " and ".join(listed(given).rsplit(" or ", 1))
+        found = f"with {several}" if given else "without a distribution"
         write = "normal: {mean: 75, sd: 12}"
         return NOTHING, [
             sheet.fault(
@@ -97,7 +98,8 @@ def _lognormal(
         return lognormal_median(shape.median, shape.cv, low=low, high=high), []
     if given == {"mean", "sd"} and shape.mean and shape.sd is not None:
         return lognormal_mean(shape.mean, shape.sd, low=low, high=high), []
-    found = f"given by {listed(sorted(given))}" if given else "empty"
+    words = " and ".join(listed(sorted(given)).rsplit(" or ", 1))
+    found = f"given by {words}" if given else "empty"
     allowed, write = (
         "given by median and cv, or by mean and sd",
         "{median: 75, cv: 20 %}",

@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Int, Key
 
 from vtrial.cohort.check import refuse_conflicts
 from vtrial.cohort.cohort import Cohort
-from vtrial.cohort.keyed import Keyed
+from vtrial.cohort.keyed import TRACING, Keyed
 from vtrial.cohort.prior import Draw, program
 from vtrial.cohort.screen import MAX_SCREENED, WIDTH, keys_of, passes, scarce
 from vtrial.cohort.subjects import Subjects
@@ -61,10 +61,9 @@ def sample(
     count = who.shape[1]
     padded = np.pad(who, ((0, 0), (0, -count % WIDTH if count else WIDTH)))
     key = np.int64(seed)
-    parts = [
-        draw(key, *padded[:, start : start + WIDTH])
-        for start in range(0, padded.shape[1], WIDTH)
-    ]
+    starts = range(0, padded.shape[1], WIDTH)
+    with TRACING:
+        parts = [draw(key, *padded[:, at : at + WIDTH]) for at in starts]
     whole = jax.tree.map(lambda *arrays: _joined(arrays, count), *parts)
     _refuse_unfit(cohort, whole.screened)
     parameters = [p.name for p in model.parameters] if model else []

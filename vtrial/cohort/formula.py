@@ -110,6 +110,8 @@ def authors(name: str) -> list[str]:
 def expression_of(found: Formula, units: Mapping[str, str]) -> Expression:
     """Return a formula's expression for covariates that have units of their own.
 
+    A covariate whose unit is not known (empty) counts as being in the formula's.
+
     Raises
     ------
     UnitError
@@ -120,7 +122,7 @@ def expression_of(found: Formula, units: Mapping[str, str]) -> Expression:
     for name, unit in found.needs:
         try:
             mass = CREATININE if name == "SCR" else 0.0
-            sizes[name] = factor(units.get(name, unit), unit, molar_mass=mass)
+            sizes[name] = factor(units.get(name) or unit, unit, molar_mass=mass)
         except UnitError as error:
             raise UnitError(
                 at=name,

@@ -1,5 +1,7 @@
 """Draw from a program by the names of its sites."""
 
+import threading
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Key
@@ -7,6 +9,8 @@ from numpyro.primitives import Messenger
 
 from vtrial.cohort.prior import ATTEMPT, REPLICATE
 from vtrial.keys import purpose_key
+
+TRACING = threading.Lock()  # NumPyro's stack of handlers is shared by all threads
 
 
 class Keyed(Messenger):

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, Key
 
 from vtrial.cohort.cohort import Cohort
-from vtrial.cohort.keyed import Keyed
+from vtrial.cohort.keyed import TRACING, Keyed
 from vtrial.cohort.prior import people
 from vtrial.errors import Fault
 from vtrial.keys import replicate_key, subject_key
@@ -36,7 +36,8 @@ def share_eligible(cohort: Cohort) -> tuple[int, int]:
         )
 
     numbers = np.arange(PILOT * WIDTH).reshape(PILOT, WIDTH)
-    found = sum(int(screen(jnp.asarray(row)).sum()) for row in numbers)
+    with TRACING:
+        found = sum(int(screen(jnp.asarray(row)).sum()) for row in numbers)
     return found, numbers.size
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from pydantic import BaseModel, ValidationError
 
-from vtrial.cohort.cohort import Cohort, Derived, Table, Trait
+from vtrial.cohort.cohort import Cohort, Table, Trait
 from vtrial.cohort.derive import read_derived
 from vtrial.cohort.distribution import read_marginal
 from vtrial.cohort.shape import (
@@ -34,7 +34,7 @@ from vtrial.sheets import (
     read_sheet,
     shipped,
 )
-from vtrial.units import is_unit
+from vtrial.units import COMMON, is_unit
 
 MAX_TRAITS = 500
 Shape = TypeVar("Shape", bound=BaseModel)
@@ -94,9 +94,8 @@ class _Reader:
         table = self._table()
         traits = self._traits()
         names, matrix = self._correlation(traits)
-        derived, faults = read_derived(self.sheet, self.units)
+        derived, self.units, faults = read_derived(self.sheet, self.units)
         self.faults += faults
-        self.units |= {d.name: d.unit for d in derived}
         if not self.units and not self.faults:
             self._add(("cohort",), "without covariates", "given some", "covariates:")
         sources = self._valid_list(("source",), SourceShape)
@@ -107,7 +106,7 @@ class _Reader:
             correlated=names,
             correlation=matrix,
             derived=derived,
-            eligibility=self._eligibility(table, derived),
+            eligibility=self._eligibility(table),
             table=table,
             sources=tuple(source_of(shape) for _, shape in sources),
             text=self.sheet.text,
@@ -142,9 +141,9 @@ class _Reader:
         elif name in self.units:
             self._add(path, f"`{name}` again", "given once", f"{name}_2")
         if not is_unit(unit):
-            near = nearest(unit, ["kg", "cm", "m2", "a", "g/L", "mg/dL", "mL/min", "1"])
+            near = nearest(unit, COMMON)
             self._add((*path, "unit"), f"`{unit}`", "a unit", f"unit: {near or 'kg'}")
-            unit = "1"
+            unit = ""
         self.units[name] = unit
 
     def _table(self) -> Table | None:
@@ -169,7 +168,8 @@ class _Reader:
         shapes = {}
         for name, entry in entries.items():
             shape = self._valid(entry, CovariateShape)
-            self._named(("covariates", name), name, shape.unit if shape else "1")
+            unit = entry.get("unit", "1") if isinstance(entry, dict) else "1"
+            self._named(("covariates", name), name, str(unit))
             if shape is not None:
                 shapes[name] = shape
         traits = {name: self._trait(name, shape) for name, shape in shapes.items()}
@@ -213,16 +213,16 @@ class _Reader:
             path: Path_ = ("covariates", trait.name, "by")
             if not trait.by:
                 continue
-            codes = traits[trait.by].codes if trait.by in traits else None
-            plain = trait.by in traits and not traits[trait.by].by
-            if trait.by not in traits or codes is None or not plain:
-                known = [t.name for t in traits.values() if t.codes and not t.by]
+            named = traits.get(trait.by)
+            if named is None or not _is_category(named):
+                known = [t.name for t in traits.values() if _is_category(t)]
                 near = nearest(trait.by, known)
                 allowed = (
                     f"a categorical covariate ({listed(known) or 'there is none'})"
                 )
                 self._add(path, f"`{trait.by}`", allowed, f"by: {near}" if near else "")
                 continue
+            codes = named.codes or ()
             lacking = [f"{code:g}" for code in codes if code not in trait.cases]
             strange = [f"{case:g}" for case in trait.cases if case not in codes]
             if lacking or strange:
@@ -272,7 +272,7 @@ class _Reader:
                 f"not positive definite (its least eigenvalue is {least:.3g}): "
                 "these correlations cannot all be",
                 "correlations that can hold together; pairs left out count as 0",
-                "smaller ones, or those that are missing",
+                "",
             )
         return names, tuple(tuple(map(float, row)) for row in matrix)
 
@@ -281,9 +281,7 @@ class _Reader:
         entries = self.sheet.data.get("covariates") or {}
         return set(entries) if isinstance(entries, dict) and self.faults else ()
 
-    def _eligibility(
-        self, table: Table | None, derived: tuple[Derived, ...]
-    ) -> Expression | None:
+    def _eligibility(self, table: Table | None) -> Expression | None:
         """Read the condition that lets people in."""
         text, path = self.sheet.data.get("eligibility"), ("eligibility",)
         if not isinstance(text, str) or not text.strip():
@@ -294,7 +292,7 @@ class _Reader:
             for fault in error.faults:
                 self._add(path, fault.found, fault.allowed, fault.write)
             return None
-        known = [*self.units, *(d.name for d in derived)]
+        known = list(self.units)
         for name in names_in(tree):
             if name.name not in known:
                 self._add(
@@ -319,6 +317,11 @@ _KINDS = {"normal", "lognormal", "uniform", "categorical", "empirical", "constan
 def source_of(shape: SourceShape) -> Source:
     """Turn the shape of a source into a Source."""
     return Source(shape.cite, shape.doi, shape.url, shape.note)
+
+
+def _is_category(trait: Trait) -> bool:
+    """Say whether a trait is categorical, and the same for everybody."""
+    return not trait.by and trait.marginals[0].kind == "categorical"
 
 
 def _ordered(traits: Mapping[str, Trait]) -> tuple[Trait, ...]:

@@ -1,0 +1,138 @@
+"""The program is one NumPyro model, and `sample` draws what it declares."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import numpyro
+import pytest
+from jax import numpy as jnp
+from numpyro import handlers
+from numpyro.infer import Predictive
+
+from vtrial.cohort.draw import sample
+from vtrial.cohort.prior import program, root
+from vtrial.cohort.sheet import cohort_of, load_cohort
+from vtrial.model.grammar import parse_model
+from vtrial.model.model import Model, Parameter, RandomBlock
+from vtrial.sheets import parse_sheet
+
+MODEL = Model(
+    name="small",
+    statements=parse_model("x = a*exp(eta.A)*b*(1 + FEMALE)"),
+    parameters=(Parameter("a", 2.0, error=0.2), Parameter("b", -1.0, error=0.1)),
+    random=(RandomBlock(("A",), ((0.04,),)),),
+)
+
+
+def trace(cohort, model=MODEL, **options):
+    seeded = handlers.seed(program, jax.random.key(0))
+    return handlers.trace(seeded).get_trace(cohort, model, **options)
+
+
+def test_every_site_can_be_seen():
+    sites = trace(load_cohort("adults"), occasions=2)
+    assert {"a", "b", "WT.score", "WT", "BMI", "eta.A.score", "eta.A"} <= set(sites)
+    assert sites["WT"]["type"] == "deterministic"
+    prior = sites["a"]["fn"]
+    assert isinstance(prior, numpyro.distributions.LogNormal)
+    assert float(prior.loc) == pytest.approx(np.log(2))
+    assert float(prior.scale) == pytest.approx(0.1)
+
+
+def test_predictive_takes_it_as_it_is():
+    """Two means, each off by more than 4 errors once in 16,000 seeds."""
+    adults = load_cohort("adults")
+    found = Predictive(program, num_samples=4000)(jax.random.key(3), adults, MODEL)
+    who = np.arange(4000)
+    drawn = sample(adults, MODEL, seed=0, replicate=who, subject=who)
+    for name in ("WT", "AGE"):
+        one, other = np.asarray(found[name]), np.asarray(drawn.covariates[name])
+        error = np.hypot(one.std(), other.std()) / np.sqrt(4000)
+        assert abs(one.mean() - other.mean()) < 4 * error
+
+
+def test_eligibility_is_in_the_density():
+    text = (
+        "cohort: c\ncovariates: {AGE: {normal: {mean: 0, sd: 1}}}\neligibility: AGE>0"
+    )
+    cohort = cohort_of(parse_sheet(text))
+    density = numpyro.infer.util.log_density
+    inside, _ = density(program, (cohort,), {}, {"AGE.score": jnp.asarray(1.0)})
+    outside, _ = density(program, (cohort,), {}, {"AGE.score": jnp.asarray(-1.0)})
+    assert float(inside) == pytest.approx(-0.5 - 0.5 * np.log(2 * np.pi))
+    assert float(outside) == -np.inf
+
+
+def test_parameters_have_their_prior_over_replicates():
+    """Four moments, each off by more than 4 errors once in 16,000 seeds."""
+    count = 4096
+    replicates, nobody = np.arange(count), np.zeros(count, int)
+    drawn = sample(
+        load_cohort("adults"), MODEL, seed=5, replicate=replicates, subject=nobody
+    )
+    for name, sign, value in (("a", 1, 2.0), ("b", -1, 1.0)):
+        logs = np.log(sign * np.asarray(drawn.parameters[name]))
+        assert abs(logs.mean() - np.log(value)) < 4 * 0.1 / np.sqrt(count)
+        assert abs(logs.std() - 0.1) < 4 * 0.1 / np.sqrt(2 * count)
+
+
+def test_joint_uncertainty_has_its_correlation():
+    """A correlation of 0.8 is off by more than 4 errors once in 16,000 seeds."""
+    parameters = (*MODEL.parameters, Parameter("c", 3.0), Parameter("d", 0.0))
+    joint = (
+        (0.01, 0.008, 0.0, 0.04),
+        (0.008, 0.01, 0.0, 0.0),
+        (0.0, 0.0, 0.0, 0.0),
+        (0.04, 0.0, 0.0, 1.0),
+    )
+    model = dataclasses.replace(MODEL, parameters=parameters, population=joint)
+    fixed = dataclasses.replace(parameters[3], scale="identity")
+    model = dataclasses.replace(model, parameters=(*parameters[:3], fixed))
+    count = 4096
+    drawn = sample(
+        load_cohort("adults"),
+        model,
+        seed=1,
+        replicate=np.arange(count),
+        subject=np.zeros(count, int),
+    )
+    a, b = np.log(drawn.parameters["a"]), np.log(-drawn.parameters["b"])
+    assert abs(np.corrcoef(a, b)[0, 1] - 0.8) < 4 * (1 - 0.64) / np.sqrt(count)
+    assert set(np.asarray(drawn.parameters["c"])) == {3.0}
+    d = np.asarray(drawn.parameters["d"])
+    assert abs(d.std() - 1) < 4 / np.sqrt(2 * count)
+    assert abs(np.corrcoef(a, d)[0, 1] - 0.4) < 4 * (1 - 0.16) / np.sqrt(count)
+
+
+def test_copula_has_its_correlation():
+    """Two correlations, each off by more than 4 errors once in 16,000 seeds."""
+    text = """
+cohort: c
+covariates:
+  FEMALE: {categorical: {0: 0.5, 1: 0.5}}
+  X: {normal: {mean: 3, sd: 2}}
+  Y: {lognormal: {median: 5, cv: 0.4}}
+  Z: {uniform: [0, 1]}
+correlation:
+  - {of: [X, Y], is: 0.6}
+  - {of: [Z, X], is: -0.3}
+"""
+    cohort = cohort_of(parse_sheet(text))
+    count = 10_000
+    who = np.arange(count)
+    drawn = sample(cohort, None, seed=2, replicate=who * 0, subject=who)
+    values = drawn.covariates
+    found = np.corrcoef(values["X"], np.log(values["Y"]))[0, 1]
+    assert abs(found - 0.6) < 4 * (1 - 0.36) / np.sqrt(count)
+    # A rank correlation is 6/pi asin(r/2) of the normal scores' (Pearson 1907).
+    ranks = [np.argsort(np.argsort(values[name])) for name in ("X", "Z")]
+    expected = 6 / np.pi * np.arcsin(-0.3 / 2)
+    assert abs(np.corrcoef(*ranks)[0, 1] - expected) < 4 / np.sqrt(count)
+
+
+def test_root_of_a_covariance_with_zeros():
+    matrix = np.array([[4.0, 2, 0], [2, 5, 0], [0, 0, 0]])
+    lower = root(matrix.tolist())
+    np.testing.assert_allclose(lower @ lower.T, matrix)
+    assert (lower[2] == 0).all()

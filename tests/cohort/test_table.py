@@ -1,0 +1,93 @@
+"""A table of real subjects: rows whole, faults with their line, no other file."""
+
+import numpy as np
+import pytest
+
+from vtrial.cohort.draw import sample
+from vtrial.cohort.sheet import load_cohort
+from vtrial.errors import CohortError
+
+SHEET = """\
+cohort: real
+table:
+  file: real.csv
+  columns: {WT: kg, AGE: {unit: a, title: age}}
+covariates:
+  GENE: {categorical: {0: 0.7, 1: 0.3}}
+derive: {YOUNG: AGE < 40}
+eligibility: WT > 50
+"""
+ROWS = "ID,WT,AGE\n1,70,30\n2,81.5,44\n3,45,61\n"
+
+
+def write(folder, *, sheet=SHEET, rows=ROWS):
+    (folder / "real.yaml").write_text(sheet)
+    (folder / "real.csv").write_text(rows)
+    return folder / "real.yaml"
+
+
+def faults(path):
+    with pytest.raises(CohortError) as caught:
+        load_cohort(path)
+    return caught.value.faults
+
+
+def test_rows_are_drawn_whole_with_more_covariates_beside_them(tmp_path):
+    cohort = load_cohort(write(tmp_path))
+    assert cohort.names == ("WT", "AGE", "GENE", "YOUNG")
+    who = np.arange(1000)
+    values = sample(cohort, None, seed=1, replicate=who * 0, subject=who).covariates
+    pairs = set(zip(np.asarray(values["WT"]), np.asarray(values["AGE"]), strict=True))
+    assert pairs == {(70.0, 30.0), (81.5, 44.0)}
+    np.testing.assert_array_equal(values["YOUNG"], np.asarray(values["AGE"]) < 40)
+    share = (np.asarray(values["WT"]) == 70).mean()
+    assert abs(share - 0.5) < 4 * 0.5 / np.sqrt(1000), "once in 16,000 seeds"
+
+
+def test_missing_values_are_refused_with_their_line(tmp_path):
+    rows = "ID,WT,AGE\n1,70,30\n2,,44\n3,45,NA\n4,45\n\n5,x,1\n"
+    found = faults(write(tmp_path, rows=rows))
+    told = [(fault.line, fault.at, fault.found) for fault in found]
+    assert told == [
+        (3, "column WT", "empty"),
+        (4, "column AGE", "`NA`"),
+        (5, "column AGE", "empty"),
+        (7, "column WT", "`x`"),
+    ]
+    assert all(fault.source.endswith("real.csv") for fault in found)
+
+
+def test_an_unknown_column_names_the_nearest(tmp_path):
+    (fault,) = faults(write(tmp_path, sheet=SHEET.replace("{WT:", "{WGT: kg, WT:")))
+    assert (fault.line, fault.write) == (4, "WT")
+
+
+@pytest.mark.parametrize("name", ["other.csv", "../real.csv", "/etc/passwd", ".hidden"])
+def test_only_a_file_beside_the_sheet_is_read(tmp_path, name):
+    path = write(tmp_path, sheet=SHEET.replace("real.csv", name))
+    assert any(fault.at == "table.file" for fault in faults(path))
+
+
+def test_a_table_without_rows_is_refused(tmp_path):
+    (fault,) = faults(write(tmp_path, rows="ID,WT,AGE\n"))
+    assert "without a row" in fault.found
+
+
+def test_rows_in_order_are_not_screened(tmp_path):
+    sheet = SHEET.replace("real.csv", "real.csv\n  draw: in order")
+    (fault,) = faults(write(tmp_path, sheet=sheet))
+    assert (fault.at, fault.write) == ("eligibility", "draw: with replacement")
+
+
+def test_a_column_is_no_covariate_too(tmp_path):
+    (fault,) = faults(write(tmp_path, sheet=SHEET.replace("GENE", "WT")))
+    assert fault.found == "`WT` again"
+
+
+def test_the_twelve_subjects_are_those_of_the_data_set():
+    """Weights and doses of R's `Theoph`: 79.6 kg and 4.02 mg/kg for subject 1."""
+    table = load_cohort("theophylline-twelve").table
+    assert table is not None
+    weight, dose = np.asarray(table.column("WT")), np.asarray(table.column("DOSE"))
+    np.testing.assert_allclose(weight * dose, table.column("DOSE_MG"), rtol=1e-9)
+    assert (len(weight), weight[0], dose[0]) == (12, 79.6, 4.02)
