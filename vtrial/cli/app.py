@@ -128,9 +128,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a trial and write its report; the same command continues a stopped run."""
-    changes = _changes(
-        subjects=subjects, replicates=replicates, block=block, seed=seed
-    )
+    changes = _changes(subjects=subjects, replicates=replicates, block=block, seed=seed)
     trial = vt.load_protocol(protocol, changes=changes)
     record = vt.run(
         trial, out=out, workers=workers, scheduler=scheduler, restart=restart
@@ -256,7 +254,7 @@ def schema(
 
 @app.command(epilog="Example: `vtrial doctor`")
 def doctor(as_json: Json = False) -> None:
-    """Say what machine, devices, versions and caches are here, and whether they work."""
+    """Say what machine, devices, versions and caches are here, and if they work."""
     findings = vt.doctor()
     if as_json:
         print_json([finding._asdict() for finding in findings])
@@ -290,8 +288,6 @@ def _report(record: object, trial: object, *, quiet: bool = False) -> Path:
     page = vt.render(estimates, trial, folder, attributes=tree.attrs)
     if not quiet:
         if len(estimates.published):
-            print_table(
-                estimates.published_words(), title="Published and simulated"
-            )
+            print_table(estimates.published_words(), title="Published and simulated")
         say(f"Report: {page}")
     return page

@@ -1,0 +1,201 @@
+"""The command line as a pharmacologist and a script use it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import vtrial as vt
+from vtrial.cli.app import DONE, MISSED, WRONG, app
+
+COMMANDS = [
+    "new",
+    "check",
+    "plan",
+    "run",
+    "report",
+    "validate",
+    "simulate",
+    "model",
+    "cohort",
+    "schema",
+    "doctor",
+]
+TRIAL = """
+protocol: tiny
+model: one-compartment-oral
+cohort: adults
+subjects: 8
+replicates: 2
+seed: 1
+arms:
+  low: {dose: "50 mg every 24 h x 2"}
+  high: {dose: "100 mg every 24 h x 2"}
+visits:
+  profile: {at: "24 h, 25 h, 26 h, 28 h, 48 h", measure: [conc]}
+endpoints:
+  peak: {of: conc, take: maximum, within: "24 h to 48 h"}
+analysis:
+  - {compare: high with low, on: peak, by: ratio of geometric means}
+published:
+  - {arm: high, endpoint: peak, value: 900, within: 1, source: {note: a miss}}
+"""
+
+
+def use(*arguments, code=DONE):
+    """Run a command in this process; return what it printed."""
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def shell(*arguments, cwd=None):
+    """Run `vtrial` as a shell does."""
+    return subprocess.run(
+        [sys.executable, "-m", "vtrial.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+    )
+
+
+@pytest.fixture
+def trial(tmp_path):
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TRIAL)
+    return path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_shows_an_example(command):
+    assert f"Example: vtrial {command}" in " ".join(use(command, "--help").split())
+
+
+@pytest.mark.parametrize("kind", ["protocol", "model", "cohort"])
+def test_new_sheets_are_in_order(kind, tmp_path):
+    path = tmp_path / f"my-{kind}.yaml"
+    use("new", kind, path)
+    assert f"a {kind} in order" in use("check", path)
+    before = path.read_text()
+    use("new", kind, path, code=WRONG)
+    assert path.read_text() == before, "nothing is overwritten"
+
+
+def test_new_refuses_an_unknown_kind(tmp_path):
+    use("new", "regimen", tmp_path / "x.yaml", code=WRONG)
+    assert not list(tmp_path.iterdir())
+
+
+def test_check_tells_every_fault_with_line_and_remedy(trial):
+    trial.write_text(
+        TRIAL.replace("of: conc", "of: cons").replace("50 mg every", "50 mgg every")
+    )
+    done = shell("check", trial)
+    assert done.returncode == WRONG
+    assert f"{trial}:9" in done.stderr
+    assert f"{trial}:14" in done.stderr
+    assert "2 faults; nothing was run." in done.stderr
+    entries = json.loads(use("check", trial, "--json", code=WRONG))
+    assert entries["faults"] == 2
+    assert {entry["line"] for entry in entries["entries"]} == {9, 14}
+
+
+def test_plan_does_nothing(trial, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
+    assert "closed form" in use("plan", trial)
+    assert json.loads(use("plan", trial, "--json"))["total_subjects"] == 16
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_run_report_validate(trial, tmp_path):
+    out = tmp_path / "out"
+    printed = use("run", trial, "--out", out, "--workers", 0)
+    assert "Published and simulated" in printed
+    assert (out / "report.html").is_file()
+    (out / "report.html").unlink()
+    use("report", out)
+    assert (out / "report.html").is_file()
+    table = json.loads(
+        use("validate", trial, "--out", tmp_path, "--workers", 0, "--json", code=MISSED)
+    )
+    assert table[0]["published"] == 900
+    assert table[0]["within"] is False
+
+
+def test_refused_run_leaves_nothing(trial, tmp_path):
+    trial.write_text(TRIAL.replace("cohort: adults", "cohort: adult"))
+    done = shell("run", trial, "--out", tmp_path / "out")
+    assert done.returncode == WRONG
+    assert "adults" in done.stderr, "the nearest cohort is named"
+    assert not (tmp_path / "out").exists()
+
+
+def test_simulate_writes_a_row_an_observation(tmp_path):
+    events = tmp_path / "events.csv"
+    events.write_text(
+        "ID,TIME,AMT,EVID,CMT,DV,WT\n"
+        "1,0,100,1,1,.,70\n1,1,.,0,2,.,70\n1,4,.,0,2,.,70\n2,0,50,1,1,.,80\n2,2,0,0,2,0,80\n"
+    )
+    out = tmp_path / "predictions.csv"
+    use("simulate", "one-compartment-oral", "--data", events, "--out", out)
+    table = pd.read_csv(out)
+    assert table["ID"].tolist() == [1, 1, 2]
+    assert table["TIME"].tolist() == [1, 4, 2]
+    assert (table["conc"] > 0).all()
+
+
+def test_simulate_refuses_a_wrong_row_and_writes_nothing(tmp_path):
+    events = tmp_path / "events.csv"
+    events.write_text("ID,TIME,AMT,EVID,CMT,WT\n1,0,-100,1,1,70\n1,1,0,7,2,70\n")
+    out = tmp_path / "predictions.csv"
+    done = shell("simulate", "one-compartment-oral", "--data", events, "--out", out)
+    assert done.returncode == WRONG
+    assert "events.csv:2" in done.stderr
+    assert "events.csv:3" in done.stderr
+    assert not out.exists()
+
+
+def test_model_and_cohort_say_what_they_are():
+    assert "docetaxel-neutropenia" in use("model").split()
+    assert "d/dt(central)" in use("model", "one-compartment-oral")
+    assert "closed form" in use("model", "one-compartment-oral")
+    assert json.loads(use("model", "theophylline", "--json"))["name"] == "theophylline"
+    assert "WT" in use("cohort", "adults", "--subjects", 50)
+    names = [row["name"] for row in json.loads(use("cohort", "adults", "--json"))]
+    assert "BMI" in names
+
+
+@pytest.mark.parametrize("kind", ["protocol", "model", "cohort"])
+def test_schema_accepts_the_shipped_sheets(kind):
+    from jsonschema import Draft202012Validator
+    from ruamel.yaml import YAML
+
+    schema = json.loads(use("schema", kind))
+    Draft202012Validator.check_schema(schema)
+    root = Path(__file__).parents[2]
+    where = {"protocol": "protocols", "cohort": "cohorts"}.get(
+        kind, "vtrial/model/library"
+    )
+    sheets = sorted((root / where).glob("*.yaml"))
+    assert sheets
+    for sheet in sheets:
+        data = json.loads(json.dumps(YAML(typ="safe").load(sheet.read_text())))
+        Draft202012Validator(schema).validate(data)
+
+
+def test_unknown_names_get_the_nearest(tmp_path):
+    done = shell("model", "docetaxel-neutropenai", cwd=tmp_path)
+    assert done.returncode == WRONG
+    assert "docetaxel-neutropenia" in done.stderr
+    assert shell("modle").returncode == WRONG
+
+
+def test_version():
+    assert use("--version").strip() == f"vtrial {vt.__version__}"
