@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from vtrial.model.model import Model
 from vtrial.model.tree import names_in
 from vtrial.solver.method import AbstractMethod, Amounts, Span, Step, after_dose
 from vtrial.types import Status
@@ -75,19 +76,7 @@ class AbstractAdaptive(AbstractMethod):
 
     def prepare(self, individual: Mapping[str, Float[Array, "lane period"]]) -> Any:
         """Keep the individual parameters that the derivatives read."""
-        structure = self.model.structure
-        read = {
-            name.name
-            for s in (*structure.dynamic, *structure.derivatives, *structure.slopes)
-            for name in names_in(s.expression)
-        } | {
-            name.name
-            for row in structure.jacobian
-            for entry in row
-            if entry is not None
-            for name in names_in(entry)
-        }
-        return {name: value for name, value in individual.items() if name in read}
+        return read_by_derivatives(self.model, individual)
 
     def begin(self, like: Float[Array, " lane"]) -> Memory:
         """Begin without a step size."""
@@ -102,7 +91,7 @@ class AbstractAdaptive(AbstractMethod):
         memory: Memory,
     ) -> Step:
         """Step through an interval until every lane has arrived or failed."""
-        field = Field(self, prepared, span, rates)
+        field = Field(self.model, prepared, span, rates)
         length = (span.stop - span.start).astype(amounts[0].dtype)
         length = jnp.where(span.active, jnp.maximum(length, 0.0), 0.0)
         carried = self.enter(field, amounts)
@@ -214,9 +203,9 @@ class Field:
     """
 
     def __init__(
-        self, method: AbstractMethod, prepared: Any, span: Span, rates: Amounts
+        self, model: Model, individual: Any, span: Span, rates: Amounts
     ) -> None:
-        self.model, self.individual = method.model, prepared
+        self.model, self.individual = model, individual
         self.span, self.rates = span, rates
 
     def __call__(self, time: Float[Array, " lane"], amounts: Amounts) -> Amounts:
@@ -237,6 +226,18 @@ class Field:
         clock = self.span.start + time.astype(self.span.start.dtype)
         since = after_dose(clock, self.span.last_dose)
         return clock.astype(time.dtype), since.astype(time.dtype)
+
+
+def read_by_derivatives(
+    model: Model, individual: Mapping[str, Float[Array, "lane period"]]
+) -> dict[str, Float[Array, "lane period"]]:
+    """Keep the individual parameters that derivatives and Jacobian read."""
+    structure = model.structure
+    statements = (*structure.dynamic, *structure.derivatives, *structure.slopes)
+    expressions = [s.expression for s in statements]
+    expressions += [e for row in structure.jacobian for e in row if e is not None]
+    read = {name.name for e in expressions for name in names_in(e)}
+    return {name: value for name, value in individual.items() if name in read}
 
 
 def _judged(

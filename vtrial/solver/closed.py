@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from vtrial.model.compartments import Compartments
 from vtrial.solver.method import AbstractMethod, Amounts, Span, Step, arrived
 
 NEAR = 0.5  # exponents nearer than this are treated by series
-TERMS = 15  # of the series: enough for float64 at NEAR
+TERMS = 16  # of the series: enough for float64 at NEAR
 LAGUERRE = 6  # iterations: cubic convergence from below the smallest root
 
 Real = Float[Array, "*any"]
@@ -100,18 +101,31 @@ class ClosedForm(AbstractMethod):
         shape = self.model.structure.compartments
         assert shape is not None
         states = self.model.states
-        slopes = divided_differences((jnp.zeros_like(time), *body.nodes), time)
-        total = tuple(jnp.zeros_like(a) for a in amounts)
-        left, forced = amounts, rates
-        for index, node in enumerate(body.nodes):
-            free, driven = slopes[1][index], slopes[0][index + 1]
-            total = tuple(
-                t + free * a + driven * b
-                for t, a, b in zip(total, left, forced, strict=True)
-            )
-            left = _shifted(shape, states, body, node, left)
-            forced = _shifted(shape, states, body, node, forced)
-        return total
+        if self.forced:
+            table = divided_differences((jnp.zeros_like(time), *body.nodes), time)
+            free, driven = table[1], table[0][1:]
+        else:
+            free, driven = divided_differences(body.nodes, time)[0], []
+        total = _expanded(shape, states, body, free, amounts)
+        if not self.forced:
+            return total
+        more = _expanded(shape, states, body, driven, rates)
+        return tuple(t + m for t, m in zip(total, more, strict=True))
+
+
+def _expanded(
+    shape: Compartments,
+    states: Sequence[str],
+    body: Body,
+    weights: Sequence[Real],
+    amounts: Amounts,
+) -> Amounts:
+    """Add up Putzer's terms: each weight times one more factor (matrix + node)."""
+    total = tuple(weights[0] * a for a in amounts)
+    for node, weight in zip(body.nodes, weights[1:], strict=False):
+        amounts = _shifted(shape, states, body, node, amounts)
+        total = tuple(t + weight * a for t, a in zip(total, amounts, strict=True))
+    return total
 
 
 def _shifted(
@@ -211,35 +225,56 @@ def divided_differences(nodes: Sequence[Real], time: Real) -> list[list[Real]]:
     count = len(nodes)
     plain = [jnp.exp(-node * time) for node in nodes]
     table = [[value] for value in plain]
-    series = [_series(nodes[i:], time) for i in range(count)]
-    for order in range(1, count):
+    for i in range(count - 1):
+        width = (nodes[i + 1] - nodes[i]) * time
+        table[i].append(plain[i] * time * _mean_decay(width))
+    series = _series(nodes, time) if count > 2 else []
+    for order in range(2, count):
         for i in range(count - order):
             gap = nodes[i + order] - nodes[i]
             far = gap * time >= NEAR
             safe = jnp.where(far, gap, 1.0)
             across = (table[i][order - 1] - table[i + 1][order - 1]) / safe
-            near = plain[i] * series[i][order]
+            near = plain[i] * time**order * series[order - 1][i]
             table[i].append(jnp.where(far, across, near))
     return table
 
 
-def _series(nodes: Sequence[Real], time: Real) -> list[Real]:
-    """Return, by order, the divided differences over exp(-x_0 time), for near nodes.
+def _mean_decay(width: Real) -> Real:
+    """Return (1 - exp(-x)) / x for x >= 0."""
+    near = width < 1e-5
+    safe = jnp.where(near, 1.0, width)
+    return jnp.where(near, 1.0 - width / 2, -jnp.expm1(-safe) / safe)
 
-    The sum over m of h_m(w_1, ..., w_k) time^k / (m + k)! with w_j = (x_0 - x_j) time.
+
+def _series(nodes: Sequence[Real], time: Real) -> list[Real]:
+    """Return, by order and first node, sum over m of h_m(w_1, ..., w_k) / (m + k)!.
+
+    Here w_j = (x_i - x_{i+j}) time, and the complete homogeneous polynomials obey
+    h_m(.., w_k) = h_m(..) + w_k h_{m-1}(.., w_k). All first nodes go side by side.
     """
-    ones = jnp.ones_like(time)
-    shifts = [jnp.maximum((nodes[0] - node) * time, -NEAR) for node in nodes[1:]]
-    found = [ones]
-    power = ones
-    complete = [ones] + [jnp.zeros_like(time)] * (TERMS - 1)
-    for order, shift in enumerate(shifts, start=1):
-        power = power * time
-        for m in range(1, TERMS):  # h_m(.., w) = h_m(..) + w h_{m-1}(.., w)
-            base = complete[m] if order > 1 else 0.0
-            complete[m] = base + shift * complete[m - 1]
-        total = complete[-1] / math.factorial(order + TERMS - 1)
-        for m in reversed(range(TERMS - 1)):
-            total = total + complete[m] / math.factorial(order + m)
-        found.append(power * total)
-    return found
+    count = len(nodes)
+    first = jnp.stack([nodes[i] for i in range(count)])
+    shifts = []
+    for order in range(1, count):
+        last = jnp.stack([nodes[min(i + order, count - 1)] for i in range(count)])
+        shifts.append(jnp.maximum((first - last) * time[None], -NEAR))
+
+    def add(
+        carry: tuple[list[Real], list[Real]], weights: Real
+    ) -> tuple[tuple[list[Real], list[Real]], None]:
+        complete, totals = carry
+        raised: list[Real] = []
+        for order, shift in enumerate(shifts):
+            fresh = shift * complete[order]
+            raised.append(raised[-1] + fresh if order else fresh)
+        totals = [t + w * h for t, w, h in zip(totals, weights, raised, strict=True)]
+        return (raised, totals), None
+
+    ones = [jnp.ones_like(first)] * (count - 1)
+    begun = [one / math.factorial(k) for k, one in enumerate(ones, start=1)]
+    weights = jnp.asarray(
+        [[1 / math.factorial(m + k) for k in range(1, count)] for m in range(1, TERMS)],
+        time.dtype,
+    )
+    return lax.scan(add, (ones, begun), weights)[0][1]

@@ -19,7 +19,7 @@ from vtrial.solver.layout import Layout
 
 FINEST = 2.0**-30  # [h] times nearer than this (3 microseconds) are the same time
 BOUNDARY, PERIOD, END, RECORD, START, SEEN = range(6)
-FIRST = np.iinfo(np.int32).min
+FIRST, LAST = np.iinfo(np.int32).min, np.iinfo(np.int32).max
 
 
 class Given(NamedTuple):
@@ -52,8 +52,10 @@ class Event(NamedTuple):
     """Integrate to `time`, then do what is said here; every field is (event, lane).
 
     `column` of the inputs holds up to the event and `at` from it on; `amount` enters
-    `compartment` at once, `rate` [amount/h] is added to its infusions; `last_dose` is
-    when the last dose before the event was given.
+    `compartment` at once, `rate` [amount/h] is added to its infusions. `given` says
+    that a dose is given here, `turn` which dose in the order of records it belongs to
+    (the highest number: none), and `clears` that what was recorded earlier and is
+    still to come is cancelled; None where no event can do that.
     """
 
     time: Float[Array, "event lane"]
@@ -62,9 +64,11 @@ class Event(NamedTuple):
     compartment: Int[Array, "event lane"]
     amount: Float[Array, "event lane"]
     rate: Float[Array, "event lane"]
-    reset: Bool[Array, "event lane"]
+    given: Bool[Array, "event lane"]
+    reset: Bool[Array, "event lane"] | None
     steady: Steady | None
-    last_dose: Float[Array, "event lane"]
+    turn: Int[Array, "event lane"] | None
+    clears: Bool[Array, "event lane"] | None
 
 
 class Table(NamedTuple):
@@ -109,7 +113,6 @@ def tabulate(
     periods: Float[Array, "lane period"],
     begin: Float[Array, " lane"],
     until: Float[Array, " lane"] | None,
-    last_dose: Float[Array, " lane"],
 ) -> Table:
     """Merge everything that happens to each lane from `begin` on into one table."""
     given = _given(layout.model, individual, doses, periods)
@@ -124,10 +127,18 @@ def tabulate(
     stop = same(boundary)[:, None]
     inside = (key < stop) if until is not None else (key <= stop)
     inside &= key >= same(begin)[:, None]
-    acts = inside & _alive(layout, doses, rows)
-    is_given = acts & (rows.kind == (RECORD if layout.records else START))
     event = _of(doses.event, rows.dose)
-    is_given &= (event == DOSE) | (event == RESET_DOSE)
+    resets = (event == RESET) | (event == RESET_DOSE)
+    resets &= rows.kind == RECORD
+    gives = (event == DOSE) | (event == RESET_DOSE)
+    given_here = gives & (rows.kind == (RECORD if layout.records else START))
+    steady = turn = clears = None
+    if layout.steady:
+        steady = _steady(doses, given, rows, inside & gives, running)
+    if layout.resets or layout.steady:
+        turn = jnp.where(rows.dose < 0, LAST, _of(_turns(doses), rows.dose))
+        replaces = (_of(doses.steady, rows.dose) == 1) & given_here
+        clears = resets | replaces
     column = _column(periods, rows.time, before=True)
     at = jnp.where(rows.dose >= 0, _of(given.column, rows.dose), column)
     count = times.time.shape[1]
@@ -138,11 +149,13 @@ def tabulate(
         column=column,
         at=at,
         compartment=_of(doses.compartment, rows.dose),
-        amount=jnp.where(acts, rows.amount, 0.0),
-        rate=jnp.where(acts, rows.rate, 0.0),
-        reset=_resets(doses, rows) & acts,
-        steady=_steady(doses, given, rows, acts, running) if layout.steady else None,
-        last_dose=_latest(rows, is_given, last_dose),
+        amount=jnp.where(inside, rows.amount, 0.0),
+        rate=jnp.where(inside, rows.rate, 0.0),
+        given=inside & given_here,
+        reset=resets & inside if layout.resets else None,
+        steady=steady,
+        turn=turn,
+        clears=clears,
     )
     return Table(
         events=jax.tree.map(jnp.transpose, events),
@@ -332,39 +345,21 @@ def _train(
     return begins, finishes, still
 
 
-def _resets(doses: Doses, rows: _Rows) -> Bool[Array, "lane event"]:
-    event = _of(doses.event, rows.dose)
-    here = (event == RESET) | (event == RESET_DOSE)
-    return here & (rows.kind == RECORD)
-
-
-def _alive(layout: Layout, doses: Doses, rows: _Rows) -> Bool[Array, "lane event"]:
-    """Say which events no reset has cancelled since their dose was recorded.
-
-    A reset, or a steady state that replaces what was there, cancels everything that
-    was recorded before it and comes after it.
-    """
-    if not layout.records or doses.time.shape[1] == 0:
-        return jnp.ones(rows.time.shape, bool)
+def _turns(doses: Doses) -> Int[Array, "lane dose"]:
+    """Give each dose its place in the order of records."""
     order = jnp.lexsort((doses.rank, same(doses.time)), axis=1)
-    turn = jnp.argsort(order, axis=1)
-    mine = _of(turn, rows.dose)
-    steady = (_of(doses.steady, rows.dose) == 1) & _of(_gives(doses), rows.dose)
-    clears = _resets(doses, rows) | (steady & (rows.kind == RECORD))
-    cleared = jax.lax.cummax(jnp.where(clears, mine, -1), axis=1)
-    return (rows.dose < 0) | (mine >= cleared)
+    return jnp.argsort(order, axis=1)
 
 
 def _steady(
     doses: Doses,
     given: Given,
     rows: _Rows,
-    acts: Bool[Array, "lane event"],
+    gives: Bool[Array, "lane event"],
     running: Float[Array, "lane dose"],
 ) -> Steady:
     """Say at which events a steady state is set, and of which regimen."""
-    asks = (_of(doses.steady, rows.dose) > 0) & _of(_gives(doses), rows.dose)
-    asks &= acts & (rows.kind == RECORD)
+    asks = (_of(doses.steady, rows.dose) > 0) & gives & (rows.kind == RECORD)
     interval, delay = doses.interval, given.delay
     constant = (doses.amount == 0) & (given.rate > 0)
     safe = jnp.where(interval > 0, interval, 24.0)
@@ -380,16 +375,3 @@ def _steady(
     )
     kind = jnp.where(asks, _of(doses.steady, rows.dose), 0)
     return Steady(kind, *(_of(value, rows.dose) for value in values))
-
-
-def _latest(
-    rows: _Rows,
-    is_given: Bool[Array, "lane event"],
-    last_dose: Float[Array, " lane"],
-) -> Float[Array, "lane event"]:
-    """Say when the last dose before each event was given; NaN if none was."""
-    before = jnp.where(jnp.isnan(last_dose), -jnp.inf, last_dose)[:, None]
-    here = jnp.where(is_given, rows.time, -jnp.inf)
-    here = jnp.concatenate([before.astype(here.dtype), here[:, :-1]], axis=1)
-    latest = jax.lax.cummax(here, axis=1)
-    return jnp.where(jnp.isfinite(latest), latest, jnp.nan)

@@ -1,17 +1,15 @@
-"""One scan over events, for some subjects side by side."""
+"""Subjects side by side: from their inputs and events to what is seen of them."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
-from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from vtrial.dosing.doses import Doses, Times
-from vtrial.solver.events import Event, Table, same, tabulate
+from vtrial.solver.events import Table, same, tabulate
 from vtrial.solver.layout import Layout
-from vtrial.solver.method import AbstractMethod, Amounts, Span, after_dose
-from vtrial.solver.steady import Settled, nothing_settled, settle
+from vtrial.solver.method import AbstractMethod, after_dose
+from vtrial.solver.scan import Carry, Shot, follow, initial_amounts
 from vtrial.solver.trajectory import State
 from vtrial.types import Status
 
@@ -42,24 +40,7 @@ class Seen(NamedTuple):
     end: State
 
 
-class _Carry(NamedTuple):
-    time: Float[Array, " lane"]
-    amounts: Amounts
-    rates: Amounts
-    status: Int[Array, " lane"]
-    tried: Int[Array, " lane"]
-    memory: Any
-
-
-class _Shot(NamedTuple):
-    """What is kept of each event: how things stood before it did anything."""
-
-    amounts: Float[Array, "lane state"]
-    rates: Float[Array, "lane state"]
-    status: Int[Array, " lane"]
-
-
-def solve_lanes(layout: Layout, method: AbstractMethod | None, batch: Batch) -> Seen:
+def solve_lanes(layout: Layout, method: AbstractMethod, batch: Batch) -> Seen:
     """Solve some subjects; every array of the batch is (lane, ...)."""
     model = layout.model
     shape = batch.periods.shape
@@ -82,13 +63,10 @@ def solve_lanes(layout: Layout, method: AbstractMethod | None, batch: Batch) -> 
         periods=batch.periods,
         begin=begin,
         until=batch.until,
-        last_dose=start.last_dose,
     )
     bad = table.impossible & (start.status == Status.SOLVED)
     start = start._replace(status=jnp.where(bad, int(Status.NON_FINITE), start.status))
-    if method is None:
-        return _algebra(layout, individual, batch, table, start)
-    shots, last = _scan(layout, method, individual, table, start)
+    shots, last = follow(layout, method, individual, table, start)
     return _see(layout, individual, batch.times, table, shots, last)
 
 
@@ -146,7 +124,7 @@ def _start(
             status=status.astype(int),
         )
     column = _column_at(batch.periods, begin)
-    initial = _initial(layout, individual, column)
+    initial = initial_amounts(layout, individual, column)
     amounts = jnp.stack(initial, axis=1) if size else jnp.zeros((lanes, 0), real)
     return State(
         time=begin,
@@ -165,197 +143,41 @@ def _column_at(
     return jnp.maximum(jnp.sum(begun, axis=1) - 1, 0).astype(int)
 
 
-def _initial(
-    layout: Layout,
-    individual: dict[str, Float[Array, "lane period"]],
-    column: Int[Array, " lane"],
-) -> Amounts:
-    """Return the model's initial values by the inputs of a column."""
-    like = next(iter(individual.values()))
-    values = layout.model.initial(individual)
-    full = [jnp.broadcast_to(v.astype(like.dtype), like.shape) for v in values]
-    return tuple(_pick(value, column) for value in full)
-
-
-def _pick(tree: Any, column: Int[Array, " lane"]) -> Any:
-    """Take each lane's column of (lane, period, ...) arrays."""
-
-    def pick(value: Array) -> Array:
-        if value.shape[1] == 1:
-            return value[:, 0]
-        index = column.reshape(-1, *[1] * (value.ndim - 1))
-        return jnp.take_along_axis(value, index, axis=1)[:, 0]
-
-    return jax.tree.map(pick, tree)
-
-
-def _scan(
-    layout: Layout,
-    method: AbstractMethod,
-    individual: dict[str, Float[Array, "lane period"]],
-    table: Table,
-    start: State,
-) -> tuple[_Shot, _Carry]:
-    """Go from event to event."""
-    prepared = method.prepare(individual)
-    size = start.amounts.shape[1]
-    amounts = tuple(start.amounts[:, i] for i in range(size))
-    carry = _Carry(
-        start.time,
-        amounts,
-        tuple(start.rates[:, i] for i in range(size)),
-        start.status,
-        jnp.zeros_like(start.status),
-        method.begin(amounts[0]),
-    )
-
-    def step(carry: _Carry, event: Event) -> tuple[_Carry, _Shot]:
-        here = _pick(prepared, event.column)
-        active = carry.status == Status.SOLVED
-        left = layout.numerics.max_steps - carry.tried
-        span = Span(carry.time, event.time, event.last_dose, active, left)
-        moved = method.advance(here, span, carry.amounts, carry.rates, carry.memory)
-        status = jnp.where(active, moved.status, carry.status)
-        fine = status == Status.SOLVED
-        amounts = tuple(jnp.where(fine, a, jnp.nan) for a in moved.amounts)
-        carry = _Carry(
-            event.time,
-            amounts,
-            carry.rates,
-            status,
-            carry.tried + jnp.where(active, moved.tried, 0),
-            moved.memory,
-        )
-        shot = _Shot(jnp.stack(amounts, 1), jnp.stack(carry.rates, 1), status)
-        return _happen(layout, method, individual, prepared, carry, event), shot
-
-    last, shots = lax.scan(step, carry, table.events)
-    return shots, last
-
-
-def _happen(
-    layout: Layout,
-    method: AbstractMethod,
-    individual: dict[str, Float[Array, "lane period"]],
-    prepared: Any,
-    carry: _Carry,
-    event: Event,
-) -> _Carry:
-    """Do what the event says: reset, set a steady state, give a dose."""
-    amounts, rates = carry.amounts, carry.rates
-    real = amounts[0].dtype
-    status, tried = carry.status, carry.tried
-    if layout.resets or layout.steady:
-        initial = _initial(layout, individual, event.at)
-    if layout.resets:
-        reset = event.reset & (status == Status.SOLVED)
-        amounts = tuple(
-            jnp.where(reset, i, a) for i, a in zip(initial, amounts, strict=True)
-        )
-        rates = tuple(jnp.where(reset, 0.0, r) for r in rates)
-    if layout.steady:
-        regimen = event.steady
-        assert regimen is not None  # as the layout says
-        asks = (regimen.kind > 0) & (status == Status.SOLVED)
-        settled = _settled(layout, method, prepared, carry, event, asks, initial)
-        fresh = asks & (regimen.kind == 1)
-        amounts = tuple(
-            jnp.where(fresh, s, jnp.where(asks, a + s - i, a))
-            for s, i, a in zip(settled.amounts, initial, amounts, strict=True)
-        )
-        rates = tuple(jnp.where(fresh, 0.0, r) for r in rates)
-        extra = jnp.where(asks, regimen.running, 0.0).astype(real)
-        rates = tuple(
-            r + jnp.where(event.compartment == i, extra, 0.0)
-            for i, r in enumerate(rates)
-        )
-        status = jnp.where(asks, settled.status, status)
-        tried = tried + jnp.where(asks, settled.tried, 0)
-    amount, rate = event.amount.astype(real), event.rate.astype(real)
-    places = [event.compartment == i for i in range(len(amounts))]
-    amounts = tuple(
-        a + jnp.where(p, amount, 0.0) for a, p in zip(amounts, places, strict=True)
-    )
-    if layout.infusions or layout.steady:
-        rates = tuple(
-            r + jnp.where(p, rate, 0.0) for r, p in zip(rates, places, strict=True)
-        )
-    return carry._replace(amounts=amounts, rates=rates, status=status, tried=tried)
-
-
-def _settled(
-    layout: Layout,
-    method: AbstractMethod,
-    prepared: Any,
-    carry: _Carry,
-    event: Event,
-    asks: Bool[Array, " lane"],
-    initial: Amounts,
-) -> Settled:
-    """Find steady states if any lane asks for one."""
-    left = layout.numerics.max_steps - carry.tried
-    span = Span(carry.time, carry.time, event.last_dose, asks, left)
-
-    def find() -> Settled:
-        return settle(
-            method,
-            _pick(prepared, event.at),
-            event.steady,
-            compartment=event.compartment,
-            initial=initial,
-            span=span,
-        )
-
-    return lax.cond(jnp.any(asks), find, lambda: nothing_settled(initial))
-
-
 def _see(
     layout: Layout,
     individual: dict[str, Float[Array, "lane period"]],
     times: Times,
     table: Table,
-    shots: _Shot,
-    last: _Carry,
+    shots: Shot,
+    last: Carry,
 ) -> Seen:
-    """Read outputs off the states at the observations."""
-    model = layout.model
-    forbidden = _first_negative(layout, shots, table)
+    """Read outputs off what stood at the observations."""
     amounts = jnp.moveaxis(shots.amounts, 0, 1)
-    status = shots.status.T
-    status = jnp.where(forbidden, int(Status.NEGATIVE), status)
     seen = jnp.take_along_axis(amounts, table.seen[..., None], axis=1)
-    good = jnp.take_along_axis(status, table.seen, axis=1) == Status.SOLVED
-    good &= table.shown
-    since = _at(table.events.last_dose, table.seen)
+    good = (_at(shots.status, table.seen) == Status.SOLVED) & table.shown
+    since = _at(shots.last_dose, table.seen)
     outputs = _outputs(layout, individual, times, table, seen, since, good)
     end = table.end[:, None]
     rates = jnp.moveaxis(shots.rates, 0, 1)
-    final = jnp.where(last.status == Status.SOLVED, 0, last.status)
-    final = jnp.where(jnp.any(forbidden, axis=1), int(Status.NEGATIVE), final)
-    stage = jnp.take_along_axis(status, end, axis=1)[:, 0]
     return Seen(
         outputs=outputs,
         states=jnp.where(good[..., None], seen, jnp.nan)
         if layout.keep_states
         else None,
-        status=final,
+        status=last.status,
         steps=last.tried,
         end=State(
             time=table.end_time,
-            amounts=jnp.where(
-                (stage == Status.SOLVED)[:, None],
-                jnp.take_along_axis(amounts, end[..., None], axis=1)[:, 0],
-                jnp.nan,
-            ),
+            amounts=jnp.take_along_axis(amounts, end[..., None], axis=1)[:, 0],
             rates=jnp.take_along_axis(rates, end[..., None], axis=1)[:, 0],
-            last_dose=_at(table.events.last_dose, end)[:, 0],
-            status=stage if model.states else final,
+            last_dose=_at(shots.last_dose, end)[:, 0],
+            status=_at(shots.status, end)[:, 0],
         ),
     )
 
 
-def _at(values: Float[Array, "event lane"], place: Int[Array, "lane time"]) -> Array:
-    """Take what stands at events."""
+def _at(values: Array, place: Int[Array, "lane time"]) -> Array:
+    """Take what stands at events, of (event, lane)."""
     return jnp.take_along_axis(values.T, place, axis=1)
 
 
@@ -388,43 +210,3 @@ def _outputs(
         name: jnp.where(good, jnp.broadcast_to(value, shape), jnp.nan)
         for name, value in values.items()
     }
-
-
-def _first_negative(
-    layout: Layout, shots: _Shot, table: Table
-) -> Bool[Array, "lane event"]:
-    """Say from which event on a state is below zero that may not be.
-
-    What is below by no more than the tolerances allow is noise.
-    """
-    model, numerics = layout.model, layout.numerics
-    status = shots.status.T
-    places = [i for i, name in enumerate(model.states) if name in model.nonnegative]
-    below = jnp.zeros(status.shape, bool)
-    for place in places:
-        value = shots.amounts[..., place].T
-        peak = lax.cummax(jnp.where(jnp.isfinite(value), jnp.abs(value), 0.0), axis=1)
-        noise = 100 * (numerics.atol + numerics.rtol * peak)
-        below |= (value < -noise) & (status == Status.SOLVED)
-    return lax.cummax(below.astype(int), axis=1) > 0
-
-
-def _algebra(
-    layout: Layout,
-    individual: dict[str, Float[Array, "lane period"]],
-    batch: Batch,
-    table: Table,
-    start: State,
-) -> Seen:
-    """Observe a model without states."""
-    good = (start.status == Status.SOLVED)[:, None] & table.shown
-    nothing = jnp.zeros((*good.shape, 0), start.amounts.dtype)
-    since = _at(table.events.last_dose, table.seen)
-    last_dose = _at(table.events.last_dose, table.end[:, None])[:, 0]
-    return Seen(
-        outputs=_outputs(layout, individual, batch.times, table, nothing, since, good),
-        states=nothing if layout.keep_states else None,
-        status=start.status,
-        steps=jnp.zeros_like(start.status),
-        end=start._replace(time=table.end_time, last_dose=last_dose),
-    )

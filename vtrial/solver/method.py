@@ -48,6 +48,7 @@ class AbstractMethod(abc.ABC):
 
     model: Model
     numerics: Numerics
+    forced: bool = True
 
     @property
     def is_linear(self) -> bool:

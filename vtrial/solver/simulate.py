@@ -15,7 +15,7 @@ from vtrial.model.model import Model
 from vtrial.solver.choice import choose
 from vtrial.solver.lanes import Batch, Seen, solve_lanes
 from vtrial.solver.layout import Layout
-from vtrial.solver.method import AbstractMethod
+from vtrial.solver.methods import METHODS
 from vtrial.solver.request import checked, overlaps_of
 from vtrial.solver.trajectory import State, Trajectory
 from vtrial.types import Numerics
@@ -156,6 +156,8 @@ def _layout(
     doses = batch.doses
     whole = (doses.event, doses.steady, doses.rate)
     kinds = {s.kind for s in model.structure.properties}
+    if not model.states:
+        return Layout(model, method, numerics, True, False, False, False, 0)
     if any(isinstance(value, jax.core.Tracer) for value in whole):
         return Layout(model, method, numerics, keep_states=keep_states)
     event, steady, rate = (np.asarray(value) for value in whole)
@@ -177,7 +179,7 @@ def _layout(
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
 def _solve(layout: Layout, lanes: int, chunks: int, batch: Batch) -> Seen:
     """Solve all chunks, one after another."""
-    method = _method(layout)
+    method = METHODS[layout.method](layout.model, layout.numerics, layout.infusions)
     leaves, tree = jax.tree.flatten(batch)
     own = [leaf.shape[0] > 1 or chunks * lanes == 1 for leaf in leaves]
     split = [
@@ -198,12 +200,3 @@ def _solve(layout: Layout, lanes: int, chunks: int, batch: Batch) -> Seen:
         return one([part[0] for part in split])
     seen = lax.map(one, split)
     return jax.tree.map(lambda v: v.reshape(chunks * lanes, *v.shape[2:]), seen)
-
-
-def _method(layout: Layout) -> AbstractMethod | None:
-    """Make the method of a layout."""
-    if layout.method == "algebra":
-        return None
-    from vtrial.solver.methods import METHODS
-
-    return METHODS[layout.method](layout.model, layout.numerics)
