@@ -216,6 +216,7 @@ class Measures:
                 return units.factor("1", to)
             found = f"`{quantity.text}`, a number without a unit"
             write = f"{quantity.value} {to}"
+            write = f"day {quantity.value}" if kind == "a time" else write
             self.fault(found, f"{kind} with its unit", write, column)
             return 1.0
         try:
