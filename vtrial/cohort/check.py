@@ -1,12 +1,13 @@
 """Hold a cohort against a model, before anybody is drawn."""
 
+import difflib
 import functools
 
 from vtrial.cohort.cohort import Cohort
 from vtrial.cohort.screen import scarcity
 from vtrial.errors import CohortError, Fault, UnitError
 from vtrial.model.model import Covariate, Model
-from vtrial.sheets import listed, nearest
+from vtrial.sheets import listed
 from vtrial.units import factor
 
 
@@ -58,8 +59,10 @@ def _conflicts(cohort: Cohort, model: Model) -> tuple[Fault, ...]:
 
 def _missing(cohort: Cohort, model: Model, covariate: Covariate) -> Fault:
     """Describe a covariate that the cohort does not give."""
-    near = nearest(covariate.name, cohort.names)
-    found = f"missing (`{near}` is there)" if near else "missing"
+    asked = {other.name for other in model.covariates}
+    spare = [name for name in cohort.names if name not in asked]
+    close = difflib.get_close_matches(covariate.name, spare, n=1, cutoff=0.5)
+    found = f"missing (`{close[0]}` is there)" if close else "missing"
     typical = f"{covariate.typical:g}" if covariate.typical == covariate.typical else 1
     title = f", {covariate.title}," if covariate.title else ""
     return _fault(
