@@ -324,3 +324,12 @@ def test_drawing_needs_no_global_canvas():
         "import sys, vtrial.report.render;assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_linear_scale_ends_where_nothing_more_is_seen(protocol, estimates, tmp_path):
+    bands = estimates.bands
+    brief = bands[bands["output"] == "conc"].copy()
+    brief.loc[brief["time"] > 240, "value"] = 1e-7
+    page = rendered(protocol, replace(estimates, bands=brief), tmp_path)
+    assert "Later all is below 1 % of the highest" in page.text
+    assert page.text.count("Later all is below") == 1

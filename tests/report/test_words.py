@@ -67,6 +67,7 @@ def test_minus_zero_is_zero():
         (123.4, 20.0, "plain", 0),
         (1.5, 0.0, "plain", 2),
         (0.0, 0.013, "plain", 3),
+        (0.754, 0.2, "share", 1),
         (math.nan, 0.1, "plain", 0),
     ],
 )

@@ -28,6 +28,7 @@ _HIDDEN = {
     "cohort",
     "complete",
     "failures",
+    "given",
     "model",
     "protocol",
     "replicates",

@@ -36,7 +36,16 @@ from vtrial.report.drawing import (
 from vtrial.report.flow import Flow
 from vtrial.report.frames import each_row
 from vtrial.report.rows import Frame, Row, draw_rows
-from vtrial.report.words import Kind, amount, clock, count, interval, slug, unit_words
+from vtrial.report.words import (
+    Kind,
+    amount,
+    clock,
+    count,
+    duration,
+    interval,
+    slug,
+    unit_words,
+)
 
 MOST_ROWS = 40
 MOST_FIGURES = 24
@@ -266,12 +275,38 @@ def draw_bands(
 
     `bands` has arm, time [h], quantile and value of one output.
     """
-    yield _draw_bands(protocol, output, bands, log=False)
+    until = _until(protocol, output, bands)
+    early = bands[bands["time"] <= until]
+    linear = _draw_bands(protocol, output, early, log=False)
+    if len(early) < len(bands):
+        said = f" Later all is below 1 % of the highest; {duration(until)} are shown."
+        linear = linear._replace(caption=linear.caption + said)
+    yield linear
     seen = [value for o in _observed(protocol, output) for value in o.value]
     values = np.asarray([*bands["value"], *seen], float)
     values = values[np.isfinite(values) & (values > 0)]
     if values.size and values.max() > 3 * values.min():
         yield _draw_bands(protocol, output, bands, log=True)
+
+
+def _until(protocol: Protocol, output: str, bands: pd.DataFrame) -> float:
+    """Return the time [h] after which a linear scale shows nothing but zero.
+
+    That is where all values have fallen below 1 % of the highest; the whole time
+    if that is not much longer, or if something was measured later.
+    """
+    end = float(bands["time"].max())
+    high = bands["value"].abs()
+    last = float(bands.loc[high > 0.01 * high.max(), "time"].max())
+    seen = [time for o in _observed(protocol, output) for time in o.time]
+    last = max([last, *seen])
+    return min(_rounded(1.5 * last), end) if last < end / 4 else end
+
+
+def _rounded(hours: float) -> float:
+    """Round a time [h] up to one that people say."""
+    steps = (0.5, 1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 24.0, 36.0, 48.0, 72.0)
+    return next((s for s in steps if s >= hours), math.ceil(hours / 24.0) * 24.0)
 
 
 def _observed(protocol: Protocol, output: str) -> list[Observed]:

@@ -65,14 +65,16 @@ def decimals(value: float, spread: float, kind: Kind = "plain") -> int:
     """Return how many decimals a value deserves that is uncertain by `spread`.
 
     Two digits of the spread, but no more than four of the value; shares in per cent
-    and points never get more than one decimal.
+    and points always get one decimal.
 
     Examples
     --------
     >>> decimals(12.3456, 0.52), decimals(0.7543, 0.0009, "share")
     (2, 1)
     """
-    value, spread = value * _SCALE[kind], abs(spread) * _SCALE[kind]
+    if kind != "plain":
+        return 1
+    spread = abs(spread)
     if not math.isfinite(value):
         return 0
     size = math.floor(math.log10(abs(value))) if value else 0
@@ -81,7 +83,7 @@ def decimals(value: float, spread: float, kind: Kind = "plain") -> int:
         wanted = min(1 - math.floor(math.log10(spread)), 3 - size)
         if value == 0 or spread > abs(value):
             wanted = 1 - math.floor(math.log10(spread))
-    return max(0, min(wanted, 12 if kind == "plain" else 1))
+    return max(0, min(wanted, 12))
 
 
 def amount(value: float, spread: float, kind: Kind = "plain", unit: str = "") -> str:
