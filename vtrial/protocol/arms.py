@@ -42,7 +42,9 @@ def read_allocation(
     shape: DesignShape, arms: tuple[str, ...], known: Known, faults: Faults
 ) -> Allocation:
     """Read weights and method, and hold the block size against the weights."""
+    before = len(faults.entries)
     weights = _weights(shape, arms, faults)
+    sure = len(faults.entries) == before
     how = shape.randomisation
     path = ("design", "randomisation")
     for index, name in enumerate(how.stratified or ()):
@@ -60,7 +62,7 @@ def read_allocation(
         )
     if size is None:
         return Allocation(weights)
-    if size % total:
+    if sure and size % total:
         faults.add(
             (*path, "permuted block"),
             found=f"{size}, with weights that sum to {total}",

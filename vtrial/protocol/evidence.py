@@ -8,7 +8,13 @@ from vtrial.errors import ProtocolError, UnitError
 from vtrial.model.model import Source
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.known import Known
-from vtrial.protocol.protocol import Comparison, Endpoint, Observed, Published
+from vtrial.protocol.protocol import (
+    Comparison,
+    Endpoint,
+    Observed,
+    Published,
+    Statistic,
+)
 from vtrial.protocol.shape import ObservedShape, PublishedShape, SourceShape
 from vtrial.protocol.values import difference_in, number_in, share_in
 from vtrial.sheets import Path_, nearest
@@ -44,20 +50,11 @@ def read_published(
         if asked is None or kind is None:
             continue
         numbers = _numbers(path, shape, *kind, faults)
+        statistic = _statistic((*path, "statistic"), shape, kind[0], faults)
         if numbers is not None:
-            endpoint, arm, comparison = asked
-            share = kind[0] == "share" and not comparison
-            read.append(
-                Published(
-                    *numbers,
-                    endpoint,
-                    arm,
-                    comparison,
-                    shape.statistic or ("share" if share else "mean"),
-                    shape.verified,
-                    read_source(shape.source),
-                )
-            )
+            source = read_source(shape.source)
+            verified = shape.verified
+            read.append(Published(*numbers, *asked, statistic, verified, source))
     return tuple(read)
 
 
@@ -142,6 +139,26 @@ def _kind(
     if by and by != "difference of means":
         return "number", "1"
     return ("share", "1") if endpoint.binary else ("number", endpoint.unit)
+
+
+def _statistic(
+    path: Path_, shape: PublishedShape, kind: str, faults: Faults
+) -> Statistic:
+    """Return which statistic of an arm was published, held against the endpoint."""
+    share = kind == "share"
+    given = shape.statistic
+    if given is None:
+        return "share" if share else "mean"
+    if shape.comparison is not None or share != (given == "share"):
+        what = "a comparison" if shape.comparison else "a response"
+        what = "a number" if given == "share" and not shape.comparison else what
+        faults.add(
+            path,
+            found=f"`{given}`, of {what}",
+            allowed="left out" if what != "a number" else "a statistic of numbers",
+            write="" if what != "a number" else "statistic: mean",
+        )
+    return given
 
 
 def _numbers(

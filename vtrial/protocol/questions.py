@@ -133,11 +133,11 @@ def _check_adjust(
     faults: Faults,
 ) -> None:
     """Hold covariates against those known, and the baseline against the visits."""
-    if shape.adjust and shape.by != "difference of means":
+    if shape.adjust and shape.by in _OF_RESPONSES:
         faults.add(
             path,
             found=f"given for `{shape.by}`",
-            allowed="left out, but for a difference of means",
+            allowed="left out, but for means and geometric means",
             write="by: difference of means",
         )
     for index, name in enumerate(shape.adjust):

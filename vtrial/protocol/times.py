@@ -64,7 +64,7 @@ def moment(text: str, *, cycle: float = 0.0) -> float:
 
     Examples
     --------
-    >>> moment("day 7"), moment("cycle 2 + 3 d", cycle=504)
+    >>> moment("day 7"), moment("cycle 2 + 3 d", cycle=504.0)
     (168.0, 576.0)
     """
     _bound(text)
@@ -115,7 +115,7 @@ def span(text: str, *, cycle: float = 0.0) -> tuple[float, float]:
 
     Examples
     --------
-    >>> span("day 4 to day 5"), span("cycle 2", cycle=504)
+    >>> span("day 4 to day 5"), span("cycle 2", cycle=504.0)
     ((96.0, 120.0), (504.0, 1008.0))
     """
     _bound(text)

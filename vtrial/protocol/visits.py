@@ -19,7 +19,8 @@ from vtrial.protocol.times import (
 from vtrial.sheets import Path_
 
 GRID_POINTS = 150
-_STEPS = [1 / 60, 1 / 12, 1 / 6, 0.25, 0.5, 1, 2, 3, 4, 6, 8, 12, 24, 48, 72, 168]
+_STEPS = [1 / 60, 1 / 12, 1 / 6, 0.25, 0.5]
+_STEPS += [1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 24.0, 48.0, 72.0, 168.0]
 
 
 def read_visits(
