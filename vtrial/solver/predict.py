@@ -1,0 +1,90 @@
+"""Predictions at the observation records of an event table."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import ArrayLike
+
+from vtrial.dosing.table import Events
+from vtrial.errors import Fault, SolverError
+from vtrial.model.model import Model
+from vtrial.sheets import listed, nearest
+from vtrial.solver.simulate import simulate_from
+from vtrial.types import Numerics, Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+STATUS = "STATUS"
+
+
+def predict(
+    model: Model,
+    events: Events,
+    *,
+    parameters: Mapping[str, ArrayLike] | None = None,
+    numerics: Numerics = Numerics(),  # noqa: B008 (frozen)
+) -> "pd.DataFrame":
+    """Return every output at every observation record, in the order of the file.
+
+    The columns are ID and TIME as in the file, then the outputs. Parameters are the
+    model's unless given: one number or one a subject, by name; random effects are
+    zero unless given (`eta.CL`). The initial values hold at a subject's first record.
+    Where a solution fails, predictions are missing from there on, and a column STATUS
+    says, for every row, how its subject's solution ended.
+
+    Raises
+    ------
+    SolverError
+        If a parameter is given that the model does not have.
+    """
+    import pandas as pd
+
+    given = dict(parameters or {})
+    _refuse_unknown(model, given, events)
+    subjects = len(events.identity)
+    inputs = model.typical() | {k: np.asarray(v, float) for k, v in given.items()}
+    inputs |= {k: v for k, v in events.covariates.items() if k in model.inputs}
+    solved = simulate_from(
+        model,
+        inputs,
+        events.doses,
+        events.times,
+        begin=np.full(subjects, np.inf),
+        periods=events.periods,
+        numerics=numerics,
+        start=None,
+        until=None,
+        keep_states=False,
+    )
+    place = np.nonzero(events.row >= 0)
+    order = np.argsort(events.row[place], kind="stable")
+    rows = events.row[place][order]
+    subject = place[0][order]
+    table = {name: events.data[name].to_numpy()[rows] for name in ("ID", "TIME")}
+    for output in model.outputs:
+        table[output.name] = np.asarray(solved.outputs[output.name])[place][order]
+    status = np.asarray(solved.status)
+    if (status != Status.SOLVED).any():
+        words = np.array([Status(code).words for code in status])
+        table[STATUS] = words[subject]
+    return pd.DataFrame(table)
+
+
+def _refuse_unknown(
+    model: Model, given: Mapping[str, ArrayLike], events: Events
+) -> None:
+    """Refuse parameters that nothing would read."""
+    known = [name for name in model.inputs if name not in events.covariates]
+    strange = [name for name in given if name not in known]
+    if strange:
+        raise SolverError.of(
+            Fault(
+                at="parameters",
+                found=f"`{name}`, which {model.name} does not have",
+                allowed=f"one of {listed(known, 30)}",
+                write=nearest(name, known),
+            )
+            for name in strange
+        )
