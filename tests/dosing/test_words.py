@@ -162,6 +162,14 @@ def test_steady_state_is_that_of_the_first_dose():
             [0.1, 0.2, 0.3, 0.4],
         ),
         (
+            "escalating 10 mg by 50 % every 2 doses to 20 mg every 1 d x 6",
+            [10, 10, 15, 15, 20, 20],
+        ),
+        (
+            "tapering 16 mg by 50 % every 1 dose to 3 mg every 1 d x 5",
+            [16, 8, 4, 3, 3],
+        ),
+        (
             "tapering 40 mg by 15 mg every 2 doses to 5 mg every 24 h x 7",
             [40, 40, 25, 25, 10, 10, 5],
         ),
@@ -310,6 +318,11 @@ def test_absurd_counts_and_lengths_are_refused_at_once():
     faults("100 mg " * MAX_LENGTH)
     faults("(" * (MAX_LENGTH // 2) + ")" * (MAX_LENGTH // 2) + " mg")
     faults("100 mg every 1 h x 2 then " * 700)
+    faults("5 mg/kg" + " up to 400 mg" * 1000)
+    faults("by WT: 1 mg when 1" + " or 1" * 3000 + ", else 2 mg")
+    faults("by WT: " + "".join(f"1 mg below {k}, " for k in range(900)) + "else 2 mg")
+    faults("escalating 1 mg by 0.0001 mg every 1 dose to 9 mg every 1 d x 9")
+    faults("tapering 9 mg by 100 % every 1 dose to 0 mg every 1 d x 9")
     assert time.perf_counter() - begun < 10
 
 

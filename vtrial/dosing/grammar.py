@@ -97,7 +97,7 @@ table: BY WORD ":" row+ "else" quantity
 row: quantity "below" NUMBER "," -> below
    | quantity "when" NUMBER ("or" NUMBER)* "," -> when
 ladder: (ESCALATING | TAPERING) quantity "by" quantity \
-        "every" NUMBER "doses" "to" quantity ","?
+        "every" NUMBER ("doses" | "dose") "to" quantity ","?
 clause: EVERY quantity -> every
       | TIMES NUMBER -> count
       | FOR quantity -> lasting

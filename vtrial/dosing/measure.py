@@ -16,6 +16,8 @@ from vtrial.sheets import listed, nearest
 PER = {"kg": ("WT", "kg"), "m2": ("BSA", "m2"), "m²": ("BSA", "m2")}
 MAX_LEVELS = 1000
 MAX_ROWS = 100
+MAX_CODES = 50
+MAX_ADJUSTMENTS = 10
 _NUDGE = 1e-9  # so that 0.3 / 0.1 counts as 3 when rounding up or down
 
 
@@ -41,6 +43,11 @@ class Measures:
             levels = (Level(self.table(head), 1),)
         else:
             levels = (Level(self.amount(head), 1),)
+        if len(adjust) > MAX_ADJUSTMENTS:
+            found = f"{len(adjust)} caps and roundings"
+            allowed = f"at most {MAX_ADJUSTMENTS}"
+            self.fault(found, allowed, "up to 400 mg", adjust[-1].column)
+            return levels
         for clause in adjust:
             if isinstance(clause.value, Quantity):
                 other = self.amount(clause.value)
@@ -50,43 +57,58 @@ class Measures:
 
     def ladder(self, ladder: Ladder) -> tuple[Level, ...]:
         """Write out the levels of an escalation or a taper."""
-        doses = ladder.doses
+        doses, up = ladder.doses, ladder.word == "escalating"
         if doses != round(doses) or not 1 <= doses <= 1e5:
             found, write = f"every {doses:g} doses", "every 4 doses"
             self.fault(found, "a whole number of doses", write, ladder.column)
             return ()
+        numbers = self.rungs(ladder)
+        if numbers is None:
+            return ()
+        first, by, last = numbers
+        if (last <= first) if up else (last >= first):
+            found = f"`{ladder.word}` from {ladder.first.text} to {ladder.last.text}"
+            allowed = f"to an amount {'above' if up else 'below'} the first"
+            self.fault(found, allowed, "", ladder.last.column)
+            return ()
+        signed = by if up else -by
+        if ladder.by.unit == "%":
+            ratio = 1 + signed / 100
+            apart = math.log(last / first) / math.log(ratio) if ratio > 0 else 1.0
+        else:
+            ratio, apart = 0.0, abs(last - first) / by
+        if apart > MAX_LEVELS:
+            found, allowed = f"{apart:.0f} levels", f"at most {MAX_LEVELS} levels"
+            self.fault(found, allowed, "", ladder.by.column)
+            return ()
+        steps = range(math.ceil(apart - _NUDGE))
+        climb = [first * ratio**k if ratio else first + k * signed for k in steps]
+        unit = ladder.first._replace(unit=self.per_unit(_per(ladder.first.unit)[1]))
+        each = [Number(float(f"{value:.12g}")) for value in [*climb, last]]
+        return tuple(Level(self.scaled(value, unit), int(doses)) for value in each)
+
+    def rungs(self, ladder: Ladder) -> tuple[float, float, float] | None:
+        """Read the first amount, the step and the last of a ladder, or None.
+
+        The step is in the unit of the others or in %.
+        """
+        before = len(self.faults)
         parts = [ladder.first, ladder.by, ladder.last]
-        split = [_per(quantity.unit) for quantity in parts]
-        if any(q.kind != "NUMBER" for q in parts) or len({per for _, per in split}) > 1:
+        alike = [q for q in parts if q is not ladder.by or q.unit != "%"]
+        pers = {_per(quantity.unit)[1] for quantity in alike}
+        if any(quantity.kind != "NUMBER" for quantity in parts) or len(pers) > 1:
             found = f"`{ladder.word}` with amounts of different kinds"
             allowed = "three numbers, all plain, all per kg or all per m2"
             write = f"{ladder.word} 2.5 mg by 2.5 mg every 4 doses to 15 mg"
             self.fault(found, allowed, write, ladder.column)
-            return ()
-        before = len(self.faults)
-        plain = [
-            q._replace(unit=unit) for q, (unit, _) in zip(parts, split, strict=True)
-        ]
-        values = [_value(self.amount(quantity)) for quantity in plain]
-        if len(self.faults) > before:
-            return ()
+            return None
+        values = []
+        for quantity in parts:
+            plain = quantity._replace(unit=_per(quantity.unit)[0])
+            step = self.value(plain) if plain.unit == "%" else self.amount(plain)
+            values.append(step.value if isinstance(step, Number) else 1.0)
         first, by, last = values
-        up = ladder.word == "escalating"
-        if (last <= first) if up else (last >= first):
-            found = f"`{ladder.word}` from {parts[0].text} to {parts[2].text}"
-            word = "above" if up else "below"
-            self.fault(found, f"to an amount {word} the first", "", parts[2].column)
-            return ()
-        steps = math.ceil(abs(last - first) / by - _NUDGE)
-        if steps > MAX_LEVELS:
-            found = f"{steps} levels"
-            self.fault(found, f"at most {MAX_LEVELS} levels", "", parts[1].column)
-            return ()
-        signed = by if up else -by
-        climb = [float(f"{first + k * signed:.12g}") for k in range(steps)] + [last]
-        unit = parts[0]._replace(unit=self.per_unit(split[0][1]))
-        each = [self.scaled(Number(value), unit) for value in climb]
-        return tuple(Level(amount, int(doses)) for amount in each)
+        return (first, by, last) if len(self.faults) == before else None
 
     def per_unit(self, per: str) -> str:
         """Write the model's amount, per kg or per m2 if so."""
@@ -95,9 +117,11 @@ class Measures:
     def table(self, table: Table) -> Expression:
         """Read a table of amounts into nested `if`."""
         self.name(table.by, table.name_column)
-        if len(table.rows) > MAX_ROWS:
-            found = f"{len(table.rows)} rows"
-            self.fault(found, f"at most {MAX_ROWS} rows", "an equation", table.column)
+        codes = max(len(row.when) for row in table.rows)
+        if len(table.rows) > MAX_ROWS or codes > MAX_CODES:
+            found = f"{len(table.rows)} rows of up to {codes} codes"
+            allowed = f"at most {MAX_ROWS} rows, of at most {MAX_CODES} codes"
+            self.fault(found, allowed, "an equation", table.column)
             return Number(1.0)
         bounds = [row.below for row in table.rows if row.below is not None]
         if bounds != sorted(set(bounds)):
@@ -271,10 +295,6 @@ def _per(unit: str) -> tuple[str, str]:
         if word in PER:
             return "/".join([head, *below[:index], *below[index + 1 :]]), word
     return unit, ""
-
-
-def _value(expression: Expression) -> float:
-    return expression.value if isinstance(expression, Number) else 1.0
 
 
 def _rounded(shift: float, unit: Expression, amount: Expression) -> Expression:
