@@ -21,18 +21,30 @@ def protocol_schema() -> dict[str, object]:
 
 
 def _tidy(node: object) -> None:
-    """Drop what is no part of a sheet, and titles that only repeat a Python name."""
+    """Drop what is no part of a sheet: Python's names, nulls and empty defaults."""
     if isinstance(node, list):
         for part in node:
             _tidy(part)
     if not isinstance(node, dict):
         return
+    if str(node.get("title", "")).endswith("Shape"):
+        del node["title"]
     properties = node.get("properties")
     if isinstance(properties, dict):
         properties.pop("simple", None)
         for name, entry in properties.items():
-            entry["title"] = name
-    elif str(node.get("title", "")).endswith("Shape"):
-        del node["title"]
+            _tidy_entry(name, entry)
     for part in node.values():
         _tidy(part)
+
+
+def _tidy_entry(name: str, entry: dict[str, object]) -> None:
+    """Name an entry as the sheet does, and leave out what only Python fills in."""
+    entry["title"] = name
+    if entry.get("default", "") in (None, "") or isinstance(entry.get("default"), dict):
+        entry.pop("default", None)
+    kinds = entry.get("anyOf")
+    if isinstance(kinds, list):
+        kinds = [kind for kind in kinds if kind != {"type": "null"}]
+        entry.pop("anyOf")
+        entry.update(kinds[0] if len(kinds) == 1 else {"anyOf": kinds})

@@ -28,6 +28,15 @@ class _OneOrMany:
         return {"anyOf": [schema["items"], schema]}
 
 
+class _OrEmpty:
+    """Say in the JSON Schema that nothing may stand where a map may."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [handler(core_schema), {"type": "null"}]}
+
+
 class _Words:
     """Hold a text against the words that may stand there."""
 
@@ -112,7 +121,7 @@ def _randomisation(value: object) -> object:
 _NUMBER_OR_TEXT = {"anyOf": [{"type": "number"}, {"type": "string"}]}
 
 
-class _Number(_OneOrMany):
+class _Number:
     """Say in the JSON Schema that a number or a text may stand here."""
 
     def __get_pydantic_json_schema__(
@@ -121,7 +130,7 @@ class _Number(_OneOrMany):
         return dict(_NUMBER_OR_TEXT)
 
 
-class _Margin(_OneOrMany):
+class _Margin:
     """Say in the JSON Schema that a margin or two limits may stand here."""
 
     def __get_pydantic_json_schema__(
@@ -132,7 +141,7 @@ class _Margin(_OneOrMany):
         return {"anyOf": [*_NUMBER_OR_TEXT["anyOf"], both]}
 
 
-class _Truth(_OneOrMany):
+class _Truth:
     """Say in the JSON Schema that `true` is the word, as YAML reads it."""
 
     def __get_pydantic_json_schema__(
@@ -141,7 +150,7 @@ class _Truth(_OneOrMany):
         return {"enum": ["measured", True]}
 
 
-class _Randomised(_OneOrMany):
+class _Randomised:
     """Say in the JSON Schema that `simple` may stand for the map."""
 
     def __get_pydantic_json_schema__(
@@ -381,15 +390,23 @@ class ProtocolShape(_Shape):
     uncertainty: bool = Field(
         True, description="Draw parameters anew for each replicate."
     )
-    arms: dict[str, Annotated[ArmShape, BeforeValidator(_maybe_empty)]] = Field(
-        min_length=1
+    arms: dict[str, Annotated[ArmShape, BeforeValidator(_maybe_empty), _OrEmpty()]] = (
+        Field(min_length=1, description="What is done to each group, by its name.")
     )
-    visits: dict[str, VisitShape] = Field(default_factory=dict)
+    visits: dict[str, VisitShape] = Field(
+        default_factory=dict, description="When what is measured, by name."
+    )
     design: DesignShape = DesignShape.model_construct()
-    endpoints: dict[str, EndpointShape] = Field(default_factory=dict)
-    analysis: list[ComparisonShape] = Field(default_factory=list)
+    endpoints: dict[str, EndpointShape] = Field(
+        default_factory=dict, description="One number for each subject, by name."
+    )
+    analysis: list[ComparisonShape] = Field(
+        default_factory=list, description="Comparisons between arms."
+    )
     keep: KeepShape = KeepShape.model_construct()
-    published: list[PublishedShape] = Field(default_factory=list)
+    published: list[PublishedShape] = Field(
+        default_factory=list, description="What real trials saw."
+    )
     observed: dict[
         str, Annotated[list[ObservedShape], BeforeValidator(_many), _OneOrMany()]
     ] = Field(default_factory=dict)
