@@ -333,3 +333,13 @@ def test_linear_scale_ends_where_nothing_more_is_seen(protocol, estimates, tmp_p
     page = rendered(protocol, replace(estimates, bands=brief), tmp_path)
     assert "Later all is below 1 % of the highest" in page.text
     assert page.text.count("Later all is below") == 1
+
+
+def test_names_alike_get_files_of_their_own(protocol, estimates, tmp_path):
+    one = estimates.distributions
+    two = pd.concat([one.assign(endpoint=name) for name in ("a > b", "a < b")])
+    page = rendered(protocol, replace(estimates, distributions=two), tmp_path)
+    names = {path.name for path in (tmp_path / "figures").glob("distribution*.svg")}
+    assert names == {"distribution-a-b.svg", "distribution-a-b--2.svg"}
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))

@@ -143,10 +143,17 @@ def draw_all(
         "bands": _bands(frames, protocol),
         "distributions": _distributions(frames, protocol),
     }
-    return {
-        section: [Shown(d.title, d.caption, Markup(keep(d, folder))) for d in drawings]
-        for section, drawings in walks.items()
-    }
+    shown: dict[str, list[Shown]] = {section: [] for section in walks}
+    taken: dict[str, int] = {}
+    for section, drawings in walks.items():
+        for drawing in drawings:
+            name = drawing.name
+            taken[name] = taken.get(name, 0) + 1
+            if taken[name] > 1:  # names that differ only in what a file's name drops
+                drawing = drawing._replace(name=f"{name}--{taken[name]}")
+            svg = Markup(keep(drawing, folder))
+            shown[section].append(Shown(drawing.title, drawing.caption, svg))
+    return shown
 
 
 def _flow(frames: Mapping[str, pd.DataFrame], protocol: Protocol) -> Iterator[Drawing]:

@@ -28,7 +28,7 @@ def number(value: float, digits: int = 3) -> str:
 
     Examples
     --------
-    >>> number(0.0123456), number(1234567), number(2.5e-7), number(float("nan"))
+    >>> number(0.0123456), number(1234567.0), number(2.5e-7), number(float("nan"))
     ('0.0123', '1,234,567', '2.5 × 10⁻⁷', '–')
     """
     if not math.isfinite(value):
@@ -163,7 +163,7 @@ def duration(hours: float) -> str:
 
     Examples
     --------
-    >>> duration(1.5), duration(36), duration(504), duration(52 * 168)
+    >>> duration(1.5), duration(36.0), duration(504.0), duration(8736.0)
     ('1.5 h', '36 h', '21 d', '52 wk')
     """
     if not math.isfinite(hours):
@@ -180,9 +180,9 @@ def moments(times: Sequence[float], most: int = 16) -> str:
 
     Examples
     --------
-    >>> moments([0, 168, 336])
+    >>> moments([0.0, 168.0, 336.0])
     'day 0, 7 and 14'
-    >>> moments([0.5, 1, 2])
+    >>> moments([0.5, 1.0, 2.0])
     '0.5, 1 and 2 h'
     >>> moments([24.0 * day for day in range(0, 100, 2)])
     'day 0 to 98, every 2 d (50 times)'
