@@ -252,7 +252,7 @@ def test_a_killed_run_continues_to_the_same_record(long, tmp_path, how):
     _out, told = process.communicate(timeout=60)
     if how == signal.SIGTERM:
         assert process.returncode == 130
-        assert "same command goes on" in told
+        assert "the same command goes on" in told
     record = vt.open_record(folder)
     assert not record.complete
     assert len(Ledger(folder / "ledger.jsonl").read()) < 96

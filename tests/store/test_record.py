@@ -139,6 +139,8 @@ def test_cut_shard_is_told(tmp_path, cut):
     shard = record.path / "arms/a/outcomes/outcome/c/1/0"
     shard.write_bytes(shard.read_bytes()[:cut])
     assert [record.holds(b, sums[b]) for b in range(3)] == [True, False, True]
+    assert record.write(1, rows(1, 10)) == sums[1]
+    assert record.holds(1, sums[1])
 
 
 def test_lost_shard_is_told(tmp_path):

@@ -119,7 +119,7 @@ def _opened(planned: Plan, folder: Path) -> Record:
     record = open_record(folder)
     held = int(str(record.attributes["replicates"]))
     if held < protocol.replicates:
-        record.note(complete=False, **about(planned))
+        record.note(**about(planned))
     elif held > protocol.replicates:
         tell(
             f"{folder} holds {held} replicates, more than the {protocol.replicates} "
@@ -163,7 +163,11 @@ def _conduct(
     work = functools.partial(conduct_block, spec, str(record.path.resolve()))
     done = planned.subjects - sum(planned.size(block) for block in todo)
     failed: list[Done] = []
-    with progress(planned.subjects, done=done, words=planned.protocol.name) as advance:
+    name = planned.protocol.name
+    with (
+        progress(planned.subjects, done=done, words=name) as advance,
+        _told_when_stopped(record),
+    ):
         for back in place.conduct(work, todo):
             if back.entry is not None:
                 ledger.append(back.entry)
@@ -173,7 +177,7 @@ def _conduct(
             if len(failed) == MOST_FAILED:
                 break
     if failed:
-        raise blocks_failed(failed, at=planned.protocol.name)
+        raise blocks_failed(failed, at=name)
 
 
 def _finish(planned: Plan, record: Record, folder: Path, *, fresh: bool) -> None:
@@ -187,6 +191,16 @@ def _finish(planned: Plan, record: Record, folder: Path, *, fresh: bool) -> None
         failures=sum(entries[block].failed for block in range(planned.blocks)),
         seconds=round(sum(entries[b].seconds for b in range(planned.blocks)), 1),
     )
+
+
+@contextlib.contextmanager
+def _told_when_stopped(record: Record) -> Iterator[None]:
+    """Say, when somebody stops the run, that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        tell(f"{record.path.parent}: stopped; the same command goes on from here.")
+        raise
 
 
 @contextlib.contextmanager

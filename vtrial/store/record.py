@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -38,7 +38,7 @@ class Variable(NamedTuple):
     dtype: str = "float64"
     fill: float | int = float("nan")
     per_block: bool = False
-    attributes: Mapping[str, object] = {}
+    attributes: Mapping[str, Any] = {}
 
 
 class Coordinate(NamedTuple):
@@ -49,7 +49,7 @@ class Coordinate(NamedTuple):
 
     path: str
     values: Sequence[object] | np.ndarray
-    attributes: Mapping[str, object] = {}
+    attributes: Mapping[str, Any] = {}
     axis: str = ""
 
 
@@ -65,7 +65,7 @@ class Record:
         return zarr.open_group(self.path, mode="r+")
 
     @property
-    def attributes(self) -> dict[str, object]:
+    def attributes(self) -> dict[str, Any]:
         """What the record says about itself."""
         return dict(self.group.attrs)
 
@@ -74,7 +74,7 @@ class Record:
         """Whether a run has finished it."""
         return bool(self.attributes.get(COMPLETE))
 
-    def note(self, **attributes: object) -> None:
+    def note(self, **attributes: Any) -> None:
         """Add attributes to the record."""
         self.group.attrs.update(attributes)
 
@@ -101,6 +101,7 @@ class Record:
                     write="",
                 )
             rows = rows.astype(target.dtype, copy=False)
+            self._forget(path, target, block)
             target[start:stop] = rows
             _count(digest, path, rows)
         return digest.hexdigest()
@@ -143,14 +144,20 @@ class Record:
             if array.shape[0] < rows:
                 array.resize((rows, *array.shape[1:]))
 
-    def put(self, path: str, values: np.ndarray, **attributes: object) -> None:
+    def put(self, path: str, values: np.ndarray, **attributes: Any) -> None:
         """Write a whole array, with `dims` among its attributes (coordinator only)."""
         dims = attributes.pop("dims", ())
-        _put(self.group, path, np.asarray(values), tuple(dims), attributes)  # type: ignore[arg-type]
+        _put(self.group, path, np.asarray(values), tuple(dims), attributes)
 
     def tree(self) -> xr.DataTree:
         """Open the record in xarray, lazily."""
         return xr.open_datatree(self.path, engine="zarr", consolidated=False)
+
+    def _forget(self, path: str, array: zarr.Array, block: int) -> None:
+        """Remove a block's shard: one that is torn cannot be written over."""
+        place = (block, *(0 for _ in array.shape[1:]))
+        key = array.metadata.encode_chunk_key(place)
+        (self.path / path / key).unlink(missing_ok=True)
 
     def _blocked(self) -> Iterator[tuple[str, zarr.Array]]:
         """Walk over the arrays that blocks fill."""
@@ -164,7 +171,7 @@ def create_record(
     variables: Sequence[Variable],
     coordinates: Sequence[Coordinate],
     *,
-    attributes: Mapping[str, object],
+    attributes: Mapping[str, Any],
     subjects: int,
     block: int,
 ) -> Record:
@@ -241,7 +248,7 @@ def _put(
     path: str,
     values: np.ndarray,
     dims: tuple[str, ...],
-    attributes: Mapping[str, object],
+    attributes: Mapping[str, Any],
 ) -> None:
     """Write a whole array, in place of an older one."""
     text = values.dtype.kind in "OUT"
