@@ -241,8 +241,8 @@ def _plain(node: object, path: Path_, lines: dict[Path_, tuple[int, int]]) -> ob
     if isinstance(node, CommentedMap):
         for key in node:
             line, column = node.lc.key(key)
-            lines[(*path, str(key))] = (line + 1, column + 1)
-        return {str(k): _plain(v, (*path, str(k)), lines) for k, v in node.items()}
+            lines[(*path, _text(key))] = (line + 1, column + 1)
+        return {_text(k): _plain(v, (*path, _text(k)), lines) for k, v in node.items()}
     if isinstance(node, CommentedSeq):
         for index in range(len(node)):
             line, column = node.lc.item(index)
@@ -250,10 +250,15 @@ def _plain(node: object, path: Path_, lines: dict[Path_, tuple[int, int]]) -> ob
         return [_plain(v, (*path, i), lines) for i, v in enumerate(node)]
     if isinstance(node, bool) or node is None:
         return node
-    for kind in (int, float, str):
+    for kind in (int, float):
         if isinstance(node, kind):
             return kind(node)
-    return str(node)
+    return _text(node)
+
+
+def _text(node: object) -> str:
+    """Write half characters, which escapes can spell and no file can hold, as `?`."""
+    return str(node).encode("utf-8", "replace").decode("utf-8")
 
 
 def _shape_fault(sheet: Sheet, shape: type[BaseModel], entry: Mapping) -> Fault:

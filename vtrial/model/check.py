@@ -23,12 +23,14 @@ from vtrial.model.tree import (
     Statement,
     names_in,
 )
-from vtrial.units import Dimension, dimension, size
+from vtrial.units import Dimension, dimension, is_unit, size
 
-COUNTS = tuple(float(n) for n in range(10))
+COUNTS = tuple(float(n) for n in range(1, 10))
 DIVISORS = (1.0, 2.0)
 ROUNDING = 1e-6
 MAX_PASSES = 12
+MAX_POWER = 10
+MIN_SIZE, MAX_SIZE = 1e-30, 1e30
 PURE = frozenset(
     ["exp", "expm1", "log", "log10", "log1p", "sin", "cos", "tan", "tanh", "erf"]
     + ["logit", "expit", "lgamma", "normal_cdf"]
@@ -40,19 +42,13 @@ SAME = frozenset(["negative", "abs", "floor", "ceil"])
 
 
 class Unit(NamedTuple):
-    """A known dimension and size [base units], with words for messages."""
+    """A known dimension and size [base units]."""
 
     dimension: Dimension
     size: float
-    words: str = ""
-
-    @property
-    def said(self) -> str:
-        """Say the unit as the sheet does, or by its dimension."""
-        return self.words or str(self.dimension)
 
 
-NONE = Unit(Dimension(), 1.0, "1")
+NONE = Unit(Dimension(), 1.0)
 
 
 def check_units(shape: ModelShape, statements: Sequence[Statement]) -> list[Fault]:
@@ -61,11 +57,12 @@ def check_units(shape: ModelShape, statements: Sequence[Statement]) -> list[Faul
     Statements are those of the sheet, in its own unit of time.
     """
     known = _given(shape)
+    words = _words(shape)
     clock = _read(shape.time)
     states = _states(shape, statements)
-    checker = _Checker(known)
+    checker = _Checker(known, words)
     for _ in range(min(len(states) + 2, MAX_PASSES)):
-        checker = _Checker(dict(known))
+        checker = _Checker(dict(known), words)
         for statement in statements:
             checker.enter(statement, states, clock)
         learned = checker.learned
@@ -79,7 +76,8 @@ def check_units(shape: ModelShape, statements: Sequence[Statement]) -> list[Faul
         if output.unit is None or reached is None:
             continue
         if not _fits(reached, _read(output.unit)):
-            faults.append(_output_fault(name, output.unit, reached, statements))
+            said = checker.said(reached)
+            faults.append(_output_fault(name, output.unit, said, statements))
     return faults
 
 
@@ -119,6 +117,7 @@ class _Checker:
     """One walk through the statements, in order."""
 
     known: dict[str, Unit]
+    words: Mapping[str, Unit]
     faults: list[Fault] = field(default_factory=list)
     learned: dict[str, Unit] = field(default_factory=dict)
     line: int = 0
@@ -143,6 +142,8 @@ class _Checker:
         if per is None or found is None:
             return
         reached = _product(found, clock, per)
+        if reached is None:
+            return
         self.compare(states.get(name), reached, f"`{name}`", told="its equation gives")
         self.learned.setdefault(name, reached)
 
@@ -153,8 +154,13 @@ class _Checker:
         if left is None or right is None or _fits(left, right):
             return
         told = told or "it should be in"
-        found = f"{what} in {left.said}, while {told} {right.said}"
+        found = f"{what} in {self.said(left)}, while {told} {self.said(right)}"
         self.warn(found, "in one unit")
+
+    def said(self, unit: Unit) -> str:
+        """Say a unit as the sheet does, or else by its dimension."""
+        spelt = (word for word, known in self.words.items() if _fits(known, unit))
+        return next(spelt, str(unit.dimension))
 
     def warn(self, found: str, allowed: str, column: int = 0, line: int = 0) -> None:
         fault = Fault("equations", found, allowed, "", "", line or self.line, column)
@@ -202,7 +208,7 @@ class _Checker:
         base, exponent = node.arguments
         below, above = self.unit(base), self.unit(exponent)
         if above is not None and above.dimension != Dimension():
-            found = f"the exponent `{_short(exponent)}` in {above.said}"
+            found = f"the exponent `{_short(exponent)}` in {self.said(above)}"
             self.warn(found, "a pure number", *_place(node))
         if below is None:
             return None
@@ -214,7 +220,7 @@ class _Checker:
         """Warn of the logarithm of something with a unit, and the like."""
         if unit is not None and unit.dimension != Dimension():
             inner = _short(node.arguments[0])
-            found = f"{node.function} of `{inner}`, which is in {unit.said}"
+            found = f"{node.function} of `{inner}`, which is in {self.said(unit)}"
             self.warn(found, "of a pure number: divide by a value first", *_place(node))
 
     def alike(self, node: Call, units: Sequence[Unit | None]) -> Unit | None:
@@ -227,8 +233,8 @@ class _Checker:
             if unit is None or (isinstance(part, Number)):
                 continue
             if chosen is not None and not _fits(chosen, unit):
-                whole = _short(node)
-                found = f"`{whole}`, which {verb} {chosen.said} and {unit.said}"
+                both = f"{self.said(chosen)} and {self.said(unit)}"
+                found = f"`{_short(node)}`, which {verb} {both}"
                 self.warn(found, "of one unit", *_place(node))
                 return None
             chosen = chosen or unit
@@ -236,40 +242,36 @@ class _Checker:
 
 
 def _read(unit: str) -> Unit:
-    return Unit(dimension(unit), size(unit), unit)
+    return Unit(dimension(unit), size(unit))
 
 
-def _product(left: Unit, right: Unit, power: float) -> Unit:
-    if power == 0 or right == NONE:
-        return left
-    size_ = left.size * right.size**power
-    return Unit(
-        left.dimension * right.dimension**power, size_, _joined(left, right, power)
-    )
+def _words(shape: ModelShape) -> dict[str, Unit]:
+    """Collect the spellings of units that the sheet itself uses."""
+    entries = [*shape.parameters.values(), *shape.covariates.values()]
+    spelt = [entry.unit for entry in (*entries, *shape.outputs.values()) if entry.unit]
+    spelt += [
+        shape.amount,
+        shape.time,
+        f"1/{shape.time}",
+        f"{shape.amount}/{shape.time}",
+    ]
+    return {word: _read(word) for word in spelt if is_unit(word)}
 
 
-def _joined(left: Unit, right: Unit, power: float) -> str:
-    """Write a product of two units, if it stays short enough to be read."""
-    if not left.words or not right.words:
-        return ""
-    if left.words == "1":
-        words = right.words if power > 0 else f"1/({right.words})"
-    elif right.words == "1":
-        words = left.words
-    else:
-        words = f"{left.words} {'*' if power > 0 else '/'} ({right.words})"
-    return words if len(words) <= 40 else ""
+def _product(left: Unit, right: Unit, power: float) -> Unit | None:
+    try:
+        total = left.size * right.size**power
+    except (OverflowError, ZeroDivisionError):
+        return None
+    if not MIN_SIZE < total < MAX_SIZE:
+        return None
+    return Unit(left.dimension * right.dimension**power, total)
 
 
 def _raised(unit: Unit, power: float) -> Unit | None:
-    if not math.isfinite(power) or abs(power) > 10:
+    if not math.isfinite(power) or abs(power) > MAX_POWER:
         return None
-    try:
-        size_ = unit.size**power
-    except (OverflowError, ZeroDivisionError):
-        return None
-    words = f"({unit.words})^{power:g}" if unit.words not in ("", "1") else unit.words
-    return Unit(unit.dimension**power, size_, words)
+    return _product(NONE, unit, power)
 
 
 def _fits(left: Unit, right: Unit) -> bool:
@@ -297,13 +299,13 @@ def _place(node: Call) -> tuple[int, int]:
 
 
 def _output_fault(
-    name: str, unit: str, reached: Unit, statements: Sequence[Statement]
+    name: str, unit: str, reached: str, statements: Sequence[Statement]
 ) -> Fault:
     """Say that an output's unit is not what its equation gives."""
     line = next((s.line for s in statements if s.name == name), 0)
     return Fault(
         at=f"outputs.{name}",
-        found=f"declared in {unit}, while its equation gives {reached.said}",
+        found=f"declared in {unit}, while its equation gives {reached}",
         allowed="in the unit of its equation",
         write="",
         line=line,

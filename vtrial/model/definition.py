@@ -95,7 +95,7 @@ def define(
             first = text.count("\n") - len(statements)
             lines = {first + n: s.line for n, s in enumerate(statements, start=1)}
             faults = [_in_python(fault, lines) for fault in error.faults]
-            raise ModelError.of(faults) from error
+            raise ModelError.of(faults) from None
 
     return trace
 
@@ -281,10 +281,13 @@ def _line() -> int:
 
 def _place() -> tuple[str, int]:
     """Return file and line of the function that is being traced."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename == __file__:
-        frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno
+    inner, frame = None, sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if code.co_name == "trace" and code.co_filename == __file__ and inner:
+            return inner.f_code.co_filename, inner.f_lineno
+        inner, frame = frame, frame.f_back
+    return "", 0
 
 
 def _refused(found: str, allowed: str, write: str) -> ModelError:

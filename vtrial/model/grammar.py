@@ -6,7 +6,6 @@ nesting and the number of names are bounded before and while parsing.
 """
 
 import functools
-import math
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
@@ -37,6 +36,8 @@ MAX_DEPTH = 60
 MAX_CHAIN = 120
 MAX_LINE = 10_000
 MAX_NAMES = 2_000
+MAX_ARGUMENTS = 30
+MAX_STATES = 1_000
 MAX_NAME = 64
 PROPERTIES = ("F", "lag", "rate", "duration")
 ETA = "eta."
@@ -341,9 +342,9 @@ class _Build(Transformer):
                 f"{near}(...)" if near else "",
             )
         function = FUNCTIONS[str(token)]
-        most = math.inf if function.most < 0 else function.most
+        most = MAX_ARGUMENTS if function.most < 0 else function.most
         if not function.least <= len(arguments) <= most:
-            wanted = str(function.least) + (" or more" if most == math.inf else "")
+            wanted = f"{function.least}" + (f" to {most}" if function.most < 0 else "")
             raise _raised(
                 line,
                 column,
@@ -469,6 +470,9 @@ def _repeats(statements: Sequence[Statement]) -> list[Fault]:
     names = {s.name for s in statements} | {
         n.name for s in statements for n in names_in(s.expression)
     }
+    states = sum(s.kind == "derivative" for s in statements)
+    if states > MAX_STATES:
+        faults.append(_fault(1, 1, f"{states} states", f"at most {MAX_STATES}", ""))
     if len(names) > MAX_NAMES:
         faults.append(_fault(1, 1, f"{len(names)} names", f"at most {MAX_NAMES}", ""))
     return faults
@@ -505,14 +509,14 @@ def _unknown(name: Name, visible: Collection[str], later: Collection[str]) -> Fa
     if name.name in later:
         found = f"`{name.name}`, used before it is assigned"
         return _fault(name.line, name.column, found, "assigned on an earlier line", "")
-    is_effect = name.name.startswith(ETA)
-    alike = sorted(v for v in visible if v.startswith(ETA) == is_effect)
-    near = nearest(name.name, alike)
-    if is_effect:
+    if name.name.startswith(ETA):
         bare = name.name.removeprefix(ETA)
-        near = near or f"- {{of: {bare}, variance: 0.09}}"
+        effects = [v.removeprefix(ETA) for v in sorted(visible) if v.startswith(ETA)]
+        near = nearest(bare, [*effects, ""])  # a lone effect is no likeness
+        write = ETA + near if near else f"- {{of: {bare}, variance: 0.09}}"
         allowed = "a random effect that a row of `random` declares"
-        return _fault(name.line, name.column, found, allowed, near)
+        return _fault(name.line, name.column, found, allowed, write)
+    near = nearest(name.name, [v for v in sorted(visible) if not v.startswith(ETA)])
     allowed = "a parameter, covariate, random effect, state or earlier assignment"
     return _fault(name.line, name.column, found, allowed, near)
 

@@ -110,7 +110,12 @@ def read_model(sheet: Sheet, statements: Sequence[Statement] | None = None) -> M
         placed(sheet, warning) for warning in check_units(draft.shape, draft.statements)
     ]
     warnings.sort(key=lambda fault: fault.line)
-    return build(draft.shape, draft.statements, text=sheet.text, warnings=warnings)
+    model = build(draft.shape, draft.statements, text=sheet.text, warnings=warnings)
+    try:
+        _ = model.structure  # what cannot be analysed is refused here, not in a run
+    except ModelError as error:
+        raise ModelError.of(placed(sheet, f) for f in error.faults) from None
+    return model
 
 
 def placed(sheet: Sheet, fault: Fault) -> Fault:
@@ -204,7 +209,11 @@ def _sound(sheet: Sheet) -> ModelShape:
     sound: dict[str, Any] = {
         "model": str(data.get("model", "")),
         "equations": equations if isinstance(equations, str) else "",
-        "nonnegative": nonnegative if isinstance(nonnegative, list) else [],
+        "nonnegative": [
+            name
+            for name in (nonnegative if isinstance(nonnegative, list) else [])
+            if isinstance(name, str)
+        ],
         "covariates": _sound_map(data.get("covariates"), CovariateShape),
         "parameters": _sound_map(data.get("parameters"), ParameterShape),
         "outputs": _sound_map(data.get("outputs"), OutputShape),

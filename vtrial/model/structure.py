@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from vtrial.model.calculus import differentiate, simplify, substitute
+from vtrial.errors import ModelError
+from vtrial.model.calculus import differentiate, plus, simplify, substitute, times
 from vtrial.model.compartments import Compartments, recognise
 from vtrial.model.polynomial import expand
 from vtrial.model.tree import (
@@ -19,12 +20,13 @@ from vtrial.model.tree import (
 
 PROPERTIES = ("F", "lag", "rate", "duration")
 CLOCKS = (TIME, TIME_AFTER_DOSE)
+MAX_SLOPES = 100_000
 STEPPED = frozenset(
     ["<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "floor", "ceil", "mod"]
 )
 
 Entries = tuple[tuple[Expression | None, ...], ...]
-Slopes = dict[tuple[str, str], Expression]
+Slopes = dict[str, Expression]  # by state
 
 
 @dataclass(frozen=True)
@@ -195,36 +197,48 @@ def _jacobian(
     The slope of variable `v` along state `x` becomes a variable `v|x` of its own,
     a name that no sheet can hold.
     """
-    known: Slopes = {(state, state): Number(1.0) for state in states}
-    slopes = []
+    known: dict[str, Slopes] = {state: {state: Number(1.0)} for state in states}
+    slopes: list[Statement] = []
     for statement in dynamic:
-        for state in states:
-            slope = _slope(statement.expression, state, known)
+        found = _slopes(statement.expression, known)
+        for state, slope in found.items():
             if isinstance(slope, Call):
                 name = f"{statement.name}|{state}"
-                slopes.append(Statement("assign", name, slope))
-                slope = Name(name)
-            if slope is not None:
-                known[statement.name, state] = slope
-    entries = tuple(
-        tuple(_slope(row.expression, state, known) for state in states)
-        for row in derivatives
-    )
-    return tuple(slopes), entries
+                slopes.append(Statement("assign", name, slope, statement.line))
+                found[state] = Name(name)
+        known[statement.name] = found
+        _refuse_tangle(len(slopes), statement)
+    rows = []
+    for row in derivatives:
+        found = _slopes(row.expression, known)
+        rows.append(tuple(found.get(state) for state in states))
+    return tuple(slopes), tuple(rows)
 
 
-def _slope(expression: Expression, state: str, known: Slopes) -> Expression | None:
-    """Differentiate along a state by the chain rule; None for zero."""
-    total: Expression | None = None
+def _slopes(expression: Expression, known: Mapping[str, Slopes]) -> Slopes:
+    """Differentiate along every state by the chain rule; zeros are left out."""
+    total: Slopes = {}
     for name in dict.fromkeys(n.name for n in names_in(expression)):
-        inner = known.get((name, state))
-        if inner is None:
+        inner = known.get(name)
+        if not inner:
             continue
         outer = differentiate(expression, name)
-        term = simplify(Call("*", (outer, inner)))
-        if term != Number(0.0):
-            total = term if total is None else simplify(Call("+", (total, term)))
-    return None if total == Number(0.0) else total
+        for state, slope in inner.items():
+            term = times(outer, slope)
+            total[state] = plus(total[state], term) if state in total else term
+    return {state: slope for state, slope in total.items() if slope != Number(0.0)}
+
+
+def _refuse_tangle(slopes: int, statement: Statement) -> None:
+    """Bound what comes of equations in which everything depends on everything."""
+    if slopes > MAX_SLOPES:
+        raise ModelError(
+            at="equations",
+            found=f"`{statement.name}`, too tangled: over {MAX_SLOPES} slopes so far",
+            allowed="variables that depend on fewer states",
+            write="",
+            line=statement.line,
+        )
 
 
 def _reaches(
