@@ -223,7 +223,14 @@ def _read(unit: str) -> tuple[float, Dimension]:
         base = quantity.to_base_units()
         kind = sorted((str(k), float(v)) for k, v in base.dimensionality.items())
         return float(base.magnitude), Dimension(tuple(kind))
-    except (LarkError, PintError, AttributeError, ValueError, TypeError) as error:
+    except (
+        LarkError,
+        PintError,
+        ArithmeticError,
+        AttributeError,
+        ValueError,
+        TypeError,
+    ) as error:
         raise _no_unit(unit) from error
 
 
@@ -241,6 +248,9 @@ def _translated(unit: str) -> str:
     text = _WORD.sub(lambda word: _WORDS.get(word[0], word[0]), text)
     bare = re.sub(r"\{[^}]*\}|10\*-?\d+|[A-Za-z\])]-?\d+", "", text)
     if re.search(r"\d", re.sub(r"^1(?=$|[/.])", "", bare)) or " " in text:
+        raise _no_unit(unit)
+    # A power of many digits would be computed in full: 10*999999999 never ends.
+    if re.search(r"\d{3}", re.sub(r"\{[^}]*\}", "", text)):
         raise _no_unit(unit)
     return text
 

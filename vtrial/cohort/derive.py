@@ -1,7 +1,9 @@
 """Read derived covariates: formulas by name, or equations of the sheet's own."""
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
+
+from pydantic import ValidationError
 
 from vtrial.cohort.cohort import Derived
 from vtrial.cohort.formula import FORMULAS, authors, expression_of, formula
@@ -62,13 +64,13 @@ class _Reader:
             self.formula(path, name, value or "")
             return
         shape = {"equals": value} if isinstance(value, str | int | float) else value
-        faults = _shape_faults(shape)
-        for key, found, allowed, write in faults:
-            self.add((*path, key) if key else path, found, allowed, write)
-        if faults:
+        try:
+            given = DerivedShape.model_validate(_text(shape))
+        except ValidationError as error:
+            for entry in error.errors():
+                self._misshapen(path, entry)
             self.units.setdefault(name, "1")
             return
-        given = DerivedShape.model_validate(_text(shape))
         if not is_unit(given.unit):
             near = nearest(given.unit, ["kg", "m2", "kg/m2", "mL/min", "1"])
             self.add((*path, "unit"), f"`{given.unit}`", "a unit", f"unit: {near}")
@@ -206,6 +208,22 @@ class _Reader:
             found = f"{joined(circle)}, of which none can be computed first"
             self.add(path, found, "computable one after the other", "", line=line)
 
+    def _misshapen(self, path: Path_, entry: Mapping) -> None:
+        """Say one of pydantic's errors about an entry of the map."""
+        place = (*path, *entry["loc"])
+        found, write = f"`{entry['input']}`"[:100], ""
+        allowed = "an equation, or equals and unit"
+        if entry["type"] == "missing":
+            found, allowed, write = "missing", "given", "equals: 0.9*WT"
+        elif entry["type"] == "extra_forbidden":
+            known = list(DerivedShape.model_fields)
+            key = str(entry["loc"][-1])
+            found, allowed = f"an unknown key `{key}`", f"one of {listed(known)}"
+            write = nearest(key, known)
+        elif entry["loc"]:
+            allowed = str(entry["msg"]).removeprefix("Input should be ")
+        self.add(place, found, allowed, write)
+
     def _spoken(self, path: Path_, error: ModelError, *, block: bool) -> None:
         """Pass on what the equation language found."""
         for fault in error.faults:
@@ -242,24 +260,3 @@ def _text(shape: object) -> object:
     if isinstance(shape, dict) and isinstance(shape.get("equals"), int | float):
         return shape | {"equals": str(shape["equals"])}
     return shape
-
-
-def _shape_faults(shape: object) -> Iterable[tuple[str, str, str, str]]:
-    """Find what is wrong with the shape of an entry: key, found, allowed, write."""
-    write = "{equals: 0.9*WT, unit: kg}"
-    if not isinstance(shape, dict):
-        return [("", f"`{shape}`", "an equation, or equals and unit", write)]
-    known = list(DerivedShape.model_fields)
-    faults = [
-        (
-            key,
-            f"an unknown key `{key}`",
-            f"one of the keys {listed(known)}",
-            nearest(key, known),
-        )
-        for key in shape
-        if key not in known
-    ]
-    if "equals" not in shape:
-        faults.append(("equals", "missing", "given", write))
-    return faults
