@@ -72,12 +72,12 @@ EVERYBODY = [(r, s) for r in range(3) for s in range(700)]
 def test_same_person_in_any_block_and_order(name):
     cohort = cohort_from(PICKY) if name == "picky" else load_cohort(name)
     whole = rows(draw(cohort, EVERYBODY))
-    for size in (7, 64, 1000):
+    for size, most in ((7, 70), (64, 640), (1000, 2100)):
         parts = [
             rows(draw(cohort, EVERYBODY[start : start + size]))
-            for start in range(0, len(EVERYBODY), size)
+            for start in range(0, most, size)
         ]
-        np.testing.assert_array_equal(np.concatenate(parts), whole)
+        np.testing.assert_array_equal(np.concatenate(parts)[:most], whole[:most])
     for place in (0, 1, 699, 1023, 1024, 2099):
         np.testing.assert_array_equal(
             rows(draw(cohort, EVERYBODY[place])), whole[[place]]

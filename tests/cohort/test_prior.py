@@ -43,7 +43,9 @@ def test_every_site_can_be_seen():
 def test_predictive_takes_it_as_it_is():
     """Two means, each off by more than 4 errors once in 16,000 seeds."""
     adults = load_cohort("adults")
-    found = Predictive(program, num_samples=4000)(jax.random.key(3), adults, MODEL)
+    found = Predictive(program, num_samples=4000, parallel=True)(
+        jax.random.key(3), adults, MODEL
+    )
     who = np.arange(4000)
     drawn = sample(adults, MODEL, seed=0, replicate=who, subject=who)
     for name in ("WT", "AGE"):

@@ -21,12 +21,13 @@ def _share(value: object) -> object:
 
 Share = Annotated[
     float,
-    Field(allow_inf_nan=False),
+    Field(ge=-1e6, le=1e6),
     BeforeValidator(_share, json_schema_input_type=float | str),
 ]
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Spread = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+MOST = 1e15  # squares and ratios of such numbers are still numbers
+Finite = Annotated[float, Field(ge=-MOST, le=MOST)]
+Positive = Annotated[float, Field(ge=1 / MOST, le=MOST)]
+Spread = Annotated[float, Field(ge=0, le=MOST)]
 
 
 _WORDS: dict[str, Any] = {"type": "string"}
