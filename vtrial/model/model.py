@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike
 
 from vtrial.errors import Fault
@@ -182,10 +183,10 @@ class Model:
         The result holds the inputs, too, so that it is all that the other methods
         need.
         """
-        values = dict(inputs)
+        values = {name: jnp.asarray(value) for name, value in inputs.items()}
         for statement in self.structure.static:
             values[statement.name] = evaluate(statement.expression, values)
-        return values  # type: ignore[return-value]
+        return values
 
     def initial(self, individual: Mapping[str, ArrayLike]) -> tuple[Array, ...]:
         """Return the states at the start; 0 where the equations say nothing."""
