@@ -208,7 +208,7 @@ class Field:
         self.model, self.individual = model, individual
         self.span, self.rates = span, rates
 
-    def __call__(self, time: Float[Array, " lane"], amounts: Amounts) -> Amounts:
+    def __call__(self, time: Float[Array, "*any"], amounts: Amounts) -> Amounts:
         """Return d/dt of every state [amount/h]."""
         clock, since = self.clocks(time)
         slopes = self.model.derivative(
@@ -220,8 +220,8 @@ class Field:
         )
 
     def clocks(
-        self, time: Float[Array, " lane"]
-    ) -> tuple[Float[Array, " lane"], Float[Array, " lane"]]:
+        self, time: Float[Array, "*any"]
+    ) -> tuple[Float[Array, "*any"], Float[Array, "*any"]]:
         """Return the time and the time after the last dose [h]."""
         clock = self.span.start + time.astype(self.span.start.dtype)
         since = after_dose(clock, self.span.last_dose)

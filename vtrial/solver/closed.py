@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
@@ -26,7 +27,7 @@ NEAR = 0.5  # exponents nearer than this are treated by series
 TERMS = 16  # of the series: enough for float64 at NEAR
 LAGUERRE = 6  # iterations: cubic convergence from below the smallest root
 
-Real = Float[Array, "*any"]
+Real = Float[Array, "..."]
 
 
 class Body(NamedTuple):
@@ -82,17 +83,17 @@ class ClosedForm(AbstractMethod):
         self, prepared: Body, duration: Float[Array, " lane"]
     ) -> Float[Array, "lane state state"]:
         """Solve for one unit of amount in each state."""
-        like = prepared.elimination
-        zero, one = jnp.zeros_like(like), jnp.ones_like(like)
-        size = len(self.model.states)
-        nothing = (zero,) * size
-        columns = [
-            jnp.stack(self._solve(prepared, duration, unit, nothing), axis=-1)
-            for unit in (
-                tuple(one if i == j else zero for i in range(size)) for j in range(size)
-            )
-        ]
-        return jnp.stack(columns, axis=-1)
+        lanes, size = duration.shape[0], len(self.model.states)
+        units = jnp.broadcast_to(
+            jnp.eye(size, dtype=duration.dtype)[:, :, None], (size, size, lanes)
+        )
+
+        def column(unit: Float[Array, "state lane"]) -> Float[Array, "state lane"]:
+            nothing = (jnp.zeros_like(duration),) * size
+            amounts = tuple(unit[i] for i in range(size))
+            return jnp.stack(self._solve(prepared, duration, amounts, nothing))
+
+        return jnp.moveaxis(jax.vmap(column)(units), (0, 1, 2), (2, 1, 0))
 
     def _solve(
         self, body: Body, time: Real, amounts: Amounts, rates: Amounts

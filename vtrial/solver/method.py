@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 from vtrial.model.model import Model
 from vtrial.types import Numerics, Status
 
-Amounts = tuple[Float[Array, " lane"], ...]
+Amounts = tuple[Float[Array, "..."], ...]
 Individual = Mapping[str, Float[Array, " lane"]]
 
 
@@ -92,8 +92,8 @@ def arrived(span: Span, before: Amounts, after: Amounts, memory: Any) -> Step:
 
 
 def after_dose(
-    time: Float[Array, " lane"], last_dose: Float[Array, " lane"]
-) -> Float[Array, " lane"]:
+    time: Float[Array, "*any"], last_dose: Float[Array, "*any"]
+) -> Float[Array, "*any"]:
     """Return the time since the last dose [h]; 0 before the first."""
     known = jnp.isfinite(last_dose)
     return jnp.where(known, time - jnp.where(known, last_dose, 0.0), 0.0)
