@@ -12,7 +12,15 @@ from vtrial.protocol.endpoints import Span, read_endpoints, read_spans
 from vtrial.protocol.evidence import read_observed, read_published, read_source
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.known import Known, find_covariates, find_model
-from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit
+from vtrial.protocol.protocol import (
+    Arm,
+    Comparison,
+    Endpoint,
+    Keep,
+    Protocol,
+    Published,
+    Visit,
+)
 from vtrial.protocol.questions import read_analysis
 from vtrial.protocol.shape import KeepShape, ProtocolShape
 from vtrial.protocol.visits import read_grid, read_occasions, read_visits
@@ -183,19 +191,8 @@ def _build(
     endpoints = read_endpoints(
         shape.endpoints, spans, visits, known=known, faults=faults
     )
-    asked = dict(zip(places.get("analysis", []), shape.analysis, strict=True))
-    analysis, called = read_analysis(
-        asked, endpoints, visits, known=known, faults=faults
-    )
-    given = faults.sheet.data.get("analysis")
-    whole = not isinstance(given, list) or len(given) == len(called)
-    published = read_published(
-        dict(zip(places.get("published", []), shape.published, strict=True)),
-        endpoints,
-        analysis,
-        names=called if whole else None,
-        known=known,
-        faults=faults,
+    analysis, published = _read_questions(
+        shape, places, endpoints, visits, known=known, faults=faults
     )
     horizon = max([horizon, *(span.end for span in spans.values())])
     extra = _extra_times(shape, visits, spans)
@@ -236,6 +233,36 @@ def _build(
         text=faults.sheet.text,
         data=faults.sheet.data,
     )
+
+
+def _read_questions(
+    shape: ProtocolShape,
+    places: dict[str, list[int]],
+    endpoints: tuple[Endpoint, ...],
+    visits: tuple[Visit, ...],
+    *,
+    known: Known,
+    faults: Faults,
+) -> tuple[tuple[Comparison, ...], tuple[Published, ...]]:
+    """Read comparisons, and the published outcomes that may name them."""
+    analysis, called = read_analysis(
+        dict(zip(places.get("analysis", []), shape.analysis, strict=True)),
+        endpoints,
+        visits,
+        known=known,
+        faults=faults,
+    )
+    given = faults.sheet.data.get("analysis")
+    whole = not isinstance(given, list) or len(given) == len(called)
+    published = read_published(
+        dict(zip(places.get("published", []), shape.published, strict=True)),
+        endpoints,
+        analysis,
+        names=called if whole else None,
+        known=known,
+        faults=faults,
+    )
+    return analysis, published
 
 
 def _known(shape: ProtocolShape, faults: Faults) -> Known:

@@ -1,0 +1,108 @@
+"""The shipped protocols say what their sources say, and the page names every key."""
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vtrial.protocol import load_protocol
+from vtrial.protocol import shape as shape_module
+from vtrial.protocol.shape import ProtocolShape, RandomisationShape
+from vtrial.sheets import parse_sheet
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "protocol.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def theophylline():
+    """Return each subject's times and concentrations."""
+    path = ROOT / "protocols" / "theophylline-single-dose.csv"
+    with path.open(newline="") as lines:
+        rows = [
+            (int(r["ID"]), float(r["TIME"]), float(r["DV"]))
+            for r in csv.DictReader(lines)
+        ]
+    numbers = np.array(rows)
+    return [numbers[numbers[:, 0] == who, 1:].T for who in range(1, 13)]
+
+
+def test_theophylline_is_compared_with_its_own_data(theophylline):
+    protocol = load_protocol("theophylline-single-dose")
+    computed = {
+        "peak": [value.max() for _, value in theophylline],
+        "area": [np.trapezoid(value, time) for time, value in theophylline],
+        "at 24 h": [value[-1] for _, value in theophylline],
+    }
+    assert {point.endpoint for point in protocol.published} == set(computed)
+    for point in protocol.published:
+        values = np.array(computed[point.endpoint])
+        error = values.std(ddof=1) / np.sqrt(values.size)
+        assert point.value == pytest.approx(values.mean(), rel=5e-3)
+        assert point.high - point.value == pytest.approx(2 * error, rel=0.02)
+        assert point.statistic == "mean"
+
+
+def test_theophylline_is_observed_near_its_visits(theophylline):
+    protocol = load_protocol("theophylline-single-dose")
+    (observed,) = protocol.observed
+    assert len(observed.time) == 12 * 11
+    nominal = np.array(protocol.visits[0].times)
+    for time, _ in theophylline:
+        assert np.abs(time - nominal).max() < 0.7
+
+
+def test_docetaxel_is_the_trial_as_published():
+    protocol = load_protocol("docetaxel-dose")
+    assert protocol.subjects == 527
+    assert [a.regimen.steps[0].words for a in protocol.arms] == [
+        f"{dose} mg/m2 over 1 h every 21 d x 6" for dose in (60, 75, 100)
+    ]
+    assert not any(point.verified for point in protocol.published)
+    assert [point.value for point in protocol.published] == pytest.approx(
+        [0.764, 0.837, 0.934, 0.754, 0.844]
+    )
+    for point in protocol.published[:3]:
+        women = protocol.subjects / 3
+        error = np.sqrt(point.value * (1 - point.value) / women)
+        assert point.high - point.value == pytest.approx(1.96 * error, abs=1e-3)
+    limits = {point.name: point.below for point in protocol.endpoints}
+    assert limits["grade 3 or 4"] == 1.0
+    assert limits["grade 4"] == 0.5
+
+
+def _keys(shape):
+    for name, field in shape.model_fields.items():
+        yield field.alias or name
+
+
+def test_page_names_every_key():
+    shapes = [
+        thing
+        for name, thing in vars(shape_module).items()
+        if name.endswith("Shape") and name != "_Shape"
+    ]
+    assert len(shapes) > 10
+    for shape in shapes:
+        for key in _keys(shape):
+            if (shape, key) != (RandomisationShape, "simple"):
+                assert re.search(rf"\b{re.escape(key)}\b", PAGE), key
+
+
+@pytest.mark.parametrize(
+    "fragment", re.findall(r"^```yaml\n(?!protocol:)(.*?)^```", PAGE, re.M | re.S)
+)
+def test_fragments_of_the_page_have_the_right_shape(fragment):
+    data = parse_sheet(fragment).data
+    head = {
+        "protocol": "a",
+        "model": "theophylline",
+        "cohort": "adults",
+        "subjects": 9,
+        "arms": {"a": {}},
+    }
+    if "at" in data:
+        data = {"visits": {"a": {**data, "measure": ["conc"]}}}
+    assert ProtocolShape.model_validate(head | data)
