@@ -16,6 +16,8 @@ block: 32
 arms:
   low: {dose: "50 mg every 24 h x 3"}
   high: {dose: "100 mg every 24 h x 3"}
+design:
+  randomisation: {permuted block: 4}
 visits:
   profile: {at: "48 h, 49 h, 50 h, 52 h, 56 h, 72 h", measure: [conc]}
 endpoints:
@@ -39,4 +41,7 @@ def test_walk_from_sheet_to_report(tmp_path):
     page = vt.render(estimates, protocol, tmp_path / "run", attributes=tree.attrs)
     assert "walk" in page.read_text()
     plain = xr.open_datatree(record.path, engine="zarr", consolidated=False)
-    assert np.isfinite(plain["arms/high/outcomes"]["outcome"]).sum() == 40
+    high = plain["subjects"]["arm"].values == 1
+    assert (
+        np.isfinite(plain["arms/high/outcomes"]["outcome"].values[:, 0]) == high
+    ).all()

@@ -33,7 +33,7 @@ class Lines:
     def __init__(self, total: int, *, done: int, words: str) -> None:
         self.total, self.done, self.words = total, done, words
         self.begun = self.told = time.monotonic()
-        self.first = done
+        self.first, self.said = done, -1
 
     def __enter__(self) -> "Lines":
         return self
@@ -44,7 +44,8 @@ class Lines:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._tell()
+        if self.done != self.said:
+            self._tell()
 
     def advance(self, more: int) -> None:
         """Count subjects that are done."""
@@ -53,7 +54,7 @@ class Lines:
             self._tell()
 
     def _tell(self) -> None:
-        self.told = time.monotonic()
+        self.told, self.said = time.monotonic(), self.done
         tell(f"{self.words}: {status_words(self)}")
 
 

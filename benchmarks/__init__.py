@@ -1,0 +1,1 @@
+"""How fast, question by question: `python -m benchmarks.<question>`."""

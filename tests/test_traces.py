@@ -1,0 +1,68 @@
+"""Nothing compiles twice: a second block of the same shape compiles nothing."""
+
+import jax
+import pytest
+
+import vtrial as vt
+from vtrial.conduct.block import simulate_block
+from vtrial.conduct.trial import Trial
+
+SHEET = """
+protocol: traced
+model: one-compartment-oral
+cohort: adults
+subjects: 96
+replicates: 4
+seed: 3
+block: 96
+arms:
+  low: {dose: "50 mg every 24 h x 3"}
+  high: {dose: "100 mg every 24 h x 3"}
+visits:
+  profile: {at: "48 h, 50 h, 72 h", window: 10 min, measure: [conc]}
+design:
+  randomisation: {permuted block: 4}
+endpoints:
+  peak: {of: conc, take: maximum, within: "48 h to 72 h"}
+"""
+COMPILE = "/jax/core/compile/backend_compile_duration"
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """Count what is compiled, as JAX itself reports it."""
+    found = []
+
+    def note(name, seconds, **_about):
+        if name == COMPILE:
+            found.append(seconds)
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    yield found
+    jax.monitoring.unregister_event_duration_listener(note)
+
+
+@pytest.fixture
+def trial(tmp_path):
+    (tmp_path / "traced.yaml").write_text(SHEET)
+    planned = vt.plan(vt.load_protocol(tmp_path / "traced.yaml"))
+    return Trial(planned.protocol, planned.cohort)
+
+
+def test_a_second_block_compiles_nothing(trial, compiled):
+    simulate_block(trial, 0)
+    assert compiled, "the count counts"
+    compiled.clear()
+    simulate_block(trial, 1)
+    simulate_block(trial, 2)
+    assert compiled == []
+
+
+def test_a_second_arm_of_the_same_shape_shares_the_solver(trial, compiled):
+    who = trial.identity(0)
+    people, arms = trial.people(who), trial.arms(who)
+    low, high = ((arms == index).nonzero()[0] for index in (0, 1))
+    trial.observe(trial.protocol.arms[0], people, low)
+    compiled.clear()
+    trial.observe(trial.protocol.arms[1], people, high)
+    assert len(compiled) <= 1, "only the arm's own doses"
