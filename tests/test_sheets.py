@@ -51,6 +51,7 @@ def test_yaml_1_2_keeps_words_words():
         ("", "empty"),
         ("- 1\n", "a mapping"),
         ("a: [1\n", "not YAML"),
+        ("a: # why\n  x\n\nb: 2\n", "`# why` parts a key from its value"),
         ("a: !!python/object/apply:os.system [ls]\n", "a tag"),
         ("a: !foo 3\n", "a tag"),
         ("%YAML 1.1\n---\na: yes\n", "directive"),

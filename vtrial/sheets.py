@@ -7,6 +7,7 @@ before anything is composed.
 
 import difflib
 import functools
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from vtrial.errors import Fault, SheetError, VtrialError
 Path_ = tuple[str | int, ...]
 Shape = TypeVar("Shape", bound=BaseModel)
 
+# What ruamel raises; the third where a comment stands between a key and its text.
+_UNREADABLE = (YAMLError, ValueError, NotImplementedError, RecursionError)
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 30
 
@@ -97,7 +100,7 @@ def parse_sheet(text: str, *, source: str = "sheet") -> Sheet:
     loader = YAML(typ="rt")
     try:
         data = loader.load(text)
-    except (YAMLError, ValueError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise _yaml_error(error, source) from error
     if not isinstance(data, CommentedMap):
         kind = "empty" if data is None else f"a {type(data).__name__}"
@@ -175,7 +178,7 @@ def find_sheet(name: str, *, kind: str, beside: str | Path = "") -> Path | None:
 
 def _refuse_hostile(text: str, source: str) -> None:
     """Refuse what would take long to load, before anything is composed."""
-    size = len(text.encode())
+    size = len(text.encode("utf-8", "replace"))
     if size > MAX_BYTES:
         raise SheetError(
             at="the sheet",
@@ -214,13 +217,20 @@ def _refuse_hostile(text: str, source: str) -> None:
             )
     except SheetError:
         raise
-    except (YAMLError, ValueError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise _yaml_error(error, source) from error
 
 
 def _yaml_error(error: Exception, source: str) -> SheetError:
     """Translate a YAML error into ours."""
     problem, line, column = "not YAML", 0, 0
+    if isinstance(error, NotImplementedError):
+        found = re.search(r"CommentToken\('(#.*?)\\n', line: (\d+)", str(error))
+        comment, number = (found[1], int(found[2])) if found else ("#", -1)
+        problem, line = (
+            f"unreadable: `{comment}` parts a key from its value",
+            number + 1,
+        )
     if isinstance(error, MarkedYAMLError):
         problem = f"not YAML ({(error.problem or 'unreadable').splitlines()[0]})"
         if error.problem_mark is not None:

@@ -209,6 +209,12 @@ def test_missing_sections_are_said():
     assert "a map of keys" in said
 
 
+def test_empty_sections_are_left_out():
+    text = GOOD + "uncertainty:\n"
+    assert load(text) == load(GOOD)
+    assert "model is missing" in str(faults(GOOD.replace("model: mine", "model:"))[0])
+
+
 def test_unused_inputs_are_warned_of():
     model = load(changed(("  BETA:", "  LOST: {value: 3}\n  BETA:")))
     (warning,) = model.warnings

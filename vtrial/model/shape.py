@@ -307,6 +307,14 @@ class ModelShape(_Shape):
     outputs: dict[Symbol, OutputShape] = Field(min_length=1)
     nonnegative: list[Symbol] = Field([], description="States never below 0.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_left_out(cls, data: object) -> object:
+        """Take a section with nothing under it as left out."""
+        if not isinstance(data, dict):
+            return data
+        return {key: value for key, value in data.items() if value is not None}
+
 
 def _check_correlation(rows: list[list[float]], size: int, covariance: object) -> None:
     """Refuse a correlation of another size, or one that is not one."""
