@@ -4,14 +4,21 @@ import json
 import math
 from pathlib import Path
 
+import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vtrial.errors import ModelError, SheetError, VtrialError
 from vtrial.model.grammar import write_statement
-from vtrial.model.sheet import library, load_model, model_schema, read_model
-from vtrial.sheets import parse_sheet
+from vtrial.model.sheet import (
+    LIBRARY,
+    library,
+    load_model,
+    model_schema,
+    read_model,
+)
+from vtrial.sheets import parse_sheet, read_sheet
 
 GOOD = """\
 model: mine
@@ -329,7 +336,15 @@ def test_schema_is_json_and_knows_the_keys():
     schema = json.loads(json.dumps(model_schema()))
     assert {"model", "parameters", "equations"} <= set(schema["properties"])
     assert schema["additionalProperties"] is False
-    assert len(library()) == 9
+
+
+@pytest.mark.parametrize("name", library())
+def test_schema_accepts_the_library(name):
+    schema = jsonschema.Draft202012Validator(model_schema())
+    sheet = read_sheet(LIBRARY / f"{name}.yaml")
+    assert list(schema.iter_errors(sheet.data)) == []
+    wrong = sheet.data | {"equation": "x"}
+    assert len(list(schema.iter_errors(wrong))) == 1
 
 
 VALUE = st.recursive(

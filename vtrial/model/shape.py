@@ -265,11 +265,13 @@ class JointShape(_Shape):
 
 
 class ErrorShape(_Shape):
-    """Residual error; additive in the output's unit, the others shares."""
+    """Residual error; additive in the output's unit, proportional a share."""
 
     additive: Positive | None = None
     proportional: Share | None = None
-    log: Share | None = Field(None, description="Standard deviation of the logarithm.")
+    log: Positive | None = Field(
+        None, description="Standard deviation of the logarithm."
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> "ErrorShape":
