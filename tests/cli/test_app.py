@@ -52,7 +52,7 @@ def use(*arguments, code=DONE):
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception
     assert result.exit_code == code, result.output
-    return result.output
+    return result.stdout
 
 
 def shell(*arguments, cwd=None):

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from hypothesis import strategies as st
 
@@ -82,18 +83,18 @@ def schedules(draw: Draw, *, most: int = 4, horizon: float = 48.0) -> Doses:
     """Draw boluses and infusions into the first state, shared by all subjects."""
     number = draw(st.integers(1, most))
     quarters = st.integers(0, int(horizon * 4))
-    time = np.sort([draw(quarters) / 4 for _ in range(number)])[None].astype(float)
-    amount = np.array([[draw(st.floats(1.0, 100.0)) for _ in range(number)]])
-    lasts = np.array([[draw(st.sampled_from([0.0, 0.5, 6.0])) for _ in range(number)]])
-    rate = np.divide(amount, lasts, out=np.zeros_like(amount), where=lasts > 0)
-    whole = np.zeros(time.shape, int)
-    return Doses(  # type: ignore[call-arg]
-        time=time,
-        amount=amount,
-        compartment=whole,
-        rate=rate,
-        interval=np.zeros(time.shape),
-        steady=whole,
-        event=whole + 1,
-        rank=whole + 1,
+    time = np.sort([draw(quarters) / 4 for _ in range(number)]).astype(float)
+    amount = np.array([draw(st.floats(1.0, 100.0)) for _ in range(number)])
+    lasts = np.array([draw(st.sampled_from([0.0, 0.5, 6.0])) for _ in range(number)])
+    rate = np.divide(amount, lasts, out=np.zeros(number), where=lasts > 0)
+    none = jnp.zeros((1, number), int)
+    return Doses(
+        time=jnp.asarray(time)[None],
+        amount=jnp.asarray(amount)[None],
+        compartment=none,
+        rate=jnp.asarray(rate)[None],
+        interval=jnp.zeros((1, number)),
+        steady=none,
+        event=none + 1,
+        rank=none + 1,
     )
