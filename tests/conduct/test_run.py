@@ -277,6 +277,33 @@ def test_a_killed_worker_is_replaced(long, tmp_path):
     assert sums(folder) == sums(tmp_path / "whole")
 
 
+def test_ctrl_c_with_workers_leaves_a_good_record(long, tmp_path):
+    sheet, folder = long.write(), tmp_path / "run"
+    process = start(sheet, folder, 2)
+    wait_for(folder / "ledger.jsonl", 3, process)
+    os.killpg(process.pid, signal.SIGINT)
+    _out, told = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "the same command goes on" in told
+    assert "Traceback" not in told
+    entries = Ledger(folder / "ledger.jsonl").read()
+    assert {b: e.checksum for b, e in entries.items()} == sums(folder)
+
+
+def test_a_script_needs_no_guard(sheets, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import vtrial as vt\n"
+        f"protocol = vt.load_protocol({str(sheets.write())!r})\n"
+        f"record = vt.run(protocol, out={str(tmp_path / 'run')!r}, workers=1)\n"
+        "print(record.complete, __file__)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout == f"True {script}\n", done.stderr
+
+
 def test_plans_keep_what_a_record_holds(sheets, tmp_path):
     protocol = sheets.load()
     record = vt.run(protocol, out=tmp_path / "run", workers=0)

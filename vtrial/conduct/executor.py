@@ -6,6 +6,7 @@ knows nothing of trials.
 
 import logging
 import os
+import sys
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -179,12 +180,8 @@ def _local(count: int) -> Iterator[Cluster]:
     import dask.config
     from distributed import Client, LocalCluster
 
-    settings = {
-        "distributed.worker.daemon": True,
-        "distributed.comm.timeouts.connect": f"{PATIENCE}s",
-        "distributed.nanny.environ": {},
-    }
-    with dask.config.set(settings), _quiet():
+    settings = {"distributed.comm.timeouts.connect": f"{PATIENCE}s"}
+    with dask.config.set(settings), _quiet(), _without_main():
         cluster = LocalCluster(
             n_workers=count,
             threads_per_worker=1,
@@ -192,9 +189,27 @@ def _local(count: int) -> Iterator[Cluster]:
             dashboard_address=":0" if _has_dashboard() else None,  # type: ignore[arg-type]
             silence_logs=logging.CRITICAL,
             env=_environment(),
+            preload=["vtrial.conduct.worker"],
         )
         with cluster, Client(cluster, set_as_default=False) as client:
             yield Cluster(client, f"{count} processes on this machine")
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Keep new processes from running the user's script again.
+
+    Python lets a spawned process import the script that started it, for functions
+    that might come from there; blocks need none, and a script that calls `run` without
+    a guard would call it again in each.
+    """
+    names = vars(sys.modules["__main__"])
+    before = {name: names[name] for name in ("__spec__", "__file__") if name in names}
+    names.update(dict.fromkeys(before))
+    try:
+        yield
+    finally:
+        names.update(before)
 
 
 def _environment() -> dict[str, str]:
