@@ -11,6 +11,7 @@ from vtrial.model.model import Model
 from vtrial.types import Method, Numerics
 
 SPREAD = 300.0  # of rates: from here on an explicit method only keeps stable
+NOTHING = 1e-11  # of the fastest rate: a state that only accumulates
 DOSED = (0.0, 1.0, 100.0)  # amounts given to the first state when rates are compared
 
 
@@ -100,9 +101,9 @@ def typical_rates(model: Model) -> np.ndarray:
     rates: list[np.ndarray] = []
     for matrix in map(np.asarray, matrices()):
         if np.isfinite(matrix).all():
-            rates.append(np.abs(np.linalg.eigvals(matrix)))
-    joined = np.concatenate(rates) if rates else np.zeros(0)
-    return joined[joined > 1e-6 * joined.max(initial=0.0)]
+            sizes = np.abs(np.linalg.eigvals(matrix))
+            rates.append(sizes[sizes > NOTHING * sizes.max()])
+    return np.concatenate(rates) if rates else np.zeros(0)
 
 
 def _refused(model: Model, method: Method, allowed: str) -> SolverError:

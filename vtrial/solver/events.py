@@ -115,7 +115,7 @@ def tabulate(
     until: Float[Array, " lane"] | None,
 ) -> Table:
     """Merge everything that happens to each lane from `begin` on into one table."""
-    given = _given(layout.model, individual, doses, periods)
+    given = take_up(layout.model, individual, doses, periods)
     boundary = until
     if boundary is None:
         finite = jnp.where(jnp.isfinite(times.time), times.time, -jnp.inf)
@@ -212,7 +212,7 @@ def _seen_column(
     return jnp.where(times.rank <= 0, before, after)
 
 
-def _given(
+def take_up(
     model: Model,
     individual: Mapping[str, Float[Array, "lane period"]],
     doses: Doses,

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from vtrial.dosing.doses import Doses, Times
+from vtrial.dosing.doses import DOSE, OTHER, RESET, RESET_DOSE, Doses, Times
 from vtrial.errors import Fault, SolverError
 from vtrial.model.model import Model
+from vtrial.solver.events import take_up
 from vtrial.solver.lanes import Batch
 from vtrial.solver.trajectory import State
 
@@ -59,7 +60,7 @@ def checked(
     faults = [*_size_faults(batch), *_column_faults(batch), *_dose_faults(model, batch)]
     if faults:
         raise SolverError.of(faults)
-    return _equal(batch)
+    return batch
 
 
 def overlaps_of(model: Model, batch: Batch) -> int:
@@ -67,8 +68,6 @@ def overlaps_of(model: Model, batch: Batch) -> int:
 
     Lag and duration may depend on the inputs, so they are computed here, once.
     """
-    from vtrial.solver.events import _given
-
     arrays = jax.tree.leaves((batch.inputs, batch.periods, batch.doses))
     if any(isinstance(array, jax.core.Tracer) for array in arrays):
         return UNKNOWN_OVERLAPS
@@ -85,7 +84,7 @@ def overlaps_of(model: Model, batch: Batch) -> int:
             {k: jnp.broadcast_to(v, periods.shape) for k, v in batch.inputs.items()}
         ).items()
     }
-    given = _given(model, individual, doses, periods)
+    given = take_up(model, individual, doses, periods)
     asks = (doses.steady > 0) & (doses.interval > 0) & jnp.isfinite(doses.time)
     train = (given.delay + given.duration) / jnp.where(asks, doses.interval, 1.0)
     train = np.asarray(jnp.where(asks & jnp.isfinite(train), train, 0.0))
@@ -123,11 +122,6 @@ def _doses(doses: Doses) -> Doses:
             for name, value in doses._asdict().items()
         }
     )
-
-
-def _equal(batch: Batch) -> Batch:
-    """Give all fields of doses, and of times, the same number of dose columns."""
-    return batch
 
 
 def _missing(model: Model, name: str, inputs: Mapping[str, ArrayLike]) -> Fault:
@@ -185,42 +179,51 @@ def _column_faults(batch: Batch) -> list[Fault]:
 
 
 def _dose_faults(model: Model, batch: Batch) -> list[Fault]:
-    """Find doses that ask for what the model does not say."""
-    doses = batch.doses
+    """Find doses that ask for what there is not."""
+    doses = batch.doses._replace(period=None)
     if any(isinstance(value, jax.core.Tracer) for value in jax.tree.leaves(doses)):
         return []
-    time, compartment, rate, event, steady, amount, interval = np.broadcast_arrays(
-        *(
-            np.asarray(value)
-            for value in (
-                doses.time,
-                doses.compartment,
-                doses.rate,
-                doses.event,
-                doses.steady,
-                doses.amount,
-                doses.interval,
-            )
-        )
-    )
-    real = ~np.isinf(time)
-    gives = real & np.isin(event, (1, 4))
-    size = len(model.states)
-    faults = []
-    if (real & ((compartment < 0) | (compartment >= size)) & gives).any() and size:
-        faults.append(
-            Fault(
-                "doses.compartment",
-                f"{int(compartment[gives].max())}",
-                f"the position of a state, 0 to {size - 1}",
-                "compartment 0",
-            )
-        )
+    fields = {k: np.asarray(v) for k, v in doses._asdict().items() if v is not None}
+    shape = np.broadcast_shapes(*(v.shape for v in fields.values()))
+    real = np.broadcast_to(~np.isinf(fields["time"]), shape)
+    found = {k: np.broadcast_to(v, shape)[real] for k, v in fields.items()}
+    return [
+        *_event_faults(found),
+        *_compartment_faults(model, found),
+        *_steady_faults(found),
+    ]
+
+
+def _event_faults(doses: Mapping[str, np.ndarray]) -> list[Fault]:
+    """Find events that are none."""
+    known = (DOSE, OTHER, RESET, RESET_DOSE)
+    strange = doses["event"][~np.isin(doses["event"], known)]
+    allowed = "1, 2, 3 or 4: dose, other, reset, reset and dose"
+    return [
+        Fault("doses.event", f"{code}", allowed, "event 1")
+        for code in np.unique(strange)
+    ]
+
+
+def _compartment_faults(model: Model, doses: Mapping[str, np.ndarray]) -> list[Fault]:
+    """Find doses into no state, and rates that the model does not say."""
+    if not model.states:
+        return []
+    last = len(model.states) - 1
+    gives = np.isin(doses["event"], (DOSE, RESET_DOSE))
+    compartment, rate = doses["compartment"][gives], doses["rate"][gives]
+    outside = compartment[(compartment < 0) | (compartment > last)]
+    allowed = f"the position of a state, 0 to {last}"
+    faults = [
+        Fault("doses.compartment", f"{place}", allowed, "compartment 0")
+        for place in np.unique(outside)
+    ]
+    if faults:
         return faults
     said = {(s.kind, s.name) for s in model.structure.properties}
     for code, kind in ((-1, "rate"), (-2, "duration")):
-        for place in np.unique(compartment[gives & (rate == code)]):
-            state = model.states[int(place)]
+        asking = np.unique(compartment[rate == code])
+        for state in (model.states[int(place)] for place in asking):
             if (kind, state) not in said:
                 faults.append(
                     Fault(
@@ -230,14 +233,15 @@ def _dose_faults(model: Model, batch: Batch) -> list[Fault]:
                         f"{kind}({state}) = ...",
                     )
                 )
-    needs = gives & (steady > 0) & ~(interval > 0) & ~((amount == 0) & (rate != 0))
-    if needs.any():
-        faults.append(
-            Fault(
-                "doses.interval",
-                "no interval of a dose at steady state",
-                "above 0 h",
-                "interval 24",
-            )
-        )
     return faults
+
+
+def _steady_faults(doses: Mapping[str, np.ndarray]) -> list[Fault]:
+    """Find steady states without an interval."""
+    constant = (doses["amount"] == 0) & (doses["rate"] != 0)
+    asks = (doses["steady"] > 0) & np.isin(doses["event"], (DOSE, RESET_DOSE))
+    lost = asks & ~constant & ~(doses["interval"] > 0)
+    if not lost.any():
+        return []
+    found = f"{doses['interval'][lost][0]:g} h for a dose at steady state"
+    return [Fault("doses.interval", found, "above 0 h", "interval 24")]
