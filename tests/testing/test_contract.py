@@ -6,12 +6,37 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vtrial.dosing.doses import times
+from vtrial.model.grammar import parse_model
+from vtrial.model.model import Model, Output, Parameter
 from vtrial.model.sheet import load_model
 from vtrial.solver.simulate import simulate
 from vtrial.testing import SimulateContract, bodies, individuals, schedules
 from vtrial.types import Numerics, Status
 
 BODY = load_model("two-compartment-oral")
+BINDING = """
+d/dt(central) = -CL/V*central - bound
+d/dt(target) = KDEG*(R0 - target) - bound
+d/dt(complex) = bound - KINT*complex
+bound = KON*central/V*target - KOFF*complex
+init(target) = R0
+conc = central/V
+"""
+TYPICAL = {
+    "CL": 0.2,
+    "V": 3,
+    "KDEG": 0.1,
+    "R0": 10,
+    "KON": 4,
+    "KOFF": 0.4,
+    "KINT": 0.05,
+}
+TARGET = Model(
+    name="fast-binding-to-a-target",
+    statements=parse_model(BINDING),
+    parameters=tuple(Parameter(name, float(v)) for name, v in TYPICAL.items()),
+    outputs=(Output("conc", "conc"), Output("target", "target")),
+)
 
 
 class TestClosedForm(SimulateContract):
@@ -31,6 +56,7 @@ class TestExplicit(SimulateContract):
     numerics = Numerics(method="explicit")
 
 
+@pytest.mark.slow
 class TestExplicitInfusions(SimulateContract):
     model = load_model("three-compartment-iv")
     numerics = Numerics(method="explicit")
@@ -38,19 +64,20 @@ class TestExplicitInfusions(SimulateContract):
 
 
 class TestStiff(SimulateContract):
-    model = load_model("docetaxel-neutropenia")
+    model = TARGET
     numerics = Numerics(method="stiff")
     duration = 1.0
     spread = 0.05
 
 
+@pytest.mark.slow
 class TestDiffrax(SimulateContract):
     model = BODY
     numerics = Numerics(method="diffrax", rtol=1e-8)
 
 
 @pytest.mark.parametrize("method", ["explicit", "matrix exponential"])
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(data=st.data())
 def test_any_body_is_solved_alike(method, data):
     body = data.draw(bodies())
