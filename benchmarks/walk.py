@@ -25,7 +25,10 @@ from vtrial.report.render import render
 from vtrial.store.ledger import Ledger
 from vtrial.store.record import Record
 
-TRIALS = {"theophylline-single-dose": 50, "docetaxel-dose": 16}
+TRIALS = {  # replicates and block, so that there are some blocks
+    "theophylline-single-dose": {"replicates": 500, "block": 500},
+    "docetaxel-dose": {"replicates": 16, "block": 1000},
+}
 Result = TypeVar("Result")
 
 
@@ -43,12 +46,10 @@ class Clock:
         return result
 
 
-def walk(name: str, replicates: int, folder: Path) -> dict[str, float]:
+def walk(name: str, changes: dict[str, int], folder: Path) -> dict[str, float]:
     """Walk a trial once and return the seconds of each step, and rates."""
     clock = Clock()
-    protocol = clock.time(
-        "load", lambda: load_protocol(name, changes={"replicates": replicates})
-    )
+    protocol = clock.time("load", lambda: load_protocol(name, changes=changes))
     planned = clock.time("plan", lambda: plan(protocol))
     trial = Trial(planned.protocol, planned.cohort)
     clock.time("first block, compiling", lambda: simulate_block(trial, 0))
@@ -121,8 +122,8 @@ def main() -> None:
     remember_compiled()
     columns = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, replicates in TRIALS.items():
-            columns[name] = walk(name, replicates, Path(folder))
+        for name, changes in TRIALS.items():
+            columns[name] = walk(name, changes, Path(folder))
     for line in _lines(columns):
         print(line)
 

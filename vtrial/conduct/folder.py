@@ -85,4 +85,4 @@ def write_sheets(folder: Path, texts: dict[str, str]) -> None:
     place = folder / SHEETS
     place.mkdir(exist_ok=True)
     for name, text in texts.items():
-        (place / name).write_text(text, encoding="utf-8")
+        (place / Path(name).name).write_text(text, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -107,20 +108,15 @@ def protocol_of(record: Record) -> Protocol:
 def sheet_files(planned: Plan) -> dict[str, str]:
     """Return the texts of the sheets by file name, and of the tables they name."""
     protocol = planned.protocol
-    files = {
-        f"{protocol.name}.yaml": protocol.text,
-        f"{protocol.model.name}.yaml": protocol.model.text,
-        f"{planned.cohort.name}.yaml": planned.cohort.text,
-    }
-    if len(files) < 3:
-        texts = (protocol.text, protocol.model.text, planned.cohort.text)
-        files = {
-            f"{kind}.yaml": text
-            for kind, text in zip((PROTOCOL, MODEL, COHORT), texts, strict=True)
-        }
+    texts = (protocol.text, protocol.model.text, planned.cohort.text)
+    names = [protocol.name, protocol.model.name, planned.cohort.name]
+    plain = all(re.fullmatch(r"\w[\w.-]*", name) for name in names)
+    if not plain or len(set(names)) < len(names):
+        names = [PROTOCOL, MODEL, COHORT]
+    files = {f"{name}.yaml": text for name, text in zip(names, texts, strict=True)}
     beside = find_sheet(protocol.cohort, kind="cohorts", beside=protocol.path)
     table = planned.cohort.table
-    if beside and table and table.file:
+    if beside and table and table.file:  # a plain name: the cohort's loader saw to it
         files[table.file] = (beside.parent / table.file).read_text(encoding="utf-8-sig")
     return {name: text for name, text in files.items() if text}
 
