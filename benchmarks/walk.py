@@ -21,7 +21,7 @@ from vtrial.conduct.task import remember_compiled
 from vtrial.conduct.trial import Trial
 from vtrial.protocol.load import load_protocol
 from vtrial.protocol.protocol import Protocol
-from vtrial.report.render import render
+from vtrial.report.page import render
 from vtrial.store.ledger import Ledger
 from vtrial.store.record import Record
 

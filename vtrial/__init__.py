@@ -39,7 +39,7 @@ _VERBS = {
     "load_protocol": "vtrial.protocol.load",
     "open_record": "vtrial.store.record",
     "plan": "vtrial.conduct.plan",
-    "render": "vtrial.report.render",
+    "render": "vtrial.report.page",
     "run": "vtrial.conduct.run",
     "simulate": "vtrial.solver.simulate",
 }

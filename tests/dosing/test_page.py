@@ -6,7 +6,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import pytest
 
-from vtrial.dosing.expand import expand
+from vtrial.dosing.expansion import expand
 from vtrial.dosing.words import parse_regimen
 from vtrial.errors import DosingError
 from vtrial.model.grammar import parse_model

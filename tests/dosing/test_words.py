@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vtrial.dosing.expand import expand
+from vtrial.dosing.expansion import expand
 from vtrial.dosing.grammar import CLAUSES, KEYWORDS, MAX_LENGTH
 from vtrial.dosing.words import MAX_DOSES, parse_regimen
 from vtrial.errors import DosingError

@@ -26,9 +26,9 @@ from vtrial.cohort.draw import sample
 from vtrial.cohort.subjects import Subjects
 from vtrial.conduct.engine import engine
 from vtrial.conduct.schedule import Schedule, schedule
-from vtrial.design.allocate import BATCH, allocate
+from vtrial.design.allocation import BATCH, allocate
 from vtrial.dosing.doses import Doses, Times
-from vtrial.dosing.expand import expand
+from vtrial.dosing.expansion import expand
 from vtrial.keys import subject_key
 from vtrial.model.error import measured
 from vtrial.model.tree import evaluate

@@ -5,6 +5,12 @@ Does randomise them, each by its own key.
 Gives the arm of every subject.
 """
 
-from vtrial.design.allocate import BATCH, allocate
+from vtrial.lazy import lazy_exports
 
-__all__ = ["BATCH", "allocate"]
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "BATCH": "vtrial.design.allocation",
+        "allocate": "vtrial.design.allocation",
+    },
+)

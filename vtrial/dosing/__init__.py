@@ -14,7 +14,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "Events": "vtrial.dosing.table",
         "Regimen": "vtrial.dosing.regimen",
         "Times": "vtrial.dosing.doses",
-        "expand": "vtrial.dosing.expand",
+        "expand": "vtrial.dosing.expansion",
         "no_doses": "vtrial.dosing.doses",
         "parse_regimen": "vtrial.dosing.words",
         "read_events": "vtrial.dosing.table",

@@ -8,5 +8,5 @@ Gives one HTML file that needs no network, with its figures and tables beside it
 from vtrial.lazy import lazy_exports
 
 __getattr__, __dir__, __all__ = lazy_exports(
-    __name__, {"render": "vtrial.report.render"}
+    __name__, {"render": "vtrial.report.page"}
 )

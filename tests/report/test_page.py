@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from vtrial.protocol.protocol import Arm, Endpoint, Observed, Published
-from vtrial.report.render import render
+from vtrial.report.page import render
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
 LOADS = {"src", "href", "xlink:href", "data", "poster", "action", "srcset"}
@@ -321,7 +321,7 @@ def test_rendering_leaves_matplotlib_as_it_was(protocol, estimates, tmp_path):
 
 def test_drawing_needs_no_global_canvas():
     code = (
-        "import sys, vtrial.report.render;assert 'matplotlib.pyplot' not in sys.modules"
+        "import sys, vtrial.report.page;assert 'matplotlib.pyplot' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vtrial.dosing.doses import AFTER_DOSE, Doses, no_doses, times
-from vtrial.dosing.expand import expand
+from vtrial.dosing.expansion import expand
 from vtrial.dosing.words import parse_regimen
 from vtrial.model.grammar import parse_model
 from vtrial.model.model import Covariate, Model
