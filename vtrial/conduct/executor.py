@@ -192,7 +192,11 @@ def _local(count: int) -> Iterator[Cluster]:
             preload=["vtrial.conduct.worker"],
         )
         with cluster, Client(cluster, set_as_default=False) as client:
-            yield Cluster(client, f"{count} processes on this machine")
+            yield Cluster(client, f"{_processes(count)} on this machine")
+
+
+def _processes(count: int) -> str:
+    return "1 process" if count == 1 else f"{count} processes"
 
 
 @contextmanager
