@@ -11,6 +11,8 @@ from vtrial.model.model import Model
 from vtrial.types import Method, Numerics
 
 SPREAD = 300.0  # of rates: from here on an explicit method only keeps stable
+STABLE = 3.3  # Tsitouras' method is stable up to this step times the fastest rate
+OFTEN = 20.0  # steps a day that are no burden: doses and visits cost as many
 NOTHING = 1e-11  # of the fastest rate: a state that only accumulates
 DOSED = (0.0, 1.0, 100.0)  # amounts given to the first state when rates are compared
 
@@ -63,12 +65,13 @@ def _by_stiffness(model: Model) -> Choice:
     if not rates.size:
         return Choice("stiff", "the rates of the typical subject cannot be told")
     fast, slow = rates.max(), rates.min()
+    often = 24.0 * fast / STABLE
     compared = (
-        f"the typical subject's rates reach from {slow:.2g} to {fast:.2g} per hour"
+        f"the typical subject's rates reach from {slow:.2g} to {fast:.2g} per hour,"
+        f" and stability alone would take an explicit method {often:.2g} steps a day"
     )
-    if fast > SPREAD * slow:
-        return Choice("stiff", f"{compared}, more than {SPREAD:g}-fold")
-    return Choice("explicit", f"{compared}, less than {SPREAD:g}-fold")
+    is_stiff = fast > SPREAD * slow and often > OFTEN
+    return Choice("stiff" if is_stiff else "explicit", compared)
 
 
 def typical_rates(model: Model) -> np.ndarray:

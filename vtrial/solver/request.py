@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import ArrayLike, Float
 
 from vtrial.dosing.doses import DOSE, OTHER, RESET, RESET_DOSE, Doses, Times
@@ -42,11 +43,10 @@ def checked(
         raise SolverError.of([_missing(model, name, inputs) for name in missing])
     given = {name: _real(inputs[name]) for name in model.inputs}
     wide = {k: _wide(v) for k, v in given.items()}
-    begun = np.full((1, 1), -np.inf) if periods is None else _real(periods)
-    columns = np.atleast_2d(begun) if isinstance(begun, np.ndarray) else begun
+    begun: Any = np.full((1, 1), -np.inf) if periods is None else _real(periods)
     batch = Batch(
         inputs=wide,
-        periods=columns,
+        periods=begun.reshape(1, -1) if begun.ndim < 2 else begun,
         doses=_doses(doses),
         times=Times(
             _real(times.time),
@@ -69,7 +69,7 @@ def overlaps_of(model: Model, batch: Batch) -> int:
     Lag and duration may depend on the inputs, so they are computed here, once.
     """
     arrays = jax.tree.leaves((batch.inputs, batch.periods, batch.doses))
-    if any(isinstance(array, jax.core.Tracer) for array in arrays):
+    if any(isinstance(array, Tracer) for array in arrays):
         return UNKNOWN_OVERLAPS
     count = max(array.shape[0] for array in arrays)
 
@@ -116,12 +116,11 @@ def _wide(value: Any) -> Any:
 
 def _doses(doses: Doses) -> Doses:
     real = ("time", "amount", "rate", "interval")
-    return Doses(
-        **{
-            name: None if value is None else (_real if name in real else _whole)(value)
-            for name, value in doses._asdict().items()
-        }
-    )
+    laid: dict[str, Any] = {
+        name: value if value is None else (_real if name in real else _whole)(value)
+        for name, value in doses._asdict().items()
+    }
+    return Doses(**laid)
 
 
 def _missing(model: Model, name: str, inputs: Mapping[str, ArrayLike]) -> Fault:
@@ -181,7 +180,7 @@ def _column_faults(batch: Batch) -> list[Fault]:
 def _dose_faults(model: Model, batch: Batch) -> list[Fault]:
     """Find doses that ask for what there is not."""
     doses = batch.doses._replace(period=None)
-    if any(isinstance(value, jax.core.Tracer) for value in jax.tree.leaves(doses)):
+    if any(isinstance(value, Tracer) for value in jax.tree.leaves(doses)):
         return []
     fields = {k: np.asarray(v) for k, v in doses._asdict().items() if v is not None}
     shape = np.broadcast_shapes(*(v.shape for v in fields.values()))

@@ -156,7 +156,8 @@ def _happen(
         carry = carry._replace(cleared=jnp.maximum(carry.cleared, cleared))
         alive &= event.turn >= carry.cleared
     if event.reset is not None:
-        carry = _reset(layout, individual, carry, event, alive)
+        reset = event.reset & alive
+        carry = _reset(layout, individual, carry, event, reset)
     if event.steady is not None:
         carry = _set_steady(layout, method, individual, prepared, carry, event, alive)
     amount = jnp.where(alive, event.amount, 0.0).astype(real)
@@ -185,11 +186,10 @@ def _reset(
     individual: Individual,
     carry: Carry,
     event: Event,
-    alive: Bool[Array, " lane"],
+    reset: Bool[Array, " lane"],
 ) -> Carry:
     """Begin anew: initial amounts, no infusions."""
     initial = initial_amounts(layout, individual, event.at)
-    reset = event.reset & alive
     return carry._replace(
         amounts=tuple(
             jnp.where(reset, i, a) for i, a in zip(initial, carry.amounts, strict=True)

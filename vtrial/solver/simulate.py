@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float
 
 from vtrial.dosing.doses import RESET, RESET_DOSE, Doses, Times
@@ -158,7 +159,7 @@ def _layout(
     kinds = {s.kind for s in model.structure.properties}
     if not model.states:
         return Layout(model, method, numerics, True, False, False, False, 0)
-    if any(isinstance(value, jax.core.Tracer) for value in whole):
+    if any(isinstance(value, Tracer) for value in whole):
         return Layout(model, method, numerics, keep_states=keep_states)
     event, steady, rate = (np.asarray(value) for value in whole)
     resets = bool(np.isin(event, (RESET, RESET_DOSE)).any())
