@@ -93,7 +93,7 @@ def evaluate(expression: Expression, values: Mapping[str, ArrayLike]) -> Array:
 
 
 def _truth(compare: Callable[..., Array]) -> Callable[..., Array]:
-    return lambda *arguments: compare(*arguments).astype(jnp.result_type(float))
+    return lambda *arguments: jnp.where(compare(*arguments), 1.0, 0.0)
 
 
 def _fold(combine: Callable[..., Array]) -> Callable[..., Array]:
