@@ -5,6 +5,7 @@ import inspect
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,8 @@ def test_room_says_what_it_takes_does_and_gives(name):
 def test_public_names_are_there_and_documented(name):
     room = importlib.import_module(f"vtrial.{name}")
     for public in room.__all__:
+        file = Path(room.__file__).with_name(f"{public}.py")
+        assert not file.exists(), f"{file.name} hides its own verb in `{name}`"
         thing = getattr(room, public)
         if callable(thing):
             assert inspect.getdoc(thing), f"vtrial.{name}.{public} has no docstring"

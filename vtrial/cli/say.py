@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 import webbrowser
 from collections.abc import Mapping, Sequence
@@ -38,9 +39,11 @@ def print_table(table: object, *, title: str) -> None:
 
 
 def open_page(page: Path) -> None:
-    """Open a report in the browser, where there is one."""
+    """Open a report in the browser, where there is a screen to show it on."""
+    screens = ("DISPLAY", "WAYLAND_DISPLAY")
+    screen = sys.platform != "linux" or any(os.environ.get(name) for name in screens)
     try:
-        opened = webbrowser.open(page.resolve().as_uri())
+        opened = screen and webbrowser.open(page.resolve().as_uri())
     except webbrowser.Error:
         opened = False
     if not opened:
