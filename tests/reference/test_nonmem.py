@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(
 )
 TIGHT = {"rtol": 1e-10, "atol": 1e-10}
 DOSING = ("nmtests_dosing", "nlmixr2_dosing", "nmtests_ode", "nmtests_101")
-QUICK = ("mapbayr_005", "mapbayr_206", "mapbayr_401", "mapbayr_931", "mapbayr_962")
+QUICK = ("mapbayr_005", "mapbayr_206", "mapbayr_401", "mapbayr_921", "mapbayr_962")
 MODELLED = {"BIOAV": "F", "LAGT": "lag", "RAT2": "rate", "DUR2": "duration"}
 KINDS = {"F": "F", "ALAG": "lag", "R": "rate", "D": "duration"}
 

@@ -138,6 +138,7 @@ def test_who_has_failed_stays_failed_in_the_next_stage(made, method):
         ({"compartment": 2}, "the position of a state, 0 to 1"),
         ({"rate": -1}, r"Write `rate\(depot\) = \.\.\.`"),
         ({"rate": -2}, r"duration\(depot\) = \.\.\."),
+        ({"rate": -3}, "above 0, 0, -1 or -2"),
         ({"steady": 1}, "above 0 h"),
         ({"event": 7}, "1, 2, 3 or 4"),
     ],

@@ -218,31 +218,40 @@ def take_up(
     doses: Doses,
     periods: Float[Array, "lane period"],
 ) -> Given:
-    """Apply lag, bioavailability, modelled rates and durations."""
+    """Apply lag, bioavailability, modelled rates and durations.
+
+    The lag is that of the dose's record. What enters after it does so by the inputs
+    that hold when it enters: in NONMEM those of the record that ends the interval.
+    """
     column = doses.period
     if column is None:
         column = _column(periods, doses.time, before=False)
     column = jnp.clip(column, 0, periods.shape[1] - 1)
-    real = doses.amount.dtype
-    found = {
-        "F": jnp.ones(doses.time.shape, real),
-        "lag": jnp.zeros(doses.time.shape, real),
-        "rate": jnp.full(doses.time.shape, jnp.nan, real),
-        "duration": jnp.full(doses.time.shape, jnp.nan, real),
-    }
-    for (kind, state), value in model.properties(individual).items():
-        here = jnp.broadcast_to(value.astype(real), periods.shape)
-        held = jnp.take_along_axis(here, column, axis=1)
-        is_there = doses.compartment == model.states.index(state)
-        found[kind] = jnp.where(is_there, held, found[kind])
-    amount = found["F"] * doses.amount
-    rate = jnp.where(doses.rate == -1, found["rate"], doses.rate)
-    length = jnp.where(found["duration"] > 0, found["duration"], jnp.nan)
+    properties = model.properties(individual)
+    shape, real = doses.time.shape, doses.amount.dtype
+
+    def look(kind: str, column: Int[Array, "lane dose"], other: float) -> Array:
+        found = jnp.full(shape, other, real)
+        for (name, state), value in properties.items():
+            if name == kind:
+                here = jnp.broadcast_to(value.astype(real), periods.shape)
+                held = jnp.take_along_axis(here, column, axis=1)
+                is_there = doses.compartment == model.states.index(state)
+                found = jnp.where(is_there, held, found)
+        return found
+
+    delay = look("lag", column, 0.0)
+    entry = _column(periods, doses.time + delay, before=True)
+    entry = jnp.where(delay > 0, entry, column)
+    amount = look("F", entry, 1.0) * doses.amount
+    rate = jnp.where(doses.rate == -1, look("rate", entry, jnp.nan), doses.rate)
+    length = look("duration", entry, jnp.nan)
+    length = jnp.where(length > 0, length, jnp.nan)
     rate = jnp.where(doses.rate == -2, amount / length, rate)
     rate = jnp.where(doses.rate < 0, jnp.where(rate >= 0, rate, jnp.nan), rate)
     positive = jnp.where(rate > 0, rate, 1.0)
     duration = jnp.where(rate > 0, amount / positive, 0.0)
-    return Given(found["lag"], amount, rate, duration, column)
+    return Given(delay, amount, rate, duration, column)
 
 
 def _impossible(layout: Layout, doses: Doses, given: Given) -> Bool[Array, " lane"]:

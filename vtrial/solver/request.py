@@ -219,6 +219,11 @@ def _compartment_faults(model: Model, doses: Mapping[str, np.ndarray]) -> list[F
     ]
     if faults:
         return faults
+    negative = rate[(rate < 0) & ~np.isin(rate, (-1.0, -2.0))]
+    faults = [
+        Fault("doses.rate", f"{value:g}", "above 0, 0, -1 or -2", "rate 0")
+        for value in np.unique(negative)
+    ]
     said = {(s.kind, s.name) for s in model.structure.properties}
     for code, kind in ((-1, "rate"), (-2, "duration")):
         asking = np.unique(compartment[rate == code])
