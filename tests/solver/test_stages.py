@@ -5,17 +5,12 @@ import numpy as np
 import pytest
 
 from vtrial.dosing.doses import Times, times
-from vtrial.solver import simulate as module_or_verb
 from vtrial.solver.simulate import LANES, bucket, simulate
 from vtrial.types import Numerics
 
 METHODS = ["closed form", "matrix exponential", "explicit", "stiff"]
 TIGHT = {"rtol": 1e-10, "atol": 1e-12}
 GRID = np.array([1.0, 5.0, 6.0, 7.0, 12.0, 18.0, 24.0, 30.0])
-
-
-def test_the_room_gives_the_verb():
-    assert module_or_verb is simulate
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -6,7 +6,6 @@ Gives a Trajectory with a Status for each subject.
 """
 
 from vtrial.lazy import lazy_exports
-from vtrial.solver.simulate import simulate as simulate  # the verb, not its file
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
@@ -16,6 +15,5 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "State": "vtrial.solver.trajectory",
         "Trajectory": "vtrial.solver.trajectory",
         "choose": "vtrial.solver.choice",
-        "simulate": "vtrial.solver.simulate",
     },
 )
