@@ -89,7 +89,7 @@ def test_eigenvalues_annihilate_the_matrix(values):
     three = np.array(
         [[-ke - out1 - out2, in1, in2], [out1, -in1, 0.0], [out2, 0.0, -in2]]
     )
-    two = three[:2, :2] + [[out2, 0.0], [0.0, 0.0]]
+    two = np.array([[-ke - out1, in1], [out1, -in1]])
     for matrix, outward, inward in (
         (three, (out1, out2), (in1, in2)),
         (two, (out1,), (in1,)),
@@ -100,7 +100,7 @@ def test_eigenvalues_annihilate_the_matrix(values):
         for root in roots:
             product = (matrix + root * np.eye(len(matrix))) @ product
         scale = np.abs(matrix).max() ** len(matrix)
-        np.testing.assert_allclose(product, 0.0, atol=1e-13 * scale)
+        np.testing.assert_allclose(product, 0.0, atol=1e-12 * scale)
         wanted = np.sort(-np.linalg.eigvals(matrix).real)
         np.testing.assert_allclose(roots, wanted, rtol=1e-4, atol=1e-7 * wanted.max())
 
