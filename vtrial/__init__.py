@@ -41,7 +41,7 @@ _VERBS = {
     "plan": "vtrial.conduct.plan",
     "render": "vtrial.report.page",
     "run": "vtrial.conduct.run",
-    "simulate": "vtrial.solver.simulate",
+    "simulate": "vtrial.solver.simulation",
 }
 
 prepare()

@@ -2,11 +2,12 @@
 
 import importlib
 from collections.abc import Callable, Mapping
+from typing import Any
 
 
 def lazy_exports(
     room: str, homes: Mapping[str, str]
-) -> tuple[Callable[[str], object], Callable[[], list[str]], list[str]]:
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Make a room's `__getattr__`, `__dir__` and `__all__` from names and their files.
 
     Raises
@@ -15,7 +16,7 @@ def lazy_exports(
         From `__getattr__`, for a name that the room does not have.
     """
 
-    def find(name: str) -> object:
+    def find(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"`{room}` has no `{name}`")
         home = importlib.import_module(homes[name])

@@ -16,7 +16,7 @@ import pytest
 from vtrial.dosing.table import read_events
 from vtrial.model.grammar import parse_model
 from vtrial.model.model import Covariate, Model, Output, Parameter
-from vtrial.solver.predict import predict
+from vtrial.solver.prediction import predict
 from vtrial.testing import reference_folder
 from vtrial.types import Numerics
 

@@ -10,7 +10,7 @@ from vtrial.dosing.doses import Doses, times
 from vtrial.model.grammar import parse_model
 from vtrial.model.model import Model, Output, Parameter
 from vtrial.solver.choice import choose
-from vtrial.solver.simulate import simulate
+from vtrial.solver.simulation import simulate
 from vtrial.testing import reference_folder
 from vtrial.types import Numerics
 

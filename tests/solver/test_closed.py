@@ -10,7 +10,7 @@ from scipy.linalg import expm
 
 from vtrial.dosing.doses import times
 from vtrial.solver.closed import divided_differences, eigenvalues
-from vtrial.solver.simulate import simulate
+from vtrial.solver.simulation import simulate
 from vtrial.testing import bodies, individuals, schedules
 from vtrial.types import Numerics
 

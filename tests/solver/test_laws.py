@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vtrial.dosing.doses import Doses, times
-from vtrial.solver.simulate import simulate
+from vtrial.solver.simulation import simulate
 from vtrial.testing import bodies, individuals, schedules
 from vtrial.types import Numerics
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vtrial.dosing.doses import Times, times
-from vtrial.solver.simulate import LANES, bucket, simulate
+from vtrial.solver.simulation import LANES, bucket, simulate
 from vtrial.types import Numerics
 
 METHODS = ["closed form", "matrix exponential", "explicit", "stiff"]
@@ -180,7 +180,7 @@ def test_a_new_number_of_subjects_in_the_bucket_compiles_nothing(made):
 
 
 def _solve_cache():
-    from vtrial.solver.simulate import _solve
+    from vtrial.solver.simulation import _solve
 
     return _solve._cache_size()
 

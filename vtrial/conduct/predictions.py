@@ -6,7 +6,7 @@ import pandas as pd
 
 from vtrial.dosing.table import read_events, read_parameters
 from vtrial.model.sheet import load_model
-from vtrial.solver.predict import predict
+from vtrial.solver.prediction import predict
 from vtrial.types import Numerics
 
 

@@ -33,7 +33,7 @@ from vtrial.keys import subject_key
 from vtrial.model.error import measured
 from vtrial.model.tree import evaluate
 from vtrial.protocol.protocol import Arm, Endpoint, Protocol
-from vtrial.solver.simulate import bucket, simulate
+from vtrial.solver.simulation import bucket, simulate
 from vtrial.types import Status
 
 Inputs = dict[str, Array]

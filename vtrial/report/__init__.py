@@ -7,6 +7,4 @@ Gives one HTML file that needs no network, with its figures and tables beside it
 
 from vtrial.lazy import lazy_exports
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__, {"render": "vtrial.report.page"}
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__, {"render": "vtrial.report.page"})

@@ -15,5 +15,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "State": "vtrial.solver.trajectory",
         "Trajectory": "vtrial.solver.trajectory",
         "choose": "vtrial.solver.choice",
+        "predict": "vtrial.solver.prediction",
+        "simulate": "vtrial.solver.simulation",
     },
 )

@@ -220,8 +220,9 @@ def take_up(
 ) -> Given:
     """Apply lag, bioavailability, modelled rates and durations.
 
-    The lag is that of the dose's record. What enters after it does so by the inputs
-    that hold when it enters: in NONMEM those of the record that ends the interval.
+    The lag is that of the dose's record. A dose that enters later than its record,
+    after a lag or as an additional one, does so by the inputs that hold when it
+    enters: in NONMEM those of the record that ends the interval.
     """
     column = doses.period
     if column is None:
@@ -242,7 +243,7 @@ def take_up(
 
     delay = look("lag", column, 0.0)
     entry = _column(periods, doses.time + delay, before=True)
-    entry = jnp.where(delay > 0, entry, column)
+    entry = jnp.maximum(entry, column)
     amount = look("F", entry, 1.0) * doses.amount
     rate = jnp.where(doses.rate == -1, look("rate", entry, jnp.nan), doses.rate)
     length = look("duration", entry, jnp.nan)

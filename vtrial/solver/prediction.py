@@ -10,7 +10,7 @@ from vtrial.dosing.table import Events
 from vtrial.errors import Fault, SolverError
 from vtrial.model.model import Model
 from vtrial.sheets import listed, nearest
-from vtrial.solver.simulate import simulate_from
+from vtrial.solver.simulation import simulate_from
 from vtrial.types import Numerics, Status
 
 if TYPE_CHECKING:

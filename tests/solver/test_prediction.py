@@ -5,7 +5,7 @@ import pytest
 
 from vtrial.dosing.table import read_events
 from vtrial.errors import SolverError
-from vtrial.solver.predict import predict
+from vtrial.solver.prediction import predict
 
 TABLE = """ID,TIME,AMT,EVID,CMT,DV
 9,5.0,100,1,1,.
