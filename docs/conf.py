@@ -10,3 +10,10 @@ html_title = "vtrial"
 html_static_path = ["pictures"]
 exclude_patterns = ["_build"]
 suppress_warnings = ["myst.xref_missing"]
+
+
+def setup(app):
+    """Show event tables as they are: Pygments knows no CSV."""
+    from pygments.lexers.special import TextLexer
+
+    app.add_lexer("csv", TextLexer)
