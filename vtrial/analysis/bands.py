@@ -10,11 +10,20 @@ import xarray as xr
 from vtrial.analysis.estimates import BANDS
 from vtrial.analysis.reading import arms_of, dataset
 from vtrial.analysis.sketch import merge, sketch
-from vtrial.dims import ARMS, BLOCK, OUTPUT, SKETCH, SUBJECT, TIME, TRAJECTORIES
+from vtrial.dims import (
+    ARMS,
+    BLOCK,
+    COUNT,
+    OUTPUT,
+    SKETCH,
+    SUBJECT,
+    TIME,
+    TRAJECTORIES,
+    VALUE,
+)
 from vtrial.protocol.protocol import Protocol
 
 QUANTILES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
-VALUE, COUNT = "value", "count"
 BLOCKS_AT_ONCE = 256
 SUBJECTS_AT_ONCE = 8192
 Part = tuple[np.ndarray, np.ndarray]

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from vtrial.analysis.contrast import Contrast, compare, paired
-from vtrial.analysis.reading import EVENT, Chunk, covariates_of
+from vtrial.analysis.reading import Chunk, covariates_of
 from vtrial.analysis.statistic import Numbers, Summary, kaplan_meier, summarise
+from vtrial.dims import EVENT
 from vtrial.protocol.protocol import Comparison, Endpoint, Protocol
 from vtrial.types import Status
 

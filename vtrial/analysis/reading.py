@@ -12,7 +12,9 @@ from vtrial.analysis.contrast import ADJUSTABLE
 from vtrial.dims import (
     ARM,
     ARMS,
+    BASELINE,
     ENDPOINT,
+    OUTCOME,
     OUTCOMES,
     SCREENED,
     STATUS,
@@ -26,7 +28,6 @@ from vtrial.types import Status
 
 AT_ONCE = 100_000  # subjects read at once; at least one whole trial
 MOST_VALUES = 5_000_000  # beyond this endpoints are read one by one
-OUTCOME, BASELINE, EVENT = "outcome", "baseline", "event"
 
 
 @dataclass(frozen=True)

@@ -4,28 +4,26 @@ import numpy as np
 
 from vtrial.analysis.sketch import BINS
 from vtrial.cohort.subjects import Subjects
-from vtrial.conduct.layout import (
+from vtrial.conduct.trial import Identity, Seen, Trial
+from vtrial.dims import (
     ARM,
+    ARMS,
     BASELINE,
     COUNT,
     EVENT,
     MEASURED,
+    MEASUREMENTS,
     NUMBER,
     OUTCOME,
-    TAKEN,
-    VALUE,
-)
-from vtrial.conduct.trial import Identity, Seen, Trial
-from vtrial.dims import (
-    ARMS,
-    MEASUREMENTS,
     OUTCOMES,
     REPLICATE,
     SCREENED,
     SKETCH,
     STATUS,
     SUBJECTS,
+    TAKEN,
     TRAJECTORIES,
+    VALUE,
 )
 from vtrial.types import Status
 

@@ -6,30 +6,37 @@ from vtrial.analysis.sketch import BINS, PROBABILITIES
 from vtrial.cohort.cohort import Cohort
 from vtrial.conduct.schedule import schedule
 from vtrial.dims import (
+    ARM,
     ARMS,
+    BASELINE,
     BIN,
     BLOCK,
+    COUNT,
     ENDPOINT,
+    EVENT,
+    MEASURED,
     MEASUREMENTS,
+    NUMBER,
+    OUTCOME,
     OUTCOMES,
     OUTPUT,
+    PLANNED,
     REPLICATE,
     SCREENED,
     SKETCH,
     STATUS,
     SUBJECT,
     SUBJECTS,
+    TAKEN,
     TIME,
     TRAJECTORIES,
+    VALUE,
     VISIT,
 )
 from vtrial.protocol.protocol import Protocol
 from vtrial.store.record import Coordinate, Variable
 from vtrial.types import Status
 
-NUMBER, ARM, OUTCOME, BASELINE, EVENT = "number", "arm", "outcome", "baseline", "event"
-MEASURED, PLANNED, TAKEN = "measured", "planned", "taken"
-VALUE, COUNT = "value", "count"
 UNITS, TITLE = "units", "long_name"
 
 

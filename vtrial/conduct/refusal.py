@@ -4,14 +4,13 @@ from collections.abc import Iterator, Mapping
 
 from vtrial.cohort.check import check_cohort
 from vtrial.cohort.cohort import Cohort
-from vtrial.dims import ARM, REPLICATE, SCREENED, SUBJECT
+from vtrial.dims import ARM, BASELINE, REPLICATE, SCREENED, SUBJECT
 from vtrial.errors import Fault, UnitError
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
 from vtrial.protocol.protocol import Protocol
 from vtrial.sheets import Sheet, listed, nearest, parse_sheet
 from vtrial.units import factor
 
-BASELINE = "baseline"
 RESERVED = {SUBJECT, REPLICATE, ARM, SCREENED, "number"}
 PER = {"WT": "kg", "BSA": "m2"}
 _DISCRETE = {"<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "floor", "ceil"}
