@@ -14,12 +14,11 @@ import pytest
 import xarray as xr
 
 import vtrial as vt
-from vtrial.conduct import run as _  # noqa: F401
+from vtrial.conduct import executor
+from vtrial.conduct import run as coordinator
 from vtrial.conduct.folder import locked
 from vtrial.errors import ProtocolError, SolverError, StoreError
 from vtrial.store.ledger import Ledger
-
-RUN = sys.modules["vtrial.conduct.run"]
 
 
 def sums(folder):
@@ -41,13 +40,13 @@ def same(one, other):
 @pytest.fixture
 def counted(monkeypatch):
     """Note which blocks are done in this process."""
-    done, real = [], RUN.conduct_block
+    done, real = [], coordinator.conduct_block
 
     def count(spec, folder, block):
         done.append(block)
         return real(spec, folder, block)
 
-    monkeypatch.setattr(RUN, "conduct_block", count)
+    monkeypatch.setattr(coordinator, "conduct_block", count)
     return done
 
 
@@ -167,6 +166,13 @@ def test_a_refused_run_leaves_nothing(sheets, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["sheets"]
 
 
+def test_an_unreachable_scheduler_leaves_nothing(sheets, tmp_path, monkeypatch):
+    monkeypatch.setattr(executor, "PATIENCE", 1)
+    with pytest.raises(StoreError, match="not reached"):
+        vt.run(sheets.load(), out=tmp_path / "deep/run", scheduler="tcp://127.0.0.1:9")
+    assert [p.name for p in tmp_path.iterdir()] == ["sheets"]
+
+
 def test_two_coordinators_cannot_share_a_folder(sheets, tmp_path):
     folder = tmp_path / "run"
     with locked(folder), pytest.raises(StoreError, match=f"process {os.getpid()}"):
@@ -179,19 +185,19 @@ def test_two_coordinators_cannot_share_a_folder(sheets, tmp_path):
 
 
 def test_a_block_that_fails_leaves_the_others(sheets, tmp_path, monkeypatch, counted):
-    real = RUN.conduct_block
+    real = coordinator.conduct_block
 
     def fail(spec, folder, block):
         if block == 2:
             raise RuntimeError("no luck")
         return real(spec, folder, block)
 
-    monkeypatch.setattr(RUN, "conduct_block", fail)
+    monkeypatch.setattr(coordinator, "conduct_block", fail)
     with pytest.raises(SolverError, match="block 2 of small .* no luck"):
         vt.run(sheets.load(), out=tmp_path / "run", workers=0)
     assert counted == [0, 1, 3, 4]
     assert not vt.open_record(tmp_path / "run").complete
-    monkeypatch.setattr(RUN, "conduct_block", real)
+    monkeypatch.setattr(coordinator, "conduct_block", real)
     counted.clear()
     assert vt.run(sheets.load(), out=tmp_path / "run", workers=0).complete
     assert counted == [2]

@@ -24,6 +24,13 @@ def test_published_numbers_are_held_against_simulated_ones(sheets, tmp_path):
     assert (tmp_path / "small" / "record.zarr").exists()
 
 
+def test_other_sheets_of_a_folder_are_left_aside(sheets, tmp_path):
+    sheets.texts["small"] += PUBLISHED
+    sheets.write()
+    table = vt.conduct.validate([sheets.folder], out=tmp_path, workers=0)
+    assert set(table["protocol"]) == {"small"}
+
+
 def test_nothing_published_is_told(sheets):
     sheets.write()
     with pytest.raises(ProtocolError, match="published is missing"):

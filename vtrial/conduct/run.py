@@ -62,7 +62,7 @@ def run(
     planned = plan(protocol)
     folder = Path(out) if out is not None else planned.folder
     _refuse_foreign(planned, folder, restart=restart)
-    with locked(folder):
+    with locked(folder), _nothing_half_made(folder):
         if restart:
             _clear(folder)
         record = _opened(planned, folder)
@@ -79,6 +79,18 @@ def run(
                 _conduct(planned, record, todo, place)
         _finish(planned, record, folder, fresh=bool(todo))
     return record
+
+
+@contextlib.contextmanager
+def _nothing_half_made(folder: Path) -> Iterator[None]:
+    """Take a record away again that is made here but that no block has reached."""
+    there = (folder / NAME).exists()
+    try:
+        yield
+    except BaseException:
+        if not there and not Ledger(folder / LEDGER).read():
+            _clear(folder)
+        raise
 
 
 def _refuse_foreign(planned: Plan, folder: Path, *, restart: bool) -> None:

@@ -9,6 +9,7 @@ from vtrial.analysis.evaluate import evaluate
 from vtrial.conduct.run import run
 from vtrial.errors import ProtocolError
 from vtrial.protocol.load import load_protocol
+from vtrial.sheets import read_sheet
 
 
 def validate(
@@ -50,8 +51,10 @@ def validate(
 
 
 def _protocols(sheets: Sequence[str | Path]) -> list[Path]:
-    """Spread folders into the protocol sheets in them."""
+    """Spread folders into the protocol sheets in them; other sheets are left aside."""
     paths: list[Path] = []
     for sheet in map(Path, sheets):
-        paths += sorted(sheet.glob("*.yaml")) if sheet.is_dir() else [sheet]
+        inside = sorted(sheet.glob("*.yaml")) if sheet.is_dir() else []
+        paths += [path for path in inside if "protocol" in read_sheet(path).data]
+        paths += [] if sheet.is_dir() else [sheet]
     return paths
