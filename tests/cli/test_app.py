@@ -126,6 +126,7 @@ def test_run_report_validate(trial, tmp_path):
         use("validate", trial, "--out", tmp_path, "--workers", 0, "--json", code=MISSED)
     )
     assert table[0]["published"] == 900
+    assert "MISS" in use("validate", trial, "--out", tmp_path, code=MISSED)
     assert table[0]["within"] is False
 
 

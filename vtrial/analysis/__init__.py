@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "kaplan_meier": "vtrial.analysis.statistic",
         "merge": "vtrial.analysis.sketch",
         "outcomes": "vtrial.analysis.endpoint",
+        "published_in_words": "vtrial.analysis.estimates",
         "summarise": "vtrial.analysis.statistic",
     },
 )

@@ -114,9 +114,20 @@ class Estimates:
 
     def published_words(self) -> pd.DataFrame:
         """Return the published numbers beside the simulated ones, in words."""
-        rows = [_row_in_words(row) for row in self.published.to_dict("records")]
-        names = ["what", "published", "simulated", "mc error", "counts as within"]
-        return pd.DataFrame(rows, columns=[*names, "within", "source"])
+        return published_in_words(self.published)
+
+
+def published_in_words(published: pd.DataFrame) -> pd.DataFrame:
+    """Write rows of `Estimates.published` as people do, with `protocol` if it is there.
+
+    Shares are in per cent, differences of shares in points (pp).
+    """
+    rows = [_row_in_words(row) for row in published.to_dict("records")]
+    names = ["what", "published", "simulated", "mc error", "counts as within"]
+    words = pd.DataFrame(rows, columns=[*names, "within", "source"])
+    if "protocol" in published:
+        words.insert(0, "protocol", published["protocol"].to_numpy())
+    return words
 
 
 def _row_in_words(row: Mapping[Hashable, Any]) -> dict[str, str]:

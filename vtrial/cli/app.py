@@ -170,7 +170,8 @@ def validate(
     if as_json:
         print_json(table.to_dict("records"))
     else:
-        print_table(table, title="Published and simulated")
+        words = vt.analysis.published_in_words(table)
+        print_table(words, title="Published and simulated")
     if not table["within"].all():
         raise typer.Exit(MISSED)
 
