@@ -1,4 +1,9 @@
-"""Strict arithmetic for every test: float64, no silent promotion of ranks or types."""
+"""Strict arithmetic for every test: float64, no silent promotion of ranks or types.
+
+Hundreds of programs are compiled in one process here, unlike in a run. They are dropped
+after each file, and none is written to the cache on disk, so that tests neither depend
+on what earlier ones left nor pile it up.
+"""
 
 import jax
 import pytest
@@ -6,6 +11,13 @@ import pytest
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_enable_compilation_cache", False)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _drop_programs():
+    yield
+    jax.clear_caches()
 
 
 def pytest_addoption(parser):
