@@ -15,6 +15,7 @@ from vtrial.sheets import (
     nearest,
     parse_sheet,
     read_sheet,
+    sheet_name,
 )
 
 
@@ -94,6 +95,13 @@ def test_sheets_are_found_beside_and_by_name(tmp_path):
     assert find_sheet("mine", kind="cohorts", beside=beside) == tmp_path / "mine.yaml"
     assert find_sheet("../mine", kind="cohorts") is None
     assert find_sheet("adults", kind="cohorts") is not None
+
+
+def test_names_may_be_files():
+    assert sheet_name("docetaxel-dose.2") == "docetaxel-dose.2"
+    for wrong in ("../x", "a/b", "", ".x", "a b", "x" * 101):
+        with pytest.raises(ValueError, match="letters, digits"):
+            sheet_name(wrong)
 
 
 def test_words_for_messages():

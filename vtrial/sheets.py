@@ -132,6 +132,21 @@ def raise_faults(error: type[VtrialError], faults: Iterable[Fault]) -> None:
         raise error.of(faults)
 
 
+def sheet_name(value: object) -> str:
+    """Take the name of a sheet, which may be the name of a file, too.
+
+    Raises
+    ------
+    ValueError
+        If it is no such name; for pydantic, in the words that `check_shape` reads.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", str(value)):
+        write = re.sub(r"[^\w.-]+", "-", str(value)).strip("-.")[:99] or "my-name"
+        allowed = "a name of letters, digits, `-`, `_` and `.`"
+        raise ValueError(f"`{value}`|{allowed}|{write}")
+    return str(value)
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """Return the known name most like a word, or the words `one of ...`.
 

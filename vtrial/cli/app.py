@@ -63,7 +63,9 @@ def new(
         warn(f"{path} exists already; nothing was written.")
         raise typer.Exit(WRONG)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(template.read_text().replace("MY-NAME", path.stem))
+    path.write_text(
+        template.read_text().replace("MY-NAME", "-".join(path.stem.split()))
+    )
     say(f"{path} written. Next: `vtrial check {path}`")
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from vtrial.errors import UnitError
+from vtrial.sheets import sheet_name
 from vtrial.units import factor, quantity
 
 
@@ -156,7 +157,7 @@ class TableShape(_Closed):
 class CohortShape(_Closed):
     """A cohort sheet."""
 
-    cohort: str
+    cohort: Annotated[str, BeforeValidator(sheet_name)]
     title: str = ""
     source: list[SourceShape] = []
     table: TableShape | None = None

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from vtrial.errors import UnitError
 from vtrial.model.grammar import MAX_NAME, reserved_words
-from vtrial.sheets import listed
+from vtrial.sheets import listed, sheet_name
 from vtrial.units import dimension, hours, is_unit, quantity
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -295,7 +295,9 @@ class OutputShape(_Shape):
 class ModelShape(_Shape):
     """A model sheet."""
 
-    model: str = Field(description="The model's name.")
+    model: Annotated[str, BeforeValidator(sheet_name)] = Field(
+        description="The model's name."
+    )
     title: str = ""
     source: list[SourceShape] = []
     time: Duration = Field("h", description="Unit of the equations' time.")

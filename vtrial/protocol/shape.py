@@ -3,7 +3,6 @@
 Nothing is resolved here. Words stay words; `vtrial.protocol.load` gives them meaning.
 """
 
-import re
 from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -12,7 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from vtrial.protocol.protocol import Measure, Statistic, Take
-from vtrial.sheets import listed, nearest
+from vtrial.sheets import listed, nearest, sheet_name
 from vtrial.types import Method
 
 MOST = 1_000_000_000
@@ -81,14 +80,6 @@ def _number_or_text(value: object) -> object:
 def _values(value: object) -> object:
     """Take YAML's own `true` for the word."""
     return "true" if value is True else _Words("measured", "true")(value)
-
-
-def _protocol_name(value: object) -> object:
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,99}", str(value)):
-        write = re.sub(r"[^\w.-]+", "-", str(value)).strip("-.")[:99] or "my-trial"
-        allowed = "a name of letters, digits, `-`, `_` and `.`"
-        raise ValueError(f"`{value}`|{allowed}|{write}")
-    return str(value)
 
 
 def _within(value: object) -> object:
@@ -370,7 +361,7 @@ class NumericsShape(_Shape):
 class ProtocolShape(_Shape):
     """A trial: what is done, what is measured, and what is asked."""
 
-    protocol: Annotated[str, BeforeValidator(_protocol_name)] = Field(
+    protocol: Annotated[str, BeforeValidator(sheet_name)] = Field(
         description="Its name; letters, digits, `-`, `_` and `.`.",
         examples=["docetaxel-dose"],
     )
