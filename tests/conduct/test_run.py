@@ -16,8 +16,8 @@ import xarray as xr
 import vtrial as vt
 from vtrial.conduct import executor
 from vtrial.conduct import run as coordinator
-from vtrial.conduct.folder import locked
-from vtrial.errors import ProtocolError, SolverError, StoreError
+from vtrial.conduct.folder import locked, write_sheets
+from vtrial.errors import CohortError, ProtocolError, SolverError, StoreError
 from vtrial.store.ledger import Ledger
 
 
@@ -75,13 +75,11 @@ def test_a_record_says_what_made_it(sheets, tmp_path):
 
 def test_no_name_writes_outside_the_folder(sheets, tmp_path):
     sheets.change("folk", "cohort: folk", "cohort: ../../folk")
-    vt.run(sheets.load(replicates=1), out=tmp_path / "run", workers=0)
-    assert {p.name for p in (tmp_path / "run/sheets").iterdir()} == {
-        "protocol.yaml",
-        "model.yaml",
-        "cohort.yaml",
-    }
-    assert {p.name for p in tmp_path.iterdir()} == {"run", "sheets"}
+    with pytest.raises(CohortError, match="Write `folk`"):
+        vt.run(sheets.load(replicates=1), out=tmp_path / "run", workers=0)
+    assert {p.name for p in tmp_path.iterdir()} == {"sheets"}
+    write_sheets(tmp_path, {"../../out.yaml": "cohort: out"})
+    assert (tmp_path / "sheets" / "out.yaml").is_file()
 
 
 def test_a_record_opens_in_xarray_with_names_and_units(sheets, tmp_path):

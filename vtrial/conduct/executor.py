@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Work = Callable[[int], Entry]
 AHEAD = 2
+SUSPECTS = 3
 PATIENCE = 60
 
 
@@ -66,11 +67,39 @@ class Cluster(AbstractExecutor):
         self.dashboard = (client.dashboard_link or "") if _has_dashboard() else ""
 
     def conduct(self, work: Work, blocks: Iterable[int]) -> Iterator[Done]:
-        """Keep every worker supplied until there are no blocks left."""
+        """Do the blocks; those whose workers were killed once more, each alone.
+
+        Dask blames every block that was waiting at a worker when it died. After a few
+        suspects no new block is begun until it is known which of them kills.
+        """
+        rest, suspects = iter(blocks), list[int]()
+
+        def calm() -> Iterator[int]:
+            while len(suspects) < SUSPECTS and (block := next(rest, None)) is not None:
+                yield block
+
+        while True:
+            for done in self._supplied(work, calm(), AHEAD * self._threads()):
+                if _killed(done.error):
+                    suspects.append(done.block)
+                else:
+                    yield done
+            found = list(suspects)
+            suspects.clear()
+            yield from self._supplied(work, found, 1)
+            if len(found) < SUSPECTS:
+                return
+
+    def _threads(self) -> int:
+        return max(1, sum(_threads(self.client).values()))
+
+    def _supplied(
+        self, work: Work, blocks: Iterable[int], ahead: int
+    ) -> Iterator[Done]:
+        """Keep `ahead` blocks submitted until there are none left."""
         from distributed import as_completed
 
         waiting, run = iter(blocks), uuid.uuid4().hex[:8]
-        threads = sum(_threads(self.client).values())
         futures: dict[str, int] = {}
         queue = as_completed(loop=self.client.loop)
 
@@ -83,7 +112,7 @@ class Cluster(AbstractExecutor):
                 futures[str(future.key)] = block
                 queue.add(future)
 
-        for _ in range(AHEAD * max(1, threads)):
+        for _ in range(ahead):
             submit()
         try:
             for future in queue:
@@ -186,7 +215,7 @@ def _local(count: int) -> Iterator[Cluster]:
             n_workers=count,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=":0" if _has_dashboard() else None,  # type: ignore[arg-type]
+            dashboard_address=":0",  # any free port: several runs share a machine
             silence_logs=logging.CRITICAL,
             env=_environment(),
             preload=["vtrial.conduct.worker"],
