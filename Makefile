@@ -7,7 +7,7 @@ WORKERS ?= auto
 .PHONY: demo test test-all check bench docs clean
 
 demo: .venv/core
-	$(BIN)/vtrial run docetaxel-dose --out results/demo --open
+	$(BIN)/vtrial run docetaxel-dose --open
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n $(WORKERS) --durations=10

@@ -142,7 +142,7 @@ def run(
         open_page(page)
 
 
-@app.command(epilog="Example: `vtrial report results/demo --open`")
+@app.command(epilog="Example: `vtrial report results/my-trial-1a2b3c4d --open`")
 def report(
     record: Annotated[Path, typer.Argument(help="A run's folder or record.")],
     protocol: Annotated[

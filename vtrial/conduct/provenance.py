@@ -88,8 +88,8 @@ def protocol_of(record: Record) -> Protocol:
         place = Path(folder)
         (place / f"{MODEL}.yaml").write_text(str(texts[MODEL]), encoding="utf-8")
         names = {name: {} for name in given.get("covariates", [])}
-        stub = json.dumps({COHORT: str(attributes[COHORT]), "covariates": names})
-        (place / f"{COHORT}.yaml").write_text(stub, encoding="utf-8")
+        folk = json.dumps({COHORT: str(attributes[COHORT]), "covariates": names})
+        (place / f"{COHORT}.yaml").write_text(folk, encoding="utf-8")
         sheet = parse_sheet(str(texts[PROTOCOL]), source=str(place / "protocol.yaml"))
         data = sheet.data | {MODEL: f"{MODEL}.yaml", COHORT: f"{COHORT}.yaml"}
         data.pop("observed", None)

@@ -4,7 +4,7 @@ The picture of a report (README) is made of the page by any Chromium::
 
     chromium --headless --no-sandbox --disable-gpu --hide-scrollbars \
         --window-size=1200,1650 --screenshot=docs/pictures/docetaxel-dose.png \
-        "file://$PWD/results/demo/report.html"
+        "file://$(echo $PWD/results/docetaxel-dose-*/report.html)"
 """
 
 import importlib.metadata
