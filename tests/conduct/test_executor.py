@@ -6,6 +6,7 @@ from vtrial.conduct.executor import (
     Cluster,
     Done,
     Serial,
+    _close,
     blocks_failed,
     executor,
 )
@@ -38,6 +39,7 @@ def test_no_more_processes_than_blocks_and_none_for_one():
         assert isinstance(place, Serial)
 
 
+@pytest.mark.slow
 def test_a_poisoned_block_does_not_take_the_others_with_it():
     def work(block):
         import os
@@ -60,6 +62,19 @@ def test_a_poisoned_block_does_not_take_the_others_with_it():
     error = blocks_failed([found[1]], at="small")
     assert isinstance(error, StoreError)
     assert "block 1 of small is not done: every worker" in str(error)
+
+
+def test_a_cluster_is_closed_though_a_worker_is_just_starting(monkeypatch):
+    calls = []
+
+    class Starting:
+        def close(self):
+            calls.append(None)
+            assert len(calls) > 1, "can only join a started process"
+
+    monkeypatch.setattr("vtrial.conduct.executor.time.sleep", lambda seconds: None)
+    _close(Starting())
+    assert len(calls) == 2
 
 
 def test_an_existing_cluster_does_the_blocks():

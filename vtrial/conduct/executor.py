@@ -7,11 +7,12 @@ knows nothing of trials.
 import logging
 import os
 import sys
+import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from vtrial.conduct.engine import cores
 from vtrial.errors import Fault, SolverError, StoreError, VtrialError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 Work = Callable[[int], Entry]
 AHEAD = 2
 SUSPECTS = 3
+CLOSINGS = 3
 PATIENCE = 60
 
 
@@ -220,8 +222,25 @@ def _local(count: int) -> Iterator[Cluster]:
             env=_environment(),
             preload=["vtrial.conduct.worker"],
         )
-        with cluster, Client(cluster, set_as_default=False) as client:
-            yield Cluster(client, f"{_processes(count)} on this machine")
+        try:
+            with Client(cluster, set_as_default=False) as client:
+                yield Cluster(client, f"{_processes(count)} on this machine")
+        finally:
+            _close(cluster)
+
+
+def _close(cluster: Any) -> None:
+    """Close a cluster, though a worker that was killed may just be starting again.
+
+    Dask then trips over a process that is not there yet; the second time it is.
+    """
+    for _ in range(CLOSINGS):
+        try:
+            cluster.close()
+        except (AssertionError, TimeoutError, OSError):
+            time.sleep(1.0)
+        else:
+            return
 
 
 def _processes(count: int) -> str:
