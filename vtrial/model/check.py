@@ -35,7 +35,6 @@ PURE = frozenset(
     ["exp", "expm1", "log", "log10", "log1p", "sin", "cos", "tan", "tanh", "erf"]
     + ["logit", "expit", "lgamma", "normal_cdf"]
 )
-ALIKE = frozenset(["+", "-", "min", "max", "mod"])
 COMPARISONS = frozenset(["<", "<=", ">", ">=", "==", "!="])
 LOGIC = frozenset(["and", "or", "not"])
 SAME = frozenset(["negative", "abs", "floor", "ceil"])

@@ -11,7 +11,6 @@ from vtrial.report.design import (
     arm_title,
     comparison_in_words,
     endpoint_title,
-    visit_in_words,
 )
 from vtrial.report.frames import each_row
 from vtrial.report.words import Kind, amount, count, error_words, interval, link, number
@@ -259,12 +258,6 @@ def status_words(status: object) -> str:
     if isinstance(status, str):
         return Status[status].words if status in Status.__members__ else status
     return Status(int(status)).words  # type: ignore[call-overload]
-
-
-def visits_table(protocol: Protocol) -> Table:
-    """Lay down when subjects are seen."""
-    rows = [(v.name, visit_in_words(protocol, v)) for v in protocol.visits]
-    return make_table("visits", "Visits.", ("Visit", "When, and what"), rows, words=2)
 
 
 def comparisons_list(protocol: Protocol) -> list[str]:
