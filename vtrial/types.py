@@ -5,7 +5,14 @@ from enum import IntEnum
 from typing import Literal
 
 Method = Literal[
-    "auto", "closed form", "matrix exponential", "explicit", "stiff", "diffrax"
+    "auto",
+    "closed form",
+    "matrix exponential",
+    "explicit",
+    "stiff",
+    "hybrid explicit",
+    "hybrid stiff",
+    "diffrax",
 ]
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.linalg import expm
 
 from vtrial.dosing.doses import times
-from vtrial.solver.closed import divided_differences, eigenvalues
+from vtrial.solver.body import eigenvalues
+from vtrial.solver.differences import divided_differences
 from vtrial.solver.simulation import simulate
 from vtrial.testing import bodies, individuals, schedules
 from vtrial.types import Numerics

@@ -33,6 +33,12 @@ class Compartments:
     inward: tuple[Expression, ...] = ()
 
     @property
+    def states(self) -> tuple[str, ...]:
+        """Every state of the shape, the depot first."""
+        depot = (self.depot,) if self.depot else ()
+        return (*depot, self.central, *self.peripherals)
+
+    @property
     def words(self) -> str:
         """Say the shape as a pharmacologist does."""
         number = ("one", "two", "three")[len(self.peripherals)]

@@ -247,12 +247,12 @@ class Model:
     def compartment_rates(
         self, individual: Mapping[str, ArrayLike]
     ) -> dict[str, Array | tuple[Array, ...]]:
-        """Return the rates [1/h] of `structure.compartments` by the names there.
+        """Return the rates [1/h] of `structure.driver` by the names there.
 
         `elimination`, `absorption` if there is a depot, and the tuples `outward` and
         `inward`, one a peripheral compartment; empty if no shape was recognised.
         """
-        shape = self.structure.compartments
+        shape = self.structure.driver
         if shape is None:
             return {}
         rates: dict[str, Array | tuple[Array, ...]] = {
@@ -263,6 +263,23 @@ class Model:
         if shape.absorption is not None:
             rates["absorption"] = evaluate(shape.absorption, individual)
         return rates
+
+    def growth_rates(
+        self, individual: Mapping[str, ArrayLike]
+    ) -> tuple[tuple[tuple[Array, Array | None], ...], ...]:
+        """Return factor and fading [1/h] of every term of `structure.growth`."""
+        return tuple(
+            tuple(
+                (
+                    evaluate(term.factor, individual),
+                    None
+                    if term.fading is None
+                    else evaluate(term.fading, individual),
+                )
+                for term in growth.terms
+            )
+            for growth in self.structure.growth
+        )
 
     def observe(
         self,

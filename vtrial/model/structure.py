@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from vtrial.errors import ModelError
 from vtrial.model.calculus import differentiate, plus, simplify, substitute, times
 from vtrial.model.compartments import Compartments, recognise
+from vtrial.model.growth import Growth, recognise_growth
 from vtrial.model.polynomial import expand
 from vtrial.model.tree import (
     TIME,
@@ -70,8 +71,10 @@ class Structure:
 
     `jacobian[i][j]` is d(dx_i/dt)/dx_j, None where it is zero whatever the numbers;
     its entries need `dynamic` and then `slopes`. `constant[i][j]` says that an entry
-    depends neither on states nor on time. `block` is the leading linear block, and
-    `compartments` its shape if it is one of the known ones.
+    depends neither on states nor on time. `block` is the leading linear block,
+    `compartments` its shape if it is one of the known ones, and `driver` that of the
+    largest part of it that needs no other state and has a known shape. `growth` tells
+    of all states beyond the driver, if each of them still has a closed form.
     """
 
     states: tuple[str, ...]
@@ -88,6 +91,8 @@ class Structure:
     constant: tuple[tuple[bool, ...], ...] = ()
     block: LinearBlock = LinearBlock()
     compartments: Compartments | None = None
+    driver: Compartments | None = None
+    growth: tuple[Growth, ...] = ()
     dependence: tuple[Dependence, ...] = ()
 
     @property
@@ -99,6 +104,12 @@ class Structure:
     def linear(self) -> tuple[str, ...]:
         """The states of the leading linear, time-invariant, independent block."""
         return self.block.states
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether every state has a closed form of a known kind."""
+        known = len(self.growth) + len(self.driver.states if self.driver else ())
+        return bool(self.states) and known == len(self.states)
 
     @property
     def is_linear(self) -> bool:
@@ -127,6 +138,9 @@ def analyse(statements: Sequence[Statement], outputs: Sequence[str]) -> Structur
     slopes, jacobian = _jacobian(states, dynamic, derivatives)
     reach = _reaches(states, (*dynamic, *slopes))
     block = _linear_block(states, dynamic, derivatives, slopes, jacobian)
+    driver = _driver(block)
+    driven = driver.states if driver else ()
+    whole = driver is not None and len(driven) == len(block.states)
     return Structure(
         states=states,
         static=tuple(static),
@@ -143,9 +157,9 @@ def analyse(statements: Sequence[Statement], outputs: Sequence[str]) -> Structur
             tuple(e is None or not _reached(e, reach) for e in row) for row in jacobian
         ),
         block=block,
-        compartments=recognise(
-            block.states, block.entries, block.constants, block.statements
-        ),
+        compartments=driver if whole else None,
+        driver=driver,
+        growth=recognise_growth(derivatives, dynamic, driven) or (),
         dependence=_dependences(statements, states, outputs),
     )
 
@@ -294,6 +308,27 @@ def _linear_block(
         entries=entries,
         constants=constants,
     )
+
+
+def _driver(block: LinearBlock) -> Compartments | None:
+    """Recognise the block, or what is left of it without states that only take in."""
+    kept = list(range(len(block.states)))
+    while kept:
+        shape = recognise(
+            [block.states[i] for i in kept],
+            [[block.entries[i][j] for j in kept] for i in kept],
+            [block.constants[i] for i in kept],
+            block.statements,
+        )
+        if shape is not None:
+            return shape
+        sources = {
+            j for i in kept for j in kept if i != j and block.entries[i][j] is not None
+        }
+        if len(sources) == len(kept):
+            return None
+        kept = [i for i in kept if i in sources]
+    return None
 
 
 def _jumping(

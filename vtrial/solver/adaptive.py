@@ -1,7 +1,7 @@
 """Steps of error-controlled size, each lane its own, for any one-step method."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -12,6 +12,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vtrial.model.model import Model
 from vtrial.model.tree import names_in
+from vtrial.solver.body import Body, body_of, solve_body
+from vtrial.solver.driver import Driver
 from vtrial.solver.method import AbstractMethod, Amounts, Span, Step, after_dose
 from vtrial.types import Status
 
@@ -24,6 +26,13 @@ class Memory(NamedTuple):
     """The step size to begin with [h], 0 where there is none yet."""
 
     size: Float[Array, " lane"]
+
+
+class Prepared(NamedTuple):
+    """What the derivatives read, and the body that drives if one does."""
+
+    read: dict[str, Float[Array, "lane period"]]
+    body: Body | None
 
 
 class Trial(NamedTuple):
@@ -51,13 +60,25 @@ class AbstractAdaptive(AbstractMethod):
     """Control the step size by an error estimate of order `order`.
 
     Time counts from the start of the interval, so that small steps late in a long
-    trial are not rounded away.
+    trial are not rounded away. A `hybrid` has the model's driver in closed form and
+    steps through the other equations only.
     """
+
+    hybrid: bool = False
 
     @property
     @abc.abstractmethod
     def order(self) -> int:
         """Order of the error of one step of the embedded method."""
+
+    @property
+    def gains(self) -> tuple[float, float]:
+        """How the next step's size follows this error, and the one before.
+
+        Hairer, Wanner (1996) Solving ODEs II, IV.2: with the second a method that
+        works at the border of its stability does so smoothly.
+        """
+        return 1.0, 0.0
 
     @abc.abstractmethod
     def enter(self, field: "Field", amounts: Amounts) -> Any:
@@ -74,9 +95,27 @@ class AbstractAdaptive(AbstractMethod):
     ) -> Trial:
         """Try one step."""
 
-    def prepare(self, individual: Mapping[str, Float[Array, "lane period"]]) -> Any:
+    @property
+    def stepped(self) -> tuple[int, ...]:
+        """Positions of the states that are stepped through."""
+        driver = self.driver
+        driven = driver.shape.states if driver else ()
+        states = enumerate(self.model.states)
+        return tuple(i for i, name in states if name not in driven)
+
+    @property
+    def driver(self) -> Driver | None:
+        """What drives in closed form, if anything does."""
+        shape = self.model.structure.driver
+        return Driver(shape, self.forced) if self.hybrid and shape else None
+
+    def prepare(
+        self, individual: Mapping[str, Float[Array, "lane period"]]
+    ) -> Prepared:
         """Keep the individual parameters that the derivatives read."""
-        return read_by_derivatives(self.model, individual)
+        read = read_by_derivatives(self.model, individual)
+        body = body_of(self.model, individual) if self.driver else None
+        return Prepared(read, body)
 
     def begin(self, like: Float[Array, " lane"]) -> Memory:
         """Begin without a step size."""
@@ -84,16 +123,18 @@ class AbstractAdaptive(AbstractMethod):
 
     def advance(
         self,
-        prepared: Any,
+        prepared: Prepared,
         span: Span,
         amounts: Amounts,
         rates: Amounts,
         memory: Memory,
     ) -> Step:
         """Step through an interval until every lane has arrived or failed."""
-        field = Field(self.model, prepared, span, rates)
         length = (span.stop - span.start).astype(amounts[0].dtype)
         length = jnp.where(span.active, jnp.maximum(length, 0.0), 0.0)
+        drive = self._drive(prepared, amounts, rates)
+        field = Field(self.model, prepared.read, span, rates, self.stepped, drive)
+        whole, amounts = amounts, tuple(amounts[i] for i in self.stepped)
         carried = self.enter(field, amounts)
         size = self._first_size(field, amounts, length, memory.size)
         none = jnp.zeros(length.shape, int)
@@ -109,7 +150,45 @@ class AbstractAdaptive(AbstractMethod):
             return self._step(field, course, going(course), length, span.left)
 
         course = lax.while_loop(lambda c: jnp.any(going(c)), body, begun)
-        return Step(course.amounts, Memory(course.size), course.status, course.tried)
+        reached = self._driven(prepared, whole, rates, length)
+        for place, amount in zip(self.stepped, course.amounts, strict=True):
+            reached[place] = amount
+        after = tuple(reached[place] for place in range(len(whole)))
+        return Step(after, Memory(course.size), course.status, course.tried)
+
+    def _drive(
+        self, prepared: Prepared, amounts: Amounts, rates: Amounts
+    ) -> Callable[[Array], dict[int, Array]] | None:
+        """Return the driver's amounts, by position, as a function of time."""
+        driver, body = self.driver, prepared.body
+        if driver is None or body is None:
+            return None
+        places = [self.model.states.index(name) for name in driver.shape.states]
+        course = driver.course(
+            body, tuple(amounts[i] for i in places), tuple(rates[i] for i in places)
+        )
+        return lambda time: dict(zip(places, driver.at(course, time), strict=True))
+
+    def _driven(
+        self,
+        prepared: Prepared,
+        amounts: Amounts,
+        rates: Amounts,
+        length: Float[Array, " lane"],
+    ) -> dict[int, Array]:
+        """Solve the driver up to the end of the interval; return it by position."""
+        driver, body = self.driver, prepared.body
+        if driver is None or body is None:
+            return {}
+        places = [self.model.states.index(name) for name in driver.shape.states]
+        forcing = tuple(rates[i] for i in places) if self.forced else None
+        after = solve_body(
+            driver.shape, body, length, tuple(amounts[i] for i in places), forcing
+        )
+        return {
+            place: jnp.where(length > 0, value, amounts[place])
+            for place, value in zip(places, after, strict=True)
+        }
 
     def _first_size(
         self,
@@ -166,8 +245,10 @@ class AbstractAdaptive(AbstractMethod):
         finite = jnp.isfinite(trial.error)
         error = jnp.where(finite, trial.error, WORST)
         good = (error <= 1.0) & going
-        factor = SAFETY * _power(error, -0.7 / self.order)
-        factor = factor * _power(course.error, 0.4 / self.order)
+        now, before = self.gains
+        factor = SAFETY * _power(error, -now / self.order)
+        if before:
+            factor = factor * _power(course.error, before / self.order)
         factor = jnp.clip(factor, SHRINK, jnp.where(error <= 1.0, GROW, 1.0))
         grown = size * factor.astype(size.dtype)
         grown = jnp.where(good & last, jnp.maximum(course.size, grown), grown)
@@ -199,25 +280,46 @@ class AbstractAdaptive(AbstractMethod):
 class Field:
     """The derivatives of an interval: the model's, and the infusions'.
 
-    Times are counted from the start of the interval.
+    Times are counted from the start of the interval. Amounts and derivatives are of
+    the states at the positions `stepped`; `drive` gives the others at a time.
     """
 
     def __init__(
-        self, model: Model, individual: Any, span: Span, rates: Amounts
+        self,
+        model: Model,
+        individual: Any,
+        span: Span,
+        rates: Amounts,
+        stepped: Sequence[int],
+        drive: Callable[[Array], dict[int, Array]] | None = None,
     ) -> None:
         self.model, self.individual = model, individual
         self.span, self.rates = span, rates
+        self.stepped, self.drive = tuple(stepped), drive
 
     def __call__(self, time: Float[Array, "*any"], amounts: Amounts) -> Amounts:
-        """Return d/dt of every state [amount/h]."""
+        """Return d/dt of every stepped state [amount/h]."""
         clock, since = self.clocks(time)
-        slopes = self.model.derivative(
-            clock, amounts, self.individual, after_dose=since
-        )
+        whole = self.whole(time, amounts)
+        slopes = self.model.derivative(clock, whole, self.individual, after_dose=since)
         return tuple(
-            jnp.broadcast_to(slope, rate.shape).astype(rate.dtype) + rate
-            for slope, rate in zip(slopes, self.rates, strict=True)
+            jnp.broadcast_to(slopes[i], self.rates[i].shape).astype(self.rates[i].dtype)
+            + self.rates[i]
+            for i in self.stepped
         )
+
+    def whole(self, time: Float[Array, "*any"], amounts: Amounts) -> Amounts:
+        """Return the amounts of all states."""
+        found = {} if self.drive is None else self.drive(time)
+        found |= dict(zip(self.stepped, amounts, strict=True))
+        return tuple(found[place] for place in range(len(found)))
+
+    @property
+    def is_autonomous(self) -> bool:
+        """Whether the derivatives are the same at all times of the interval."""
+        structure = self.model.structure
+        clock = structure.uses_time or structure.uses_after_dose
+        return self.drive is None and not clock
 
     def clocks(
         self, time: Float[Array, "*any"]

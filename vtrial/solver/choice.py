@@ -1,6 +1,7 @@
 """Which method solves a model, and why."""
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -41,16 +42,19 @@ def choose(model: Model, numerics: Numerics) -> Choice:
     structure, asked = model.structure, numerics.method
     if structure.is_algebra:
         return Choice(None, "the model has no differential equations")
-    shape = structure.compartments
-    exact = structure.is_linear and shape is not None
+    shape = structure.driver
+    exact = structure.is_closed
     if asked == "closed form" and not exact:
         raise _refused(model, asked, "recognised as one to three linear compartments")
     if asked == "matrix exponential" and not structure.is_linear:
         raise _refused(model, asked, "linear with constant coefficients")
+    mixed = asked in ("hybrid explicit", "hybrid stiff")
+    if mixed and (shape is None or structure.compartments is not None):
+        raise _refused(model, asked, "driven by linear compartments")
     if asked != "auto":
         return Choice(asked, "the protocol asks for it")
-    if exact and shape is not None:
-        return Choice("closed form", f"the model is linear: {shape.words}")
+    if exact:
+        return Choice("closed form", _closed_words(model))
     if structure.is_linear:
         return Choice(
             "matrix exponential",
@@ -59,28 +63,49 @@ def choose(model: Model, numerics: Numerics) -> Choice:
     return _by_stiffness(model)
 
 
+def _closed_words(model: Model) -> str:
+    """Say what is known in closed form."""
+    shape, growth = model.structure.driver, model.structure.growth
+    first = f"the model is linear: {shape.words}" if shape else ""
+    if not growth:
+        return first
+    names = ", ".join(f"`{one.state}`" for one in growth)
+    rest = f"what changes {names} does not depend on {'them' if growth[1:] else 'it'}"
+    return f"{first}; {rest}" if first else rest
+
+
 def _by_stiffness(model: Model) -> Choice:
     """Compare the fastest and the slowest rate of the typical subject."""
-    rates = typical_rates(model)
-    if not rates.size:
-        return Choice("stiff", "the rates of the typical subject cannot be told")
-    fast, slow = rates.max(), rates.min()
+    driver = model.structure.driver
+    driven = driver.states if driver else ()
+    rates = typical_rates(model, driven)
+    if driver:
+        first = f"{driver.words} in closed form drive the rest: "
+        names: tuple[Method, Method] = ("hybrid explicit", "hybrid stiff")
+    else:
+        first, names = "", ("explicit", "stiff")
+    if not rates:
+        return Choice(names[1], f"{first}the typical subject's rates cannot be told")
+    fast = float(np.median([each.max() for each in rates]))
+    slow = min(each.min() for each in rates)
     often = 24.0 * fast / STABLE
     compared = (
-        f"the typical subject's rates reach from {slow:.2g} to {fast:.2g} per hour,"
-        f" and stability alone would take an explicit method {often:.2g} steps a day"
+        f"{first}the typical subject's rates reach from {slow:.2g} to {fast:.2g} per"
+        f" hour, and stability alone would take an explicit method {often:.2g} steps"
+        " a day"
     )
     is_stiff = fast > SPREAD * slow and often > OFTEN
-    return Choice("stiff" if is_stiff else "explicit", compared)
+    return Choice(names[int(is_stiff)], compared)
 
 
-def typical_rates(model: Model) -> np.ndarray:
-    """Return the rates [1/h] of the typical subject, at rest and after doses.
+def typical_rates(model: Model, without: Sequence[str] = ()) -> list[np.ndarray]:
+    """Return the rates [1/h] of the typical subject, at rest and after doses each.
 
     They are the sizes of the Jacobian's eigenvalues at the initial state, with some
     amount added to the first state or not; what is next to nothing beside the fastest
-    (a state that only accumulates) is left out.
+    (a state that only accumulates) is left out, as are the states `without`.
     """
+    kept = [i for i, name in enumerate(model.states) if name not in without]
     values = {
         name: 1.0 if np.isnan(value) else value
         for name, value in model.typical().items()
@@ -102,11 +127,12 @@ def typical_rates(model: Model) -> np.ndarray:
         return found
 
     rates: list[np.ndarray] = []
-    for matrix in map(np.asarray, matrices()):
+    for whole in map(np.asarray, matrices()):
+        matrix = whole[np.ix_(kept, kept)]
         if np.isfinite(matrix).all():
             sizes = np.abs(np.linalg.eigvals(matrix))
             rates.append(sizes[sizes > NOTHING * sizes.max()])
-    return np.concatenate(rates) if rates else np.zeros(0)
+    return [each for each in rates if each.size]
 
 
 def _refused(model: Model, method: Method, allowed: str) -> SolverError:

@@ -5,7 +5,7 @@ Everything here is for some subjects side by side, `lane` below: every array is
 NONMEM's rules are in `docs/numerics.md`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax
@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 from vtrial.dosing.doses import DOSE, RESET, RESET_DOSE, Doses, Times
 from vtrial.model.model import Model
 from vtrial.solver.layout import Layout
+from vtrial.solver.order import Key, count_before, sorted_order
 
 FINEST = 2.0**-30  # [h] times nearer than this (3 microseconds) are the same time
 BOUNDARY, PERIOD, END, RECORD, START, SEEN = range(6)
@@ -25,11 +26,11 @@ FIRST, LAST = np.iinfo(np.int32).min, np.iinfo(np.int32).max
 class Given(NamedTuple):
     """Doses as a subject's body takes them up: (lane, dose), lag and F applied."""
 
-    delay: Float[Array, "lane dose"]
-    amount: Float[Array, "lane dose"]
-    rate: Float[Array, "lane dose"]
-    duration: Float[Array, "lane dose"]
-    column: Int[Array, "lane dose"]
+    delay: Float[Array, "#lane dose"]
+    amount: Float[Array, "#lane dose"]
+    rate: Float[Array, "#lane dose"]
+    duration: Float[Array, "#lane dose"]
+    column: Int[Array, "#lane dose"]
 
 
 class Steady(NamedTuple):
@@ -39,36 +40,38 @@ class Steady(NamedTuple):
     `running` [amount/h] is what infusions of earlier doses still give from then on.
     """
 
-    kind: Int[Array, "event lane"]
-    amount: Float[Array, "event lane"]
-    rate: Float[Array, "event lane"]
-    duration: Float[Array, "event lane"]
-    interval: Float[Array, "event lane"]
-    phase: Float[Array, "event lane"]
-    running: Float[Array, "event lane"]
+    kind: Int[Array, "event #lane"]
+    amount: Float[Array, "event #lane"]
+    rate: Float[Array, "event #lane"]
+    duration: Float[Array, "event #lane"]
+    interval: Float[Array, "event #lane"]
+    phase: Float[Array, "event #lane"]
+    running: Float[Array, "event #lane"]
 
 
 class Event(NamedTuple):
     """Integrate to `time`, then do what is said here; every field is (event, lane).
 
-    `column` of the inputs holds up to the event and `at` from it on; `amount` enters
+    `column` of the inputs holds up to the event, `after` from it on, and `at` is that
+    of what happens; `amount` enters
     `compartment` at once, `rate` [amount/h] is added to its infusions. `given` says
     that a dose is given here, `turn` which dose in the order of records it belongs to
     (the highest number: none), and `clears` that what was recorded earlier and is
     still to come is cancelled; None where no event can do that.
     """
 
-    time: Float[Array, "event lane"]
-    column: Int[Array, "event lane"]
-    at: Int[Array, "event lane"]
-    compartment: Int[Array, "event lane"]
-    amount: Float[Array, "event lane"]
-    rate: Float[Array, "event lane"]
-    given: Bool[Array, "event lane"]
-    reset: Bool[Array, "event lane"] | None
+    time: Float[Array, "event #lane"]
+    column: Int[Array, "event #lane"]
+    at: Int[Array, "event #lane"]
+    after: Int[Array, "event #lane"]
+    compartment: Int[Array, "event #lane"]
+    amount: Float[Array, "event #lane"]
+    rate: Float[Array, "event #lane"]
+    given: Bool[Array, "event #lane"]
+    reset: Bool[Array, "event #lane"] | None
     steady: Steady | None
-    turn: Int[Array, "event lane"] | None
-    clears: Bool[Array, "event lane"] | None
+    turn: Int[Array, "event #lane"] | None
+    clears: Bool[Array, "event #lane"] | None
 
 
 class Table(NamedTuple):
@@ -80,23 +83,23 @@ class Table(NamedTuple):
     """
 
     events: Event
-    seen: Int[Array, "lane time"]
-    shown: Bool[Array, "lane time"]
-    seen_column: Int[Array, "lane time"]
-    end: Int[Array, " lane"]
-    end_time: Float[Array, " lane"]
-    impossible: Bool[Array, " lane"]
+    seen: Int[Array, "#lane time"]
+    shown: Bool[Array, "#lane time"]
+    seen_column: Int[Array, "#lane time"]
+    end: Int[Array, "#lane"]
+    end_time: Float[Array, "#lane"]
+    impossible: Bool[Array, "#lane"]
 
 
 class _Rows(NamedTuple):
     """Unsorted events: (lane, event)."""
 
-    time: Float[Array, "lane event"]
-    rank: Int[Array, "lane event"]
-    kind: Int[Array, "lane event"]
-    dose: Int[Array, "lane event"]
-    amount: Float[Array, "lane event"]
-    rate: Float[Array, "lane event"]
+    time: Float[Array, "#lane event"]
+    rank: Int[Array, "#lane event"]
+    kind: Int[Array, "#lane event"]
+    dose: Int[Array, "#lane event"]
+    amount: Float[Array, "#lane event"]
+    rate: Float[Array, "#lane event"]
 
 
 def same(time: Float[Array, "*any"]) -> Float[Array, "*any"]:
@@ -106,27 +109,30 @@ def same(time: Float[Array, "*any"]) -> Float[Array, "*any"]:
 
 def tabulate(
     layout: Layout,
-    individual: Mapping[str, Float[Array, "lane period"]],
+    individual: Mapping[str, Float[Array, "#lane period"]],
     doses: Doses,
     times: Times,
     *,
-    periods: Float[Array, "lane period"],
-    begin: Float[Array, " lane"],
-    until: Float[Array, " lane"] | None,
+    periods: Float[Array, "#lane period"],
+    begin: Float[Array, "#lane"],
+    until: Float[Array, "#lane"] | None,
 ) -> Table:
-    """Merge everything that happens to each lane from `begin` on into one table."""
+    """Merge everything that happens to each lane from `begin` on into one table.
+
+    What all lanes share stays one row, unless a lag or duration is a lane's own.
+    """
     given = take_up(layout.model, individual, doses, periods)
     boundary = until
     if boundary is None:
         finite = jnp.where(jnp.isfinite(times.time), times.time, -jnp.inf)
         boundary = jnp.maximum(jnp.max(finite, axis=1, initial=-jnp.inf), begin)
     rows, running = _rows(layout, doses, given, times, periods, boundary)
-    key = same(rows.time)
-    order = jnp.lexsort((rows.kind, rows.rank, key), axis=1)
-    rows, key = jax.tree.map(lambda a: jnp.take_along_axis(a, order, 1), (rows, key))
+    key = Key(same(rows.time), rows.rank, rows.kind)
+    order = sorted_order(key)
+    rows, key = jax.tree.map(lambda field: take(field, order), (rows, key))
     stop = same(boundary)[:, None]
-    inside = (key < stop) if until is not None else (key <= stop)
-    inside &= key >= same(begin)[:, None]
+    inside = (key.time < stop) if until is not None else (key.time <= stop)
+    inside &= key.time >= same(begin)[:, None]
     event = _of(doses.event, rows.dose)
     resets = (event == RESET) | (event == RESET_DOSE)
     resets &= rows.kind == RECORD
@@ -140,14 +146,13 @@ def tabulate(
         replaces = (_of(doses.steady, rows.dose) == 1) & given_here
         clears = resets | replaces
     column = _column(periods, rows.time, before=True)
+    after = _column(periods, rows.time, before=False)
     at = jnp.where(rows.dose >= 0, _of(given.column, rows.dose), column)
-    count = times.time.shape[1]
-    place = jnp.argsort(order, axis=1)
-    shown = _shown(times, begin, until)
     events = Event(
         time=jnp.clip(rows.time, begin[:, None], boundary[:, None]),
         column=column,
         at=at,
+        after=after,
         compartment=_of(doses.compartment, rows.dose),
         amount=jnp.where(inside, rows.amount, 0.0),
         rate=jnp.where(inside, rows.rate, 0.0),
@@ -157,20 +162,40 @@ def tabulate(
         turn=turn,
         clears=clears,
     )
+    seen, end = _places(layout, key, order, times, boundary)
     return Table(
         events=jax.tree.map(jnp.transpose, events),
-        seen=place[:, :count],
-        shown=shown,
+        seen=seen,
+        shown=_shown(times, begin, until),
         seen_column=_seen_column(times, periods),
-        end=place[:, count],
+        end=end,
         end_time=boundary,
         impossible=_impossible(layout, doses, given),
     )
 
 
+def _places(
+    layout: Layout,
+    key: Key,
+    order: Int[Array, "#lane event"],
+    times: Times,
+    boundary: Float[Array, "#lane"],
+) -> tuple[Int[Array, "#lane time"], Int[Array, "#lane"]]:
+    """Find the observations and the end of the stage in the table, or between events."""
+    if layout.merged:
+        place = jnp.argsort(order, axis=1)
+        count = times.time.shape[1]
+        return place[:, :count], place[:, count]
+    rank = jnp.broadcast_to(times.rank, times.time.shape)
+    asked = Key(same(times.time), rank, jnp.full(rank.shape, SEEN))
+    first = jnp.full(boundary[:, None].shape, FIRST)
+    end = Key(same(boundary)[:, None], first, jnp.full(first.shape, BOUNDARY))
+    return count_before(key, asked), count_before(key, end)[:, 0]
+
+
 def _shown(
-    times: Times, begin: Float[Array, " lane"], until: Float[Array, " lane"] | None
-) -> Bool[Array, "lane time"]:
+    times: Times, begin: Float[Array, "#lane"], until: Float[Array, "#lane"] | None
+) -> Bool[Array, "#lane time"]:
     """Say which observations the stage can make: none after a dose at its end."""
     when = same(times.time)
     shown = jnp.isfinite(when) & (when >= same(begin)[:, None])
@@ -180,30 +205,43 @@ def _shown(
     return shown & ((when < stop) | ((when == stop) & (times.rank <= 0)))
 
 
-def _of(values: Array, dose: Int[Array, "lane event"]) -> Array:
+def take(values: Array, index: Int[Array, "#lane place"]) -> Array:
+    """Take values (#lane, event, ...) at places, as few rows as that needs."""
+    if index.shape[0] == 1:
+        return jnp.take(values, index[0], axis=1)
+    if values.shape[0] == 1:
+        return jnp.take(values[0], index, axis=0)
+    index = index.reshape(*index.shape, *[1] * (values.ndim - 2))
+    return jnp.take_along_axis(values, index, axis=1)
+
+
+def _of(values: Array, dose: Int[Array, "#lane event"]) -> Array:
     """Look up what belongs to each event's dose."""
     if values.shape[1] == 0:
         return jnp.zeros(dose.shape, values.dtype)
-    return jnp.take_along_axis(values, jnp.maximum(dose, 0), axis=1)
+    return take(values, jnp.maximum(dose, 0))
 
 
 def _column(
-    periods: Float[Array, "lane period"],
-    time: Float[Array, "lane event"],
+    periods: Float[Array, "#lane period"],
+    time: Float[Array, "#lane event"],
     *,
     before: bool,
-) -> Int[Array, "lane event"]:
+) -> Int[Array, "#lane event"]:
     """Find the last column that has begun (or, `before`, had already begun)."""
     if periods.shape[1] == 1:
-        return jnp.zeros(time.shape, int)
+        return jnp.zeros((1, time.shape[1]), int)
     side = "left" if before else "right"
     find = jax.vmap(lambda a, v: jnp.searchsorted(a, v, side=side))
-    return jnp.maximum(find(same(periods), same(time)) - 1, 0).astype(int)
+    lanes = max(periods.shape[0], time.shape[0])
+    begun = jnp.broadcast_to(same(periods), (lanes, periods.shape[1]))
+    asked = jnp.broadcast_to(same(time), (lanes, time.shape[1]))
+    return jnp.maximum(find(begun, asked) - 1, 0).astype(int)
 
 
 def _seen_column(
-    times: Times, periods: Float[Array, "lane period"]
-) -> Int[Array, "lane time"]:
+    times: Times, periods: Float[Array, "#lane period"]
+) -> Int[Array, "#lane time"]:
     """Find the column of the inputs that holds at each observation."""
     if times.period is not None:
         return jnp.clip(times.period, 0, periods.shape[1] - 1)
@@ -214,9 +252,9 @@ def _seen_column(
 
 def take_up(
     model: Model,
-    individual: Mapping[str, Float[Array, "lane period"]],
+    individual: Mapping[str, Float[Array, "#lane period"]],
     doses: Doses,
-    periods: Float[Array, "lane period"],
+    periods: Float[Array, "#lane period"],
 ) -> Given:
     """Apply lag, bioavailability, modelled rates and durations.
 
@@ -229,14 +267,15 @@ def take_up(
         column = _column(periods, doses.time, before=False)
     column = jnp.clip(column, 0, periods.shape[1] - 1)
     properties = model.properties(individual)
-    shape, real = doses.time.shape, doses.amount.dtype
+    real = doses.amount.dtype
 
-    def look(kind: str, column: Int[Array, "lane dose"], other: float) -> Array:
-        found = jnp.full(shape, other, real)
+    def look(kind: str, column: Int[Array, "#lane dose"], other: float) -> Array:
+        found = jnp.full((1, column.shape[1]), other, real)
         for (name, state), value in properties.items():
             if name == kind:
-                here = jnp.broadcast_to(value.astype(real), periods.shape)
-                held = jnp.take_along_axis(here, column, axis=1)
+                value = value.astype(real).reshape(-1, value.shape[-1] if value.ndim else 1)
+                here = jnp.broadcast_to(value, (value.shape[0], periods.shape[1]))
+                held = take(here, column)
                 is_there = doses.compartment == model.states.index(state)
                 found = jnp.where(is_there, held, found)
         return found
@@ -255,7 +294,7 @@ def take_up(
     return Given(delay, amount, rate, duration, column)
 
 
-def _impossible(layout: Layout, doses: Doses, given: Given) -> Bool[Array, " lane"]:
+def _impossible(layout: Layout, doses: Doses, given: Given) -> Bool[Array, "#lane"]:
     """Find lanes with a modelled rate or duration that is none, or too long a train."""
     real = jnp.isfinite(doses.time) & (_gives(doses))
     bad = real & ~jnp.isfinite(given.rate + given.delay + given.duration)
@@ -266,7 +305,7 @@ def _impossible(layout: Layout, doses: Doses, given: Given) -> Bool[Array, " lan
     return jnp.any(bad, axis=1)
 
 
-def _gives(doses: Doses) -> Bool[Array, "lane dose"]:
+def _gives(doses: Doses) -> Bool[Array, "#lane dose"]:
     return (doses.event == DOSE) | (doses.event == RESET_DOSE)
 
 
@@ -275,36 +314,42 @@ def _rows(
     doses: Doses,
     given: Given,
     times: Times,
-    periods: Float[Array, "lane period"],
-    boundary: Float[Array, " lane"],
-) -> tuple[_Rows, Float[Array, "lane dose"]]:
+    periods: Float[Array, "#lane period"],
+    boundary: Float[Array, "#lane"],
+) -> tuple[_Rows, Float[Array, "#lane dose"]]:
     """Lay out all events, observations first; and what runs on at a steady state."""
-    lanes = boundary.shape[0]
-    parts = [
-        _row(times.time, times.rank, SEEN),
-        _row(boundary[:, None], jnp.full((lanes, 1), FIRST), BOUNDARY),
-    ]
+    parts = []
+    if layout.merged:
+        first = jnp.full((1, 1), FIRST)
+        parts.append(_row(times.time, times.rank, SEEN))
+        parts.append(_row(boundary[:, None], first, BOUNDARY))
     if periods.shape[1] > 1:
         start = jnp.where(jnp.isfinite(periods), periods, jnp.inf)[:, 1:]
-        parts.append(_row(start, jnp.full(start.shape, FIRST), PERIOD))
+        first = jnp.full((1, start.shape[1]), FIRST)
+        parts.append(_row(start, first, PERIOD))
     if layout.records:
         parts.append(_record(doses))
-    running = jnp.zeros(doses.time.shape, given.amount.dtype)
+    running = jnp.zeros((1, doses.time.shape[1]), given.amount.dtype)
     for back in range(layout.overlaps + 1 if layout.steady else 1):
         starts, ends, still = _train(doses, given, back)
         running += still
         parts.append(starts)
         if layout.infusions:
             parts.append(ends)
-    joined = [jnp.concatenate(column, axis=1) for column in zip(*parts, strict=True)]
-    return _Rows(*joined), running
+    return _Rows(*map(_side_by_side, zip(*parts, strict=True))), running
+
+
+def _side_by_side(parts: Sequence[Array]) -> Array:
+    """Put rows one after another; what all lanes share is repeated if it must be."""
+    lanes = max(part.shape[0] for part in parts)
+    wide = [jnp.broadcast_to(part, (lanes, part.shape[1])) for part in parts]
+    return jnp.concatenate(wide, axis=1)
 
 
 def _row(time: Array, rank: Array, kind: int) -> _Rows:
-    nothing = jnp.zeros(time.shape)
-    whole = jnp.zeros(time.shape, int)
-    rank = jnp.broadcast_to(rank, time.shape).astype(int)
-    return _Rows(time, rank, whole + kind, whole - 1, nothing, nothing)
+    shape = (1, time.shape[1])
+    nothing, whole = jnp.zeros(shape), jnp.zeros(shape, int)
+    return _Rows(time, rank.astype(int), whole + kind, whole - 1, nothing, nothing)
 
 
 def _record(doses: Doses) -> _Rows:
@@ -313,13 +358,13 @@ def _record(doses: Doses) -> _Rows:
     return row._replace(dose=_number(doses))
 
 
-def _number(doses: Doses) -> Int[Array, "lane dose"]:
-    return jnp.broadcast_to(jnp.arange(doses.time.shape[1])[None], doses.time.shape)
+def _number(doses: Doses) -> Int[Array, "#lane dose"]:
+    return jnp.arange(doses.time.shape[1])[None]
 
 
 def _train(
     doses: Doses, given: Given, back: int
-) -> tuple[_Rows, _Rows, Float[Array, "lane dose"]]:
+) -> tuple[_Rows, _Rows, Float[Array, "#lane dose"]]:
     """Lay out starts and ends of the doses, or of one that steady state implies.
 
     `back` counts the intervals from the dose itself (0) to the implied dose before
@@ -333,7 +378,7 @@ def _train(
     end = start + given.duration
     now = same(doses.time)
     starts = ends = gives
-    still = jnp.zeros(start.shape, given.rate.dtype)
+    still = jnp.zeros((1, start.shape[1]), given.rate.dtype)
     if back:
         periodic = gives & (doses.steady > 0) & (doses.interval > 0)
         starts = periodic & (same(start) >= now)
@@ -349,24 +394,24 @@ def _train(
     )
     finishes = blank._replace(
         time=jnp.where(ends, end, jnp.inf),
-        kind=jnp.full(start.shape, END),
+        kind=jnp.full((1, start.shape[1]), END),
         rate=jnp.where(ends, -given.rate, 0.0),
     )
     return begins, finishes, still
 
 
-def _turns(doses: Doses) -> Int[Array, "lane dose"]:
+def _turns(doses: Doses) -> Int[Array, "#lane dose"]:
     """Give each dose its place in the order of records."""
-    order = jnp.lexsort((doses.rank, same(doses.time)), axis=1)
-    return jnp.argsort(order, axis=1)
+    time, rank = jnp.broadcast_arrays(same(doses.time), doses.rank)
+    return jnp.argsort(jnp.lexsort((rank, time), axis=1), axis=1)
 
 
 def _steady(
     doses: Doses,
     given: Given,
     rows: _Rows,
-    gives: Bool[Array, "lane event"],
-    running: Float[Array, "lane dose"],
+    gives: Bool[Array, "#lane event"],
+    running: Float[Array, "#lane dose"],
 ) -> Steady:
     """Say at which events a steady state is set, and of which regimen."""
     asks = (_of(doses.steady, rows.dose) > 0) & gives & (rows.kind == RECORD)

@@ -54,6 +54,11 @@ class Explicit(AbstractAdaptive):
         """Order of the step's error."""
         return 5
 
+    @property
+    def gains(self) -> tuple[float, float]:
+        """Look back by one step."""
+        return 0.9, 0.1
+
     def enter(self, field: Field, amounts: Amounts) -> Amounts:
         """Compute the slope at the start."""
         return field(field.span.start.astype(amounts[0].dtype) * 0, amounts)

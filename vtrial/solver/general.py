@@ -34,6 +34,7 @@ class Diffrax(AbstractMethod):
     ) -> Step:
         """Solve an interval."""
         real = amounts[0].dtype
+        span = span._replace(stop=jnp.broadcast_to(span.stop, span.start.shape))
         length = (span.stop - span.start).astype(real)
         moves = span.active & (length > 0)
         ready = tuple(jnp.where(moves, a, 0.0) for a in amounts)
@@ -61,7 +62,7 @@ class Diffrax(AbstractMethod):
         rates: Amounts,
     ) -> tuple[Amounts, Int[Array, ""], Int[Array, ""]]:
         """Solve for one subject."""
-        field = Field(self.model, individual, span, rates)
+        field = Field(self.model, individual, span, rates, range(len(amounts)))
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(lambda t, y, args: field(jnp.asarray(t, length.dtype), y)),  # noqa: ARG005
             diffrax.Kvaerno5(),

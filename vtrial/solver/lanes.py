@@ -2,14 +2,15 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from vtrial.dosing.doses import Doses, Times
-from vtrial.solver.events import Table, same, tabulate
+from vtrial.solver.events import Table, same, tabulate, take
 from vtrial.solver.layout import Layout
-from vtrial.solver.method import AbstractMethod, after_dose
-from vtrial.solver.scan import Carry, Shot, follow, initial_amounts
+from vtrial.solver.method import AbstractMethod, Amounts, after_dose
+from vtrial.solver.scan import Shot, follow, follow_changes, initial_amounts
 from vtrial.solver.trajectory import State
 from vtrial.types import Status
 
@@ -33,28 +34,34 @@ class Batch(NamedTuple):
 class Seen(NamedTuple):
     """What is kept of some lanes."""
 
-    outputs: dict[str, Float[Array, "lane time"]]
+    outputs: dict[str, Float[Array, "#lane time"]]
     states: Float[Array, "lane time state"] | None
     status: Int[Array, " lane"]
     steps: Int[Array, " lane"]
     end: State
 
 
-def solve_lanes(layout: Layout, method: AbstractMethod, batch: Batch) -> Seen:
-    """Solve some subjects; every array of the batch is (lane, ...)."""
-    model = layout.model
-    shape = batch.periods.shape
+class _View(NamedTuple):
+    """How things stand at the observations; states that nothing reads are None."""
+
+    amounts: tuple[Float[Array, "#lane time"] | None, ...]
+    since: Float[Array, "#lane time"]
+    good: Bool[Array, "#lane time"]
+
+
+def solve_lanes(
+    layout: Layout, method: AbstractMethod, batch: Batch, lanes: int
+) -> Seen:
+    """Solve some subjects: every array of the batch is (lanes, ...), or (1, ...)."""
+    shape = (lanes, batch.periods.shape[1])
     real = jnp.dtype(f"float{min(layout.numerics.precision, _widest())}")
-    given = {
-        k: jnp.broadcast_to(v, shape).astype(real) for k, v in batch.inputs.items()
-    }
+    given = {k: v.astype(real) for k, v in batch.inputs.items()}
     individual = {
         name: jnp.broadcast_to(value, shape).astype(real)
-        for name, value in model.individual(given).items()
+        for name, value in layout.model.individual(given).items()
     }
-    missing = _missing(batch, given)
     begin = _begin(batch)
-    start = _start(layout, individual, batch, begin, missing)
+    start = _start(layout, individual, batch, begin, shape)
     table = tabulate(
         layout,
         individual,
@@ -66,8 +73,23 @@ def solve_lanes(layout: Layout, method: AbstractMethod, batch: Batch) -> Seen:
     )
     bad = table.impossible & (start.status == Status.SOLVED)
     start = start._replace(status=jnp.where(bad, int(Status.NON_FINITE), start.status))
-    shots, last = follow(layout, method, individual, table, start)
-    return _see(layout, individual, batch.times, table, shots, last)
+    if layout.merged:
+        view, end, steps = _in_passing(layout, method, individual, table, start)
+    else:
+        column = _column_at(batch.periods, begin)
+        shots, steps = follow_changes(
+            layout, method, individual, table, start, column
+        )
+        prepared = method.prepare(individual)
+        view = _afterwards(method, prepared, shots, table, batch.times)
+        end = _end_of(method, prepared, shots, table)
+    return Seen(
+        outputs=_outputs(layout, individual, batch.times, table, view),
+        states=_states(layout, view),
+        status=end.status,
+        steps=steps,
+        end=end,
+    )
 
 
 def _widest() -> int:
@@ -75,22 +97,20 @@ def _widest() -> int:
     return 8 * jnp.zeros(()).dtype.itemsize
 
 
-def _missing(
-    batch: Batch, inputs: dict[str, Float[Array, "lane period"]]
-) -> Bool[Array, " lane"]:
+def _missing(batch: Batch) -> Bool[Array, "#lane"]:
     """Find lanes with an input or dose that is not a number."""
-    missing = jnp.zeros(batch.periods.shape[:1], bool)
+    missing = jnp.zeros(1, bool)
     begun = batch.periods < jnp.inf
-    for value in inputs.values():
-        missing |= jnp.any(jnp.isnan(value) & begun, axis=1)
+    for value in batch.inputs.values():
+        missing = missing | jnp.any(jnp.isnan(value) & begun, axis=1)
     doses = batch.doses
     real = doses.time < jnp.inf
     for value in (doses.amount, doses.rate, doses.interval):
-        missing |= jnp.any(jnp.isnan(value) & real, axis=1)
+        missing = missing | jnp.any(jnp.isnan(value) & real, axis=1)
     return missing | jnp.any(jnp.isnan(doses.time), axis=1)
 
 
-def _begin(batch: Batch) -> Float[Array, " lane"]:
+def _begin(batch: Batch) -> Float[Array, "#lane"]:
     """Say where the stage begins: at its State, or before all that happens."""
     if batch.start is not None:
         return batch.start.time
@@ -108,15 +128,18 @@ def _start(
     layout: Layout,
     individual: dict[str, Float[Array, "lane period"]],
     batch: Batch,
-    begin: Float[Array, " lane"],
-    missing: Bool[Array, " lane"],
+    begin: Float[Array, "#lane"],
+    shape: tuple[int, int],
 ) -> State:
-    """Return the State to start from."""
-    lanes, size = begin.shape[0], len(layout.model.states)
+    """Return the State to start from, a row a lane."""
+    lanes, size = shape[0], len(layout.model.states)
     real = next(iter(individual.values())).dtype if individual else begin.dtype
+    missing = jnp.broadcast_to(_missing(batch), (lanes,))
     failed = jnp.where(missing, int(Status.MISSING_INPUT), int(Status.SOLVED))
     if batch.start is not None:
-        before = batch.start
+        before: State = jax.tree.map(
+            lambda v: jnp.broadcast_to(v, (lanes, *v.shape[1:])), batch.start
+        )
         status = jnp.where(before.status == Status.SOLVED, failed, before.status)
         return before._replace(
             amounts=before.amounts.astype(real),
@@ -127,7 +150,7 @@ def _start(
     initial = initial_amounts(layout, individual, column)
     amounts = jnp.stack(initial, axis=1) if size else jnp.zeros((lanes, 0), real)
     return State(
-        time=begin,
+        time=jnp.broadcast_to(begin, (lanes,)),
         amounts=amounts,
         rates=jnp.zeros((lanes, size), real),
         last_dose=jnp.full((lanes,), jnp.nan, begin.dtype),
@@ -136,49 +159,89 @@ def _start(
 
 
 def _column_at(
-    periods: Float[Array, "lane period"], time: Float[Array, " lane"]
-) -> Int[Array, " lane"]:
+    periods: Float[Array, "#lane period"], time: Float[Array, "#lane"]
+) -> Int[Array, "#lane"]:
     """Find the column that holds at, and just after, a time."""
     begun = same(periods) <= same(time)[:, None]
     return jnp.maximum(jnp.sum(begun, axis=1) - 1, 0).astype(int)
 
 
-def _see(
+def _in_passing(
     layout: Layout,
+    method: AbstractMethod,
     individual: dict[str, Float[Array, "lane period"]],
-    times: Times,
     table: Table,
-    shots: Shot,
-    last: Carry,
-) -> Seen:
-    """Read outputs off what stood at the observations."""
-    amounts = jnp.moveaxis(shots.amounts, 0, 1)
-    seen = jnp.take_along_axis(amounts, table.seen[..., None], axis=1)
-    good = (_at(shots.status, table.seen) == Status.SOLVED) & table.shown
-    since = _at(shots.last_dose, table.seen)
-    outputs = _outputs(layout, individual, times, table, seen, since, good)
-    end = table.end[:, None]
-    rates = jnp.moveaxis(shots.rates, 0, 1)
-    return Seen(
-        outputs=outputs,
-        states=jnp.where(good[..., None], seen, jnp.nan)
-        if layout.keep_states
-        else None,
-        status=last.status,
-        steps=last.tried,
-        end=State(
-            time=table.end_time,
-            amounts=jnp.take_along_axis(amounts, end[..., None], axis=1)[:, 0],
-            rates=jnp.take_along_axis(rates, end[..., None], axis=1)[:, 0],
-            last_dose=_at(shots.last_dose, end)[:, 0],
-            status=_at(shots.status, end)[:, 0],
-        ),
+    start: State,
+) -> tuple[_View, State, Int[Array, " lane"]]:
+    """Observe on the way: observations are events of the table."""
+    shots, last = follow(layout, method, individual, table, start)
+
+    def at(value: Array) -> Array:
+        return take(value.T, table.seen)
+
+    view = _View(
+        amounts=tuple(None if a is None else at(a) for a in shots.amounts),
+        since=at(shots.last_dose),
+        good=at(shots.fine) & table.shown,
+    )
+    end = last.end._replace(status=last.status)
+    return view, end, last.tried
+
+
+def _reach(
+    method: AbstractMethod,
+    prepared: object,
+    shots: "Shot",
+    place: Int[Array, "#lane time"],
+    time: Float[Array, "#lane time"],
+) -> "Shot":
+    """Solve from the events after which some times come to these times, all at once."""
+    here: Shot = jax.tree.map(lambda value: take(value.T, place), shots)
+    column = here.column
+    held = jax.tree.map(lambda v: v if v.shape[1] == 1 else take(v, column), prepared)
+    elapsed = jnp.where(jnp.isfinite(time), time - here.time, 0.0)
+    real = here.amounts[0].dtype
+    elapsed = jnp.maximum(elapsed, 0.0).astype(real)
+    start = here.time.astype(real)
+    amounts = method.between(held, start, elapsed, here.amounts, here.rates)
+    return here._replace(amounts=amounts)
+
+
+def _afterwards(
+    method: AbstractMethod, prepared: object, shots: Shot, table: Table, times: Times
+) -> _View:
+    """Observe between events, when all of these are known."""
+    seen = _reach(method, prepared, shots, table.seen, times.time)
+    solved = seen.status == Status.SOLVED
+    return _View(seen.amounts, seen.last_dose, solved & table.shown)
+
+
+def _end_of(
+    method: AbstractMethod, prepared: object, shots: Shot, table: Table
+) -> State:
+    """Solve up to the end of the stage."""
+    time = table.end_time[:, None]
+    last = _reach(method, prepared, shots, table.end[:, None], time)
+    finite = jnp.all(jnp.stack([jnp.isfinite(a) for a in last.amounts]), axis=0)
+    solved = last.status == Status.SOLVED
+    status = jnp.where(solved & ~finite, int(Status.NON_FINITE), last.status)[:, 0]
+    return State(
+        time=jnp.broadcast_to(table.end_time, status.shape),
+        amounts=jnp.concatenate(last.amounts, axis=1),
+        rates=jnp.concatenate(last.rates, axis=1),
+        last_dose=last.last_dose[:, 0],
+        status=status,
     )
 
 
-def _at(values: Array, place: Int[Array, "lane time"]) -> Array:
-    """Take what stands at events, of (event, lane)."""
-    return jnp.take_along_axis(values.T, place, axis=1)
+def _states(layout: Layout, view: _View) -> Float[Array, "lane time state"] | None:
+    """Return the states themselves, if they are kept."""
+    if not layout.keep_states:
+        return None
+    kept = [a for a in view.amounts if a is not None]
+    if not kept:
+        return jnp.zeros((*view.good.shape, 0))
+    return jnp.where(view.good[..., None], jnp.stack(kept, axis=2), jnp.nan)
 
 
 def _outputs(
@@ -186,27 +249,24 @@ def _outputs(
     individual: dict[str, Float[Array, "lane period"]],
     times: Times,
     table: Table,
-    seen: Float[Array, "lane time state"],
-    since: Float[Array, "lane time"],
-    good: Bool[Array, "lane time"],
-) -> dict[str, Float[Array, "lane time"]]:
+    view: _View,
+) -> dict[str, Float[Array, "#lane time"]]:
     """Compute every output at the observations; NaN where a lane has failed."""
-    shape = good.shape
+    shape = view.good.shape
     held = {
-        name: jnp.take_along_axis(value, table.seen_column, axis=1)
-        if value.shape[1] > 1
-        else jnp.broadcast_to(value, shape)
+        name: value if value.shape[1] == 1 else take(value, table.seen_column)
         for name, value in individual.items()
     }
     finite = jnp.where(jnp.isfinite(times.time), times.time, 0.0)
-    real = seen.dtype
+    real = next((a.dtype for a in view.amounts if a is not None), finite.dtype)
+    nothing = jnp.full((1, 1), jnp.nan, real)
     values = layout.model.observe(
         finite.astype(real),
-        tuple(seen[..., i] for i in range(seen.shape[-1])),
+        tuple(nothing if a is None else a for a in view.amounts),
         held,
-        after_dose=after_dose(finite, since).astype(real),
+        after_dose=after_dose(finite, view.since).astype(real),
     )
     return {
-        name: jnp.where(good, jnp.broadcast_to(value, shape), jnp.nan)
+        name: jnp.where(view.good, jnp.broadcast_to(value, shape), jnp.nan)
         for name, value in values.items()
     }

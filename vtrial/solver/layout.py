@@ -10,6 +10,7 @@ from vtrial.types import Numerics
 class Layout:
     """A model, the method that solves it, and which kinds of events there can be.
 
+    `merged`: observations are events, too, and not read between events afterwards;
     `records`: events at dose records, needed if these differ from when doses act;
     `infusions`; `resets`; `steady`: steady states, up to `overlaps` of whose earlier
     doses may still be pending or running.
@@ -18,6 +19,7 @@ class Layout:
     model: Model
     method: str
     numerics: Numerics
+    merged: bool = True
     records: bool = True
     infusions: bool = True
     resets: bool = True

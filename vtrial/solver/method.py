@@ -23,7 +23,7 @@ class Span(NamedTuple):
     """
 
     start: Float[Array, " lane"]
-    stop: Float[Array, " lane"]
+    stop: Float[Array, "#lane"]
     last_dose: Float[Array, " lane"]
     active: Bool[Array, " lane"]
     left: Int[Array, " lane"]
@@ -55,6 +55,11 @@ class AbstractMethod(abc.ABC):
         """Whether `transition` can be asked for."""
         return False
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether `between` can be asked for."""
+        return False
+
     @abc.abstractmethod
     def prepare(self, individual: Mapping[str, Float[Array, "lane period"]]) -> Any:
         """Compute, for every column of the inputs, what `advance` needs.
@@ -80,6 +85,17 @@ class AbstractMethod(abc.ABC):
         """Return the matrix by which amounts at the start enter those at the end."""
         raise TypeError(f"{type(self).__name__} does not know transitions")
 
+    def between(
+        self,
+        prepared: Any,
+        start: Float[Array, "..."],
+        elapsed: Float[Array, "..."],
+        amounts: Amounts,
+        rates: Amounts,
+    ) -> Amounts:
+        """Return amounts some time after `start` [h], without events in between."""
+        raise TypeError(f"{type(self).__name__} steps from event to event")
+
 
 def arrived(span: Span, before: Amounts, after: Amounts, memory: Any) -> Step:
     """Report an exact solution: one step for each interval of some length."""
@@ -92,8 +108,8 @@ def arrived(span: Span, before: Amounts, after: Amounts, memory: Any) -> Step:
 
 
 def after_dose(
-    time: Float[Array, "*any"], last_dose: Float[Array, "*any"]
-) -> Float[Array, "*any"]:
+    time: Float[Array, "..."], last_dose: Float[Array, "..."]
+) -> Float[Array, "..."]:
     """Return the time since the last dose [h]; 0 before the first."""
     known = jnp.isfinite(last_dose)
     return jnp.where(known, time - jnp.where(known, last_dose, 0.0), 0.0)

@@ -1,5 +1,8 @@
 """The ways of solving, by the names that a protocol uses."""
 
+import functools
+from collections.abc import Callable
+
 from vtrial.solver.algebra import Algebra
 from vtrial.solver.closed import ClosedForm
 from vtrial.solver.explicit import Explicit
@@ -8,11 +11,13 @@ from vtrial.solver.general import Diffrax
 from vtrial.solver.method import AbstractMethod
 from vtrial.solver.stiff import Stiff
 
-METHODS: dict[str, type[AbstractMethod]] = {
+METHODS: dict[str, Callable[..., AbstractMethod]] = {
     "algebra": Algebra,
     "closed form": ClosedForm,
     "matrix exponential": MatrixExponential,
     "explicit": Explicit,
     "stiff": Stiff,
+    "hybrid explicit": functools.partial(Explicit, hybrid=True),
+    "hybrid stiff": functools.partial(Stiff, hybrid=True),
     "diffrax": Diffrax,
 }

@@ -1,5 +1,6 @@
 """From event to event: one scan, whatever the method."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -7,7 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from vtrial.solver.events import Event, Table
+from vtrial.solver.events import Event, Table, take
 from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod, Amounts, Span
 from vtrial.solver.steady import Settled, nothing_settled, settle
@@ -23,7 +24,8 @@ class Carry(NamedTuple):
     """How things stand between two events, (lane) each.
 
     `cleared` is the highest turn of a record that has cancelled the earlier ones,
-    `peaks` the largest sizes so far of the states that may not be negative.
+    `peaks` the largest sizes so far of the states that may not be negative, `end` how
+    things stood at the end of the stage.
     """
 
     time: Float[Array, " lane"]
@@ -35,13 +37,27 @@ class Carry(NamedTuple):
     cleared: Int[Array, " lane"]
     peaks: Amounts
     memory: Any
+    end: State | None
+
+
+class Sight(NamedTuple):
+    """What is kept of an event: how things stood before it did anything.
+
+    States that no output reads are None.
+    """
+
+    amounts: tuple[Float[Array, " lane"] | None, ...]
+    last_dose: Float[Array, " lane"]
+    fine: Bool[Array, " lane"]
 
 
 class Shot(NamedTuple):
-    """What is kept of each event: how things stood before it did anything."""
+    """How things stand after an event, and from when, by which inputs, they go on."""
 
-    amounts: Float[Array, "lane state"]
-    rates: Float[Array, "lane state"]
+    time: Float[Array, "#lane"]
+    column: Int[Array, "#lane"]
+    amounts: Amounts
+    rates: Amounts
     last_dose: Float[Array, " lane"]
     status: Int[Array, " lane"]
 
@@ -52,25 +68,127 @@ def follow(
     individual: Individual,
     table: Table,
     start: State,
-) -> tuple[Shot, Carry]:
+) -> tuple[Sight, Carry]:
     """Go through all events; return how things stood before each, and at the end."""
     prepared = method.prepare(individual)
     watched = _watched(layout)
+    kept = _kept(layout)
 
-    def step(carry: Carry, event: Event) -> tuple[Carry, Shot]:
+    def step(carry: Carry, item: tuple[Event, Array]) -> tuple[Carry, Array]:
+        event, ends = item
         carry = _advance(layout, method, prepared, carry, event)
         carry = _watch(layout, carry, watched)
-        shot = Shot(
-            _stack(carry.amounts, event.time),
-            _stack(carry.rates, event.time),
-            carry.last_dose,
-            carry.status,
-        )
-        return _happen(layout, method, individual, prepared, carry, event), shot
+        fine = carry.status == Status.SOLVED
+        seen = [a for a, k in zip(carry.amounts, kept, strict=True) if k]
+        sight = _packed([*seen, carry.last_dose, fine])
+        carry = carry._replace(end=_held(carry, ends))
+        return _happen(layout, method, individual, prepared, carry, event), sight
+
+    begun = _begun(method, start, len(watched))._replace(end=start)
+    count = table.events.time.shape[0]
+    ends = jnp.arange(count)[:, None] == table.end[None]
+    last, packed = lax.scan(step, begun, (table.events, ends))
+    *seen, last_dose, fine = _unpacked(packed)
+    rest = iter(seen)
+    amounts = [
+        next(rest).astype(value.dtype) if keep else None
+        for value, keep in zip(last.amounts, kept, strict=True)
+    ]
+    return Sight(tuple(amounts), last_dose, fine > 0), last
+
+
+def follow_changes(
+    layout: Layout,
+    method: AbstractMethod,
+    individual: Individual,
+    table: Table,
+    start: State,
+    column: Int[Array, "#lane"],
+) -> tuple[Shot, Int[Array, " lane"]]:
+    """Go through a table without observations; return how things stand after each.
+
+    The first shot is the start, where the inputs of `column` begin to hold. Second
+    come the numbers of steps.
+    """
+    prepared = method.prepare(individual)
+    watched = _watched(layout)
+
+    def step(carry: Carry, event: Event) -> tuple[Carry, Array]:
+        carry = _advance(layout, method, prepared, carry, event)
+        carry = _watch(layout, carry, watched)
+        carry = _happen(layout, method, individual, prepared, carry, event)
+        return carry, shoot(carry)
+
+    def shoot(carry: Carry) -> Array:
+        rates = carry.rates if layout.infusions else ()
+        return _packed([carry.last_dose, carry.status, *carry.amounts, *rates])
 
     begun = _begun(method, start, len(watched))
-    last, shots = lax.scan(step, begun, table.events)
-    return shots, last
+    last, packed = lax.scan(step, begun, table.events)
+    packed = jnp.concatenate([shoot(begun)[None], packed])
+    last_dose, status, *rest = _unpacked(packed)
+    size = len(begun.amounts)
+    values = [value.astype(begun.amounts[0].dtype) for value in rest]
+    rates = values[size:] or [jnp.zeros_like(value) for value in values]
+    shots = Shot(
+        _with_first(start.time, table.events.time),
+        _with_first(column, table.events.after),
+        tuple(values[:size]),
+        tuple(rates),
+        last_dose,
+        status.astype(int),
+    )
+    return shots, last.tried
+
+
+def _packed(parts: Sequence[Array]) -> Float[Array, "part lane"]:
+    """Lay out what is kept of an event in one array.
+
+    Several would be written by one fused loop, for which XLA then copies all that was
+    written before.
+    """
+    return jnp.stack([part.astype(float) for part in parts])
+
+
+def _unpacked(packed: Float[Array, "event part lane"]) -> list[Array]:
+    return [packed[:, part] for part in range(packed.shape[1])]
+
+
+def _with_first(
+    first: Float[Array, "#lane"] | Int[Array, "#lane"], rest: Array
+) -> Array:
+    """Put what was at the start before what came at the events."""
+    lanes = max(first.shape[0], rest.shape[1])
+    rest = jnp.broadcast_to(rest, (rest.shape[0], lanes))
+    first = jnp.broadcast_to(first, (lanes,))
+    return jnp.concatenate([first[None].astype(rest.dtype), rest])
+
+
+def _kept(layout: Layout) -> list[bool]:
+    """Say which states are looked at between start and end."""
+    structure = layout.model.structure
+    read = {state for output in structure.dependence for state in output.reads}
+    return [layout.keep_states or state in read for state in structure.states]
+
+
+def _held(carry: Carry, ends: Bool[Array, "#lane"]) -> State:
+    """Take down how things stand where the stage ends, and keep that."""
+    before = carry.end
+    assert before is not None  # `follow` begins with one
+    size = len(carry.amounts)
+
+    def pick(values: Amounts, others: Float[Array, "lane state"]) -> Array:
+        if not size:
+            return others
+        return jnp.where(ends[:, None], jnp.stack(values, axis=1), others)
+
+    return State(
+        time=jnp.where(ends, carry.time, before.time),
+        amounts=pick(carry.amounts, before.amounts),
+        rates=pick(carry.rates, before.rates),
+        last_dose=jnp.where(ends, carry.last_dose, before.last_dose),
+        status=jnp.where(ends, carry.status, before.status),
+    )
 
 
 def _begun(method: AbstractMethod, start: State, watched: int) -> Carry:
@@ -88,13 +206,8 @@ def _begun(method: AbstractMethod, start: State, watched: int) -> Carry:
         cleared=none - 1,
         peaks=(zero,) * watched,
         memory=method.begin(zero),
+        end=None,
     )
-
-
-def _stack(parts: Amounts, like: Float[Array, " lane"]) -> Float[Array, "lane state"]:
-    if not parts:
-        return jnp.zeros((*like.shape, 0), like.dtype)
-    return jnp.stack(parts, axis=1)
 
 
 def _advance(
@@ -109,7 +222,7 @@ def _advance(
     status = jnp.where(active, moved.status, carry.status)
     fine = status == Status.SOLVED
     return carry._replace(
-        time=event.time,
+        time=jnp.broadcast_to(event.time, carry.time.shape),
         amounts=tuple(jnp.where(fine, a, jnp.nan) for a in moved.amounts),
         status=status,
         tried=carry.tried + jnp.where(active, moved.tried, 0),
@@ -173,7 +286,7 @@ def _happen(
 
 
 def _added(
-    values: Amounts, places: list[Bool[Array, " lane"]], extra: Float[Array, " lane"]
+    values: Amounts, places: list[Bool[Array, "#lane"]], extra: Float[Array, " lane"]
 ) -> Amounts:
     """Add something to the state that each lane's event names."""
     return tuple(
@@ -186,7 +299,7 @@ def _reset(
     individual: Individual,
     carry: Carry,
     event: Event,
-    reset: Bool[Array, " lane"],
+    reset: Bool[Array, "#lane"],
 ) -> Carry:
     """Begin anew: initial amounts, no infusions."""
     initial = initial_amounts(layout, individual, event.at)
@@ -208,8 +321,10 @@ def _set_steady(
     alive: Bool[Array, " lane"],
 ) -> Carry:
     """Set a steady state, or add what it stands above the initial state."""
-    regimen = event.steady
-    assert regimen is not None  # the layout says so
+    assert event.steady is not None  # the layout says so
+    like = carry.status
+    regimen = jax.tree.map(lambda v: jnp.broadcast_to(v, like.shape), event.steady)
+    compartment = jnp.broadcast_to(event.compartment, like.shape)
     asks = (regimen.kind > 0) & alive
     fresh = asks & (regimen.kind == 1)
     initial = initial_amounts(layout, individual, event.at)
@@ -221,7 +336,7 @@ def _set_steady(
             method,
             pick(prepared, event.at),
             regimen,
-            compartment=event.compartment,
+            compartment=compartment,
             initial=initial,
             span=span,
         )
@@ -234,7 +349,7 @@ def _set_steady(
         for s, i, a in zip(settled.amounts, initial, carry.amounts, strict=True)
     )
     rates = tuple(jnp.where(fresh, 0.0, r) for r in carry.rates)
-    places = [event.compartment == i for i in range(len(amounts))]
+    places = [compartment == i for i in range(len(amounts))]
     running = jnp.where(asks, regimen.running, 0.0).astype(amounts[0].dtype)
     return carry._replace(
         amounts=tuple(jnp.where(fine, a, jnp.nan) for a in amounts),
@@ -247,7 +362,7 @@ def _set_steady(
 def initial_amounts(
     layout: Layout,
     individual: dict[str, Float[Array, "lane period"]],
-    column: Int[Array, " lane"],
+    column: Int[Array, "#lane"],
 ) -> Amounts:
     """Return the model's initial values by the inputs of a column."""
     like = next(iter(individual.values()))
@@ -256,13 +371,12 @@ def initial_amounts(
     return tuple(pick(value, column) for value in full)
 
 
-def pick(tree: Any, column: Int[Array, " lane"]) -> Any:
+def pick(tree: Any, column: Int[Array, "#lane"]) -> Any:
     """Take each lane's column of (lane, period, ...) arrays."""
 
     def pick(value: Array) -> Array:
         if value.shape[1] == 1:
             return value[:, 0]
-        index = column.reshape(-1, *[1] * (value.ndim - 1))
-        return jnp.take_along_axis(value, index, axis=1)[:, 0]
+        return take(value, column[:, None])[:, 0]
 
     return jax.tree.map(pick, tree)

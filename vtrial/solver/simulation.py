@@ -22,6 +22,7 @@ from vtrial.solver.trajectory import State, Trajectory
 from vtrial.types import Numerics
 
 LANES = (8, 64)  # side by side; more subjects come in chunks of the last
+WIDE = (8, 64, 256)  # the same, for closed forms and a schedule that all share
 STEPS = (1, 2, 3, 4, 6)  # numbers of chunks that are compiled, and their doubles
 
 
@@ -104,7 +105,7 @@ def simulate_from(
     batch = checked(model, inputs, doses, times, begin=begin, **how)
     layout = _layout(model, choice.method or "algebra", numerics, batch, keep_states)
     count = _count(batch)
-    lanes, chunks = bucket(count)
+    lanes, chunks = bucket(count, _sizes(layout, batch))
     padded = jax.tree.map(functools.partial(_padded, to=lanes * chunks), batch)
     seen = _solve(layout, lanes, chunks, padded)
     seen = jax.tree.map(lambda value: value[:count], seen)
@@ -118,7 +119,7 @@ def simulate_from(
     )
 
 
-def bucket(count: int) -> tuple[int, int]:
+def bucket(count: int, sizes: tuple[int, ...] = LANES) -> tuple[int, int]:
     """Return how many lanes and chunks hold a number of subjects.
 
     Examples
@@ -126,7 +127,7 @@ def bucket(count: int) -> tuple[int, int]:
     >>> bucket(5), bucket(64), bucket(527)
     ((8, 1), (64, 1), (64, 12))
     """
-    lanes = next((size for size in LANES if count <= size), LANES[-1])
+    lanes = next((size for size in sizes if count <= size), sizes[-1])
     needed = -(-count // lanes)
     if needed <= STEPS[-1]:
         return lanes, next(n for n in STEPS if n >= needed)
@@ -135,6 +136,12 @@ def bucket(count: int) -> tuple[int, int]:
         middle = size + size // 2
         size = middle if middle >= needed else 2 * size
     return lanes, size
+
+
+def _sizes(layout: Layout, batch: Batch) -> tuple[int, ...]:
+    """Say how many lanes may go side by side."""
+    shared = batch.doses.time.shape[0] == batch.times.time.shape[0] == 1
+    return WIDE if shared and not layout.merged else LANES
 
 
 def _count(batch: Batch) -> int:
@@ -158,9 +165,10 @@ def _layout(
     whole = (doses.event, doses.steady, doses.rate)
     kinds = {s.kind for s in model.structure.properties}
     if not model.states:
-        return Layout(model, method, numerics, True, False, False, False, 0)
+        return Layout(model, method, numerics, True, True, False, False, False, 0)
+    merged = not METHODS[method](model, numerics).is_closed
     if any(isinstance(value, Tracer) for value in whole):
-        return Layout(model, method, numerics, keep_states=keep_states)
+        return Layout(model, method, numerics, merged, keep_states=keep_states)
     event, steady, rate = (np.asarray(value) for value in whole)
     resets = bool(np.isin(event, (RESET, RESET_DOSE)).any())
     has_steady = bool((steady > 0).any())
@@ -168,6 +176,7 @@ def _layout(
         model=model,
         method=method,
         numerics=numerics,
+        merged=merged,
         records=resets or has_steady or "lag" in kinds,
         infusions=bool((rate != 0).any()),
         resets=resets,
@@ -192,10 +201,9 @@ def _solve(layout: Layout, lanes: int, chunks: int, batch: Batch) -> Seen:
     def one(parts: list[Array]) -> Seen:
         rest = iter(parts)
         full = [
-            next(rest) if mine else jnp.broadcast_to(leaf, (lanes, *leaf.shape[1:]))
-            for leaf, mine in zip(leaves, own, strict=True)
+            next(rest) if mine else leaf for leaf, mine in zip(leaves, own, strict=True)
         ]
-        return solve_lanes(layout, method, jax.tree.unflatten(tree, full))
+        return solve_lanes(layout, method, jax.tree.unflatten(tree, full), lanes)
 
     if chunks == 1 or not split:
         return one([part[0] for part in split])

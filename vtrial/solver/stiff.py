@@ -101,9 +101,9 @@ class Stiff(AbstractAdaptive):
     ) -> Rows:
         """Return 1 / (size DIAGONAL) - Jacobian."""
         clock, since = field.clocks(time)
-        jacobian = self.model.jacobian(
-            clock, amounts, field.individual, after_dose=since
-        )
+        whole = field.whole(time, amounts)
+        full = self.model.jacobian(clock, whole, field.individual, after_dose=since)
+        jacobian = [[full[i][j] for j in field.stepped] for i in field.stepped]
         shift = 1 / (DIAGONAL * size)
         rows: Rows = []
         for i, row in enumerate(jacobian):
@@ -123,8 +123,7 @@ class Stiff(AbstractAdaptive):
         self, field: Field, time: Float[Array, " lane"], amounts: Amounts
     ) -> Amounts | None:
         """Return the derivative by time alone; None if there is none."""
-        structure = self.model.structure
-        if not (structure.uses_time or structure.uses_after_dose):
+        if field.is_autonomous:
             return None
         ones = jnp.ones_like(time)
         return jax.jvp(lambda t: field(t, amounts), (time,), (ones,))[1]
