@@ -133,7 +133,7 @@ def test_nothing_happens_where_absorption_meets_elimination(made, distance):
 
 
 def test_an_empty_exchange_is_no_exchange(made):
-    """With no flow to the periphery three compartments are one."""
+    """With no flow to the periphery three compartments are one, of a peak of 3."""
     three, one = made.models["three"], made.models["oral"]
     doses = made.doses([0.0, 12.0], [100.0, 50.0], rate=[0.0, 10.0])
     values = {"KA": 0.8, "CL": 5.0, "V": 20.0}
@@ -141,7 +141,7 @@ def test_an_empty_exchange_is_no_exchange(made):
     still = values | {"Q": 0.0, "V2": 60.0, "Q3": 0.0, "V3": 100.0}
     joined = simulate(three, still, doses, times(GRID), numerics=CLOSED)
     np.testing.assert_allclose(
-        joined.outputs["conc"], alone.outputs["conc"], rtol=1e-11, atol=1e-14
+        joined.outputs["conc"], alone.outputs["conc"], rtol=1e-11, atol=1e-13
     )
 
 

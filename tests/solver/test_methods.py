@@ -136,7 +136,7 @@ def test_equations_may_look_at_the_clock(made, method):
 
 def test_a_stiff_model_is_told_from_one_that_is_not(made):
     slow = choose(made.models["saturable"], Numerics())
-    assert slow.method == "explicit"
+    assert slow.method == "hybrid explicit"
     assert "per hour" in slow.reason
     fast = made.model(
         "d/dt(a) = -KON*a*b\nd/dt(b) = KIN - KON*a*b - KOUT*b\ninit(b) = KIN/KOUT",

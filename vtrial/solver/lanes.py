@@ -10,7 +10,14 @@ from vtrial.dosing.doses import Doses, Times
 from vtrial.solver.events import Table, same, tabulate, take
 from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod, Amounts, after_dose
-from vtrial.solver.scan import Shot, follow, follow_changes, initial_amounts
+from vtrial.solver.scan import (
+    Shot,
+    follow,
+    follow_changes,
+    initial_amounts,
+    is_below,
+    watched_states,
+)
 from vtrial.solver.trajectory import State
 from vtrial.types import Status
 
@@ -81,8 +88,9 @@ def solve_lanes(
             layout, method, individual, table, start, column
         )
         prepared = method.prepare(individual)
-        view = _afterwards(method, prepared, shots, table, batch.times)
+        view = _afterwards(layout, method, prepared, shots, table, batch.times)
         end = _end_of(method, prepared, shots, table)
+        end = end._replace(status=_judged(end.status, view, table))
     return Seen(
         outputs=_outputs(layout, individual, batch.times, table, view),
         states=_states(layout, view),
@@ -208,12 +216,25 @@ def _reach(
 
 
 def _afterwards(
-    method: AbstractMethod, prepared: object, shots: Shot, table: Table, times: Times
+    layout: Layout,
+    method: AbstractMethod,
+    prepared: object,
+    shots: Shot,
+    table: Table,
+    times: Times,
 ) -> _View:
     """Observe between events, when all of these are known."""
     seen = _reach(method, prepared, shots, table.seen, times.time)
-    solved = seen.status == Status.SOLVED
-    return _View(seen.amounts, seen.last_dose, solved & table.shown)
+    good = (seen.status == Status.SOLVED) & table.shown
+    amounts = list(seen.amounts)
+    for place in watched_states(layout):
+        value = amounts[place]
+        peak = jnp.max(jnp.abs(shots.amounts[place]), axis=0)[:, None]
+        below = is_below(layout, value, peak) & good
+        failed = jnp.min(jnp.where(below, times.time, jnp.inf), axis=1, keepdims=True)
+        good &= times.time < failed
+        amounts[place] = jnp.maximum(value, 0.0)
+    return _View(tuple(amounts), seen.last_dose, good)
 
 
 def _end_of(
@@ -232,6 +253,14 @@ def _end_of(
         last_dose=last.last_dose[:, 0],
         status=status,
     )
+
+
+def _judged(
+    status: Int[Array, " lane"], view: _View, table: Table
+) -> Int[Array, " lane"]:
+    """Say how solutions ended of which a part was lost on the way."""
+    lost = jnp.any(table.shown & ~view.good, axis=1) & (status == Status.SOLVED)
+    return jnp.where(lost, int(Status.NEGATIVE), status)
 
 
 def _states(layout: Layout, view: _View) -> Float[Array, "lane time state"] | None:

@@ -40,6 +40,8 @@ def sorted_order(key: Key) -> Int[Array, "#lane event"]:
 def count_before(key: Key, asked: Key) -> Int[Array, "#lane time"]:
     """Count the events of sorted rows that come before each of what is asked."""
     count, nothing = key.time.shape[1], jnp.zeros((1, 1), bool)
+    if count == 0:
+        return jnp.zeros(asked.time.shape, int)
     if count <= SHORT:
         shape = jnp.broadcast_shapes(key.time[:, :1].shape, asked.time.shape)
         total = jnp.zeros(shape, int)

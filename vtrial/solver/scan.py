@@ -71,7 +71,7 @@ def follow(
 ) -> tuple[Sight, Carry]:
     """Go through all events; return how things stood before each, and at the end."""
     prepared = method.prepare(individual)
-    watched = _watched(layout)
+    watched = watched_states(layout)
     kept = _kept(layout)
 
     def step(carry: Carry, item: tuple[Event, Array]) -> tuple[Carry, Array]:
@@ -111,7 +111,7 @@ def follow_changes(
     come the numbers of steps.
     """
     prepared = method.prepare(individual)
-    watched = _watched(layout)
+    watched = watched_states(layout)
 
     def step(carry: Carry, event: Event) -> tuple[Carry, Array]:
         carry = _advance(layout, method, prepared, carry, event)
@@ -230,27 +230,35 @@ def _advance(
     )
 
 
-def _watched(layout: Layout) -> list[int]:
+def watched_states(layout: Layout) -> list[int]:
     """List the states that may not be negative."""
     model = layout.model
     return [i for i, name in enumerate(model.states) if name in model.nonnegative]
 
 
+def is_below(
+    layout: Layout, value: Float[Array, "..."], peak: Float[Array, "..."]
+) -> Bool[Array, "..."]:
+    """Say where a state is below zero by more than the tolerances allow for noise."""
+    numerics = layout.numerics
+    return value < -NOISE * (numerics.atol + numerics.rtol * peak)
+
+
 def _watch(layout: Layout, carry: Carry, watched: list[int]) -> Carry:
-    """Fail who is below zero by more than the tolerances allow for noise."""
-    numerics, status, peaks = layout.numerics, carry.status, []
-    for place, peak in zip(watched, carry.peaks, strict=True):
-        value = carry.amounts[place]
-        size = jnp.where(jnp.isfinite(value), jnp.abs(value), 0.0)
-        peaks.append(jnp.maximum(peak, size))
-        below = value < -NOISE * (numerics.atol + numerics.rtol * peaks[-1])
-        below &= status == Status.SOLVED
-        status = jnp.where(below, int(Status.NEGATIVE), status)
+    """Fail who is below zero; noise below zero is taken away."""
     if not watched:
         return carry
+    amounts, status, peaks = list(carry.amounts), carry.status, []
+    for place, peak in zip(watched, carry.peaks, strict=True):
+        value = amounts[place]
+        size = jnp.where(jnp.isfinite(value), jnp.abs(value), 0.0)
+        peaks.append(jnp.maximum(peak, size))
+        below = is_below(layout, value, peaks[-1]) & (status == Status.SOLVED)
+        status = jnp.where(below, int(Status.NEGATIVE), status)
+        amounts[place] = jnp.maximum(value, 0.0)
     fine = status == Status.SOLVED
-    amounts = tuple(jnp.where(fine, a, jnp.nan) for a in carry.amounts)
-    return carry._replace(amounts=amounts, status=status, peaks=tuple(peaks))
+    held = tuple(jnp.where(fine, a, jnp.nan) for a in amounts)
+    return carry._replace(amounts=held, status=status, peaks=tuple(peaks))
 
 
 def _happen(
