@@ -10,12 +10,13 @@ dose that starts a steady state anew, cancels those still to come.
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from vtrial.dosing.doses import DOSE, OTHER, RESET, RESET_DOSE, Doses, Times
+from vtrial.dosing.periods import Convention, check_convention, follow_covariates
 from vtrial.dosing.records import Records, check_order, read_covariate, read_records
 from vtrial.dosing.rows import Rows
 from vtrial.sheets import listed, nearest
@@ -29,8 +30,6 @@ COLUMNS = (
 )
 OBSERVED = (0, OTHER)
 EVENTS = (DOSE, RESET, RESET_DOSE)
-
-Convention = Literal["backward", "forward"]
 
 
 class Events(NamedTuple):
@@ -47,7 +46,9 @@ class Events(NamedTuple):
     row
         Their row in `data`, from 0; -1 for padding.
     covariates
-        By name, (subject, period).
+        By name, (subject, period); where they move, their values at its end.
+    slopes
+        [unit/h] By name, how fast they move; none unless they were read `linear`.
     periods
         [h] Start of each period, the first -inf; one period if nothing changes.
     data
@@ -59,6 +60,7 @@ class Events(NamedTuple):
     times: Times
     row: Int[np.ndarray, "subject time"]
     covariates: dict[str, Float[np.ndarray, "subject period"]]
+    slopes: dict[str, Float[np.ndarray, "subject period"]]
     periods: Float[np.ndarray, "subject period"]
     data: "pd.DataFrame"
 
@@ -74,13 +76,15 @@ def read_events(
     """Read an event table in NONMEM's format.
 
     `time` is the unit of TIME, II and (per time) RATE. Covariates of a record hold on
-    the interval that ends at it, as in NONMEM, or, `forward`, from it to the next.
+    the interval that ends at it (`backward`), as in NONMEM, or from it to the next
+    (`forward`), or are joined by straight lines (`linear`).
 
     Raises
     ------
     DataError
         With every wrong row, by line.
     """
+    check_convention(convention)
     rows = Rows(path)
     covariates = tuple(covariates)
     _check_columns(rows, covariates)
@@ -91,17 +95,17 @@ def read_events(
     there = [name for name in covariates if name in rows.names]
     values = {name: read_covariate(rows, name) for name in there}
     rows.refuse()
-    period, first = _periods(records.subject, values)
-    records = records._replace(period=period)
-    inputs, periods = _inputs(records, values, first, convention)
+    course = follow_covariates(records, values, convention)
+    records = records._replace(period=course.period)
     times, row = _observations(records, len(starts))
     return Events(
         identity[starts],
         _doses(records, len(starts)),
         times,
         row,
-        inputs,
-        periods,
+        course.covariates,
+        course.slopes,
+        course.begins,
         rows.table(),
     )
 
@@ -119,47 +123,6 @@ def _check_columns(rows: Rows, covariates: Sequence[str]) -> None:
             rows.fault(name, "missing", allowed, f"{name},...")
     if basic:  # rows make no sense under such a header
         rows.refuse()
-
-
-def _periods(
-    subject: np.ndarray, values: dict[str, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Count the runs of rows in which no covariate changes, within each subject.
-
-    Also returns the row at which each run begins.
-    """
-    new = np.r_[True, subject[1:] != subject[:-1]]
-    begins = new.copy()
-    for value in values.values():
-        begins[1:] |= value[1:] != value[:-1]
-    run = np.cumsum(begins) - 1
-    return run - run[new][subject], np.flatnonzero(begins)
-
-
-def _inputs(
-    records: Records,
-    values: dict[str, np.ndarray],
-    first: np.ndarray,
-    convention: Convention,
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Lay covariates out by period, and say when each period begins [h].
-
-    Backward: at the last record of the period before. Padding begins never.
-    """
-    subject, period = records.subject[first], records.period[first]
-    shape = (records.subject[-1] + 1, records.period.max() + 1)
-    since = first if convention == "forward" else np.maximum(first - 1, 0)
-    periods = np.full(shape, np.inf)
-    periods[subject, period] = records.time[since]
-    periods[:, 0] = -np.inf
-    last = np.bincount(subject) - 1
-    column = np.minimum(np.arange(shape[1])[None, :], last[:, None])
-    laid = {}
-    for name, value in values.items():
-        block = np.zeros(shape)
-        block[subject, period] = value[first]
-        laid[name] = np.take_along_axis(block, column, axis=1)
-    return laid, periods
 
 
 def _observations(records: Records, subjects: int) -> tuple[Times, np.ndarray]:

@@ -10,6 +10,7 @@ from vtrial.dosing.table import Events
 from vtrial.errors import Fault, SolverError
 from vtrial.model.model import Model
 from vtrial.sheets import listed, nearest
+from vtrial.solver.interpolation import interpolate
 from vtrial.solver.simulation import simulate_from
 from vtrial.types import Numerics, Status
 
@@ -45,9 +46,10 @@ def predict(
     _refuse_unknown(model, given, events)
     subjects = len(events.identity)
     inputs = model.typical() | {k: np.asarray(v, float) for k, v in given.items()}
-    inputs |= {k: v for k, v in events.covariates.items() if k in model.inputs}
+    follower, covariates = interpolate(model, events)
+    inputs |= covariates
     solved = simulate_from(
-        model,
+        follower,
         inputs,
         events.doses,
         events.times,
