@@ -217,18 +217,23 @@ def model(
     name: Annotated[str, typer.Argument(help="A model; none lists them.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Print a model: equations, parameters with sources, and what was found in it."""
+    """Print a model: equations, parameters with sources, and how it is solved."""
     if not name:
-        names = vt.model.library()
-        print_json(names) if as_json else say("\n".join(names))
+        solved = vt.conduct.library_solved()
+        width = max(len(one.model) for one in solved)
+        lines = [f"{one.model:<{width}}  {one.words}" for one in solved]
+        if as_json:
+            print_json([one._asdict() for one in solved])
+        else:
+            say("\n".join(lines))
         return
     loaded = vt.load_model(name)
+    found = vt.conduct.solving(loaded)
     if as_json:
-        print_json(vt.model.describe_data(loaded))
+        print_json(vt.model.describe_data(loaded) | {"solving": found._asdict()})
         return
     say(vt.model.describe(loaded))
-    choice = vt.solver.choose(loaded, vt.solver.Numerics())
-    say(f"\nSolved by: {choice.method} ({choice.reason})")
+    say(f"\nJacobian: {found.sparsity}\nSolved by {found.words}")
 
 
 @app.command(epilog="Example: `vtrial cohort adults --subjects 5000`")

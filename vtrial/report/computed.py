@@ -90,10 +90,14 @@ def precision_in_words(attributes: Mapping[str, object]) -> str:
     return (
         f"{'; '.join(errors)}; status differs in {count(found['status'])} of "
         f"{count(found['solutions'])} solutions. Measured against 64 bits in "
-        f"{count(found['subjects'])} subjects under each of {count(found['arms'])} "
-        f"{'arms' if found['arms'] > 1 else 'arm'}, relative to each value or to "
+        f"{count(found['subjects'])} subjects under "
+        f"{_each(found['arms'])}, relative to each value or to "
         f"{_share(found['floor'])} of its subject's peak"
     )
+
+
+def _each(arms: int) -> str:
+    return f"each of {count(arms)} arms" if arms > 1 else "the one arm"
 
 
 def _share(value: float) -> str:
