@@ -210,16 +210,14 @@ def read_parameters(
             rows.fault("a column", f"`{name}`", allowed, near)
     given = [name for name in rows.names if name in known]
     if not given and not rows.faults:
-        rows.fault(
-            "the table", "without a parameter", f"one of {listed(known, 30)}", ""
-        )
+        allowed = f"made of columns of parameters: {listed(known, 30)}"
+        rows.fault("the table", "without a parameter", allowed, f"ID,{known[0]}")
     if "ID" not in rows.names and len(rows) > 1:
         rows.fault("ID", "missing", "a column, where there are several rows", "ID,...")
     rows.refuse()
     values = {}
     for name in given:
-        rows.wrong(rows.gaps(name), name, "missing", "given in every row", "")
-        values[name] = rows.numbers(name, default=np.nan)
+        values[name] = read_covariate(rows, name)
     if "ID" not in rows.names:
         rows.refuse()
         return values
@@ -236,7 +234,7 @@ def _matched(rows: Rows, identities: np.ndarray) -> np.ndarray:
     _, first = np.unique(identity, return_index=True)
     again = np.ones(len(identity), bool)
     again[first] = False
-    rows.wrong(again, "ID", "`{}` again", "there once", "")
+    rows.wrong(again, "ID", "`{}` again", "there once", "one row an ID")
     where = {key: index for index, key in enumerate(identity.tolist())}
     lacking = [key for key in identities.tolist() if key not in where]
     if lacking:

@@ -1,8 +1,8 @@
-"""Covariates that move between records: the equations see where they are.
+r"""Covariates that move between records: the equations see where they are.
 
 A covariate that was read `linear` becomes a variable of time,
 
-$$ X(t) = X_{before} + X_{slope}\\, (t - since), $$
+$$ X(t) = X_{before} + X_{slope}\, (t - since), $$
 
 whose three numbers change from period to period. The model then looks at the clock and
 is solved in steps of controlled size. What is needed at one moment only (F, lag, rate,

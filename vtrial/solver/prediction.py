@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import ArrayLike
 
-from vtrial.dosing.table import Events
+from vtrial.dosing.rows import is_alike
+from vtrial.dosing.table import COLUMNS, Events
 from vtrial.errors import Fault, SolverError
 from vtrial.model.model import Model
 from vtrial.sheets import listed, nearest
@@ -38,7 +39,8 @@ def predict(
     Raises
     ------
     SolverError
-        If a parameter is given that the model does not have.
+        If a parameter is given that the model does not have, or the events have a
+        column that looks as if it set one that is not given.
     """
     import pandas as pd
 
@@ -77,16 +79,33 @@ def predict(
 def _refuse_unknown(
     model: Model, given: Mapping[str, ArrayLike], events: Events
 ) -> None:
-    """Refuse parameters that nothing would read."""
+    """Refuse parameters that nothing would read, in the request or the event table."""
     known = [name for name in model.inputs if name not in events.covariates]
-    strange = [name for name in given if name not in known]
-    if strange:
-        raise SolverError.of(
-            Fault(
-                at="parameters",
-                found=f"`{name}`, which {model.name} does not have",
-                allowed=f"one of {listed(known, 30)}",
-                write=nearest(name, known),
-            )
-            for name in strange
+    faults = [
+        Fault(
+            at="parameters",
+            found=f"`{name}`, which {model.name} does not have",
+            allowed=f"one of {listed(known, 30)}",
+            write=nearest(name, known) or known[0] if known else "",
         )
+        for name in given
+        if name not in known
+    ]
+    absent = [name for name in known if name not in given]
+    for column in events.data.columns:
+        meant = [name for name in absent if name == column or is_alike(column, name)]
+        if meant and column not in (*COLUMNS, *events.covariates):
+            faults.append(_stray(model, column, meant[0]))
+    if faults:
+        raise SolverError.of(faults)
+
+
+def _stray(model: Model, column: str, meant: str) -> Fault:
+    """Tell of a column of the events that looks as if it set a parameter."""
+    nearly = "" if column == meant else "nearly "
+    return Fault(
+        at=f"column `{column}` of the events",
+        found=f"{nearly}a parameter of {model.name}, which events do not set",
+        allowed=f"in the table of parameters (`{meant}`), or called something else",
+        write=f"ID,{meant}",
+    )
