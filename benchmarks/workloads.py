@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import linalg
 
 from vtrial.dosing.doses import Doses, Times
 from vtrial.dosing.doses import times as observed
@@ -254,29 +255,45 @@ def crowd(name: str, size: int) -> Crowd:
     return Crowd(values, doses, np.sort(seen, axis=1))
 
 
-def worst_error(name: str, group: Crowd, outputs: Mapping[str, np.ndarray]) -> float:
-    """Return the largest error of those outputs (subject, time) that are known."""
+def worst_errors(
+    name: str, group: Crowd, outputs: Mapping[str, np.ndarray]
+) -> dict[str, float]:
+    """Return the largest error of each output (subject, time) of what is known."""
     if WORKLOADS[name].own:
-        exact = {"CP": _superposed(group, WORKLOADS[name].amount)}
-        columns = np.arange(group.observations.shape[1])
-    else:
-        exact = read_reference(name).outputs
-        columns = np.searchsorted(group.observations[0], read_reference(name).times)
-    return max(
-        relative_error(exact[output], np.asarray(outputs[output])[:, columns])
-        for output in exact
-    )
+        found = np.asarray(outputs["CP"])
+        return {"CP": relative_error(_superposed(group, WORKLOADS[name].amount), found)}
+    known = read_reference(name)
+    columns = np.searchsorted(group.observations[0], known.times)
+    peaks = {"CP": _infused(known.values, WORKLOADS[name])} if name == "W2" else {}
+    return {
+        output: relative_error(
+            exact, np.asarray(outputs[output])[:, columns], peaks.get(output, 0.0)
+        )
+        for output, exact in known.outputs.items()
+    }
 
 
-def relative_error(exact: np.ndarray, found: np.ndarray) -> float:
+def relative_error(
+    exact: np.ndarray, found: np.ndarray, peak: np.ndarray | float = 0.0
+) -> float:
     """Return the largest error of the subjects in both.
 
-    It is relative, with a floor of a thousandth of the subject's peak.
+    It is relative, with a floor of a thousandth of the subject's peak, which may be
+    one that is not observed.
     """
     size = min(len(exact), len(found))
+    peaks = np.maximum(np.abs(exact).max(axis=1), peak)[:size, None]
     exact, found = exact[:size], found[:size]
-    floor = FLOOR * np.abs(exact).max(axis=1, keepdims=True)
-    return float((np.abs(found - exact) / (np.abs(exact) + floor)).max())
+    return float((np.abs(found - exact) / (np.abs(exact) + FLOOR * peaks)).max())
+
+
+def _infused(values: Mapping[str, np.ndarray], work: Workload) -> np.ndarray:
+    """Return W2's concentration at the end of an infusion, a day before it is seen."""
+    CL, V1, Q, V2 = (values[name] for name in ("CL", "V1", "Q", "V2"))
+    rates = np.zeros((len(CL), 3, 3))  # the third state is one, and drives the infusion
+    rates[:, 0, 0], rates[:, 0, 1], rates[:, 0, 2] = -(CL + Q) / V1, Q / V2, work.rate
+    rates[:, 1, 0], rates[:, 1, 1] = Q / V1, -Q / V2
+    return linalg.expm(rates * work.amount / work.rate)[:, 0, 2] / V1
 
 
 def _superposed(group: Crowd, amount: float) -> np.ndarray:
