@@ -250,7 +250,7 @@ def _read(path: str | Path, source: str) -> Any:
     except pd.errors.EmptyDataError as error:
         cause, found = error, "empty"
     except (pd.errors.ParserError, ValueError) as error:
-        words = str(error).strip().splitlines()[0][-80:]
+        words = str(error).strip().splitlines()[0].rpartition("error: ")[2][:80]
         cause, found = error, f"no table ({words})"
         allowed, write = "as many cells in each line as in the header", "."
     raise DataError("the table", found, allowed, write, source=source) from cause
