@@ -317,6 +317,25 @@ def test_one_worker_and_two_draw_the_same_people(trial):
         np.testing.assert_array_equal(one, two)
 
 
+def test_covariates_are_read_by_one_of_three_words(door):
+    """With weights of 70 and 40 kg: one, the other, or a way between them."""
+    table = GOOD.replace("4,2,0,0,2,0,0,70", "4,2,0,0,2,0,0,40")
+    backward, _ = door(table)
+    named, _ = door(table, covariates="backward")
+    pd.testing.assert_frame_equal(backward, named)
+    light, _ = door(GOOD.replace(",70", ",40"))
+    pd.testing.assert_frame_equal(backward, light)
+    forward, _ = door(table, covariates="forward")
+    heavy, _ = door(GOOD)
+    amount = heavy.conc * 50  # the volume is that of the weight where it is looked at
+    np.testing.assert_allclose(forward.conc, amount / (50 * 40 / 70), rtol=1e-12)
+    linear, _ = door(table, covariates="linear")
+    assert light.conc[0] < linear.conc[0] < forward.conc[0]
+    result = CliRunner().invoke(app, ["simulate", ORAL, "--covariates", "nearest"])
+    assert result.exit_code == 2
+    assert "'backward', 'forward', 'linear'" in " ".join(result.output.split())
+
+
 def test_the_shell_is_told_what_was_wrong(tmp_path):
     """Exit code 2, the reason on standard error, nothing written."""
     (tmp_path / "events.csv").write_text(GOOD.replace("100", "-100"))
