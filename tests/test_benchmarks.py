@@ -5,10 +5,12 @@ import math
 from dataclasses import replace
 from xml.etree import ElementTree
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import peers
+from benchmarks import limit, peers
 from benchmarks.measure import Request, measure
 from benchmarks.solvers import Tolerance, problem_of, solve_with_vtrial
 from benchmarks.translate import load_source, parameters_of, python_source, sbml_source
@@ -21,6 +23,7 @@ from benchmarks.workloads import (
     schedule_of,
     worst_errors,
 )
+from vtrial.types import Numerics
 
 
 def _briefly(request):
@@ -123,3 +126,46 @@ def test_subjects_with_times_of_their_own():
     assert times.time.shape == (5, 241)
     outputs = solve_with_vtrial("W1-own", group, Tolerance())()
     assert worst_errors("W1-own", group, outputs)["CP"] < 1e-12
+
+
+def test_operations_of_a_program_are_counted():
+    def program(square, length):
+        def far(carry):
+            return carry[0] * 2.0 + 1.0, carry[1] + 1.0
+
+        grown = jax.lax.while_loop(lambda c: c[1] < length, far, (square, 0.0))[0]
+        double = jax.lax.scan(lambda c, _: (c * 2.0, None), grown, None, length=7)[0]
+        return double @ double
+
+    traced = jax.make_jaxpr(program)(jnp.ones((4, 4)), 3.0)
+    # by hand: 7 scans of 16, a product of 4 x 4 matrices, and in each step 33
+    assert limit.operations(traced.jaxpr, 10) == 7 * 16 + 2 * 4**3 + 10 * 33
+
+
+def test_a_method_is_set_beside_the_core():
+    group = crowd("W1", 8)
+    solve, given = limit._solution(model_of("W1"), "W1", group, Numerics())
+    counted = limit.operations(jax.make_jaxpr(solve)(*given).jaxpr, 0.0) / 8
+    # an interval of this body takes at least two exponentials and four products
+    assert counted > 6 * 240
+    found = limit.Found(
+        name="W1",
+        method="closed form",
+        subjects=8,
+        steps=240.0,
+        steps_last=10.0,
+        operations=2400.0,
+        counted=3000.0,
+        bytes=4000.0,
+        total=8e-5,
+        program=4e-5,
+        last=2e-5,
+        table=1e-5,
+    )
+    head, _, _, rate, _, _, share = limit.table([found], limit.Peak(1e9, 2e9)).split(
+        "\n"
+    )
+    assert head == "this core at best: 1.0 GFLOP/s, 2.0 GB/s"
+    # 2,400 operations in 5 us for each subject, of 1 GFLOP/s
+    assert rate.split()[3:9] == ["100,000", "240", "20.8", "10", "0.48", "48.0%"]
+    assert share.split()[3:] == ["50%", "12%", "12%", "25%", "10"]
