@@ -89,6 +89,20 @@ def test_a_misspelt_parameter_in_python(made, tmp_path, name):
     said(caught, f"inputs['{name}']", "Write `CL`")
 
 
+def test_a_covariate_that_was_not_read(tmp_path):
+    """The typical weight is nobody's: it is read, or given."""
+    (tmp_path / "events.csv").write_text(GOOD)
+    model = vt.load_model(ORAL)
+    events = read_events(tmp_path / "events.csv", states=model.states)
+    with pytest.raises(SolverError) as caught:
+        predict(model, events)
+    said(caught, "covariate WT of one-compartment-oral", "covariates=('WT',)")
+    given = predict(model, events, parameters={"WT": 70.0})
+    read = {"states": model.states, "covariates": ("WT",)}
+    found = predict(model, read_events(tmp_path / "events.csv", **read))
+    pd.testing.assert_frame_equal(given, found)
+
+
 @pytest.mark.parametrize(
     ("row", "words"),
     [
@@ -334,6 +348,18 @@ def test_covariates_are_read_by_one_of_three_words(door):
     result = CliRunner().invoke(app, ["simulate", ORAL, "--covariates", "nearest"])
     assert result.exit_code == 2
     assert "'backward', 'forward', 'linear'" in " ".join(result.output.split())
+
+
+def test_a_covariate_moves_by_the_clock_of_a_model_in_days(door, tmp_path):
+    """The integral of a line is a trapezium: two days from 70 to 90, one at 90."""
+    (tmp_path / "days.yaml").write_text(
+        "model: days\ntime: d\ncovariates:\n  WT: {unit: kg, typical: 70}\n"
+        "parameters:\n  ONE: {value: 1, unit: 1/d}\n"
+        "equations: |\n  d/dt(x) = ONE*WT\noutputs:\n  x: {unit: 1}\n"
+    )
+    table = "ID,TIME,EVID,AMT,WT\n1,1,0,0,70\n1,3,0,0,90\n1,4,0,0,90\n"
+    found, _ = door(table, model=tmp_path / "days.yaml", covariates="linear")
+    np.testing.assert_allclose(found.x, [0.0, 160.0, 250.0], rtol=1e-9)
 
 
 def test_the_shell_is_told_what_was_wrong(tmp_path):

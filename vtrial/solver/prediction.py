@@ -39,8 +39,8 @@ def predict(
     Raises
     ------
     SolverError
-        If a parameter is given that the model does not have, or the events have a
-        column that looks as if it set one that is not given.
+        If a parameter is given that the model does not have, a covariate is not, or
+        the events have a column that looks as if it set a parameter.
     """
     import pandas as pd
 
@@ -91,13 +91,25 @@ def _refuse_unknown(
         for name in given
         if name not in known
     ]
-    absent = [name for name in known if name not in given]
+    unread = {c.name for c in model.covariates} & {*known} - {*given}
+    faults += [_unread(model, name) for name in sorted(unread)]
+    absent = [name for name in known if name not in {*given, *unread}]
     for column in events.data.columns:
         meant = [name for name in absent if name == column or is_alike(column, name)]
-        if meant and column not in (*COLUMNS, *events.covariates):
+        if meant and column not in (*COLUMNS, *events.covariates, *unread):
             faults.append(_stray(model, column, meant[0]))
     if faults:
         raise SolverError.of(faults)
+
+
+def _unread(model: Model, name: str) -> Fault:
+    """Tell of a covariate that nobody's value is known of."""
+    return Fault(
+        at=f"covariate {name} of {model.name}",
+        found="read from no column of the events and given by no parameter",
+        allowed="known for every subject",
+        write=f"read_events(..., covariates=({name!r},))",
+    )
 
 
 def _stray(model: Model, column: str, meant: str) -> Fault:
