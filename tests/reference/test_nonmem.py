@@ -118,7 +118,7 @@ def observed(suite, states):
     if "prediction_by_CMT" in known:
         return {place: ours(text) for place, text in known["prediction_by_CMT"].items()}
     if "output" in known:
-        return {"": ours(known["output"].split("=", 1)[1])}
+        return {"": ours(known["output"].split("=", 1)[1].strip())}
     return {"": ours(known.get("closed_form", states[-1] if states else ""))}
 
 
@@ -222,6 +222,26 @@ def by_kind(population):
     return [
         name for name, s in SUITES.items() if (s["kind"] == POPULATION) == population
     ]
+
+
+@pytest.mark.parametrize("subroutines", TRANSLATED)
+def test_subroutines_stand_for_equations(subroutines):
+    """A suite may name its ADVAN and TRANS only; F, lag and the like may be words."""
+    sides = re.findall(r"= (\w+)/(\w+)", TRANSLATED[subroutines])
+    values = dict.fromkeys(["KA", *(name for side in sides for name in side)], 1.0)
+    words = {
+        "parameters": values,
+        "output": "NM_CP = A1",
+        "dosing_parameters": "F1 = BIOAV column, ALAG1 = LAGT column, D1 = DUR1",
+    }
+    suite = {"suite": "made-up", "subroutines": subroutines, "model": words}
+    model, etas, seen = build(suite, ["ID", "TIME", "BIOAV", "LAGT"])
+    places = [int(name[1:]) for name in model.states]
+    assert places == list(range(1, len(BODIES[subroutines.split()[0]]) + 1))
+    assert model.structure.compartments is not None
+    assert [c.name for c in model.covariates] == ["BIOAV", "LAGT"]
+    assert {s.kind for s in model.structure.properties} == {"F", "lag"}
+    assert (etas, seen) == ([], {"": "A1"})
 
 
 @pytest.mark.parametrize("method", METHODS)
