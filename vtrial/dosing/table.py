@@ -2,10 +2,9 @@
 
 What the columns mean is the NONMEM Users Guide's (Part V, PREDPP); what vtrial makes of
 each is in `docs/dosing.md`. Additional doses are written out, each with the rank and
-the period of the record that ordered it: the lag of that record holds for them (not its
-bioavailability, if that has changed when they enter), and at the time of a later record
-they come before it. A reset, or a
-dose that starts a steady state anew, cancels those still to come.
+the period of the record that ordered it: the lag of that record holds for them, and at
+the time of a later record they come before it. A reset, or a dose that starts a steady
+state anew, cancels those still to come.
 """
 
 from collections.abc import Callable, Collection, Sequence
