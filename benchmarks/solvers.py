@@ -245,6 +245,13 @@ SOLVERS: dict[str, Callable[[str, Crowd, Tolerance], Solve]] = {
     "diffrax": solve_with_diffrax,
     "scipy": solve_with_scipy,
 }
+MODULES = {
+    "vtrial": "vtrial.solver.simulation",
+    "numbalsoda": "benchmarks.compiled",
+    "libroadrunner": "roadrunner",
+    "diffrax": "diffrax",
+    "scipy": "scipy.integrate",
+}
 
 
 def version_of(solver: str) -> str:
