@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 WORKERS ?= auto
+PEERS ?= --quick
 
 .PHONY: demo test test-all check bench docs clean
 
@@ -22,8 +23,10 @@ check: .venv/dev .venv/docs
 	$(BIN)/python -m pytest tests/test_rooms.py tests/test_exports.py -p no:cacheprovider
 	$(MAKE) docs
 
-bench: .venv/dev
+bench: .venv/bench
 	$(BIN)/python -m benchmarks.walk
+	$(BIN)/python -m benchmarks.limit
+	$(BIN)/python -m benchmarks.peers $(PEERS)
 
 docs: .venv/docs
 	$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
@@ -41,6 +44,13 @@ docs: .venv/docs
 
 .venv/dev: .venv/core
 	$(PIP) install -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# What cannot be installed here is left out of the comparison, which says so.
+.venv/bench: .venv/core
+	for peers in bench bench-lsoda; do \
+	  $(PIP) install -c constraints.txt -e ".[$$peers]" || echo "left out: $$peers"; \
+	done
 	@touch $@
 
 .venv/docs: .venv/core

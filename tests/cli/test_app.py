@@ -166,11 +166,35 @@ def test_simulate_refuses_a_wrong_row_and_writes_nothing(tmp_path):
 def test_model_and_cohort_say_what_they_are():
     assert "docetaxel-neutropenia" in use("model").split()
     assert "d/dt(central)" in use("model", "one-compartment-oral")
-    assert "closed form" in use("model", "one-compartment-oral")
     assert json.loads(use("model", "theophylline", "--json"))["name"] == "theophylline"
     assert "WT" in use("cohort", "adults", "--subjects", 50)
     names = [row["name"] for row in json.loads(use("cohort", "adults", "--json"))]
     assert "BMI" in names
+
+
+def test_every_library_model_is_listed_with_its_method_and_why():
+    lines = dict(line.split(None, 1) for line in use("model").splitlines())
+    assert sorted(lines) == sorted(vt.model.library())
+    data = {row["model"]: row for row in json.loads(use("model", "--json"))}
+    for name, words in lines.items():
+        model = vt.load_model(name)
+        choice = vt.solver.choose(model, vt.solver.Numerics())
+        assert words == choice.words == data[name]["words"]
+        assert data[name]["states"] == len(model.states)
+
+
+@pytest.mark.parametrize("name", vt.model.library())
+def test_a_model_says_how_it_is_solved_and_what_its_jacobian_is(name):
+    model, told = vt.load_model(name), use("model", name)
+    assert vt.solver.choose(model, vt.solver.Numerics()).words in told
+    pattern = model.structure.pattern
+    size = len(model.states) ** 2
+    zeros = size - sum(sum(row) for row in pattern)
+    assert f"{zeros} of {size} entries are always zero" in told
+    assert f"Linear, with constant rates: {', '.join(model.structure.linear)}" in told
+    assert f"States: {', '.join(model.states)}" in told
+    for output in model.outputs:
+        assert f"{output.name} is read from" in told
 
 
 @pytest.mark.parametrize("kind", ["protocol", "model", "cohort"])

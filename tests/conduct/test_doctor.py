@@ -11,8 +11,9 @@ def test_this_machine_is_well():
     findings = {finding.item: finding for finding in vt.doctor()}
     bad = [finding for finding in findings.values() if not finding.ok]
     assert bad == []
-    for item in ("python", "jax", "device", "memory", "float64", "dask cluster"):
+    for item in ("python", "jax", "device", "compiler", "memory", "dask cluster"):
         assert findings[item].finding
+    assert findings["float64"].finding == "on"
     # by hand: 100 mg, KA 1/h, CL 2 L/h, V 20 L, after 2 h
     assert findings["tiny trial"].finding.startswith("3.7")
     assert json.dumps([finding._asdict() for finding in findings.values()])

@@ -7,13 +7,16 @@ import jax.numpy as jnp
 import pytest
 
 from vtrial.dosing.expansion import expand
+from vtrial.dosing.table import read_events
 from vtrial.dosing.words import parse_regimen
-from vtrial.errors import DosingError
+from vtrial.errors import DataError, DosingError
 from vtrial.model.grammar import parse_model
 from vtrial.model.model import Covariate, Model
 
 PAGE = (Path(__file__).parents[2] / "docs" / "dosing.md").read_text()
-WORDS, REFUSED = PAGE.split("### What is refused")
+WORDS, REST = PAGE.split("### What is refused")
+REFUSED, EVENTS = REST.split("## Event tables")
+HEADER = re.findall(r"`(ID,[A-Z,]+)`", EVENTS)[-1]
 ROW = re.compile(r"^\| `([^`]+)` \| (.+) \|$", re.M)
 EQUATIONS = """
 d/dt(depot) = -depot
@@ -63,6 +66,16 @@ def test_refusals_of_the_page(text, answer):
     assert str(caught.value) == answer
 
 
+@pytest.mark.parametrize(("row", "answer"), ROW.findall(EVENTS))
+def test_rows_that_do_not_pass(row, answer, tmp_path):
+    (tmp_path / "events.csv").write_text(f"{HEADER}\n{row}\n")
+    with pytest.raises(DataError) as caught:
+        read_events(tmp_path / "events.csv", states=MODEL.states, covariates=("WT",))
+    (fault,) = caught.value.faults
+    assert str(fault._replace(source="", line=0)) == answer
+
+
 def test_the_page_has_examples():
+    assert len(ROW.findall(EVENTS)) > 8
     assert len(ROW.findall(WORDS)) > 30
     assert len(ROW.findall(REFUSED)) > 5

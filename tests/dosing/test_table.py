@@ -181,6 +181,8 @@ HEADER = "ID,TIME,AMT,EVID,CMT,RATE,II,ADDL,SS,WT\n"
     [
         ("1,5,10,0,1,0,0,0,0,70", "AMT", "no dose"),
         ("1,5,0,0,1,3,0,0,0,70", "RATE", "no dose"),
+        ("1,5,0,0,1,0,9,0,1,70", "SS", "no dose"),
+        ("1,5,0,0,1,0,9,2,0,70", "ADDL", "no dose"),
         ("1,5,0,1,1,0,0,0,0,70", "AMT", "`0`"),
         ("1,5,.,1,1,0,0,0,0,70", "AMT", "missing"),
         ("1,5,,4,1,0,0,0,0,70", "AMT", "missing"),
@@ -215,18 +217,20 @@ HEADER = "ID,TIME,AMT,EVID,CMT,RATE,II,ADDL,SS,WT\n"
 def test_a_wrong_row(refused, row, at, found):
     good = "1,1,10,1,1,0,0,0,0,70\n"
     faults = refused(HEADER + good + row + "\n", covariates=("WT",))
-    mine = [fault for fault in faults if fault.at == at]
+    whose = "" if row.startswith(".") else " of subject 1"
+    mine = [f for f in faults if f.at == (at if at == "ID" else f"{at}{whose}")]
     assert mine[0].line == 3
     assert found in mine[0].found
     assert mine[0].source.endswith("events.csv")
-    assert all(fault.allowed for fault in faults)
+    assert all(fault.allowed and fault.write for fault in faults)
 
 
 def test_all_wrong_rows_at_once(refused):
     text = HEADER + "1,0,-1,1,1,0,0,0,0,70\n1,1,5,1,9,0,0,0,0,70\n1,0,5,7,1,0,0,0,0,.\n"
     faults = refused(text, covariates=("WT",))
     expected = [(2, "AMT"), (3, "CMT"), (4, "EVID"), (4, "TIME"), (4, "WT")]
-    assert sorted((f.line, f.at) for f in faults) == expected
+    wanted = [(line, f"{name} of subject 1") for line, name in expected]
+    assert sorted((f.line, f.at) for f in faults) == wanted
     assert [f.line for f in faults] == [2, 3, 4, 4, 4]
 
 
@@ -240,12 +244,20 @@ def test_many_wrong_rows_are_counted(refused):
 
 def test_rows_in_their_order(refused):
     faults = refused("ID,TIME,AMT\n1,5,1\n1,3,0\n2,0,1\n1,6,1\n")
-    assert {(f.line, f.at) for f in faults} == {(3, "TIME"), (5, "ID")}
+    assert {(f.line, f.at) for f in faults} == {(3, "TIME of subject 1"), (5, "ID")}
 
 
 @pytest.mark.parametrize(
     ("name", "write"),
-    [("addll", "ADDL"), ("rate", "RATE"), ("AMNT", "AMT"), ("EVDI", "EVID")],
+    [
+        ("addll", "ADDL"),
+        ("ADDLL", "ADDL"),
+        ("Amt", "AMT"),
+        ("cmt", "CMT"),
+        ("rate", "RATE"),
+        ("AMNT", "AMT"),
+        ("EVDI", "EVID"),
+    ],
 )
 def test_misspelt_columns(refused, name, write):
     faults = refused(f"ID,TIME,{name}\n1,0,0\n")
@@ -386,8 +398,8 @@ def test_parameters_for_all(tmp_path):
         ("CL\n4\n5\n", "ID", "missing"),
         ("ID,CL\n1,4\n1,5\n2,1\n", "ID", "again"),
         ("ID,CL\n1,4\n", "ID", "without a row for 2"),
-        ("ID,CL\n1,.\n2,4\n", "CL", "missing"),
-        ("ID,CL\n1,x\n2,4\n", "CL", "`x`"),
+        ("ID,CL\n1,.\n2,4\n", "CL of subject 1", "missing"),
+        ("ID,CL\n2,4\n1,x\n", "CL of subject 1", "`x`"),
         ("ID\n1\n2\n", "the table", "without a parameter"),
     ],
 )

@@ -6,14 +6,18 @@ was missed (`validate`) or a check failed (`doctor`); 130 stopped by Ctrl-C.
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 import vtrial as vt
 from vtrial.cli.say import open_page, print_json, print_table, say, warn
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 DONE, FAILED, WRONG, MISSED, STOPPED = 0, 1, 2, 3, 130
+NAMED = 20  # failed subjects that are named one by one
 
 app = typer.Typer(
     name="vtrial",
@@ -191,16 +195,21 @@ def simulate(
     ] = None,
     rtol: Annotated[float, typer.Option(help="Relative tolerance.")] = 1e-8,
     atol: Annotated[float, typer.Option(help="Absolute tolerance.")] = 1e-10,
-    forward: Annotated[
-        bool, typer.Option(help="Covariates hold until the next record (LOCF).")
-    ] = False,
+    covariates: Annotated[
+        Literal["backward", "forward", "linear"],
+        typer.Option(
+            help="A record's values hold up to it (as in NONMEM), from it on, or are "
+            "joined by straight lines."
+        ),
+    ] = "backward",
 ) -> None:
     """Predict every output at the observation records of an event table."""
     table = vt.conduct.simulate_table(
-        model, data, parameters=parameters, rtol=rtol, atol=atol, forward=forward
+        model, data, parameters=parameters, rtol=rtol, atol=atol, covariates=covariates
     )
     table.to_csv(out, index=False)
     say(f"{out}: {len(table)} observation records.")
+    _warn_of_failures(table)
 
 
 @app.command(epilog="Example: `vtrial model docetaxel-neutropenia`")
@@ -208,18 +217,23 @@ def model(
     name: Annotated[str, typer.Argument(help="A model; none lists them.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Print a model: equations, parameters with sources, and what was found in it."""
+    """Print a model: equations, parameters with sources, and how it is solved."""
     if not name:
-        names = vt.model.library()
-        print_json(names) if as_json else say("\n".join(names))
+        solved = vt.conduct.library_solved()
+        width = max(len(one.model) for one in solved)
+        lines = [f"{one.model:<{width}}  {one.words}" for one in solved]
+        if as_json:
+            print_json([one._asdict() for one in solved])
+        else:
+            say("\n".join(lines))
         return
     loaded = vt.load_model(name)
+    found = vt.conduct.solving(loaded)
     if as_json:
-        print_json(vt.model.describe_data(loaded))
+        print_json(vt.model.describe_data(loaded) | {"solving": found._asdict()})
         return
     say(vt.model.describe(loaded))
-    choice = vt.solver.choose(loaded, vt.solver.Numerics())
-    say(f"\nSolved by: {choice.method} ({choice.reason})")
+    say(f"\nJacobian: {found.sparsity}\nSolved by {found.words}")
 
 
 @app.command(epilog="Example: `vtrial cohort adults --subjects 5000`")
@@ -281,6 +295,17 @@ def version(
 def _changes(**changes: int | None) -> dict[str, int]:
     """Keep the changes that were asked for."""
     return {key: value for key, value in changes.items() if value is not None}
+
+
+def _warn_of_failures(table: "pd.DataFrame") -> None:
+    """Name the subjects of a prediction table that could not be solved, and why."""
+    if "STATUS" not in table:
+        return
+    failed = table[table["STATUS"] != "solved"].drop_duplicates("ID")
+    for subject, status in zip(failed["ID"][:NAMED], failed["STATUS"], strict=False):
+        warn(f"subject {subject}: {status}. Its predictions are missing from there on.")
+    if len(failed) > NAMED:
+        warn(f"and {len(failed) - NAMED} more subjects; see the column STATUS.")
 
 
 def _report(record: object, trial: object, *, quiet: bool = False) -> Path:

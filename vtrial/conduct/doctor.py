@@ -15,6 +15,7 @@ from vtrial.conduct.executor import executor
 from vtrial.conduct.plan import size_words
 from vtrial.conduct.task import cache_folder
 from vtrial.errors import VtrialError
+from vtrial.machine import describe_compiler
 
 LEAST_MEMORY, LEAST_DISK = 1e9, 1e9
 NEAR = 1e-5
@@ -56,6 +57,7 @@ def _hardware() -> Iterator[Finding]:
     found = machine()
     yield Finding("machine", f"{found['host']}, {found['system']}", ok=True)
     yield Finding("device", str(found["device"]), ok=True)
+    yield Finding("compiler", describe_compiler(), ok=True)
     yield Finding("cores", str(cores()), ok=True)
     memory = _memory()
     enough = memory is None or memory >= LEAST_MEMORY

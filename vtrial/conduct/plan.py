@@ -15,6 +15,7 @@ from vtrial.sheets import raise_faults
 from vtrial.solver.choice import Choice, choose
 
 RESULTS = Path("results")
+SAMPLE = 64  # subjects on whom 32 bits are compared with 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +58,14 @@ class Plan:
         return self.subjects * (len(self.protocol.arms) if every else 1)
 
     @property
+    def compared(self) -> int:
+        """How many subjects are solved again in 64 bits; none if all are."""
+        protocol = self.protocol
+        return (
+            0 if protocol.numerics.precision == 64 else min(SAMPLE, protocol.subjects)
+        )
+
+    @property
     def folder(self) -> Path:
         """Where the record goes unless it is said."""
         return RESULTS / f"{self.protocol.name}-{self.digest[:8]}"
@@ -82,6 +91,7 @@ class Plan:
             ),
             ("blocks", f"{self.blocks:,} of up to {protocol.block:,} subjects"),
             ("method", self.choice.words),
+            *_precision_words(self),
             ("record", f"about {size_words(self.bytes)} before compression"),
             ("folder", str(self.folder)),
             ("seed", str(protocol.seed)),
@@ -109,6 +119,7 @@ class Plan:
             "method": self.choice.method or "algebra",
             "reason": self.choice.reason,
             "numerics": solved_as(protocol.numerics),
+            "compared_with_64_bits": self.compared,
             "bytes": self.bytes,
             "folder": str(self.folder),
             "seed": protocol.seed,
@@ -171,6 +182,17 @@ def _arm_words(protocol: Protocol, index: int) -> str:
     if len(protocol.arms) > 1:
         parts += [f"{weights[index]} of {sum(weights)} subjects"]
     return "; ".join(parts)
+
+
+def _precision_words(planned: Plan) -> list[tuple[str, str]]:
+    """Say what will be measured of a precision that is not the default."""
+    if not planned.compared:
+        return []
+    words = (
+        f"{planned.protocol.numerics.precision} bits; their error against 64 bits is "
+        f"measured on {planned.compared} subjects under each arm, for the report"
+    )
+    return [("precision", words)]
 
 
 def _under(protocol: Protocol) -> str:

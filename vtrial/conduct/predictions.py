@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from vtrial.dosing.periods import Convention
 from vtrial.dosing.table import read_events, read_parameters
 from vtrial.model.sheet import load_model
 from vtrial.solver.prediction import predict
@@ -17,13 +18,13 @@ def simulate_table(
     parameters: str | Path | None = None,
     rtol: float = 1e-8,
     atol: float = 1e-10,
-    forward: bool = False,
+    covariates: Convention = "backward",
 ) -> pd.DataFrame:
     """Return every output at the observation records of an event table.
 
     Random effects are zero unless the parameter table gives them (`eta.CL`).
-    Covariates of a record hold on the interval that ends at it, as in NONMEM, or
-    until the next record with `forward`.
+    Covariates of a record hold on the interval that ends at it (`backward`), as in
+    NONMEM, or until the next (`forward`), or go in straight lines (`linear`).
 
     Raises
     ------
@@ -36,7 +37,7 @@ def simulate_table(
         states=loaded.states,
         covariates=tuple(c.name for c in loaded.covariates),
         time=loaded.time,
-        convention="forward" if forward else "backward",
+        convention=covariates,
     )
     given = None
     if parameters is not None:

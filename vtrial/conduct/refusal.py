@@ -13,6 +13,7 @@ from vtrial.units import factor
 
 RESERVED = {SUBJECT, REPLICATE, ARM, SCREENED, "number"}
 PER = {"WT": "kg", "BSA": "m2"}
+FINEST = 1e-6  # relative tolerance in 32 bits, about eight times their rounding
 _DISCRETE = {"<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "floor", "ceil"}
 
 
@@ -26,6 +27,7 @@ def faults_of(protocol: Protocol, cohort: Cohort) -> list[Fault]:
         *_strata(protocol, cohort, sheet),
         *_adjusted(protocol, cohort, sheet),
         *_kept(protocol, cohort, sheet),
+        *_tolerance(protocol, sheet),
     ]
 
 
@@ -187,3 +189,15 @@ def _kept(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
                 allowed=f"one of {listed(known)}",
                 write=nearest(name, [k for k in known if k not in names]),
             )
+
+
+def _tolerance(protocol: Protocol, sheet: Sheet) -> Iterator[Fault]:
+    """Yield a tolerance that 32 bits cannot hold: they carry seven digits."""
+    numerics = protocol.numerics
+    if numerics.precision == 32 and numerics.rtol < FINEST:
+        yield sheet.fault(
+            ("numerics", "rtol"),
+            found=f"{numerics.rtol:g}, finer than 32 bits can hold",
+            allowed=f"{FINEST:g} or coarser, or `precision: 64`",
+            write="rtol: 1e-6",
+        )

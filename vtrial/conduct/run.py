@@ -13,10 +13,12 @@ from vtrial.conduct.executor import AbstractExecutor, Done, blocks_failed, execu
 from vtrial.conduct.folder import LEDGER, SHEETS, locked, write_sheets
 from vtrial.conduct.layout import coordinates, variables
 from vtrial.conduct.plan import Plan, plan
+from vtrial.conduct.precision import precision_error
 from vtrial.conduct.progress import progress, tell
 from vtrial.conduct.provenance import about, now, sheet_files
 from vtrial.conduct.task import conduct_block, remember_compiled
-from vtrial.conduct.trial import spec_of
+from vtrial.conduct.trial import Trial, spec_of
+from vtrial.dims import PRECISION_ERROR
 from vtrial.errors import StoreError
 from vtrial.protocol.protocol import Protocol
 from vtrial.store.ledger import Ledger
@@ -193,7 +195,10 @@ def _conduct(
 
 
 def _finish(planned: Plan, record: Record, folder: Path, *, fresh: bool) -> None:
-    """Mark the record complete."""
+    """Measure what single precision cost, unless it is known; mark it complete."""
+    if planned.compared and PRECISION_ERROR not in record.attributes:
+        trial = Trial(planned.protocol, planned.cohort)
+        record.note(**{PRECISION_ERROR: precision_error(trial, planned.compared)})
     if record.complete and not fresh:
         return
     entries = Ledger(folder / LEDGER).read()

@@ -34,7 +34,8 @@ from vtrial.model.error import measured
 from vtrial.model.tree import evaluate
 from vtrial.protocol.protocol import Arm, Endpoint, Protocol
 from vtrial.solver.simulation import bucket, simulate
-from vtrial.types import Status
+from vtrial.solver.trajectory import Trajectory
+from vtrial.types import Numerics, Status
 
 Inputs = dict[str, Array]
 
@@ -162,22 +163,28 @@ class Trial:
         `chosen` holds places among `people`; the result is padded behind them to a
         number that the solver compiles for.
         """
+        ready = self.ready(arm, people, chosen)
+        path = self.solve(ready, self.protocol.numerics)
+        real = jnp.arange(ready.keys.size) < chosen.size
+        return self._reduce(
+            path.outputs, path.status, ready.keys, ready.times.time, real
+        )
+
+    def ready(self, arm: Arm, people: Subjects, chosen: np.ndarray) -> Ready:
+        """Return what the chosen subjects under an arm bring to the solver, padded."""
         capacity = math.prod(bucket(chosen.size))
-        place = jnp.asarray(_pad(chosen, capacity))
-        ready = self._prepare(arm.name, people, place)
-        protocol = self.protocol
+        return self._prepare(arm.name, people, jnp.asarray(_pad(chosen, capacity)))
+
+    def solve(self, ready: Ready, numerics: Numerics) -> Trajectory:
+        """Solve what is ready."""
         columns = any(value.ndim == 2 for value in ready.inputs.values())
-        path = simulate(
-            protocol.model,
+        return simulate(
+            self.protocol.model,
             ready.inputs,
             ready.doses,
             ready.times,
-            periods=_periods(protocol) if columns else None,
-            numerics=protocol.numerics,
-        )
-        real = jnp.arange(capacity) < chosen.size
-        return self._reduce(
-            path.outputs, path.status, ready.keys, ready.times.time, real
+            periods=_periods(self.protocol) if columns else None,
+            numerics=numerics,
         )
 
     @functools.cached_property

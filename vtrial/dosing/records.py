@@ -44,7 +44,10 @@ def check_order(rows: Rows, identity: np.ndarray, starts: np.ndarray) -> None:
 
 def read_covariate(rows: Rows, name: str) -> np.ndarray:
     """Read a column in which nothing may be missing."""
-    rows.wrong(rows.gaps(name), name, "missing", "given in every row", "")
+    gaps = rows.gaps(name)
+    there = rows.cells[name][~gaps]
+    write = str(there.iloc[0])[:40] if len(there) else "70"
+    rows.wrong(gaps, name, "missing", "given in every row", write)
     return rows.numbers(name, default=np.nan)
 
 
@@ -60,10 +63,17 @@ def read_records(
     amount, rate = rows.numbers("AMT"), rows.numbers("RATE")
     interval, steady = rows.numbers("II"), rows.numbers("SS")
     additional = rows.numbers("ADDL")
-    event = _event(rows, (amount != 0) | (rate != 0) | (steady != 0))
+    says = (amount != 0) | (rate != 0) | (steady != 0) | (additional != 0)
+    event = _event(rows, says)
     given = np.isin(event, GIVEN)
     compartment = _compartment(rows, states, given)
-    _check_amounts(rows, event, amount, rate, steady)
+    idle = ~given & (event >= 0)
+    columns = {"AMT": amount, "RATE": rate, "SS": steady, "ADDL": additional}
+    for name, values in columns.items():
+        stray = idle & ((values > 0) if name == "AMT" else (values != 0))
+        found = "`{}` in a row that is no dose"
+        rows.wrong(stray, name, found, "0, or in a row with EVID 1", "0")
+    _check_amounts(rows, given, amount, rate, steady)
     _check_repeats(rows, given, amount, rate, interval, additional, steady)
     with np.errstate(over="ignore"):
         per_hour = np.where(rate > 0, rate / hours, rate)
@@ -152,27 +162,18 @@ def _compartment(rows: Rows, states: Sequence[str], given: np.ndarray) -> np.nda
 
 def _check_amounts(
     rows: Rows,
-    event: np.ndarray,
+    given: np.ndarray,
     amount: np.ndarray,
     rate: np.ndarray,
     steady: np.ndarray,
 ) -> None:
-    """Check AMT and RATE against what kind of event a row is."""
-    given, known = np.isin(event, GIVEN), event >= 0
+    """Check AMT and RATE of doses."""
     negative = amount < 0
-    rows.wrong(negative, "AMT", "`{}`", "0 or more", "")
-    stray = known & ~given & (amount > 0)
-    rows.wrong(
-        stray, "AMT", "`{}` in a row that is no dose", "0, or in a row with EVID 1", "0"
-    )
-    for name, values in (("RATE", rate), ("SS", steady)):
-        stray = known & ~given & (values != 0)
-        found = "`{}` in a row that is no dose"
-        rows.wrong(stray, name, found, "0, or in a row with EVID 1", "0")
+    rows.wrong(negative, "AMT", "`{}`", "0 or more", lambda text: text.lstrip("-"))
     wrong = (rate < 0) & ~np.isin(rate, MODELLED)
     allowed = "0 (bolus), above 0, -1 (the model's rate) or -2 (its duration)"
     rows.wrong(wrong, "RATE", "`{}`", allowed, "-2")
-    constant = (rate > 0) & (steady != 0)
+    constant = ((rate > 0) | (rate == -1)) & (steady != 0)
     nothing = given & (amount == 0) & ~constant
     gaps = rows.gaps("AMT") if "AMT" in rows.names else np.ones(len(rows), bool)
     rows.wrong(nothing & gaps, "AMT", "missing", "given for a dose", "100")
@@ -197,7 +198,7 @@ def _check_repeats(
     wrong = ~np.isin(steady, (0, 1, 2))
     allowed = "0 none, 1 steady state anew or 2 added to what is there"
     rows.wrong(wrong, "SS", "`{}`", allowed, "1")
-    constant = (amount == 0) & (rate > 0) & (steady != 0)
+    constant = (amount == 0) & ((rate > 0) | (rate == -1)) & (steady != 0)
     lone = given & (additional > 0) & (interval == 0)
     rows.wrong(
         lone & ~constant, "ADDL", "`{}` without an interval", "with II above 0", "0"

@@ -2,7 +2,9 @@
 
 import difflib
 import io
-from collections.abc import Collection
+import itertools
+import re
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +51,16 @@ class Rows:
     def _heading(self) -> None:
         """Refuse a table without rows, and columns without a name or with one twice."""
         if not len(self):
-            self.fault("the table", "without rows", "a header and at least a row", "")
+            allowed = "a header and at least a row"
+            self.fault("the table", "without rows", allowed, "1,0,100,1")
         if len(self.names) == 1 and any(mark in self.names[0] for mark in ";\t "):
             found = f"the one column `{self.names[0][:40]}`"
             self.fault("the header", found, "parted by commas", "ID,TIME,AMT,EVID")
         for name in dict.fromkeys(self.names):
             if self.names.count(name) > 1 or not name:
                 found = f"`{name}`, {self.names.count(name)} times" if name else "empty"
-                self.fault("a column's name", found, "there, and there once", "")
+                write = f"{name}2" if name else "NOTE"
+                self.fault("a column's name", found, "there, and there once", write)
 
     def fault(self, at: str, found: str, allowed: str, write: str) -> None:
         """Note a fault of the header."""
@@ -73,7 +77,7 @@ class Rows:
         for name in self.names:
             if name in known:
                 continue
-            near = next((other for other in absent if _alike(name, other)), "")
+            near = next((other for other in absent if is_alike(name, other)), "")
             if near:
                 allowed = f"spelt `{near}`, or called something quite different"
                 self.fault("a column", f"`{name}`", allowed, near)
@@ -86,7 +90,7 @@ class Rows:
         name: str,
         found: str,
         allowed: str,
-        write: str,
+        write: str | Callable[[str], str],
     ) -> None:
         """Note a fault for each row of a mask; `{}` in `found` is the cell's text."""
         rows = np.flatnonzero(mask)
@@ -94,8 +98,17 @@ class Rows:
             text = self.cells[name].iloc[row] if name in self.names else ""
             said = found.replace("{}", str(text)[:40])
             place = (self.source, int(self.lines[row]))
-            self.faults.append(Fault(name, said, allowed, write, *place))
+            remedy = write(str(text)[:40]) if callable(write) else write
+            at = self._at(name, int(row))
+            self.faults.append(Fault(at, said, allowed, remedy, *place))
         self.hidden += max(len(rows) - MAX_FAULTS, 0)
+
+    def _at(self, name: str, row: int) -> str:
+        """Name a column and whose row it is."""
+        if name == "ID" or "ID" not in self.names:
+            return name
+        subject = self.cells["ID"].iloc[row]
+        return name if subject in MISSING else f"{name} of subject {subject[:40]}"
 
     def gaps(self, name: str) -> np.ndarray:
         """Say which cells of a column are missing: empty, `.` or NA."""
@@ -116,7 +129,7 @@ class Rows:
         values = pd.to_numeric(self.cells[name], errors="coerce").to_numpy(float)
         gaps = self.gaps(name)
         bad = ~np.isfinite(values) & ~gaps
-        self.wrong(bad & ~np.asarray(aside), name, "`{}`", "a number", "")
+        self.wrong(bad & ~np.asarray(aside), name, "`{}`", "a number", _as_number)
         return np.where(bad | gaps, default, values)
 
     def names_of_subjects(self) -> np.ndarray:
@@ -162,13 +175,33 @@ class Rows:
         raise DataError.of(faults)
 
 
-def _alike(name: str, known: str) -> bool:
+def is_slip(name: str, known: str) -> bool:
+    """Say whether a name is a known one but for its case or a letter doubled.
+
+    Examples
+    --------
+    >>> is_slip("cl", "CL"), is_slip("CLL", "CL"), is_slip("V2", "V1")
+    (True, True, False)
+    """
+    if name == known:
+        return False
+    low, wanted = name.lower(), known.lower()
+    single, meant = _single(low), _single(wanted)
+    return low == wanted or (single == meant and len(meant) > 1)
+
+
+def is_alike(name: str, known: str) -> bool:
     """Say whether a name looks like a slip for a known one.
 
-    Very short names (SS, II, DV) look like everything, so only their case counts.
+    Very short names (SS, II, DV) look like everything, so of those only slips count.
+
+    Examples
+    --------
+    >>> is_alike("AMNT", "AMT"), is_alike("EVDI", "EVID"), is_alike("DOSE", "DV")
+    (True, True, False)
     """
     low, wanted = name.lower(), known.lower()
-    if low == wanted:
+    if name == known or is_slip(name, known):
         return name != known
     if min(len(low), len(wanted)) < SHORT:
         return False
@@ -177,43 +210,47 @@ def _alike(name: str, known: str) -> bool:
     return difflib.SequenceMatcher(None, low, wanted).ratio() > LIKENESS
 
 
+def _as_number(text: str) -> str:
+    """Write what a cell may have meant: `1,5` and `5 mg` are 1.5 and 5."""
+    found = re.match(r"[+-]?\d+([.,]\d+)?", text)
+    return found[0].replace(",", ".") if found else "1.5"
+
+
+def _single(name: str) -> str:
+    """Write a name without doubled letters."""
+    return "".join(letter for letter, _ in itertools.groupby(name))
+
+
 def _read(path: str | Path, source: str) -> Any:
     """Read all cells as text, header included."""
     import pandas as pd
 
-    write = "a CSV file: a header, then a row a record"
+    allowed, write = "a CSV file: a header, then a row a record", "ID,TIME,AMT,EVID"
+    cause: Exception | None = None
     try:
         size = Path(path).stat().st_size
         if size > MAX_BYTES:
             found = f"{size} bytes long"
-            allowed = f"at most {MAX_BYTES} bytes"
-            raise DataError("the table", found, allowed, "", source=source)
-        text = Path(path).read_bytes().decode("utf-8-sig")
-        return pd.read_csv(
-            io.StringIO(text),
-            header=None,
-            dtype=str,
-            keep_default_na=False,
-            na_values=[],
-            skip_blank_lines=False,
-            skipinitialspace=True,
-        ).fillna("")
+            allowed, write = f"at most {MAX_BYTES} bytes", "several tables"
+        else:
+            return pd.read_csv(
+                io.StringIO(Path(path).read_bytes().decode("utf-8-sig")),
+                header=None,
+                dtype=str,
+                keep_default_na=False,
+                na_values=[],
+                skip_blank_lines=False,
+                skipinitialspace=True,
+            ).fillna("")
     except OSError as error:
-        found = f"not readable ({error.strerror})"
-        raise DataError("the table", found, write, "", source=source) from error
+        cause, found = error, f"not readable ({error.strerror})"
     except UnicodeDecodeError as error:
-        found = f"not UTF-8 text (byte {error.start})"
-        raise DataError(
-            "the table", found, "text in UTF-8", "", source=source
-        ) from error
+        cause, found = error, f"not UTF-8 text (byte {error.start})"
+        allowed, write = "text in UTF-8", "plain letters and numbers"
     except pd.errors.EmptyDataError as error:
-        raise DataError("the table", "empty", write, "", source=source) from error
+        cause, found = error, "empty"
     except (pd.errors.ParserError, ValueError) as error:
-        found = f"no table ({str(error).strip().splitlines()[0][-80:]})"
-        raise DataError(
-            "the table",
-            found,
-            "as many cells in each line as in the header",
-            "",
-            source=source,
-        ) from error
+        words = str(error).strip().splitlines()[0].rpartition("error: ")[2][:80]
+        cause, found = error, f"no table ({words})"
+        allowed, write = "as many cells in each line as in the header", "."
+    raise DataError("the table", found, allowed, write, source=source) from cause

@@ -2,20 +2,20 @@
 
 What the columns mean is the NONMEM Users Guide's (Part V, PREDPP); what vtrial makes of
 each is in `docs/dosing.md`. Additional doses are written out, each with the rank and
-the period of the record that ordered it: the lag of that record holds for them (not its
-bioavailability, if that has changed when they enter), and at the time of a later record
-they come before it. A reset, or a
-dose that starts a steady state anew, cancels those still to come.
+the period of the record that ordered it: the lag of that record holds for them, and at
+the time of a later record they come before it. A reset, or a dose that starts a steady
+state anew, cancels those still to come.
 """
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
 from vtrial.dosing.doses import DOSE, OTHER, RESET, RESET_DOSE, Doses, Times
+from vtrial.dosing.periods import Convention, check_convention, follow_covariates
 from vtrial.dosing.records import Records, check_order, read_covariate, read_records
 from vtrial.dosing.rows import Rows
 from vtrial.sheets import listed, nearest
@@ -29,8 +29,6 @@ COLUMNS = (
 )
 OBSERVED = (0, OTHER)
 EVENTS = (DOSE, RESET, RESET_DOSE)
-
-Convention = Literal["backward", "forward"]
 
 
 class Events(NamedTuple):
@@ -47,7 +45,9 @@ class Events(NamedTuple):
     row
         Their row in `data`, from 0; -1 for padding.
     covariates
-        By name, (subject, period).
+        By name, (subject, period); where they move, their values at its end.
+    slopes
+        [unit/h] By name, how fast they move; none unless they were read `linear`.
     periods
         [h] Start of each period, the first -inf; one period if nothing changes.
     data
@@ -59,6 +59,7 @@ class Events(NamedTuple):
     times: Times
     row: Int[np.ndarray, "subject time"]
     covariates: dict[str, Float[np.ndarray, "subject period"]]
+    slopes: dict[str, Float[np.ndarray, "subject period"]]
     periods: Float[np.ndarray, "subject period"]
     data: "pd.DataFrame"
 
@@ -74,13 +75,15 @@ def read_events(
     """Read an event table in NONMEM's format.
 
     `time` is the unit of TIME, II and (per time) RATE. Covariates of a record hold on
-    the interval that ends at it, as in NONMEM, or, `forward`, from it to the next.
+    the interval that ends at it (`backward`), as in NONMEM, or from it to the next
+    (`forward`), or are joined by straight lines (`linear`).
 
     Raises
     ------
     DataError
         With every wrong row, by line.
     """
+    check_convention(convention)
     rows = Rows(path)
     covariates = tuple(covariates)
     _check_columns(rows, covariates)
@@ -91,17 +94,17 @@ def read_events(
     there = [name for name in covariates if name in rows.names]
     values = {name: read_covariate(rows, name) for name in there}
     rows.refuse()
-    period, first = _periods(records.subject, values)
-    records = records._replace(period=period)
-    inputs, periods = _inputs(records, values, first, convention)
+    course = follow_covariates(records, values, convention)
+    records = records._replace(period=course.period)
     times, row = _observations(records, len(starts))
     return Events(
         identity[starts],
         _doses(records, len(starts)),
         times,
         row,
-        inputs,
-        periods,
+        course.covariates,
+        course.slopes,
+        course.begins,
         rows.table(),
     )
 
@@ -119,47 +122,6 @@ def _check_columns(rows: Rows, covariates: Sequence[str]) -> None:
             rows.fault(name, "missing", allowed, f"{name},...")
     if basic:  # rows make no sense under such a header
         rows.refuse()
-
-
-def _periods(
-    subject: np.ndarray, values: dict[str, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Count the runs of rows in which no covariate changes, within each subject.
-
-    Also returns the row at which each run begins.
-    """
-    new = np.r_[True, subject[1:] != subject[:-1]]
-    begins = new.copy()
-    for value in values.values():
-        begins[1:] |= value[1:] != value[:-1]
-    run = np.cumsum(begins) - 1
-    return run - run[new][subject], np.flatnonzero(begins)
-
-
-def _inputs(
-    records: Records,
-    values: dict[str, np.ndarray],
-    first: np.ndarray,
-    convention: Convention,
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Lay covariates out by period, and say when each period begins [h].
-
-    Backward: at the last record of the period before. Padding begins never.
-    """
-    subject, period = records.subject[first], records.period[first]
-    shape = (records.subject[-1] + 1, records.period.max() + 1)
-    since = first if convention == "forward" else np.maximum(first - 1, 0)
-    periods = np.full(shape, np.inf)
-    periods[subject, period] = records.time[since]
-    periods[:, 0] = -np.inf
-    last = np.bincount(subject) - 1
-    column = np.minimum(np.arange(shape[1])[None, :], last[:, None])
-    laid = {}
-    for name, value in values.items():
-        block = np.zeros(shape)
-        block[subject, period] = value[first]
-        laid[name] = np.take_along_axis(block, column, axis=1)
-    return laid, periods
 
 
 def _observations(records: Records, subjects: int) -> tuple[Times, np.ndarray]:
@@ -247,16 +209,14 @@ def read_parameters(
             rows.fault("a column", f"`{name}`", allowed, near)
     given = [name for name in rows.names if name in known]
     if not given and not rows.faults:
-        rows.fault(
-            "the table", "without a parameter", f"one of {listed(known, 30)}", ""
-        )
+        allowed = f"made of columns of parameters: {listed(known, 30)}"
+        rows.fault("the table", "without a parameter", allowed, f"ID,{known[0]}")
     if "ID" not in rows.names and len(rows) > 1:
         rows.fault("ID", "missing", "a column, where there are several rows", "ID,...")
     rows.refuse()
     values = {}
     for name in given:
-        rows.wrong(rows.gaps(name), name, "missing", "given in every row", "")
-        values[name] = rows.numbers(name, default=np.nan)
+        values[name] = read_covariate(rows, name)
     if "ID" not in rows.names:
         rows.refuse()
         return values
@@ -273,7 +233,7 @@ def _matched(rows: Rows, identities: np.ndarray) -> np.ndarray:
     _, first = np.unique(identity, return_index=True)
     again = np.ones(len(identity), bool)
     again[first] = False
-    rows.wrong(again, "ID", "`{}` again", "there once", "")
+    rows.wrong(again, "ID", "`{}` again", "there once", "one row an ID")
     where = {key: index for index, key in enumerate(identity.tolist())}
     lacking = [key for key in identities.tolist() if key not in where]
     if lacking:

@@ -5,6 +5,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping
 
+from vtrial.dims import PRECISION_ERROR
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.design import Line
 from vtrial.report.tables import Cell
@@ -14,7 +15,7 @@ _NAMES = {
     "method": "Method",
     "reason": "Why this method",
     "numerics": "Numerics",
-    "precision": "Precision",
+    PRECISION_ERROR: "Error of 32 bits",
     "device": "Device",
     "devices": "Devices",
     "engine": "Engine",
@@ -49,6 +50,7 @@ def computed_lines(protocol: Protocol, attributes: Mapping[str, object]) -> list
         if str(key) not in _HIDDEN and words and len(words) <= _LONG * 3:
             lines[str(key)] = words
     lines["numerics"] = numerics_in_words(protocol, attributes.get("numerics"))
+    lines[PRECISION_ERROR] = precision_in_words(attributes)
     lines["seed"] = lines["seed"] or str(protocol.seed)
     lines["digest"] = lines["digest"] or protocol.digest
     lines["subjects_per_block"] = count(protocol.block)
@@ -70,6 +72,37 @@ def numerics_in_words(protocol: Protocol, given: object) -> str:
         f"{known['precision']} bits, "
         f"at most {count(known['max_steps'])} steps a subject"
     )
+
+
+def precision_in_words(attributes: Mapping[str, object]) -> str:
+    """Say what 32 bits cost: by output, and in how many solutions another status."""
+    told = _data(attributes.get("numerics"))
+    asked = told.get("precision", 64) if isinstance(told, Mapping) else 64
+    found = _data(attributes.get(PRECISION_ERROR))
+    if not isinstance(found, Mapping):
+        return "" if asked == 64 else "not measured"
+    errors = [
+        f"{name} {_share(error['max'])} at most, half below {_share(error['median'])}"
+        if error["values"]
+        else f"{name} was never above zero"
+        for name, error in found["outputs"].items()
+    ]
+    return (
+        f"{'; '.join(errors)}; status differs in {count(found['status'])} of "
+        f"{count(found['solutions'])} solutions. Measured against 64 bits in "
+        f"{count(found['subjects'])} subjects under "
+        f"{_each(found['arms'])}, relative to each value or to "
+        f"{_share(found['floor'])} of its subject's peak"
+    )
+
+
+def _each(arms: int) -> str:
+    return f"each of {count(arms)} arms" if arms > 1 else "the one arm"
+
+
+def _share(value: float) -> str:
+    """Write a relative error in per cent."""
+    return f"{number(100.0 * value, 2)}\u202f%"
 
 
 def _data(value: object) -> object:

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import ArrayLike
 
-from vtrial.dosing.table import Events
+from vtrial.dosing.rows import is_alike
+from vtrial.dosing.table import COLUMNS, Events
 from vtrial.errors import Fault, SolverError
 from vtrial.model.model import Model
 from vtrial.sheets import listed, nearest
+from vtrial.solver.interpolation import interpolate
 from vtrial.solver.simulation import simulate_from
 from vtrial.types import Numerics, Status
 
@@ -37,7 +39,8 @@ def predict(
     Raises
     ------
     SolverError
-        If a parameter is given that the model does not have.
+        If a parameter is given that the model does not have, a covariate is not, or
+        the events have a column that looks as if it set a parameter.
     """
     import pandas as pd
 
@@ -45,9 +48,10 @@ def predict(
     _refuse_unknown(model, given, events)
     subjects = len(events.identity)
     inputs = model.typical() | {k: np.asarray(v, float) for k, v in given.items()}
-    inputs |= {k: v for k, v in events.covariates.items() if k in model.inputs}
+    follower, covariates = interpolate(model, events)
+    inputs |= covariates
     solved = simulate_from(
-        model,
+        follower,
         inputs,
         events.doses,
         events.times,
@@ -75,16 +79,45 @@ def predict(
 def _refuse_unknown(
     model: Model, given: Mapping[str, ArrayLike], events: Events
 ) -> None:
-    """Refuse parameters that nothing would read."""
+    """Refuse parameters that nothing would read, in the request or the event table."""
     known = [name for name in model.inputs if name not in events.covariates]
-    strange = [name for name in given if name not in known]
-    if strange:
-        raise SolverError.of(
-            Fault(
-                at="parameters",
-                found=f"`{name}`, which {model.name} does not have",
-                allowed=f"one of {listed(known, 30)}",
-                write=nearest(name, known),
-            )
-            for name in strange
+    faults = [
+        Fault(
+            at="parameters",
+            found=f"`{name}`, which {model.name} does not have",
+            allowed=f"one of {listed(known, 30)}",
+            write=nearest(name, known) or known[0] if known else "",
         )
+        for name in given
+        if name not in known
+    ]
+    unread = {c.name for c in model.covariates} & {*known} - {*given}
+    faults += [_unread(model, name) for name in sorted(unread)]
+    absent = [name for name in known if name not in {*given, *unread}]
+    for column in events.data.columns:
+        meant = [name for name in absent if name == column or is_alike(column, name)]
+        if meant and column not in (*COLUMNS, *events.covariates, *unread):
+            faults.append(_stray(model, column, meant[0]))
+    if faults:
+        raise SolverError.of(faults)
+
+
+def _unread(model: Model, name: str) -> Fault:
+    """Tell of a covariate that nobody's value is known of."""
+    return Fault(
+        at=f"covariate {name} of {model.name}",
+        found="read from no column of the events and given by no parameter",
+        allowed="known for every subject",
+        write=f"read_events(..., covariates=({name!r},))",
+    )
+
+
+def _stray(model: Model, column: str, meant: str) -> Fault:
+    """Tell of a column of the events that looks as if it set a parameter."""
+    nearly = "" if column == meant else "nearly "
+    return Fault(
+        at=f"column `{column}` of the events",
+        found=f"{nearly}a parameter of {model.name}, which events do not set",
+        allowed=f"in the table of parameters (`{meant}`), or called something else",
+        write=f"ID,{meant}",
+    )

@@ -10,6 +10,7 @@ from jax.core import Tracer
 from jaxtyping import ArrayLike, Float
 
 from vtrial.dosing.doses import DOSE, OTHER, RESET, RESET_DOSE, Doses, Times
+from vtrial.dosing.rows import is_slip
 from vtrial.errors import Fault, SolverError
 from vtrial.model.model import Model
 from vtrial.solver.events import take_up
@@ -41,6 +42,10 @@ def checked(
     missing = [name for name in model.inputs if name not in inputs]
     if missing:
         raise SolverError.of([_missing(model, name, inputs) for name in missing])
+    strange = [name for name in inputs if name not in model.inputs]
+    slips = [(name, k) for name in strange for k in model.inputs if is_slip(name, k)]
+    if slips:
+        raise SolverError.of([_misspelt(model, *slip) for slip in slips])
     given = {name: _real(inputs[name]) for name in model.inputs}
     wide = {k: _wide(v) for k, v in given.items()}
     begun: Any = np.full((1, 1), -np.inf) if periods is None else _real(periods)
@@ -134,6 +139,15 @@ def _missing(model: Model, name: str, inputs: Mapping[str, ArrayLike]) -> Fault:
     )
 
 
+def _misspelt(model: Model, name: str, known: str) -> Fault:
+    return Fault(
+        at=f"inputs[{name!r}] of {model.name}",
+        found=f"nearly `{known}`, which is given, too",
+        allowed=f"spelt `{known}` or left out",
+        write=known,
+    )
+
+
 def _rows(batch: Batch) -> dict[str, int]:
     """Say how many subjects each part of a request has."""
     parts: dict[str, Any] = {f"inputs[{k!r}]": v for k, v in batch.inputs.items()}
@@ -184,49 +198,71 @@ def _dose_faults(model: Model, batch: Batch) -> list[Fault]:
         return []
     fields = {k: np.asarray(v) for k, v in doses._asdict().items() if v is not None}
     shape = np.broadcast_shapes(*(v.shape for v in fields.values()))
-    real = np.broadcast_to(~np.isinf(fields["time"]), shape)
-    found = {k: np.broadcast_to(v, shape)[real] for k, v in fields.items()}
+    found = {k: np.broadcast_to(v, shape) for k, v in fields.items()}
+    real = ~np.isinf(found["time"])
+    gives = real & np.isin(found["event"], (DOSE, RESET_DOSE))
     return [
-        *_event_faults(found),
-        *_compartment_faults(model, found),
-        *_steady_faults(found),
+        *_code_faults(found, real),
+        *_amount_faults(found, gives),
+        *(_compartment_faults(model, found, gives) if model.states else ()),
     ]
 
 
-def _event_faults(doses: Mapping[str, np.ndarray]) -> list[Fault]:
-    """Find events that are none."""
-    known = (DOSE, OTHER, RESET, RESET_DOSE)
-    strange = doses["event"][~np.isin(doses["event"], known)]
-    allowed = "1, 2, 3 or 4: dose, other, reset, reset and dose"
+def _wrong(
+    name: str, values: np.ndarray, mask: np.ndarray, allowed: str, write: str
+) -> list[Fault]:
+    """Tell each wrong value once, with the first subject and dose that has it."""
+    faults = []
+    for value in np.unique(values[mask]):
+        places = np.argwhere(mask & (values == value))
+        more = f", and {len(places) - 1} times more" if len(places) > 1 else ""
+        subject, dose = places[0]
+        at = f"doses.{name}[{subject}, {dose}]"
+        faults.append(Fault(at, f"{value:g}{more}", allowed, write))
+    return faults
+
+
+def _code_faults(doses: Mapping[str, np.ndarray], real: np.ndarray) -> list[Fault]:
+    """Find events and steady states that are none."""
+    event, steady = doses["event"], doses["steady"]
+    strange = real & ~np.isin(event, (DOSE, OTHER, RESET, RESET_DOSE))
+    kinds = "1, 2, 3 or 4: dose, other, reset, reset and dose"
+    odd = real & ~np.isin(steady, (0, 1, 2))
+    states = "0, 1 or 2: none, steady state anew, steady state added"
     return [
-        Fault("doses.event", f"{code}", allowed, "event 1")
-        for code in np.unique(strange)
+        *_wrong("event", event, strange, kinds, "event 1"),
+        *_wrong("steady", steady, odd, states, "steady 0"),
     ]
 
 
-def _compartment_faults(model: Model, doses: Mapping[str, np.ndarray]) -> list[Fault]:
+def _amount_faults(doses: Mapping[str, np.ndarray], gives: np.ndarray) -> list[Fault]:
+    """Find amounts and rates that are none, and steady states without an interval."""
+    amount, rate, interval = doses["amount"], doses["rate"], doses["interval"]
+    strange = gives & (rate < 0) & ~np.isin(rate, (-1.0, -2.0))
+    constant = (amount == 0) & (rate != 0)
+    lost = gives & (doses["steady"] > 0) & ~constant & (interval <= 0)
+    between = "above 0 h for a dose at steady state"
+    return [
+        *_wrong("amount", amount, gives & (amount < 0), "0 or more", "amount 0"),
+        *_wrong("rate", rate, strange, "above 0, 0, -1 or -2", "rate 0"),
+        *_wrong("interval", interval, lost, between, "interval 24"),
+    ]
+
+
+def _compartment_faults(
+    model: Model, doses: Mapping[str, np.ndarray], gives: np.ndarray
+) -> list[Fault]:
     """Find doses into no state, and rates that the model does not say."""
-    if not model.states:
-        return []
     last = len(model.states) - 1
-    gives = np.isin(doses["event"], (DOSE, RESET_DOSE))
-    compartment, rate = doses["compartment"][gives], doses["rate"][gives]
-    outside = compartment[(compartment < 0) | (compartment > last)]
+    compartment, rate = doses["compartment"], doses["rate"]
+    outside = gives & ((compartment < 0) | (compartment > last))
     allowed = f"the position of a state, 0 to {last}"
-    faults = [
-        Fault("doses.compartment", f"{place}", allowed, "compartment 0")
-        for place in np.unique(outside)
-    ]
+    faults = _wrong("compartment", compartment, outside, allowed, "compartment 0")
     if faults:
         return faults
-    negative = rate[(rate < 0) & ~np.isin(rate, (-1.0, -2.0))]
-    faults = [
-        Fault("doses.rate", f"{value:g}", "above 0, 0, -1 or -2", "rate 0")
-        for value in np.unique(negative)
-    ]
     said = {(s.kind, s.name) for s in model.structure.properties}
     for code, kind in ((-1, "rate"), (-2, "duration")):
-        asking = np.unique(compartment[rate == code])
+        asking = np.unique(compartment[gives & (rate == code)])
         for state in (model.states[int(place)] for place in asking):
             if (kind, state) not in said:
                 faults.append(
@@ -238,14 +274,3 @@ def _compartment_faults(model: Model, doses: Mapping[str, np.ndarray]) -> list[F
                     )
                 )
     return faults
-
-
-def _steady_faults(doses: Mapping[str, np.ndarray]) -> list[Fault]:
-    """Find steady states without an interval."""
-    constant = (doses["amount"] == 0) & (doses["rate"] != 0)
-    asks = (doses["steady"] > 0) & np.isin(doses["event"], (DOSE, RESET_DOSE))
-    lost = asks & ~constant & ~(doses["interval"] > 0)
-    if not lost.any():
-        return []
-    found = f"{doses['interval'][lost][0]:g} h for a dose at steady state"
-    return [Fault("doses.interval", found, "above 0 h", "interval 24")]

@@ -1,7 +1,7 @@
 """The verb: from a model, inputs, doses and times to a Trajectory."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -18,9 +18,11 @@ from vtrial.solver.lanes import Batch, Seen, solve_lanes
 from vtrial.solver.layout import Layout
 from vtrial.solver.methods import METHODS
 from vtrial.solver.request import checked, overlaps_of
+from vtrial.solver.sensitivity import differentiable
 from vtrial.solver.trajectory import State, Trajectory
 from vtrial.types import Numerics
 
+EXACT = ("algebra", "closed form", "matrix exponential")  # no loop of unknown length
 LANES = (8, 64)  # side by side; more subjects come in chunks of the last
 WIDE = (8, 64, 256)  # the same, for closed forms and a schedule that all share
 STEPS = (1, 2, 3, 4, 6)  # numbers of chunks that are compiled, and their doubles
@@ -107,7 +109,7 @@ def simulate_from(
     count = _count(batch)
     lanes, chunks = bucket(count, _sizes(layout, batch))
     padded = jax.tree.map(functools.partial(_padded, to=lanes * chunks), batch)
-    seen = _solve(layout, lanes, chunks, padded)
+    seen = _solver(layout, lanes, chunks)(padded)
     seen = jax.tree.map(lambda value: value[:count], seen)
     return Trajectory(
         time=jnp.asarray(times.time, float),
@@ -184,6 +186,13 @@ def _layout(
         overlaps=overlaps_of(model, batch) if has_steady else 0,
         keep_states=keep_states,
     )
+
+
+def _solver(layout: Layout, lanes: int, chunks: int) -> Callable[[Batch], Seen]:
+    """Return what solves a batch, and can be differentiated in either direction."""
+    if layout.method in EXACT:
+        return functools.partial(_solve, layout, lanes, chunks)
+    return differentiable(_solve, layout, lanes, chunks)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))

@@ -12,7 +12,12 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "SimulateContract": "vtrial.testing.contract",
         "bodies": "vtrial.testing.strategies",
+        "body": "vtrial.testing.pool",
+        "drugged": "vtrial.testing.pool",
+        "drugs": "vtrial.testing.strategies",
         "expressions": "vtrial.testing.strategies",
+        "given_at": "vtrial.testing.strategies",
+        "grids": "vtrial.testing.strategies",
         "individuals": "vtrial.testing.strategies",
         "reference_folder": "vtrial.testing.reference",
         "schedules": "vtrial.testing.strategies",

@@ -1,20 +1,18 @@
-"""Hypothesis strategies: expressions, bodies, their parameters, dose schedules."""
+"""Hypothesis strategies: expressions, models, individuals, doses, observations."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from hypothesis import strategies as st
 
 from vtrial.dosing.doses import Doses
-from vtrial.model.grammar import parse_model
-from vtrial.model.model import Model, Output, Parameter
+from vtrial.model.model import Model
 from vtrial.model.tree import Call, Expression, Name, Number
+from vtrial.testing.pool import EFFECTS, body, drugged
 
+Numbers = float | np.ndarray
 Draw = Callable[..., Any]  # what Hypothesis hands to a composite strategy
-RIMS = ("rim", "edge")
 
 
 def expressions(
@@ -38,63 +36,66 @@ def expressions(
 
 
 def bodies() -> st.SearchStrategy[Model]:
-    """Draw a linear body: one to three compartments, with or without a depot.
-
-    Parameters CL, V, KA, and Q1, V1 and so on for each peripheral compartment; the
-    output is `conc` [mg/L], and doses go into the first state.
-    """
+    """Draw a linear body: one to three compartments, with or without a depot."""
     return st.sampled_from(
-        [_body(RIMS[:number], oral) for number in range(3) for oral in (False, True)]
+        [body(rims, oral) for rims in range(3) for oral in (False, True)]
     )
 
 
-@functools.cache
-def _body(rims: tuple[str, ...], oral: bool) -> Model:
-    """Write one body."""
-    flow = "".join(
-        f" - Q{k}/V*central + Q{k}/V{k}*{rim}" for k, rim in enumerate(rims, 1)
-    )
-    lines = ["d/dt(depot) = -KA*depot"] if oral else []
-    entry = "KA*depot " if oral else ""
-    lines.append(f"d/dt(central) = {entry}- CL/V*central{flow}")
-    lines += [
-        f"d/dt({rim}) = Q{k}/V*central - Q{k}/V{k}*{rim}"
-        for k, rim in enumerate(rims, 1)
-    ]
-    names = ["CL", "V", *(["KA"] if oral else [])]
-    names += [f"{letter}{k}" for k in range(1, len(rims) + 1) for letter in "QV"]
-    return Model(
-        name=f"body-{len(rims) + 1}-{'oral' if oral else 'iv'}",
-        statements=parse_model("\n".join([*lines, "conc = central/V"])),
-        parameters=tuple(Parameter(name, 1.0) for name in names),
-        outputs=(Output("conc", "conc", "mg/L"),),
+def drugs() -> st.SearchStrategy[Model]:
+    """Draw a body in which a drug has some effect, or leaves by saturable ways."""
+    return st.builds(
+        drugged, st.sampled_from(sorted(EFFECTS)), st.integers(0, 2), st.booleans()
     )
 
 
 def individuals(model: Model, *, subjects: int = 3) -> st.SearchStrategy[dict]:
-    """Draw individual parameters of a body, (subject) each, within a factor of ten."""
-    logarithms = st.floats(float(np.log(0.3)), float(np.log(3.0)))
-    values = st.lists(logarithms, min_size=subjects, max_size=subjects).map(np.exp)
-    return st.fixed_dictionaries(dict.fromkeys(model.inputs, values))
+    """Draw inputs within a factor of three of the typical ones, (subject) each."""
+    factors = st.floats(float(np.log(1 / 3)), float(np.log(3.0)))
+    drawn = st.lists(factors, min_size=subjects, max_size=subjects).map(np.exp)
+    return st.fixed_dictionaries(
+        {name: _times(drawn, value) for name, value in model.typical().items()}
+    )
+
+
+def _times(
+    drawn: st.SearchStrategy[np.ndarray], value: float
+) -> st.SearchStrategy[np.ndarray]:
+    return drawn.map(lambda factors: value * factors)
 
 
 @st.composite
 def schedules(draw: Draw, *, most: int = 4, horizon: float = 48.0) -> Doses:
-    """Draw boluses and infusions into the first state, shared by all subjects."""
+    """Draw boluses and infusions into the first state, shared by all subjects.
+
+    There are `most` doses at most, the rest is padding; one is an infusion at least,
+    so that all draws need the same program.
+    """
     number = draw(st.integers(1, most))
     quarters = st.integers(0, int(horizon * 4))
     time = np.sort([draw(quarters) / 4 for _ in range(number)]).astype(float)
     amount = np.array([draw(st.floats(1.0, 100.0)) for _ in range(number)])
     lasts = np.array([draw(st.sampled_from([0.0, 0.5, 6.0])) for _ in range(number)])
+    lasts[draw(st.integers(0, number - 1))] = draw(st.sampled_from([0.5, 6.0, 30.0]))
     rate = np.divide(amount, lasts, out=np.zeros(number), where=lasts > 0)
-    none = jnp.zeros((1, number), int)
-    return Doses(
-        time=jnp.asarray(time)[None],
-        amount=jnp.asarray(amount)[None],
-        compartment=none,
-        rate=jnp.asarray(rate)[None],
-        interval=jnp.zeros((1, number)),
-        steady=none,
-        event=none + 1,
-        rank=none + 1,
-    )
+    return given_at(time, amount, rate=rate, most=most)
+
+
+def given_at(
+    time: Numbers, amount: Numbers, *, rate: Numbers = 0.0, most: int = 0
+) -> Doses:
+    """Make doses into the first state, (1, dose), padded to `most` of them; [h]."""
+    known = np.broadcast_arrays(*(np.asarray(v, float) for v in (time, amount, rate)))
+    width = max(most, known[0].size)
+    fillers = zip(known, (np.inf, 0.0, 0.0), strict=True)
+    padded = [np.append(v, np.full(width - v.size, fill)) for v, fill in fillers]
+    time, amount, rate = (value[None] for value in padded)
+    none = np.zeros((1, width), int)
+    return Doses(time, amount, none, rate, 0.0 * rate, none, none + 1, none + 1)  # type: ignore[arg-type]
+
+
+def grids(*, size: int = 8, horizon: float = 60.0) -> st.SearchStrategy[np.ndarray]:
+    """Draw observation times [h], ascending; some fall on doses."""
+    quarters = st.integers(0, int(horizon * 4)).map(lambda place: place / 4)
+    drawn = st.lists(quarters, min_size=size, max_size=size)
+    return drawn.map(lambda found: np.sort(np.array(found, float)))
