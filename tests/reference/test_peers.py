@@ -37,10 +37,10 @@ NUMERICS = Numerics(rtol=1e-8, atol=1e-10)
 
 CASES = {  # method, tolerance
     "W1": ("closed form", 1e-12),
-    "W2": ("stiff", 1e-5),
+    "W2": ("hybrid explicit", 1e-5),
     "W3": ("stiff", 1e-5),
     "W4": ("matrix exponential", 1e-9),
-    "W5": ("stiff", 1e-5),
+    "W5": ("closed form", 1e-12),
 }
 
 

@@ -215,10 +215,8 @@ logged = log(conc)
 """
 
 
-NOISY = pytest.mark.xfail(strict=True, reason="noise below zero is kept as it is")
 
-
-@pytest.mark.parametrize("method", [pytest.param("explicit", marks=NOISY), "stiff"])
+@pytest.mark.parametrize("method", ["explicit", "stiff"])
 def test_noise_below_zero_reaches_no_logarithm(made, method):
     """Where a model's states are `nonnegative`, far tails are zero or above."""
     model = made.model(

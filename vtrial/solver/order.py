@@ -53,7 +53,7 @@ def count_before(key: Key, asked: Key) -> Int[Array, "#lane time"]:
     full = Key(*(jnp.broadcast_to(f, (rows, f.shape[1])) for f in key))
     low = jnp.zeros((rows, asked.time.shape[1]), int)
 
-    def halve(_: int, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
+    def halve(_: object, bounds: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = bounds
         middle = jnp.minimum((low + high) // 2, count - 1)
         there = Key(*(jnp.take_along_axis(f, middle, axis=1) for f in full))
