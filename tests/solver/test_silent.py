@@ -215,7 +215,6 @@ logged = log(conc)
 """
 
 
-
 @pytest.mark.parametrize("method", ["explicit", "stiff"])
 def test_noise_below_zero_reaches_no_logarithm(made, method):
     """Where a model's states are `nonnegative`, far tails are zero or above."""

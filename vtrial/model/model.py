@@ -272,9 +272,7 @@ class Model:
             tuple(
                 (
                     evaluate(term.factor, individual),
-                    None
-                    if term.fading is None
-                    else evaluate(term.fading, individual),
+                    None if term.fading is None else evaluate(term.fading, individual),
                 )
                 for term in growth.terms
             )

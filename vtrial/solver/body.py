@@ -35,7 +35,9 @@ class Body(NamedTuple):
     nodes: tuple[Real, ...]
 
 
-def body_of(model: Model, individual: Mapping[str, Float[Array, "lane period"]]) -> Body:
+def body_of(
+    model: Model, individual: Mapping[str, Float[Array, "lane period"]]
+) -> Body:
     """Compute the rates and eigenvalues of a model's driver."""
     rates = model.compartment_rates(individual)
     like = next(iter(individual.values()))
@@ -136,9 +138,7 @@ def _expanded(
     return tuple(sum(column[1:], column[0]) for column in zip(*parts, strict=True))
 
 
-def _shifted(
-    shape: Compartments, body: Body, node: Real, amounts: Amounts
-) -> Amounts:
+def _shifted(shape: Compartments, body: Body, node: Real, amounts: Amounts) -> Amounts:
     """Return (matrix + node) times amounts."""
     held = dict(zip(shape.states, amounts, strict=True))
     centre = held[shape.central]

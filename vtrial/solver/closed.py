@@ -98,7 +98,9 @@ class ClosedForm(AbstractMethod):
         for growth, terms in zip(structure.growth, prepared.growth, strict=True):
             total = jnp.zeros_like(elapsed)
             for term, known in zip(growth.terms, terms, strict=True):
-                total = total + self._gained(prepared, term, known, start, elapsed, course)
+                total = total + self._gained(
+                    prepared, term, known, start, elapsed, course
+                )
             found[growth.state] = _grown(
                 growth, found[growth.state], total, elapsed * forcing[growth.state]
             )

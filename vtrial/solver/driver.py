@@ -65,7 +65,10 @@ class Driver:
             decay = jnp.exp(-slow * time) if len(values) > first + 1 else values[first]
             values.append(decay * time * mean_decay((fast - slow) * time))
         return tuple(
-            sum((w * v for w, v in zip(row[1:], values[1:], strict=True)), row[0] * values[0])
+            sum(
+                (w * v for w, v in zip(row[1:], values[1:], strict=True)),
+                row[0] * values[0],
+            )
             for row in course.weights
         )
 

@@ -273,7 +273,9 @@ def take_up(
         found = jnp.full((1, column.shape[1]), other, real)
         for (name, state), value in properties.items():
             if name == kind:
-                value = value.astype(real).reshape(-1, value.shape[-1] if value.ndim else 1)
+                value = value.astype(real).reshape(
+                    -1, value.shape[-1] if value.ndim else 1
+                )
                 here = jnp.broadcast_to(value, (value.shape[0], periods.shape[1]))
                 held = take(here, column)
                 is_there = doses.compartment == model.states.index(state)

@@ -84,9 +84,7 @@ def solve_lanes(
         view, end, steps = _in_passing(layout, method, individual, table, start)
     else:
         column = _column_at(batch.periods, begin)
-        shots, steps = follow_changes(
-            layout, method, individual, table, start, column
-        )
+        shots, steps = follow_changes(layout, method, individual, table, start, column)
         prepared = method.prepare(individual)
         view = _afterwards(layout, method, prepared, shots, table, batch.times)
         end = _end_of(method, prepared, shots, table)

@@ -64,11 +64,10 @@ def count_before(key: Key, asked: Key) -> Int[Array, "#lane time"]:
     return lax.fori_loop(0, rounds, halve, (low, low + count))[0]
 
 
-def _is_before(
-    one: Key, two: Key, equal: Bool[Array, "..."]
-) -> Bool[Array, "..."]:
+def _is_before(one: Key, two: Key, equal: Bool[Array, "..."]) -> Bool[Array, "..."]:
     """Compare; `equal` says what holds for equals."""
     later = (one.rank < two.rank) | (
-        (one.rank == two.rank) & ((one.kind < two.kind) | ((one.kind == two.kind) & equal))
+        (one.rank == two.rank)
+        & ((one.kind < two.kind) | ((one.kind == two.kind) & equal))
     )
     return (one.time < two.time) | ((one.time == two.time) & later)
