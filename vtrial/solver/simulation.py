@@ -9,13 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Int
 
 from vtrial.dosing.doses import RESET, RESET_DOSE, Doses, Times
 from vtrial.model.model import Model
 from vtrial.solver.choice import choose
+from vtrial.solver.grouping import order_by_cost, reorder
 from vtrial.solver.lanes import Batch, Seen, solve_lanes
 from vtrial.solver.layout import Layout
+from vtrial.solver.method import AbstractMethod
 from vtrial.solver.methods import METHODS
 from vtrial.solver.request import checked, overlaps_of
 from vtrial.solver.sensitivity import differentiable
@@ -25,7 +27,7 @@ from vtrial.types import Numerics
 EXACT = ("algebra", "closed form", "matrix exponential")  # no loop of unknown length
 LANES = (8, 64)  # side by side; more subjects come in chunks of the last
 WIDE = (8, 64, 256)  # the same, for closed forms and a schedule that all share
-STEPS = (1, 2, 3, 4, 6)  # numbers of chunks that are compiled, and their doubles
+FINE = 8  # numbers of chunks that are compiled between a power of two and the next
 
 
 def simulate(
@@ -109,8 +111,8 @@ def simulate_from(
     count = _count(batch)
     lanes, chunks = bucket(count, _sizes(layout, batch))
     padded = jax.tree.map(functools.partial(_padded, to=lanes * chunks), batch)
-    seen = _solver(layout, lanes, chunks)(padded)
-    seen = jax.tree.map(lambda value: value[:count], seen)
+    seen = _solver(layout, lanes, chunks)((padded, np.asarray([count])))
+    seen = jax.tree.map(functools.partial(_first, count=count), seen)
     return Trajectory(
         time=jnp.asarray(times.time, float),
         outputs=seen.outputs,
@@ -126,18 +128,13 @@ def bucket(count: int, sizes: tuple[int, ...] = LANES) -> tuple[int, int]:
 
     Examples
     --------
-    >>> bucket(5), bucket(64), bucket(527)
-    ((8, 1), (64, 1), (64, 12))
+    >>> bucket(5), bucket(64), bucket(527), bucket(10_000)
+    ((8, 1), (64, 1), (64, 9), (64, 160))
     """
     lanes = next((size for size in sizes if count <= size), sizes[-1])
     needed = -(-count // lanes)
-    if needed <= STEPS[-1]:
-        return lanes, next(n for n in STEPS if n >= needed)
-    size = 8
-    while size < needed:
-        middle = size + size // 2
-        size = middle if middle >= needed else 2 * size
-    return lanes, size
+    grain = max(1, (1 << needed.bit_length()) // (2 * FINE))
+    return lanes, -(-needed // grain) * grain
 
 
 def _sizes(layout: Layout, batch: Batch) -> tuple[int, ...]:
@@ -152,11 +149,24 @@ def _count(batch: Batch) -> int:
 
 def _padded(value: Any, *, to: int) -> Any:
     """Repeat the last subject until a bucket is full; what is shared stays one row."""
-    if value.shape[0] in (1, to):
+    count = value.shape[0]
+    if count in (1, to):
         return value
-    widths = [(0, to - value.shape[0])] + [(0, 0)] * (value.ndim - 1)
-    pad = np.pad if isinstance(value, np.ndarray) else jnp.pad
-    return pad(value, widths, mode="edge")
+    if not isinstance(value, np.ndarray):
+        widths = [(0, to - count)] + [(0, 0)] * (value.ndim - 1)
+        return jnp.pad(value, widths, mode="edge")
+    full = np.empty((to, *value.shape[1:]), value.dtype)
+    full[:count], full[count:] = value, value[-1]
+    return full
+
+
+def _first(value: Array, count: int) -> Array:
+    """Take the first subjects; where the host holds them, without a copy."""
+    if value.shape[0] == count:
+        return value
+    if isinstance(value, Tracer) or value.device.platform != "cpu":
+        return value[:count]
+    return jax.device_put(np.asarray(value)[:count], may_alias=True)
 
 
 def _layout(
@@ -188,7 +198,7 @@ def _layout(
     )
 
 
-def _solver(layout: Layout, lanes: int, chunks: int) -> Callable[[Batch], Seen]:
+def _solver(layout: Layout, lanes: int, chunks: int) -> Callable[[Any], Seen]:
     """Return what solves a batch, and can be differentiated in either direction."""
     if layout.method in EXACT:
         return functools.partial(_solve, layout, lanes, chunks)
@@ -196,11 +206,36 @@ def _solver(layout: Layout, lanes: int, chunks: int) -> Callable[[Batch], Seen]:
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1, 2))
-def _solve(layout: Layout, lanes: int, chunks: int, batch: Batch) -> Seen:
+def _solve(
+    layout: Layout, lanes: int, chunks: int, asked: tuple[Batch, Int[Array, "1"]]
+) -> Seen:
     """Solve all chunks, one after another."""
+    batch, (count,) = asked
     method = METHODS[layout.method](layout.model, layout.numerics, layout.infusions)
+    if chunks == 1:
+        return solve_lanes(layout, method, batch, lanes)
+    if not layout.merged:
+        return _in_chunks(layout, method, (batch, None), lanes, chunks)
+    order = order_by_cost(layout, method, batch.inputs, count, lanes * chunks)
+    asked = (reorder(batch, order), asked[1])
+    seen = _in_chunks(layout, method, asked, lanes, chunks)
+    return reorder(seen, jnp.argsort(order))
+
+
+def _in_chunks(
+    layout: Layout,
+    method: AbstractMethod,
+    asked: tuple[Batch, Int[Array, "1"] | None],
+    lanes: int,
+    chunks: int,
+) -> Seen:
+    """Go from chunk to chunk; those without a subject of the count are passed over.
+
+    Passing over costs more than closed forms do: these are given no count.
+    """
+    batch, count = asked
     leaves, tree = jax.tree.flatten(batch)
-    own = [leaf.shape[0] > 1 or chunks * lanes == 1 for leaf in leaves]
+    own = [leaf.shape[0] > 1 for leaf in leaves]
     split = [
         leaf.reshape(chunks, lanes, *leaf.shape[1:])
         for leaf, mine in zip(leaves, own, strict=True)
@@ -214,7 +249,16 @@ def _solve(layout: Layout, lanes: int, chunks: int, batch: Batch) -> Seen:
         ]
         return solve_lanes(layout, method, jax.tree.unflatten(tree, full), lanes)
 
-    if chunks == 1 or not split:
-        return one([part[0] for part in split])
-    seen = lax.map(one, split)
+    blank = jax.tree.map(
+        lambda like: jnp.zeros(like.shape, like.dtype),
+        jax.eval_shape(one, [part[0] for part in split]),
+    )
+
+    def maybe(item: tuple[Int[Array, ""], list[Array]]) -> Seen:
+        place, parts = item
+        if count is None:
+            return one(parts)
+        return lax.cond(place * lanes < count[0], one, lambda _: blank, parts)
+
+    seen = lax.map(maybe, (jnp.arange(chunks), split))
     return jax.tree.map(lambda v: v.reshape(chunks * lanes, *v.shape[2:]), seen)
