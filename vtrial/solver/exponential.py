@@ -6,12 +6,10 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
-from jax.scipy.linalg import expm
 from jaxtyping import Array, Bool, Float
 
+from vtrial.solver.dense import exponential
 from vtrial.solver.method import AbstractMethod, Amounts, Span, Step, arrived
-
-SQUARINGS = 48
 
 
 class System(NamedTuple):
@@ -91,17 +89,11 @@ class MatrixExponential(AbstractMethod):
     ) -> Float[Array, "lane state state"]:
         """Return the exponential itself."""
         time = duration.astype(float)[:, None, None]
-        return _expm(prepared.matrix * time).astype(duration.dtype)
+        return exponential(prepared.matrix * time).astype(duration.dtype)
 
 
 def _identity(lanes: int, size: int) -> Float[Array, "lane state state"]:
     return jnp.broadcast_to(jnp.eye(size)[None], (lanes, size, size))
-
-
-def _expm(
-    matrix: Float[Array, "lane state state"],
-) -> Float[Array, "lane state state"]:
-    return expm(matrix, max_squarings=SQUARINGS)
 
 
 def _is_same(
@@ -127,6 +119,6 @@ def _propagator(time: Float[Array, " lane"], system: System) -> Kept:
     column = (constant / scale[:, None])[..., None]
     upper = jnp.concatenate([matrix, column], axis=2)
     full = jnp.concatenate([upper, jnp.zeros((lanes, 1, size + 1))], axis=1)
-    whole = _expm(full * time[:, None, None])
+    whole = exponential(full * time[:, None, None])
     weights = jnp.concatenate([jnp.ones((lanes, size)), scale[:, None]], axis=1)
     return Kept(time, system, whole * weights[:, None, :])

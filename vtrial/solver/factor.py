@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import lu_factor, lu_solve
 from jaxtyping import Array, Float
 
-UNROLLED = 16  # states: beyond this a dense factorisation
+from vtrial.solver.dense import inverse
+
+UNROLLED = 16  # states: beyond this a dense inverse
 
 Lane = Float[Array, " lane"]
 Rows = list[list[Lane | None]]
@@ -29,7 +29,7 @@ class Factored:
                 jnp.stack([jnp.zeros_like(like) if e is None else e for e in row], 1)
                 for row in rows
             ]
-            self._dense = jax.vmap(lu_factor)(jnp.stack(full, axis=1))
+            self._dense = inverse(jnp.stack(full, axis=1))
             return
         self._rows = [list(row) for row in rows]
         self._inverse: list[Lane] = []
@@ -38,7 +38,7 @@ class Factored:
     def solve(self, right: Sequence[Lane]) -> tuple[Lane, ...]:
         """Solve for one right-hand side."""
         if self.size > UNROLLED:
-            solved = jax.vmap(lu_solve)(self._dense, jnp.stack(right, axis=1))
+            solved = jnp.einsum("lij,lj->li", self._dense, jnp.stack(right, axis=1))
             return tuple(solved[:, i] for i in range(self.size))
         values = list(right)
         for i in range(self.size):

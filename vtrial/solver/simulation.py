@@ -21,10 +21,11 @@ from vtrial.solver.method import AbstractMethod
 from vtrial.solver.methods import METHODS
 from vtrial.solver.request import checked, overlaps_of
 from vtrial.solver.sensitivity import differentiable
+from vtrial.solver.spread import cut, solve_parts, threads
 from vtrial.solver.trajectory import State, Trajectory
 from vtrial.types import Numerics
 
-EXACT = ("algebra", "closed form", "matrix exponential")  # no loop of unknown length
+EXACT = ("algebra", "closed form")  # no loop of unknown length
 LANES = (8, 64)  # side by side; more subjects come in chunks of the last
 WIDE = (8, 64, 256)  # the same, for closed forms and a schedule that all share
 FINE = 8  # numbers of chunks that are compiled between a power of two and the next
@@ -108,11 +109,7 @@ def simulate_from(
     choice = choose(model, numerics)
     batch = checked(model, inputs, doses, times, begin=begin, **how)
     layout = _layout(model, choice.method or "algebra", numerics, batch, keep_states)
-    count = _count(batch)
-    lanes, chunks = bucket(count, _sizes(layout, batch))
-    padded = jax.tree.map(functools.partial(_padded, to=lanes * chunks), batch)
-    seen = _solver(layout, lanes, chunks)((padded, np.asarray([count])))
-    seen = jax.tree.map(functools.partial(_first, count=count), seen)
+    seen = _solve_spread(layout, batch)
     return Trajectory(
         time=jnp.asarray(times.time, float),
         outputs=seen.outputs,
@@ -135,6 +132,37 @@ def bucket(count: int, sizes: tuple[int, ...] = LANES) -> tuple[int, int]:
     needed = -(-count // lanes)
     grain = max(1, (1 << needed.bit_length()) // (2 * FINE))
     return lanes, -(-needed // grain) * grain
+
+
+def _solve_spread(layout: Layout, batch: Batch) -> Seen:
+    """Solve a batch on as many cores as there are and are worth it."""
+    leaves, count = jax.tree.leaves(batch), _count(batch)
+    sizes = _sizes(layout, batch)
+    rows = [(0, count)]
+    traced = any(isinstance(leaf, Tracer) for leaf in leaves)
+    observed, given = batch.times.time.shape[1], batch.doses.time.shape[1]
+    bound = not layout.merged and observed > given  # by memory, which cores share
+    alone = traced or bound or jax.default_backend() != "cpu"
+    if count > 2 * sizes[-1] and not alone:
+        rows = cut(count, threads(), sizes[-1])
+    if len(rows) == 1:
+        return _solve_batch(layout, batch)
+    parts = [
+        jax.tree.map(lambda leaf: leaf if leaf.shape[0] == 1 else leaf[low:high], batch)
+        for low, high in rows
+    ]
+    shapes = tuple(leaf.shape[1:] for leaf in leaves)
+    program = (layout, bucket(rows[0][1], sizes), shapes)
+    return solve_parts(functools.partial(_solve_batch, layout), parts, rows, program)
+
+
+def _solve_batch(layout: Layout, batch: Batch) -> Seen:
+    """Solve a batch in a number of chunks for which there may be a program."""
+    count = _count(batch)
+    lanes, chunks = bucket(count, _sizes(layout, batch))
+    padded = jax.tree.map(functools.partial(_padded, to=lanes * chunks), batch)
+    seen = _solver(layout, lanes, chunks)((padded, np.asarray([count])))
+    return jax.tree.map(functools.partial(_first, count=count), seen)
 
 
 def _sizes(layout: Layout, batch: Batch) -> tuple[int, ...]:
