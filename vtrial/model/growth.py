@@ -6,7 +6,7 @@ term is a constant, or a constant times an amount of the driver, and either may 
 `exp(-rate * t)`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vtrial.model.polynomial import Monomial, Polynomial, contract, expand, scaled

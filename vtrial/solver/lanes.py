@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 from vtrial.dosing.doses import Doses, Times
 from vtrial.solver.events import Table, same, tabulate, take
 from vtrial.solver.layout import Layout
-from vtrial.solver.method import AbstractMethod, Amounts, after_dose
+from vtrial.solver.method import AbstractMethod, after_dose
 from vtrial.solver.scan import (
     Shot,
     follow,

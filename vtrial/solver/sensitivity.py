@@ -28,7 +28,7 @@ from jaxtyping import Array
 
 BLOCK = 16  # columns whose sensitivities are followed side by side
 
-Leaves = Sequence[Array]
+Leaves = Sequence[Any]  # arrays, of JAX or NumPy
 Flat = Callable[[Leaves], tuple[list[Array], list[Array]]]
 
 
@@ -162,7 +162,7 @@ def _pushed_shapes(*operands: Any, way: Way) -> list[ShapedArray]:
 
 
 def _pushed_batch(
-    operands: Sequence[Array], axes: Sequence[Any], *, way: Way
+    operands: Sequence[Any], axes: Sequence[Any], *, way: Way
 ) -> tuple[list[Array], list[int | None]]:
     """Batch: every batch has its axis in front."""
     front = [
@@ -178,7 +178,7 @@ def _pushed_batch(
 
 
 def _pushed_jvp(
-    operands: Sequence[Array], tangents: Sequence[Any], *, way: Way
+    operands: Sequence[Any], tangents: Sequence[Any], *, way: Way
 ) -> tuple[list[Array], list[Any]]:
     """Differentiate once more: the pair is itself something to solve."""
     moved = tuple(

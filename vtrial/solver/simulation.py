@@ -270,6 +270,7 @@ def _in_chunks(
         if mine
     ]
 
+    @functools.partial(jax.jit, inline=True)  # traced once, for the shape and the loop
     def one(parts: list[Array]) -> Seen:
         rest = iter(parts)
         full = [
