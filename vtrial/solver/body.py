@@ -9,6 +9,8 @@ References
 Putzer E.J. (1966) Am. Math. Mon. 73:2-7.
 """
 
+import functools
+import operator
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -135,7 +137,7 @@ def _expanded(
         [weight * value for value in vector]
         for weight, vector in zip(weights, vectors, strict=True)
     ]
-    return tuple(sum(column[1:], column[0]) for column in zip(*parts, strict=True))
+    return tuple(functools.reduce(operator.add, c) for c in zip(*parts, strict=True))
 
 
 def _shifted(shape: Compartments, body: Body, node: Real, amounts: Amounts) -> Amounts:

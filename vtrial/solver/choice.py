@@ -79,11 +79,11 @@ def _by_stiffness(model: Model) -> Choice:
     driver = model.structure.driver
     driven = driver.states if driver else ()
     rates = typical_rates(model, driven)
+    names: tuple[Method, Method] = ("explicit", "stiff")
+    first = ""
     if driver:
+        names = ("hybrid explicit", "hybrid stiff")
         first = f"{driver.words} in closed form drive the rest: "
-        names: tuple[Method, Method] = ("hybrid explicit", "hybrid stiff")
-    else:
-        first, names = "", ("explicit", "stiff")
     if not rates:
         return Choice(names[1], f"{first}the typical subject's rates cannot be told")
     fast = float(np.median([each.max() for each in rates]))

@@ -124,7 +124,9 @@ class ClosedForm(AbstractMethod):
             if fading is None:
                 return factor * elapsed
             return factor * elapsed * mean_decay(fading * elapsed)
-        assert shape and course and prepared.body  # the term has a driver
+        assert shape is not None  # the term has a driver
+        assert course is not None
+        assert prepared.body is not None
         integrals = integral_of_body(
             shape,
             prepared.body,

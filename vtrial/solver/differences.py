@@ -62,7 +62,9 @@ def _series(nodes: Sequence[Real], time: Real) -> list[list[Real]]:
         orders = range(1, count - i)
         shifts = [jnp.maximum((nodes[i] - nodes[i + k]) * time, -NEAR) for k in orders]
         complete = [jnp.ones_like(shift) for shift in shifts]
-        totals = [one / math.factorial(k) for k, one in zip(orders, complete)]
+        totals = [
+            one / math.factorial(k) for k, one in zip(orders, complete, strict=True)
+        ]
         for m in range(1, TERMS):
             before = jnp.zeros_like(shifts[0])
             for place, shift in enumerate(shifts):

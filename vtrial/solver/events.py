@@ -181,7 +181,7 @@ def _places(
     times: Times,
     boundary: Float[Array, "#lane"],
 ) -> tuple[Int[Array, "#lane time"], Int[Array, "#lane"]]:
-    """Find the observations and the end of the stage in the table, or between events."""
+    """Find observations and the end of the stage, in the table or between events."""
     if layout.merged:
         place = jnp.argsort(order, axis=1)
         count = times.time.shape[1]

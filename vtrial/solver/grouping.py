@@ -22,7 +22,7 @@ def order_by_cost(
     count: Int[Array, ""],
     size: int,
 ) -> Int[Array, " subject"]:
-    """Return `size` subjects in rising order of cost; those from `count` on come last."""
+    """Return `size` subjects in rising order of cost, those from `count` on last."""
     rate = jnp.broadcast_to(_fastest_rate(layout, method, inputs), (size,))
     rate = jnp.where(jnp.isfinite(rate), rate, jnp.finfo(rate.dtype).max)
     return jnp.argsort(jnp.where(jnp.arange(size) < count, rate, jnp.inf))

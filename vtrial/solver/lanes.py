@@ -190,6 +190,7 @@ def _in_passing(
         since=at(shots.last_dose),
         good=at(shots.fine) & table.shown,
     )
+    assert last.end is not None  # `follow` takes it down
     end = last.end._replace(status=last.status)
     return view, end, last.tried
 

@@ -108,7 +108,10 @@ def simulate_from(
     numerics, keep_states = how.pop("numerics"), how.pop("keep_states")
     choice = choose(model, numerics)
     batch = checked(model, inputs, doses, times, begin=begin, **how)
-    layout = _layout(model, choice.method or "algebra", numerics, batch, keep_states)
+    method = choice.method or "algebra"
+    if _has_no_closed_form(model, batch.doses) and numerics.method == "auto":
+        method = "hybrid explicit" if model.structure.driver else "explicit"
+    layout = _layout(model, method, numerics, batch, keep_states)
     seen = _solve_spread(layout, batch)
     return Trajectory(
         time=jnp.asarray(times.time, float),
@@ -147,13 +150,14 @@ def _solve_spread(layout: Layout, batch: Batch) -> Seen:
         rows = cut(count, threads(), sizes[-1])
     if len(rows) == 1:
         return _solve_batch(layout, batch)
-    parts = [
-        jax.tree.map(lambda leaf: leaf if leaf.shape[0] == 1 else leaf[low:high], batch)
-        for low, high in rows
-    ]
+    parts = [_part(batch, slice(*ends)) for ends in rows]
     shapes = tuple(leaf.shape[1:] for leaf in leaves)
     program = (layout, bucket(rows[0][1], sizes), shapes)
     return solve_parts(functools.partial(_solve_batch, layout), parts, rows, program)
+
+
+def _part(batch: Batch, rows: slice) -> Batch:
+    return jax.tree.map(lambda leaf: leaf if leaf.shape[0] == 1 else leaf[rows], batch)
 
 
 def _solve_batch(layout: Layout, batch: Batch) -> Seen:
@@ -192,9 +196,19 @@ def _first(value: Array, count: int) -> Array:
     """Take the first subjects; where the host holds them, without a copy."""
     if value.shape[0] == count:
         return value
-    if isinstance(value, Tracer) or value.device.platform != "cpu":
+    if isinstance(value, Tracer) or jax.default_backend() != "cpu":
         return value[:count]
     return jax.device_put(np.asarray(value)[:count], may_alias=True)
+
+
+def _has_no_closed_form(model: Model, doses: Doses) -> bool:
+    """Say whether something is infused into a state that grows by its own size."""
+    growth = [one.state for one in model.structure.growth if one.is_relative]
+    if not growth or any(isinstance(value, Tracer) for value in doses):
+        return False
+    places = [model.states.index(name) for name in growth]
+    into, rate = np.asarray(doses.compartment), np.asarray(doses.rate)
+    return bool((np.isin(into, places) & (rate != 0)).any())
 
 
 def _layout(
