@@ -26,8 +26,8 @@ from vtrial.solver.trajectory import State, Trajectory
 from vtrial.types import Numerics
 
 EXACT = ("algebra", "closed form")  # no loop of unknown length
-LANES = (8, 64)  # side by side; more subjects come in chunks of the last
-WIDE = (8, 64, 256)  # the same, for closed forms and a schedule that all share
+LANES = (16, 64)  # side by side; more subjects come in chunks of the last
+WIDE = (16, 64, 256)  # the same, for closed forms and a schedule that all share
 FINE = 8  # numbers of chunks that are compiled between a power of two and the next
 
 
@@ -129,7 +129,7 @@ def bucket(count: int, sizes: tuple[int, ...] = LANES) -> tuple[int, int]:
     Examples
     --------
     >>> bucket(5), bucket(64), bucket(527), bucket(10_000)
-    ((8, 1), (64, 1), (64, 9), (64, 160))
+    ((16, 1), (64, 1), (64, 9), (64, 160))
     """
     lanes = next((size for size in sizes if count <= size), sizes[-1])
     needed = -(-count // lanes)
