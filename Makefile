@@ -26,6 +26,7 @@ check: .venv/dev .venv/docs
 bench: .venv/bench
 	$(BIN)/python -m benchmarks.walk
 	$(BIN)/python -m benchmarks.limit
+	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.peers $(PEERS)
 
 docs: .venv/docs
