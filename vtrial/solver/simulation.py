@@ -28,6 +28,7 @@ from vtrial.types import Numerics
 EXACT = ("algebra", "closed form")  # no loop of unknown length
 LANES = (16, 64)  # side by side; more subjects come in chunks of the last
 WIDE = (16, 64, 256)  # the same, for closed forms and a schedule that all share
+DEVICE = (64, 4096, 65_536)  # the same, where there are thousands of processors
 FINE = 8  # numbers of chunks that are compiled between a power of two and the next
 
 
@@ -171,6 +172,8 @@ def _solve_batch(layout: Layout, batch: Batch) -> Seen:
 
 def _sizes(layout: Layout, batch: Batch) -> tuple[int, ...]:
     """Say how many lanes may go side by side."""
+    if jax.default_backend() != "cpu":
+        return DEVICE
     shared = batch.doses.time.shape[0] == batch.times.time.shape[0] == 1
     return WIDE if shared and not layout.merged else LANES
 
