@@ -69,4 +69,7 @@ def test_rates_of_a_library_model():
     assert float(rates["outward"][0]) == pytest.approx(8 / 20)
     assert float(rates["inward"][0]) == pytest.approx(8 / 30)
     assert load_model("docetaxel-neutropenia").structure.compartments is not None
-    assert load_model("docetaxel-neutropenia-ozawa").compartment_rates({}) == {}
+    drives = load_model("docetaxel-neutropenia-ozawa").structure
+    assert drives.driver is not None
+    assert drives.driver.words == "three compartments"
+    assert not drives.is_closed

@@ -169,7 +169,7 @@ def test_a_new_number_of_subjects_in_the_bucket_compiles_nothing(made):
     doses, grid = made.doses([0.0], [10.0]), times([1.0, 2.0])
     simulate(model, made.spread(model, 40), doses, grid)
     compiled = _solve_cache()
-    for count in (9, 33, 64):
+    for count in (17, 33, 64):
         simulate(model, made.spread(model, count), doses, grid)
     assert _solve_cache() == compiled
     again = made.model("d/dt(x) = -K*x", outputs=("x",), K=0.2)
@@ -187,7 +187,7 @@ def _solve_cache():
 
 @pytest.mark.parametrize(
     ("count", "wanted"),
-    [(1, (8, 1)), (64, (64, 1)), (65, (64, 2)), (321, (64, 6)), (1000, (64, 16))],
+    [(1, (16, 1)), (64, (64, 1)), (65, (64, 2)), (321, (64, 6)), (1000, (64, 16))],
 )
 def test_buckets(count, wanted):
     assert bucket(count) == wanted

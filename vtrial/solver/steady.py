@@ -1,4 +1,4 @@
-"""Steady states: exact where the model is linear, by repetition where it is not."""
+"""Steady states: exact where the model is linear, by search where it is not."""
 
 from typing import Any, NamedTuple
 
@@ -7,11 +7,15 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from vtrial.solver.dense import inverse
 from vtrial.solver.events import Steady
-from vtrial.solver.method import AbstractMethod, Amounts, Span
+from vtrial.solver.explicit import Explicit
+from vtrial.solver.method import AbstractMethod, Amounts, Span, Step
+from vtrial.solver.repetition import Follow, Following, closed, search
 from vtrial.types import Status
 
-MOST = 20_000  # intervals that a nonlinear regimen may take to settle
+STABLE = 1.5  # rate times step, half of what Tsitouras' method is stable for
+FINEST = 1000  # pieces of an interval
 
 
 class Settled(NamedTuple):
@@ -30,6 +34,7 @@ class _Asked(NamedTuple):
     compartment: Int[Array, " lane"]
     initial: Amounts
     span: Span
+    pieces: Float[Array, " lane"] | None = None
 
 
 def settle(
@@ -56,11 +61,12 @@ def _pattern(
     asked: _Asked,
     amounts: Amounts,
     length: Float[Array, " lane"],
-) -> tuple[Amounts, Int[Array, " lane"], Int[Array, " lane"]]:
+    memory: Any,
+) -> Step:
     """Give a dose and follow it for `length` of the interval, infusions overlapping.
 
     An infusion longer than the interval runs `n` times over all the while, and once
-    more until its rest is over.
+    more until its rest is over. Both parts begin with the same memory.
     """
     regimen, span = asked.regimen, asked.span
     whole = jnp.floor(regimen.duration / regimen.interval * (1 + 1e-12))
@@ -72,111 +78,142 @@ def _pattern(
         a + jnp.where(here, regimen.amount, 0.0).astype(real)
         for a, here in zip(amounts, places, strict=True)
     )
-    begin = span.start
-    parts = ((whole + 1.0, begin, begin + rest), (whole, begin + rest, begin + length))
-    status = jnp.zeros(span.active.shape, int)
-    tried = jnp.zeros(span.active.shape, int)
-    for times, start, stop in parts:
+    begin, middle, end = span.start, span.start + rest, span.start + length
+    none = jnp.zeros(span.active.shape, int)
+
+    def solve(so_far: Step, part: tuple[Array, Array, Array]) -> tuple[Step, None]:
+        times, start, stop = part
+        status, tried = so_far.status, so_far.tried
         rates = tuple(
             jnp.where(here, times * regimen.rate, 0.0).astype(real) for here in places
         )
-        part = span._replace(
+        here = span._replace(
             start=start,
             stop=stop,
             active=span.active & (status == Status.SOLVED),
             left=span.left - tried,
         )
-        step = method.advance(
-            asked.prepared, part, dosed, rates, method.begin(amounts[0])
-        )
-        dosed, tried = step.amounts, tried + step.tried
+        begun = Step(so_far.amounts, memory, none, none)
+        step = _advanced(method, asked, here, begun, rates)
         status = jnp.where(status == Status.SOLVED, step.status, status)
-    return dosed, status, tried
+        return step._replace(status=status, tried=tried + step.tried), None
+
+    times = jnp.stack([whole + 1.0, whole])
+    starts, stops = jnp.stack([begin, middle]), jnp.stack([middle, end])
+    parts = (times, starts, stops)
+    return lax.scan(solve, Step(dosed, memory, none, none), parts)[0]
+
+
+def _advanced(
+    method: AbstractMethod, asked: _Asked, span: Span, begun: Step, rates: Amounts
+) -> Step:
+    """Solve from `span.start` to `span.stop`, in pieces if it is so asked."""
+    if asked.pieces is None:
+        return method.advance(asked.prepared, span, begun.amounts, rates, begun.memory)
+    pieces, length = asked.pieces, (span.stop - span.start) / asked.pieces
+
+    def more(so_far: tuple[Array, Step]) -> Bool[Array, ""]:
+        return jnp.any(span.active & (so_far[0] < pieces))
+
+    def once(so_far: tuple[Array, Step]) -> tuple[Array, Step]:
+        done, step = so_far
+        start = span.start + done * length
+        here = span._replace(
+            start=start,
+            stop=jnp.where(done + 1 == pieces, span.stop, start + length),
+            active=span.active & (step.status == Status.SOLVED) & (done < pieces),
+            left=span.left - step.tried,
+        )
+        new = method.advance(asked.prepared, here, step.amounts, rates, step.memory)
+        status = jnp.where(here.active, new.status, step.status)
+        tried = step.tried + jnp.where(here.active, new.tried, 0)
+        return done + 1, new._replace(status=status, tried=tried)
+
+    return lax.while_loop(more, once, (jnp.zeros_like(pieces), begun))[1]
+
+
+def _pieces(method: AbstractMethod, asked: _Asked) -> Float[Array, " lane"] | None:
+    """Return into how many pieces an interval is cut, so that a change stays small.
+
+    Near a steady state the error tells nothing of the steps that an explicit method
+    can make: changes of what does not move would grow from step to step, and so would
+    derivatives. The fastest rate is seen by following changes for a little while.
+    """
+    if not isinstance(method, Explicit):
+        return None
+    span, interval, initial = asked.span, asked.regimen.interval, asked.initial
+    size, little = len(initial), interval / FINEST
+    short = span._replace(stop=span.start + little)
+    none = tuple(jnp.zeros_like(a) for a in initial)
+
+    def after(amounts: Amounts) -> Amounts:
+        memory = method.begin(amounts[0])
+        return method.advance(asked.prepared, short, amounts, none, memory).amounts
+
+    def along(unit: Float[Array, " state"]) -> Amounts:
+        direction = tuple(jnp.full_like(a, unit[i]) for i, a in enumerate(initial))
+        return jax.jvp(after, (initial,), (direction,))[1]
+
+    change = jnp.stack(jax.vmap(along)(jnp.eye(size, dtype=initial[0].dtype)))
+    change = change - jnp.eye(size, dtype=change.dtype)[..., None]
+    rate = jnp.max(jnp.sum(jnp.abs(change), axis=1), axis=0) * FINEST
+    rate = jnp.where(jnp.isfinite(rate), rate, 0.0)
+    return jnp.clip(jnp.ceil(rate / STABLE), 1, FINEST).astype(span.start.dtype)
 
 
 def _settle_linear(method: AbstractMethod, asked: _Asked) -> Settled:
     """Solve (I - E) x = g, where an interval takes x to E x + g."""
     regimen, zero = asked.regimen, tuple(jnp.zeros_like(a) for a in asked.initial)
-    gained, _, _ = _pattern(method, asked, zero, regimen.interval)
+    memory = method.begin(zero[0])
+    gained = _pattern(method, asked, zero, regimen.interval, memory).amounts
     real = zero[0].dtype
     kept = method.transition(asked.prepared, regimen.interval.astype(real))
     identity = jnp.eye(len(zero), dtype=real)[None]
     system = jnp.where(asked.span.active[:, None, None], identity - kept, identity)
-    solved = jnp.linalg.solve(system, jnp.stack(gained, axis=1)[..., None])[..., 0]
+    solved = jnp.einsum("lij,lj->li", inverse(system), jnp.stack(gained, axis=1))
     start = tuple(solved[:, i] for i in range(len(zero)))
-    amounts, status, tried = _pattern(method, asked, start, regimen.phase)
+    step = _pattern(method, asked, start, regimen.phase, memory)
     finite = jnp.all(jnp.isfinite(solved), axis=1)
-    status = jnp.where(asked.span.active & ~finite, int(Status.UNSETTLED), status)
-    return Settled(amounts, status, tried)
-
-
-class _Search(NamedTuple):
-    amounts: Amounts
-    change: Float[Array, " lane"]
-    settled: Bool[Array, " lane"]
-    status: Int[Array, " lane"]
-    tried: Int[Array, " lane"]
-    rounds: Int[Array, ""]
+    status = jnp.where(asked.span.active & ~finite, int(Status.UNSETTLED), step.status)
+    return Settled(step.amounts, status, step.tried)
 
 
 def _settle_nonlinear(method: AbstractMethod, asked: _Asked) -> Settled:
-    """Repeat the interval until what is still to come is within tolerance.
-
-    Successive changes shrink by some factor r, so that r / (1 - r) of the last change
-    is still missing.
-    """
-    rtol, atol = method.numerics.rtol, method.numerics.atol
-    span, regimen = asked.span, asked.regimen
-    none = jnp.zeros(span.active.shape, int)
-
-    def wanted(search: _Search) -> Bool[Array, " lane"]:
-        return span.active & ~search.settled & (search.status == Status.SOLVED)
-
-    def more(search: _Search) -> Bool[Array, ""]:
-        return jnp.any(wanted(search)) & (search.rounds < MOST)
-
-    def once(search: _Search) -> _Search:
-        still = wanted(search)
-        part = span._replace(active=still, left=span.left - search.tried)
-        again = asked._replace(span=part)
-        after, status, tried = _pattern(method, again, search.amounts, regimen.interval)
-        pairs = list(zip(search.amounts, after, strict=True))
-        weighed = [
-            jnp.abs(b - a) / (atol + rtol * jnp.maximum(jnp.abs(a), jnp.abs(b)))
-            for a, b in pairs
-        ]
-        change = jnp.max(jnp.stack(weighed), axis=0)
-        ratio = jnp.clip(change / jnp.maximum(search.change, 1e-30), 0.0, 0.9999)
-        near = change * jnp.maximum(ratio / (1.0 - ratio), 0.1) < 1.0
-        return _Search(
-            tuple(jnp.where(still, b, a) for a, b in pairs),
-            jnp.where(still, change, search.change),
-            search.settled | (still & near),
-            jnp.where(still, status, search.status),
-            search.tried + tried,
-            search.rounds + 1,
-        )
-
-    like = asked.initial[0]
-    first = _Search(
-        asked.initial,
-        jnp.full(like.shape, 1e30, like.dtype),
-        jnp.zeros(like.shape, bool),
-        none,
-        none,
-        jnp.zeros((), int),
+    """Search for what repetition leads to, then solve once more, for derivatives."""
+    span = asked.span
+    asked = asked._replace(
+        pieces=_pieces(method, jax.tree.map(lax.stop_gradient, asked))
     )
-    search = lax.while_loop(more, once, first)
-    lost = span.active & ~search.settled & (search.status == Status.SOLVED)
-    status = jnp.where(lost, int(Status.UNSETTLED), search.status)
+
+    def following(asked: _Asked) -> Follow:
+        def follow(amounts: Amounts, how: Following) -> Step:
+            left = asked.span.left - how.tried
+            part = asked.span._replace(active=how.active, left=left)
+            again = asked._replace(span=part)
+            interval = asked.regimen.interval
+            return _pattern(method, again, amounts, interval, how.memory)
+
+        return follow
+
+    frozen = jax.tree.map(lax.stop_gradient, asked)
+    begun = method.begin(frozen.initial[0])
+    found = search(
+        following(frozen), frozen.initial, begun, span.active, method.numerics
+    )
+    how = Following(span.active & found.settled, found.tried, found.memory)
+    step = following(asked)(found.amounts, how)
+    amounts = closed(step.amounts, found, asked.initial)
+    status = jnp.where(found.status == Status.SOLVED, step.status, found.status)
+    lost = span.active & ~found.settled & (status == Status.SOLVED)
+    status = jnp.where(lost, int(Status.UNSETTLED), status)
+    tried = found.tried + step.tried
     part = span._replace(
-        active=span.active & (status == Status.SOLVED), left=span.left - search.tried
+        active=span.active & (status == Status.SOLVED), left=span.left - tried
     )
-    amounts, ended, tried = _pattern(
-        method, asked._replace(span=part), search.amounts, regimen.phase
-    )
-    status = jnp.where(status == Status.SOLVED, ended, status)
-    return Settled(amounts, status, search.tried + tried)
+    again = asked._replace(span=part)
+    step = _pattern(method, again, amounts, asked.regimen.phase, found.memory)
+    status = jnp.where(status == Status.SOLVED, step.status, status)
+    return Settled(step.amounts, status, tried + step.tried)
 
 
 def nothing_settled(initial: Amounts) -> Settled:
