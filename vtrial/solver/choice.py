@@ -49,7 +49,7 @@ def choose(model: Model, numerics: Numerics) -> Choice:
     if asked == "matrix exponential" and not structure.is_linear:
         raise _refused(model, asked, "linear with constant coefficients")
     mixed = asked in ("hybrid explicit", "hybrid stiff")
-    if mixed and (shape is None or structure.compartments is not None):
+    if mixed and (shape is None or len(shape.states) == len(model.states)):
         raise _refused(model, asked, "driven by linear compartments")
     if asked != "auto":
         return Choice(asked, "the protocol asks for it")

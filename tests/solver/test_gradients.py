@@ -1,0 +1,177 @@
+"""Derivatives in either direction, against differences and other software."""
+
+import diffrax
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vtrial.dosing.doses import times
+from vtrial.solver.simulation import simulate
+from vtrial.types import Numerics
+
+TEXT = """
+lag(depot) = LAG
+F(depot) = BIO
+duration(central) = D
+d/dt(depot) = -KA*depot
+d/dt(central) = KA*depot - VMAX*central/V/(KM + central/V)
+conc = central/V
+"""
+TYPICAL = {
+    **{"LAG": 0.4, "BIO": 0.8, "D": 2.0, "KA": 1.1},
+    **{"VMAX": 10.0, "V": 20.0, "KM": 2.0},
+}
+WAYS = ["explicit", "stiff", "hybrid explicit", "hybrid stiff"]
+GRID = np.array([1.5, 4.0, 9.0])
+
+
+def solver_of(made, method):
+    """Return a scalar function of everything that may be differentiated."""
+    model = made.model(TEXT, **TYPICAL)
+    doses = made.doses([0.0, 3.0], [100.0, 60.0], rate=[0.0, -2.0])
+    doses = doses._replace(compartment=np.array([[0, 1]]))
+    numerics = Numerics(method=method, rtol=1e-11, atol=1e-12)
+
+    @jax.jit
+    def total(what):
+        given = doses._replace(
+            amount=what["amount"][None], time=what["dose time"][None]
+        )
+        inputs = {name: what[name] for name in TYPICAL}
+        seen = times(what["seen"])
+        found = simulate(model, inputs, given, seen, numerics=numerics)
+        return jnp.sum(found.outputs["conc"] * jnp.array([[1.0, 0.7, 2.0]]))
+
+    at = {name: jnp.asarray(value) for name, value in TYPICAL.items()}
+    at |= {
+        "amount": jnp.array([100.0, 60.0]),
+        "dose time": jnp.array([0.0, 3.0]),
+        "seen": jnp.asarray(GRID),
+    }
+    return total, at
+
+
+def differences(total, at):
+    """Differentiate by central differences of order 4."""
+    slopes = {}
+    for name, value in at.items():
+        flat = np.atleast_1d(np.asarray(value))
+        found = np.zeros(flat.shape)
+        for place in range(flat.size):
+            step = 2e-3 * max(abs(flat[place]), 1.0)
+
+            def shifted(by, name=name, value=value, flat=flat, place=place):
+                moved = flat.copy()
+                moved[place] += by
+                new = moved.reshape(np.shape(value))
+                return float(total(at | {name: jnp.asarray(new)}))
+
+            near = shifted(step) - shifted(-step)
+            far = shifted(2 * step) - shifted(-2 * step)
+            found[place] = (8 * near - far) / (12 * step)
+        slopes[name] = found.reshape(np.shape(value))
+    return slopes
+
+
+@pytest.mark.parametrize("method", WAYS)
+def test_gradients_by_everything(made, method, cell):
+    """Parameters, lag, F, duration, amounts, times of doses and of observations."""
+    total, at = solver_of(made, method)
+    back = jax.grad(total)(at)
+    ahead = jax.jacfwd(total)(at)
+    wanted = differences(total, at)
+    scale = max(float(np.abs(v).max()) for v in wanted.values())
+    for name, slope in wanted.items():
+        floor = 1e-3 * scale
+        error = np.abs(np.asarray(back[name]) - slope) / (np.abs(slope) + floor)
+        cell("slopes, against differences, by", name, method, error.max())
+        assert error.max() < 1e-5, name
+        np.testing.assert_allclose(back[name], ahead[name], rtol=1e-9, atol=1e-12)
+
+
+def test_gradients_agree_with_diffrax_and_its_adjoint():
+    """One bolus into saturable elimination, differentiated by other software."""
+    from vtrial.model.grammar import parse_model
+    from vtrial.model.model import Model, Output, Parameter
+
+    text = "d/dt(central) = -VMAX*central/V/(KM + central/V)\nconc = central/V"
+    names = ("VMAX", "KM", "V")
+    model = Model(
+        "saturable",
+        parse_model(text),
+        parameters=tuple(Parameter(name, 1.0) for name in names),
+        outputs=(Output("conc", "conc"),),
+    )
+    whole = np.zeros((1, 1), int)
+    from vtrial.dosing.doses import Doses
+
+    flat = np.zeros((1, 1))
+    doses = Doses(flat, flat + 100.0, whole, flat, flat, whole, whole + 1, whole + 1)
+    numerics = Numerics(method="stiff", rtol=1e-10, atol=1e-12)
+
+    def ours(values):
+        inputs = dict(zip(names, values, strict=True))
+        found = simulate(model, inputs, doses, times([6.0]), numerics=numerics)
+        return found.outputs["conc"][0, 0]
+
+    def theirs(values):
+        vmax, km, v = values
+        solved = diffrax.diffeqsolve(
+            diffrax.ODETerm(lambda t, y, args: -vmax * y / v / (km + y / v)),  # noqa: ARG005
+            diffrax.Tsit5(),
+            t0=0.0,
+            t1=6.0,
+            dt0=None,
+            y0=jnp.asarray(100.0),
+            stepsize_controller=diffrax.PIDController(rtol=1e-11, atol=1e-12),
+            adjoint=diffrax.RecursiveCheckpointAdjoint(),
+        )
+        assert solved.ys is not None
+        return solved.ys[0] / v
+
+    at = jnp.array([10.0, 2.0, 20.0])
+    np.testing.assert_allclose(ours(at), theirs(at), rtol=1e-8)
+    np.testing.assert_allclose(jax.grad(ours)(at), jax.grad(theirs)(at), rtol=1e-7)
+
+
+def test_every_subject_has_its_own_slope_in_one_pass(made):
+    """Under `vmap` of nothing: a sum over subjects keeps them apart."""
+    model = made.models["saturable"]
+    inputs = {k: jnp.asarray(v) for k, v in made.spread(model, 70).items()}
+    doses = made.doses([0.0], [100.0])
+
+    def total(clear):
+        found = simulate(model, inputs | {"VMAX": clear}, doses, times([5.0]))
+        return jnp.sum(found.outputs["conc"])
+
+    slopes = jax.grad(total)(inputs["VMAX"])
+    alone = {k: v[:3] for k, v in inputs.items()}
+
+    def few(clear):
+        found = simulate(model, alone | {"VMAX": clear}, doses, times([5.0]))
+        return jnp.sum(found.outputs["conc"])
+
+    np.testing.assert_allclose(slopes[:3], jax.grad(few)(alone["VMAX"]), rtol=1e-10)
+
+
+def test_a_nonlinear_steady_state_has_exact_slopes(made):
+    """By the implicit function theorem, in both directions."""
+    model = made.models["saturable"]
+    doses = made.doses([0.0], [60.0], steady=1, interval=12.0)
+    numerics = Numerics(method="stiff", rtol=1e-10, atol=1e-12)
+    values = {k: jnp.asarray(v) for k, v in model.typical().items()}
+
+    @jax.jit
+    def trough(fastest):
+        given = values | {"VMAX": fastest}
+        found = simulate(model, given, doses, times([12.0]), numerics=numerics)
+        return found.outputs["conc"][0, 0]
+
+    at = jnp.asarray(10.0)
+    step = 1e-3
+    near = trough(at + step) - trough(at - step)
+    far = trough(at + 2 * step) - trough(at - 2 * step)
+    wanted = (8 * near - far) / (12 * step)
+    np.testing.assert_allclose(jax.grad(trough)(at), wanted, rtol=1e-5)
+    np.testing.assert_allclose(jax.jacfwd(trough)(at), wanted, rtol=1e-5)
