@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import jax.numpy as jnp
+from jax import lax
 from jax.scipy import special
 from jaxtyping import Array, ArrayLike
 
+from vtrial.model.powers import power
+
 TIME = "t"
 TIME_AFTER_DOSE = "tad"
+FEW = 8  # whole powers up to here are multiplied out
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,16 @@ def evaluate(expression: Expression, values: Mapping[str, ArrayLike]) -> Array:
     if isinstance(expression, Name):
         return jnp.asarray(values[expression.name])
     arguments = [evaluate(argument, values) for argument in expression.arguments]
+    if expression.function == "^":
+        return _raised(arguments, expression.arguments[1])
     return FUNCTIONS[expression.function].compute(*arguments)
+
+
+def _raised(arguments: list[Array], exponent: Expression) -> Array:
+    """Raise to a power: a small whole one by multiplication."""
+    if isinstance(exponent, Number) and exponent.value in range(-FEW, FEW + 1):
+        return lax.integer_pow(arguments[0], int(exponent.value))
+    return power(*arguments)
 
 
 def _truth(compare: Callable[..., Array]) -> Callable[..., Array]:
@@ -111,7 +124,7 @@ FUNCTIONS: dict[str, Function] = {
     "-": Function(jnp.subtract, 2, 2),
     "*": Function(jnp.multiply, 2, 2),
     "/": Function(jnp.divide, 2, 2),
-    "^": Function(jnp.power, 2, 2),
+    "^": Function(power, 2, 2),
     "negative": Function(jnp.negative),
     "<": Function(_truth(jnp.less), 2, 2),
     "<=": Function(_truth(jnp.less_equal), 2, 2),

@@ -58,9 +58,11 @@ class Driver:
         """Return the amounts some time [h] after the beginning."""
         nodes = course.nodes
         first = 1 if self.forced else 0
-        values = [jnp.exp(-nodes[first] * time)]
-        if self.forced:
-            values.insert(0, time * mean_decay(nodes[1] * time))
+        if self.forced:  # one exponential gives both
+            values = [time * mean_decay(nodes[1] * time)]
+            values.append(1 - nodes[1] * values[0])
+        else:
+            values = [jnp.exp(-nodes[0] * time)]
         for slow, fast in zip(nodes[first:], nodes[first + 1 :], strict=False):
             decay = jnp.exp(-slow * time) if len(values) > first + 1 else values[first]
             values.append(decay * time * mean_decay((fast - slow) * time))
