@@ -255,7 +255,7 @@ def wait_for(ledger, blocks, process):
 @pytest.fixture
 def long(sheets):
     """Write a trial of many small blocks."""
-    return sheets.change("small", "replicates: 4", "replicates: 150")
+    return sheets.change("small", "replicates: 4", "replicates: 600")
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

@@ -9,7 +9,7 @@ from scipy.linalg import expm
 
 from vtrial.dosing.doses import times
 from vtrial.solver.dense import exponential, inverse
-from vtrial.solver.order import SHORT, Key, count_before, sorted_order
+from vtrial.solver.order import SHORT, count_before, key_of, sorted_order
 from vtrial.solver.simulation import simulate
 from vtrial.solver.spread import SWITCH, cut, threads
 from vtrial.types import Numerics, Status
@@ -25,7 +25,7 @@ def drawn_key(events, rows, seed=0):
 
 
 def as_key(time, rank, kind):
-    return Key(jnp.asarray(time), jnp.asarray(rank), jnp.asarray(kind))
+    return key_of(jnp.asarray(time), jnp.asarray(rank), jnp.asarray(kind))
 
 
 @pytest.mark.parametrize("events", [1, 7, SHORT, SHORT + 1, 90])

@@ -77,4 +77,4 @@ def times(time: object, *, rank: int = BEFORE_DOSE) -> Times:
     trough is taken), 2 after.
     """
     array = jnp.atleast_2d(jnp.asarray(time, float))
-    return Times(array, jnp.full(array.shape, rank))
+    return Times(array, jnp.full((1, array.shape[1]), rank))

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 from vtrial.dosing.doses import DOSE, RESET, RESET_DOSE, Doses, Times
 from vtrial.model.model import Model
 from vtrial.solver.layout import Layout
-from vtrial.solver.order import Key, count_before, sorted_order
+from vtrial.solver.order import Key, count_before, key_of, sorted_order
 
 FINEST = 2.0**-30  # [h] times nearer than this (3 microseconds) are the same time
 BOUNDARY, PERIOD, END, RECORD, START, SEEN = range(6)
@@ -127,7 +127,7 @@ def tabulate(
         finite = jnp.where(jnp.isfinite(times.time), times.time, -jnp.inf)
         boundary = jnp.maximum(jnp.max(finite, axis=1, initial=-jnp.inf), begin)
     rows, running = _rows(layout, doses, given, times, periods, boundary)
-    key = Key(same(rows.time), rows.rank, rows.kind)
+    key = key_of(same(rows.time), rows.rank, rows.kind)
     order = sorted_order(key)
     rows, key = jax.tree.map(lambda field: take(field, order), (rows, key))
     stop = same(boundary)[:, None]
@@ -186,10 +186,9 @@ def _places(
         place = jnp.argsort(order, axis=1)
         count = times.time.shape[1]
         return place[:, :count], place[:, count]
-    rank = jnp.broadcast_to(times.rank, times.time.shape)
-    asked = Key(same(times.time), rank, jnp.full(rank.shape, SEEN))
+    asked = key_of(same(times.time), times.rank, jnp.full((1, 1), SEEN))
     first = jnp.full(boundary[:, None].shape, FIRST)
-    end = Key(same(boundary)[:, None], first, jnp.full(first.shape, BOUNDARY))
+    end = key_of(same(boundary)[:, None], first, jnp.full((1, 1), BOUNDARY))
     return count_before(key, asked), count_before(key, end)[:, 0]
 
 
