@@ -265,7 +265,7 @@ def _error(answer: dict[str, Any]) -> float:
 
 
 def _line(label: str, cells: list[str]) -> str:
-    return f"{label:<32}" + "".join(f"{cell:>16}" for cell in cells)
+    return f"{label:<32}" + "".join(f" {cell:>18}" for cell in cells)
 
 
 def _say(words: str) -> None:
