@@ -35,8 +35,8 @@ ROWS: tuple[tuple[str, str], ...] = (
     ("W2", "explicit"),
     ("W2", "stiff"),
     ("W3", "stiff"),
-    ("W2", "hybrid"),
-    ("W5", "hybrid"),
+    ("W2", "hybrid explicit"),
+    ("W5", "closed form"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Measure one solver on one workload, in a process of its own on one core.
+"""Measure one solver on one workload, in a process of its own on given cores.
 
 `python -m benchmarks.measure REQUEST` is what `benchmarks.peers` starts; a request and
 its answer are JSON. CPU time is that of the whole process, so that no thread hides.
@@ -30,7 +30,7 @@ class Request:
 
     `pilot` subjects tell the speed; then as many are solved as take about `seconds`,
     but at most `subjects`. `task` is "rate", "first" (only what the first call costs),
-    "error" (only of the pilot), or "throughput" (in step with other processes).
+    or "error" (only of the pilot). The process keeps to `cores`.
     """
 
     solver: str
@@ -44,7 +44,7 @@ class Request:
     method: str = "Tsit5"
     chunk: int = 64
     task: str = "rate"
-    core: int = 0
+    cores: tuple[int, ...] = (0,)
 
 
 def measure(request: Request) -> dict[str, Any]:
@@ -75,14 +75,12 @@ def measure(request: Request) -> dict[str, Any]:
     answer |= {f"first_{k}": max(0.0, cold[k] - warm[k]) for k in cold}
     if request.task == "first":
         return answer
-    size = int(pilot * request.seconds / max(warm["cpu"], 1e-9))
-    size = max(pilot, min(request.subjects, size))
+    size = pilot * request.seconds / max(warm["cpu"], 1e-9)
+    size = max(pilot, int(min(request.subjects, size)))
     if size > pilot:
         group = crowd(request.workload, size)
         solve = prepared(group)
     outputs = solve()
-    if request.task == "throughput":
-        return answer | {"subjects": size, "rate": _in_step(solve, size, request)}
     best = _best(solve, request.seconds)
     return answer | {
         "errors": worst_errors(request.workload, group, outputs),
@@ -112,17 +110,6 @@ def _best(work: Callable[[], Any], seconds: float) -> dict[str, float]:
     return {key: min(one[key] for one in spent) for key in spent[0]}
 
 
-def _in_step(work: Callable[[], Any], size: int, request: Request) -> float:
-    """Say that all is compiled, wait for the word, and count subjects per second."""
-    print("ready", flush=True)
-    sys.stdin.readline()
-    begun, done = time.perf_counter(), 0
-    while time.perf_counter() - begun < request.seconds:
-        work()
-        done += size
-    return done / (time.perf_counter() - begun)
-
-
 def _failed(outputs: dict[str, Any]) -> int:
     """Count the subjects whose solution holds what is no number."""
     import numpy as np
@@ -141,29 +128,10 @@ def measured_apart(request: Request, cache: str = "") -> dict[str, Any]:
     return _answer(said, complaint)
 
 
-def throughput(request: Request, cores: list[int]) -> float:
-    """Return the subjects per second of as many processes as cores, all at once."""
-    with contextlib.ExitStack() as stack:
-        processes = [
-            stack.enter_context(_process(dataclasses.replace(request, core=core), ""))
-            for core in cores
-        ]
-        for process in processes:
-            if process.stdout is None or process.stdout.readline().strip() != "ready":
-                return float("nan")
-        for process in processes:
-            if process.stdin is not None:
-                process.stdin.write("go\n")
-                process.stdin.flush()
-        said = [process.communicate(timeout=LIMIT) for process in processes]
-    answers = [_answer(*one) for one in said]
-    return sum(answer.get("rate", float("nan")) for answer in answers)
-
-
 @contextlib.contextmanager
 def _process(request: Request, cache: str) -> Iterator[subprocess.Popen[str]]:
     """Start a process that measures; end it whatever happens."""
-    settings = dict.fromkeys(ONE_THREAD, "1")
+    settings = dict.fromkeys(ONE_THREAD, "1") if len(request.cores) == 1 else {}
     settings["JAX_ENABLE_COMPILATION_CACHE"] = str(bool(cache)).lower()
     if cache:
         settings["JAX_COMPILATION_CACHE_DIR"] = cache
@@ -174,7 +142,7 @@ def _process(request: Request, cache: str) -> Iterator[subprocess.Popen[str]]:
             json.dumps(dataclasses.asdict(request)),
         ],
         env=os.environ | settings,
-        stdin=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -210,5 +178,5 @@ def compile_times(request: Request) -> dict[str, float]:
 if __name__ == "__main__":
     asked = Request(**json.loads(sys.argv[1]))
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {asked.core})
+        os.sched_setaffinity(0, asked.cores)
     print(json.dumps(measure(asked)))

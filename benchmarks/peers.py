@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.measure import Request, compile_times, measured_apart, throughput
+from benchmarks.measure import Request, compile_times, measured_apart
 from benchmarks.solvers import SOLVERS, version_of
 from benchmarks.workloads import WORKLOADS, model_of, read_reference
 
@@ -66,7 +66,7 @@ def compare(
     rows: dict[str, Answers] = {}
     for name in workloads:
         most = subjects or WORKLOADS[name].subjects
-        base = Request("vtrial", name, most, core=_cores()[0])
+        base = Request("vtrial", name, most, cores=(_cores()[0],))
         base = replace(base, seconds=0.5) if way.quick else base
         rows[name] = {}
         for solver in solvers:
@@ -112,7 +112,9 @@ def _vtrial(request: Request, way: Way) -> Answers:
     found["vtrial, 32 bits"] = _told("vtrial, 32 bits", single, way)
     if not way.quick:
         found["vtrial"] |= compile_times(wide)
-        found["vtrial"]["scaling"] = _scaling(wide)
+        found["vtrial"]["scaling"] = _scaling(
+            replace(wide, subjects=found["vtrial"].get("subjects", 1)), way
+        )
     return found
 
 
@@ -129,11 +131,12 @@ def _loosest(request: Request, way: Way) -> float:
     return LOOSER[-1]
 
 
-def _scaling(request: Request) -> dict[str, float]:
-    """Compare all cores with one, by the clock on the wall."""
-    step, cores = replace(request, task="throughput"), _cores()
-    one, all_ = throughput(step, cores[:1]), throughput(step, cores)
-    return {"cores": len(cores), "speedup": all_ / one}
+def _scaling(request: Request, way: Way) -> dict[str, float]:
+    """Compare all cores with one, by the clock on the wall, with all the subjects."""
+    cores, asked = tuple(_cores()), replace(request, seconds=math.inf)
+    both = [way.measured(replace(asked, cores=part)) for part in (cores[:1], cores)]
+    rates = [answer.get("wall_rate", math.nan) for answer in both]
+    return {"cores": len(cores), "speedup": rates[1] / rates[0]}
 
 
 def _told(label: str, request: Request, way: Way) -> Answer:
@@ -265,7 +268,7 @@ def _error(answer: dict[str, Any]) -> float:
 
 
 def _line(label: str, cells: list[str]) -> str:
-    return f"{label:<32}" + "".join(f"{cell:>16}" for cell in cells)
+    return f"{label:<32}" + "".join(f" {cell:>18}" for cell in cells)
 
 
 def _say(words: str) -> None:
