@@ -25,7 +25,7 @@ class Key(NamedTuple):
 def key_of(
     time: Float[Array, "#lane event"],
     rank: Int[Array, "#lane event"],
-    kind: Int[Array, "#lane event"],
+    kind: Int[Array, "#lane #event"],
 ) -> Key:
     """Order by time, then rank, then kind, which is below `KINDS`."""
     return Key(time, rank * KINDS + kind)
