@@ -5,8 +5,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax import lax
 
-from vtrial.dosing.doses import times
+from vtrial.dosing.doses import no_doses, times
 from vtrial.solver.simulation import simulate
 from vtrial.types import Numerics
 
@@ -22,6 +23,7 @@ TYPICAL = {
     **{"LAG": 0.4, "BIO": 0.8, "D": 2.0, "KA": 1.1},
     **{"VMAX": 10.0, "V": 20.0, "KM": 2.0},
 }
+OWN = ["explicit", "stiff"]
 WAYS = ["explicit", "stiff", "hybrid explicit", "hybrid stiff"]
 GRID = np.array([1.5, 4.0, 9.0])
 
@@ -175,3 +177,90 @@ def test_a_nonlinear_steady_state_has_exact_slopes(made):
     wanted = (8 * near - far) / (12 * step)
     np.testing.assert_allclose(jax.grad(trough)(at), wanted, rtol=1e-5)
     np.testing.assert_allclose(jax.jacfwd(trough)(at), wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", OWN)
+def test_linear_models_have_the_slopes_of_their_closed_form(made, method):
+    """Also by the State that a stage begins with, and through the one that it ends."""
+    model = made.models["oral"]
+    inputs = {k: jnp.asarray(v) for k, v in made.spread(model, 2).items()}
+    doses = made.doses([0.0, 12.0], [100.0, 60.0], rate=[0.0, 12.0])
+
+    def total(numerics, inputs):
+        how = {"until": jnp.array([7.0]), "numerics": numerics}
+        first = simulate(model, inputs, doses, times([7.0]), **how)
+        how = {"start": first.end, "numerics": numerics}
+        then = simulate(model, inputs, doses, times([13.0, 20.0]), **how)
+        return jnp.sum(jnp.log(then.outputs["conc"]))
+
+    tight = Numerics(method=method, rtol=1e-11, atol=1e-13)
+    found = jax.grad(total, 1)(tight, inputs)
+    wanted = jax.grad(total, 1)(Numerics(method="closed form"), inputs)
+    for name, slope in wanted.items():
+        np.testing.assert_allclose(found[name], slope, rtol=1e-8)
+
+
+def test_every_way_of_asking_gives_the_same(made):
+    """Under `jit`, `vmap` inside and out, `scan`, and twice in either direction."""
+    model = made.models["saturable"]
+    doses = made.doses([0.0], [100.0])
+    tight = Numerics(method="stiff", rtol=1e-9, atol=1e-12)
+
+    @jax.jit
+    def total(clear):
+        inputs = model.typical() | {"VMAX": clear}
+        found = simulate(model, inputs, doses, times([5.0]), numerics=tight)
+        return jnp.sum(found.outputs["conc"] ** 2)
+
+    at = jnp.array([9.0, 11.0])
+    many = jnp.stack([at, 1.1 * at])
+    wanted = jax.grad(total)(at)
+    mapped = jax.jit(jax.vmap(jax.grad(total)))(many)
+    np.testing.assert_allclose(mapped[0], wanted, rtol=1e-7)
+
+    def inside(many):
+        return jnp.sum(jax.vmap(total)(many))
+
+    def scanned(many):
+        return lax.scan(lambda so_far, one: (so_far + total(one), None), 0.0, many)[0]
+
+    for whole in (inside, scanned):
+        np.testing.assert_allclose(jax.grad(whole)(many), mapped, rtol=1e-7)
+    step = jnp.array([1e-3, 0.0])
+    second = (jax.grad(total)(at + step) - jax.grad(total)(at - step))[0] / 2e-3
+    for outer in (jax.jacfwd, jax.jacrev):
+        found = outer(jax.jacrev(total))(at)
+        np.testing.assert_allclose(found[0, 0], second, rtol=1e-4)
+        np.testing.assert_allclose(found[0, 1], 0.0, atol=1e-9)
+
+
+def test_many_doses_are_followed_in_blocks(made):
+    """Forty amounts, as the closed form has them."""
+    model = made.models["oral"]
+    doses = made.doses(np.arange(40.0), np.full(40, 10.0))
+
+    def last(amount, numerics):
+        given, seen = doses._replace(amount=amount), times([45.0])
+        found = simulate(model, model.typical(), given, seen, numerics=numerics)
+        return found.outputs["conc"][0, 0]
+
+    at = jnp.full((1, 40), 10.0)
+    found = jax.grad(last)(at, Numerics(method="explicit", rtol=1e-10, atol=1e-12))
+    wanted = jax.grad(last)(at, Numerics(method="closed form"))
+    np.testing.assert_allclose(found, wanted, rtol=1e-7)
+
+
+def test_a_threshold_has_no_slope_but_its_branches_have(made):
+    """What decides between branches is a constant to a derivative."""
+    text = "d/dt(x) = if(x < LEVEL, -SLOW*x, -FAST*x)\ninit(x) = 10"
+    model = made.model(text, outputs=("x",), LEVEL=5.0, SLOW=0.1, FAST=0.3)
+    numerics = Numerics(method="explicit", rtol=1e-8, atol=1e-10)
+
+    def level(values):
+        found = simulate(model, values, no_doses(), times([2.0]), numerics=numerics)
+        return found.outputs["x"][0, 0]
+
+    slopes = jax.grad(level)({"LEVEL": 5.0, "SLOW": 0.1, "FAST": 0.3})
+    assert slopes["LEVEL"] == 0
+    assert slopes["SLOW"] == 0
+    np.testing.assert_allclose(slopes["FAST"], -20.0 * np.exp(-0.6), rtol=1e-6)

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.core import ShapedArray
+from jax.core import ShapedArray, Tracer
 from jax.custom_derivatives import SymbolicZero
 from jax.extend.core import Primitive, set_current_trace
 from jax.interpreters import ad, batching, mlir, partial_eval
@@ -56,7 +56,13 @@ class Way(NamedTuple):
             return self.solve(full)
 
         start = [leaves[place] for place in self.moved]
-        return jax.jvp(of, (start,), (list(direction),), has_aux=True)
+        size = lax.stop_gradient(_relative(start, direction))
+        start = [_rows(value, size.shape[0]) for value in start]
+        along = [
+            _rows(change, size.shape[0]) / _beside(size, change) for change in direction
+        ]
+        real, change, whole = jax.jvp(of, (start,), (along,), has_aux=True)
+        return real, [c * _beside(size, c) for c in change], whole
 
 
 class Pushed(NamedTuple):
@@ -71,6 +77,44 @@ class Pushed(NamedTuple):
         return [*real, *change], whole
 
 
+def _relative(start: Leaves, direction: Leaves) -> Array:
+    """Return how large each row's change is beside what it changes.
+
+    Steps suit what is followed beside the solution if that is about of its size.
+    """
+    largest = jnp.zeros((1,))
+    for value, change in zip(start, direction, strict=True):
+        usual = jnp.isfinite(value) & (value != 0)
+        part = jnp.abs(change) / jnp.where(usual, jnp.abs(value), 1.0)
+        inner = tuple(range(1, part.ndim))
+        largest = jnp.maximum(largest, jnp.max(part, inner, initial=0.0).astype(float))
+    return jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1.0)
+
+
+def _rows(value: Array, rows: int) -> Array:
+    """Give every subject a row of its own."""
+    return jnp.broadcast_to(value, (rows, *value.shape[1:])) if rows > 1 else value
+
+
+def _beside(size: Array, value: Array) -> Array:
+    """Return sizes of rows in the shape and type of what has these rows."""
+    return size.reshape(-1, *[1] * (value.ndim - 1)).astype(value.dtype)
+
+
+def _batchable(solve: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return the same, but batched in all that it gives, as `pushed_p` is."""
+    whole = jax.custom_batching.custom_vmap(solve)
+
+    @whole.def_vmap
+    def _(size: int, batched: Any, tree: Any) -> tuple[Any, Any]:
+        del size
+        axes = jax.tree.map(lambda is_batched: 0 if is_batched else None, batched[0])
+        found = _batchable(jax.vmap(solve, in_axes=(axes,)))(tree)
+        return found, jax.tree.map(lambda _: True, found)
+
+    return whole
+
+
 @functools.lru_cache(maxsize=256)
 def differentiable(solve: Callable[..., Any], *how: Any) -> Callable[[Any], Any]:
     """Return `tree -> solve(*how, tree)` with derivatives in either direction.
@@ -79,16 +123,18 @@ def differentiable(solve: Callable[..., Any], *how: Any) -> Callable[[Any], Any]
     direction costs one tangent in forward mode; reverse mode costs one tangent for
     each column of the leaves that are differentiated, however many outputs there are.
     """
+    plain = functools.partial(solve, *how)
 
     @jax.custom_jvp
     def wrapped(tree: Any) -> Any:
-        return solve(*how, tree)
+        traced = any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
+        return (_batchable(plain) if traced else plain)(tree)
 
     def rule(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
         leaves, shape = jax.tree.flatten(primals[0])
         changes = jax.tree.leaves(tangents[0])
         flat = _flat(solve, how, shape)
-        answer = jax.eval_shape(functools.partial(solve, *how), primals[0])
+        answer = jax.eval_shape(plain, primals[0])
         kinds = [_is_real(leaf) for leaf in jax.tree.leaves(answer)]
         moved = tuple(
             place
