@@ -180,6 +180,24 @@ def test_a_nonlinear_steady_state_has_exact_slopes(made):
 
 
 @pytest.mark.parametrize("method", OWN)
+def test_slopes_are_right_where_the_solution_rests(made, method):
+    """Steps that suit a body at its baseline must suit a change of that, too."""
+    text = "d/dt(r) = KIN - KOUT*r\ninit(r) = BASE"
+    model = made.model(text, outputs=("r",), KIN=2.0, KOUT=1.0, BASE=2.0)
+    numerics = Numerics(method=method)
+
+    def level(kout, base):
+        inputs = {"KIN": 2.0, "KOUT": kout, "BASE": base}
+        found = simulate(model, inputs, no_doses(), times([24.0]), numerics=numerics)
+        return found.outputs["r"][0, 0]
+
+    for direction in (jax.grad, jax.jacfwd):
+        by_kout, by_base = direction(level, (0, 1))(1.0, 2.0)
+        np.testing.assert_allclose(by_kout, -2.0, rtol=1e-6)
+        np.testing.assert_allclose(by_base, np.exp(-24.0), atol=1e-6)
+
+
+@pytest.mark.parametrize("method", OWN)
 def test_linear_models_have_the_slopes_of_their_closed_form(made, method):
     """Also by the State that a stage begins with, and through the one that it ends."""
     model = made.models["oral"]

@@ -15,6 +15,7 @@ from vtrial.model.tree import names_in
 from vtrial.solver.body import Body, body_of, solve_body
 from vtrial.solver.driver import Driver
 from vtrial.solver.method import AbstractMethod, Amounts, Span, Step, after_dose
+from vtrial.solver.tolerance import mean_square, scaled
 from vtrial.types import Status
 
 SAFETY = 0.9
@@ -137,6 +138,7 @@ class AbstractAdaptive(AbstractMethod):
         whole, amounts = amounts, tuple(amounts[i] for i in self.stepped)
         carried = self.enter(field, amounts)
         size = self._first_size(field, amounts, length, memory.size)
+        size = lax.stop_gradient(size)
         none = jnp.zeros(length.shape, int)
         ones = jnp.ones_like(length)
         begun = _Course(
@@ -203,8 +205,8 @@ class AbstractAdaptive(AbstractMethod):
         """
         flow = field(jnp.zeros_like(length), amounts)
         weights = [self._scale(a, a) for a in amounts]
-        extent = _mean_square([a / w for a, w in zip(amounts, weights, strict=True)])
-        speed = _mean_square([f / w for f, w in zip(flow, weights, strict=True)])
+        extent = mean_square([a / w for a, w in zip(amounts, weights, strict=True)])
+        speed = mean_square([f / w for f, w in zip(flow, weights, strict=True)])
         usable = (speed > 0) & jnp.isfinite(speed) & (extent > 0)
         guess = 0.01 * extent / jnp.where(usable, speed, 1.0)
         guess = jnp.where(usable, guess, 1e-3 * length)
@@ -222,12 +224,8 @@ class AbstractAdaptive(AbstractMethod):
         self, errors: Amounts, before: Amounts, after: Amounts
     ) -> Float[Array, " lane"]:
         """Return the root mean square of errors over what is tolerated."""
-        return _mean_square(
-            [
-                e / self._scale(a, b)
-                for e, a, b in zip(errors, before, after, strict=True)
-            ]
-        )
+        rtol, atol = self.numerics.rtol, self.numerics.atol
+        return scaled(rtol, atol, errors, before, after)
 
     def _step(
         self,
@@ -250,7 +248,7 @@ class AbstractAdaptive(AbstractMethod):
         if before:
             factor = factor * _power(course.error, before / self.order)
         factor = jnp.clip(factor, SHRINK, jnp.where(error <= 1.0, GROW, 1.0))
-        grown = size * factor.astype(size.dtype)
+        grown = lax.stop_gradient(size) * factor.astype(size.dtype)
         grown = jnp.where(good & last, jnp.maximum(course.size, grown), grown)
         tried = course.tried + going.astype(int)
         status = _judged(
@@ -355,14 +353,6 @@ def _judged(
     status = jnp.where(refused & tiny, why, status)
     limit = spent & unfinished & (status == Status.SOLVED)
     return jnp.where(limit, int(Status.STEP_LIMIT), status)
-
-
-def _mean_square(parts: list[Float[Array, " lane"]]) -> Float[Array, " lane"]:
-    """Return the root of the mean of squares."""
-    total = sum((part * part for part in parts[1:]), parts[0] * parts[0])
-    positive = total > 0
-    root = jnp.sqrt(jnp.where(positive, total, 1.0) / len(parts))
-    return jnp.where(positive, root, jnp.where(total == 0, 0.0, total))
 
 
 def _power(value: Float[Array, " lane"], exponent: float) -> Float[Array, " lane"]:

@@ -209,12 +209,14 @@ def _followed(
             return step.amounts, step
 
         def along(unit: Float[Array, " state"]) -> tuple[Amounts, Amounts, Step]:
-            direction = tuple(jnp.full_like(a, unit[i]) for i, a in enumerate(amounts))
+            direction = tuple(s * unit[i] for i, s in enumerate(sizes))
             return jax.jvp(after, (amounts,), (direction,), has_aux=True)
 
+        sizes = [jnp.where(a == 0, 1.0, jnp.abs(a)) for a in amounts]
         units = jnp.eye(size, dtype=real)
         _, change, step = jax.vmap(along, out_axes=(None, 0, None))(units)
-        return step, jnp.moveaxis(jnp.stack(change), 2, 0)
+        change = jnp.stack(change) / jnp.stack(sizes)[None]
+        return step, jnp.moveaxis(change, 2, 0)
 
     return lax.cond(leaps, linearised, plain)
 

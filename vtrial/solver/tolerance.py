@@ -1,0 +1,121 @@
+"""What error of a step is tolerated: the solution's, and that of derivatives beside it.
+
+Derivatives that are followed beside a solution by its own steps are right only if these
+steps suit them, too. Where the solution rests, as a body at its baseline does, any step
+does for it, and an explicit method would let a change of the baseline grow without
+bound. So the error of derivatives counts as the solution's does, as in CVODES.
+They are to be of the solution's size: derivatives by the logarithm of what is changed.
+
+References
+----------
+Hindmarsh A.C. and others (2005) ACM Trans. Math. Softw. 31:363-396, section 2.6.
+"""
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jax.custom_derivatives import SymbolicZero
+from jaxtyping import Array, Float
+
+from vtrial.solver.method import Amounts
+
+PART = 0.1  # of the solution, by which derivatives by a logarithm count at least
+
+
+def scaled(
+    rtol: float, atol: float, errors: Amounts, before: Amounts, after: Amounts
+) -> Float[Array, " lane"]:
+    """Return the root mean square of errors over what is tolerated.
+
+    Where derivatives are followed, it is the largest of the solution's and theirs; it
+    has no derivative itself.
+    """
+    own = mean_square(
+        [
+            e / tolerated(rtol, atol, a, b)
+            for e, a, b in zip(errors, before, after, strict=True)
+        ]
+    )
+    return _watched(rtol, atol, own, errors, before, after)
+
+
+def tolerated(
+    rtol: float,
+    atol: float,
+    before: Float[Array, " lane"],
+    after: Float[Array, " lane"],
+) -> Float[Array, " lane"]:
+    """Return the tolerated error of a state."""
+    return atol + rtol * jnp.maximum(jnp.abs(before), jnp.abs(after))
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def _watched(
+    rtol: float,
+    atol: float,
+    own: Float[Array, " lane"],
+    errors: Amounts,
+    before: Amounts,
+    after: Amounts,
+) -> Float[Array, " lane"]:
+    """Return the solution's own error."""
+    del rtol, atol, errors, before, after
+    return own
+
+
+def _watch(
+    rtol: float, atol: float, primals: tuple, tangents: tuple
+) -> tuple[Float[Array, " lane"], Float[Array, " lane"]]:
+    """Let the errors of derivatives count where there are any.
+
+    They are tolerated as errors of the solution are, and by a part of it more: what is
+    nothing beside the solution may be rounding.
+    """
+    own, _, before, after = primals
+    none = jnp.zeros_like(own)
+    errors, was, now = (
+        [none if isinstance(t, SymbolicZero) else t for t in part]
+        for part in tangents[1:]
+    )
+    own, before, after, errors, was, now = lax.stop_gradient(
+        (own, before, after, errors, was, now)
+    )
+    theirs = [
+        e / (tolerated(rtol, atol, a, b) + PART * tolerated(rtol, atol, x, y))
+        for e, a, b, x, y in zip(errors, was, now, before, after, strict=True)
+    ]
+    return _worst(own, mean_square(theirs)), none
+
+
+_watched.defjvp(_watch, symbolic_zeros=True)
+
+
+@jax.custom_batching.custom_vmap
+def _worst(
+    own: Float[Array, " lane"], theirs: Float[Array, " lane"]
+) -> Float[Array, " lane"]:
+    """Return the largest error; all directions that are followed share their steps."""
+    return jnp.maximum(own, theirs)
+
+
+@_worst.def_vmap
+def _of_all(
+    size: int, batched: list[bool], own: Array, theirs: Array
+) -> tuple[Array, bool]:
+    """Batch: of directions only if the solution is not batched."""
+    if not batched[0]:
+        return _worst(own, jnp.max(theirs, axis=0)), False
+    if not batched[1]:
+        theirs = jnp.broadcast_to(theirs, (size, *theirs.shape))
+    return jnp.maximum(own, theirs), True
+
+
+def mean_square(parts: Sequence[Float[Array, " lane"]]) -> Float[Array, " lane"]:
+    """Return the root of the mean of squares."""
+    total = sum((part * part for part in parts[1:]), parts[0] * parts[0])
+    positive = total > 0
+    root = jnp.sqrt(jnp.where(positive, total, 1.0) / len(parts))
+    return jnp.where(positive, root, jnp.where(total == 0, 0.0, total))
