@@ -7,8 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vtrial.errors import Fault, ProtocolError
-from vtrial.protocol.arms import find_cycle, read_allocation, read_arms
-from vtrial.protocol.endpoints import Span, read_endpoints, read_spans
+from vtrial.protocol.arms import find_cycle, read_allocation, read_arms, read_dropout
+from vtrial.protocol.endpoints import (
+    is_of_true_values,
+    read_endpoints,
+    read_spans,
+)
 from vtrial.protocol.evidence import read_observed, read_published, read_source
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.known import Known, find_covariates, find_model
@@ -23,6 +27,7 @@ from vtrial.protocol.protocol import (
 )
 from vtrial.protocol.questions import read_analysis
 from vtrial.protocol.shape import KeepShape, ProtocolShape
+from vtrial.protocol.times import Span
 from vtrial.protocol.visits import read_grid, read_occasions, read_visits
 from vtrial.sheets import (
     Sheet,
@@ -185,6 +190,7 @@ def _build(
     arms = read_arms(shape.arms, known, faults)
     known = known.with_cycle(find_cycle(arms, shape.arms))
     allocation = read_allocation(shape.design, tuple(shape.arms), known, faults)
+    dropout = read_dropout(shape.design.dropout, tuple(shape.arms), known, faults)
     visits = read_visits(shape.visits, known, faults)
     horizon = _horizon(arms, visits)
     spans = read_spans(shape.endpoints, horizon=horizon, known=known, faults=faults)
@@ -219,6 +225,7 @@ def _build(
         potential=shape.potential,
         uncertainty=shape.uncertainty,
         allocation=allocation,
+        dropout=dropout,
         visits=visits,
         grid=grid,
         occasions=occasions,
@@ -301,7 +308,7 @@ def _extra_times(
     """Return times at which true values are wanted whatever the grid."""
     times = [time for visit in visits for time in visit.times]
     for name, span in spans.items():
-        if shape.endpoints[name].values == "true":
+        if is_of_true_values(shape.endpoints[name]):
             times += [span.start, span.end, span.baseline]
     return times
 

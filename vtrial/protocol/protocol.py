@@ -18,13 +18,47 @@ Take = Literal[
     "percent change",
     "minimum",
     "maximum",
+    "time of minimum",
+    "time of maximum",
     "mean",
     "area",
+    "AUC last",
+    "AUC infinity",
+    "AUC tau",
+    "half-life",
+    "terminal rate",
+    "mean residence time",
+    "extrapolated share",
     "time above",
     "time below",
     "time in range",
+    "share above",
+    "share below",
+    "share in range",
     "time to",
+    "event by hazard",
+    "event time",
+    "number of events",
+    "best response",
+    "time to progression",
 ]
+Derived = Literal["equals", "first of"]
+NONCOMPARTMENTAL = (
+    "AUC last",
+    "AUC infinity",
+    "AUC tau",
+    "half-life",
+    "terminal rate",
+    "mean residence time",
+    "extrapolated share",
+)
+EVENTS = ("time to", "event by hazard", "event time", "time to progression")
+DRAWN = ("event by hazard", "number of events")
+DERIVED = ("equals", "first of")
+Strategy = Literal[
+    "treatment policy", "hypothetical", "while on treatment", "composite"
+]
+DROPOUT = "dropout"
 Measure = Literal[
     "difference of means",
     "ratio of geometric means",
@@ -71,17 +105,33 @@ class Endpoint:
     both included (`value`, `change`, `percent change`: the last one in that span; the
     baseline is the last value at or before `baseline` [h]). `low` and `high` are the
     limits of `time above` (low), `time below` (high), `time in range` and `time to`
-    (first value at or above `low`, or at or below `high`). `below` or `above` turn the
-    number into a response: 1 if it is under (over) that limit, else 0. Values are the
-    measured ones of the visits (residual error included), or the true ones on the grid.
+    (first value at or above `low`, or at or below `high`, `confirmed` by so many values
+    or hours of values). `grades` are limits that make a grade of the number, from 1 on.
+    `below` or `above` turn the number into a response: 1 if it is under (over) that
+    limit, else 0. Values are the measured ones of the visits (residual error included),
+    or the true ones on the grid. `factor` brings the output's unit to h (`event time`)
+    or mm (tumours).
+
+    `equals` is an equation of other endpoints and covariates, `first_of` names times to
+    events of which the first counts. `intercurrent` says by which strategy (ICH E9(R1))
+    events, by their endpoints' names, are dealt with; `failure` is the outcome after an
+    event of the composite strategy.
     """
 
     name: str
     of: str
-    take: Take
+    take: Take | Derived
     start: float
     end: float
     baseline: float = 0.0
+    confirmed: float = 0.0
+    confirmed_by: Literal["hours", "values"] = "hours"
+    grades: tuple[float, ...] = ()
+    factor: float = 1.0
+    equals: Expression | None = None
+    first_of: tuple[str, ...] = ()
+    intercurrent: tuple[tuple[str, Strategy], ...] = ()
+    failure: float | None = None
     low: float | None = None
     high: float | None = None
     below: float | None = None
@@ -99,7 +149,7 @@ class Endpoint:
     @property
     def event(self) -> bool:
         """Whether it is a time to an event, which may be censored."""
-        return self.take == "time to" and not self.binary
+        return self.take in (*EVENTS, "first of") and not self.binary
 
 
 @dataclass(frozen=True)
@@ -148,6 +198,13 @@ class Allocation:
 
 
 @dataclass(frozen=True)
+class Dropout:
+    """Who leaves: a constant hazard [1/h] for each arm; 0 for nobody."""
+
+    hazards: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class Keep:
     """What the record holds beside the outcomes.
 
@@ -187,6 +244,7 @@ class Protocol:
     potential: Literal["allocated", "all"] = "allocated"
     uncertainty: bool = True
     allocation: Allocation = Allocation((1,))
+    dropout: Dropout = Dropout()
     visits: tuple[Visit, ...] = ()
     grid: tuple[float, ...] = ()
     occasions: tuple[float, ...] = (0.0,)
