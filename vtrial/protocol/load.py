@@ -16,11 +16,13 @@ from vtrial.protocol.endpoints import (
 from vtrial.protocol.evidence import read_observed, read_published, read_source
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.known import Known, find_covariates, find_model
+from vtrial.protocol.multiplicity import read_multiplicity
 from vtrial.protocol.protocol import (
     Arm,
     Comparison,
     Endpoint,
     Keep,
+    Multiplicity,
     Protocol,
     Published,
     Visit,
@@ -197,7 +199,7 @@ def _build(
     endpoints = read_endpoints(
         shape.endpoints, spans, visits, known=known, faults=faults
     )
-    analysis, published = _read_questions(
+    analysis, multiplicity, published = _read_questions(
         shape, places, endpoints, visits, known=known, faults=faults
     )
     horizon = max([horizon, *(span.end for span in spans.values())])
@@ -208,6 +210,8 @@ def _build(
     occasions = read_occasions(shape.occasions, known, faults)
     observed = read_observed(shape.observed, known, faults)
     keep = _keep(shape.keep, known, faults)
+    if any(one.by == "MMRM" for one in analysis) or observed:
+        keep = dataclasses.replace(keep, measurements=True)
     _check_size(shape, faults)
     faults.refuse()
     if known.model is None:
@@ -231,6 +235,7 @@ def _build(
         occasions=occasions,
         endpoints=endpoints,
         analysis=analysis,
+        multiplicity=multiplicity,
         keep=keep,
         published=published,
         observed=observed,
@@ -250,8 +255,8 @@ def _read_questions(
     *,
     known: Known,
     faults: Faults,
-) -> tuple[tuple[Comparison, ...], tuple[Published, ...]]:
-    """Read comparisons, and the published outcomes that may name them."""
+) -> tuple[tuple[Comparison, ...], Multiplicity | None, tuple[Published, ...]]:
+    """Read comparisons, and what names them: adjustment and published outcomes."""
     analysis, called = read_analysis(
         dict(zip(places.get("analysis", []), shape.analysis, strict=True)),
         endpoints,
@@ -269,7 +274,8 @@ def _read_questions(
         known=known,
         faults=faults,
     )
-    return analysis, published
+    multiplicity = read_multiplicity(shape.multiplicity, called, faults)
+    return analysis, multiplicity, published
 
 
 def _known(shape: ProtocolShape, faults: Faults) -> Known:

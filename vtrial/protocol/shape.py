@@ -10,7 +10,15 @@ from pydantic.annotated_handlers import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from vtrial.protocol.protocol import Measure, Statistic, Strategy, Take
+from vtrial.protocol.protocol import (
+    Covariance,
+    Freedom,
+    Measure,
+    Procedure,
+    Statistic,
+    Strategy,
+    Take,
+)
 from vtrial.sheets import listed, nearest, sheet_name
 from vtrial.types import Method
 
@@ -327,20 +335,91 @@ class EndpointShape(_Shape):
     title: str = ""
 
 
+class MarginShape(_Shape):
+    """What the effect is to be shown above, below, or between."""
+
+    above: Value | None = Field(None, examples=["-5 pp", 0.8])
+    below: Value | None = Field(None, examples=[1.3, 1.25])
+
+
+class TierShape(_Shape):
+    """One endpoint of a hierarchy."""
+
+    on: Name = Field(description="An endpoint.")
+    better: Literal["higher", "lower"] = "higher"
+    margin: Value | None = Field(
+        None, description="Who differs by no more than this has not won."
+    )
+
+
 class ComparisonShape(_Shape):
     """A question: one arm with another."""
 
     compare: Name = Field(
         description="An arm `with` its reference.", examples=["high with low"]
     )
-    on: Name = Field(description="An endpoint.")
+    on: Name | Annotated[list[TierShape], Field(min_length=1)] = Field(
+        description="An endpoint; for wins a list of them, the most important first."
+    )
     by: Annotated[Measure, BeforeValidator(_Words(*get_args(Measure)))]
     adjust: list[str] = Field(
         default_factory=list,
         description="Covariates, or `baseline`: the endpoint's own baseline value.",
     )
-    level: float = Field(0.95, gt=0.5, lt=1, description="Of the interval.")
+    strata: list[str] = Field(
+        default_factory=list, description="Covariates whose values make strata."
+    )
+    where: Name | None = Field(
+        None,
+        description="A condition on covariates: who takes part.",
+        examples=["AGE >= 65"],
+    )
+    until: Name | None = Field(
+        None,
+        description="The horizon of restricted means, or when the milestone is.",
+        examples=["day 365", "week 72"],
+    )
+    weights: Annotated[list[float], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="Fleming and Harrington's rho and gamma.", examples=[[0, 1]]
+    )
+    interval: Literal["score"] | None = Field(
+        None, description="`score`: Miettinen and Nurminen's, for responses."
+    )
+    margin: MarginShape | None = Field(
+        None, description="What is to be shown, instead of any difference."
+    )
+    covariance: Annotated[
+        Covariance, BeforeValidator(_Words(*get_args(Covariance)))
+    ] = Field("unstructured", description="Of repeated values (MMRM).")
+    freedom: Annotated[Freedom, BeforeValidator(_Words(*get_args(Freedom)))] = Field(
+        "Kenward-Roger", description="Degrees of freedom (MMRM)."
+    )
+    level: float | None = Field(
+        None,
+        gt=0.5,
+        lt=1,
+        description="Of the interval; 0.95, or 0.9 between two margins.",
+    )
     name: Name | None = Field(None, description="What `published` calls it.")
+
+
+class MultiplicityShape(_Shape):
+    """How the p-values of several comparisons are adjusted."""
+
+    method: Annotated[Procedure, BeforeValidator(_Words(*get_args(Procedure)))] = Field(
+        "Holm", description="The procedure; `graph` has weights and transitions."
+    )
+    of: Annotated[list[str], Field(min_length=2)] = Field(
+        description="Names of comparisons, in the order in which they are tested."
+    )
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="Of the family.")
+    weights: dict[str, float] = Field(
+        default_factory=dict, description="Each one's share of alpha at first."
+    )
+    transitions: dict[str, dict[str, float]] = Field(
+        default_factory=dict,
+        description="What part of its share a rejected one hands to which others.",
+    )
 
 
 class PublishedShape(_Shape):
@@ -442,6 +521,9 @@ class ProtocolShape(_Shape):
     )
     analysis: list[ComparisonShape] = Field(
         default_factory=list, description="Comparisons between arms."
+    )
+    multiplicity: MultiplicityShape | None = Field(
+        None, description="Adjusts the p-values of several comparisons."
     )
     keep: KeepShape = KeepShape.model_construct()
     published: list[PublishedShape] = Field(
