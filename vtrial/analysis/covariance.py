@@ -1,4 +1,4 @@
-"""How the values of a subject's visits vary together: covariance structures.
+r"""How the values of a subject's visits vary together: covariance structures.
 
 Each structure is known by two maps. `matrix` makes the covariance of the visits from
 the parameters that SAS's PROC MIXED reports (the natural ones: tests that use second
@@ -15,8 +15,8 @@ definite.
 | `toep` | variance; covariances by lag |
 | `toeph` | variances; correlations by lag |
 | `ante1` | variances; correlations of neighbours |
-| `sp exp`, `sp gau` | variance; range, as $e^{-d/\\theta}$ and $e^{-d^2/\\theta^2}$ |
-| `sp pow` | variance; correlation at a distance of one, as $\\theta^d$ |
+| `sp exp`, `sp gau` | variance; range, as $e^{-d/\theta}$ and $e^{-d^2/\theta^2}$ |
+| `sp pow` | variance; correlation at a distance of one, as $\theta^d$ |
 
 References
 ----------

@@ -1,4 +1,4 @@
-r"""Tests of fixed effects of mixed models, with as many degrees of freedom as they have.
+r"""Test fixed effects of mixed models, with as many degrees of freedom as they have.
 
 | `by` | covariance of the estimates | degrees of freedom |
 |---|---|---|

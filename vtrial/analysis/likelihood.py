@@ -3,7 +3,7 @@ r"""The likelihood of a linear mixed model, with exact first and second derivati
 Values $y = X\beta + e$ have, in each subject, the covariance $V$ of its visits. With
 $Z = [X, y]$ and $W = V^{-1}$, everything is a function of the sums
 
-$$ N = \sum_i Z_i^\top W_i Z_i = \begin{pmatrix} A & b \\ b^\top & c \end{pmatrix}, $$
+$$ N = \sum_i Z_i^\top W_i Z_i = \begin{pmatrix} A & b \ b^\top & c \end{pmatrix}, $$
 
 and these are linear in the sums of products of $Z$ within each kind of subject, which
 are computed once. Minus twice the logarithm of the likelihood is
@@ -78,20 +78,20 @@ class Slopes(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """The fixed effects at some covariance parameters, and what tests need.
+    r"""The fixed effects at some covariance parameters, and what tests need.
 
     Attributes
     ----------
     effect, covariance
         $A^{-1} b$ and $A^{-1}$; 0 for columns that are not kept.
     slope
-        $P_i = \\partial_i A$.
+        $P_i = \partial_i A$.
     curved, bent
-        $\\sum_{ij} C_{ij} X^\\top W V_i W V_j W X$ and
-        $\\sum_{ij} C_{ij} X^\\top W V_{ij} W X$, with the covariance $C$ of the
+        $\sum_{ij} C_{ij} X^\top W V_i W V_j W X$ and
+        $\sum_{ij} C_{ij} X^\top W V_{ij} W X$, with the covariance $C$ of the
         parameters.
     spread
-        $C$: twice the inverse of the Hessian (observed information).
+        $C$: twice the inverse of the Hessian, as observed.
     matrix
         $V$ of each kind, all visits.
     """
@@ -156,17 +156,16 @@ def slopes(parameters: Vector, sums: Sums, model: Model) -> Slopes:
 
 def estimate(
     parameters: Vector,
-    hessian: Float[Array, "parameter parameter"],
+    spread: Float[Array, "parameter parameter"],
     sums: Sums,
     model: Model,
 ) -> Estimate:
-    """Return the fixed effects and what tests of them need.
+    """Return the fixed effects and what tests need, at natural parameters.
 
-    `parameters` are natural ones, `hessian` is that of minus twice the log likelihood.
+    `spread` is the covariance of the parameters.
     """
     made = _evaluate(parameters, sums, model)
     weight = made.weight
-    spread = 2.0 * jnp.linalg.inv(hessian)
     rises = _rises(parameters, sums, model)
     both = jnp.einsum("kl,pkab->plab", spread, rises) @ weight[:, None] @ rises
     second = _second(parameters, spread, sums, model)

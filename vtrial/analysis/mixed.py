@@ -37,7 +37,7 @@ from vtrial.analysis.panel import Basis, Panel
 STEPS = 60
 NEAR = 1e-8  # what one more Newton step would gain of -2 log likelihood: its last
 FLAT = 1e-3  # information below which a parameter has run away
-BYTES = 64e6  # of products held at once
+BYTES = 8e6  # of products held at once: about what stays near the processor
 
 
 class Fit(NamedTuple):
@@ -54,8 +54,8 @@ class Fit(NamedTuple):
     matrix
         Covariance of all visits, for each kind of subject of the panel.
     effect, covariance
-        Coefficients of the panel's orthonormal columns and their model-based covariance;
-        `effects` and `vtrial.analysis.freedom` speak of the design's.
+        Coefficients of the panel's orthonormal columns and their model-based
+        covariance; `effects` and `vtrial.analysis.freedom` speak of the design's.
     slope, curved, bent, spread
         See `vtrial.analysis.likelihood.Estimate`.
     """
@@ -154,12 +154,14 @@ class _Data(NamedTuple):
 
 
 def _chunks(panel: Panel, restricted: bool) -> Iterator[_Data]:
-    """Cut a panel into batches of one size, the last filled up with its first trial."""
+    """Cut a panel into batches of one size, the last filled up with its last trial.
+
+    Sizes are powers of two, so that few programs are compiled.
+    """
     replicates, _, visits, columns = panel.columns.shape
-    kinds = panel.mask.shape[1]
     cells = (columns + 1) * (columns + 2) // 2 * visits * (visits + 1) // 2
-    batches = int(np.ceil(replicates * kinds * cells * 8 / BYTES))
-    size = -(-replicates // max(min(batches, replicates), 1))
+    most = max(BYTES / (panel.mask.shape[1] * cells * 8), 1.0)
+    size = min(_rounded(replicates), 2 ** int(np.log2(most)))
     diagonal = np.diagonal(panel.basis.triangle, axis1=1, axis2=2)
     lengths = np.log(np.where(panel.basis.kept, diagonal, 1.0)).sum(axis=1)
     number = panel.seen.sum(axis=(1, 2)) - (panel.rank if restricted else 0)
@@ -180,6 +182,11 @@ def _chunks(panel: Panel, restricted: bool) -> Iterator[_Data]:
         yield _Data(*(jnp.asarray(array[rows]) for array in arrays))
 
 
+def _rounded(number: int) -> int:
+    """Round up to a power of two."""
+    return 1 << (number - 1).bit_length()
+
+
 @partial(jax.jit, static_argnames="model")
 def _fit(*data: Array, model: Model) -> tuple[Array, ...]:
     """Fit a batch."""
@@ -195,17 +202,21 @@ def _fit(*data: Array, model: Model) -> tuple[Array, ...]:
     sums = jax.lax.map(sums_of, batch)
     start = jax.vmap(lambda d, s: _start(d, s, model))(batch, sums)
     found = _search(start, sums, model)
-    plain = model._replace(free=False)
 
-    def finish(state: _State, one: Sums) -> tuple[Array, Vector, Estimate]:
-        own = state.place.reshape(model.groups, -1)
-        visits = one.mask.shape[1]
-        natural = jax.vmap(lambda f: model.structure.natural(f, visits))(own).ravel()
-        made = slopes(natural, one, plain)
-        return made.value, natural, estimate(natural, made.hessian, one, plain)
+    def finish(state: _State, one: Sums) -> tuple[Vector, Estimate]:
+        def natural(free: Vector) -> Vector:
+            own = free.reshape(model.groups, -1)
+            visits = one.mask.shape[1]
+            return jax.vmap(lambda f: model.structure.natural(f, visits))(own).ravel()
 
-    value, natural, made = jax.vmap(finish)(found, sums)
-    return value, natural, found.steps, found.converged, made
+        # Where the gradient is zero, the Hessian turns as a tensor does.
+        turn = jax.jacfwd(natural)(state.place)
+        spread = 2.0 * turn @ jnp.linalg.inv(state.slopes.hessian) @ turn.T
+        place = natural(state.place)
+        return place, estimate(place, spread, one, model._replace(free=False))
+
+    natural, made = jax.vmap(finish)(found, sums)
+    return found.slopes.value, natural, found.steps, found.converged, made
 
 
 def _start(data: _Data, sums: Sums, model: Model) -> Vector:
@@ -252,10 +263,16 @@ def _search(
     start: Float[Array, "replicate parameter"], sums: Sums, model: Model
 ) -> _State:
     """Step all trials together until each has converged or has no steps left."""
-    count = len(start)
+    count, size = start.shape
+    eye = jnp.eye(size, dtype=start.dtype)
+    nothing = Slopes(  # from which the first step goes nowhere, and is taken
+        value=jnp.full(count, jnp.inf, start.dtype),
+        gradient=jnp.zeros_like(start),
+        hessian=jnp.broadcast_to(eye[None], (count, size, size)),
+    )
     state = _State(
         place=start,
-        slopes=jax.vmap(lambda p, s: slopes(p, s, model))(start, sums),
+        slopes=nothing,
         radius=jnp.ones(count, start.dtype),
         active=jnp.ones(count, bool),
         converged=jnp.zeros(count, bool),
@@ -270,21 +287,22 @@ def _search(
 def _step(state: _State, sums: Sums, model: Model) -> _State:
     """Try one step of one trial; keep it if the likelihood grows."""
     value, gradient, hessian = state.slopes
-    sound = jnp.isfinite(value) & jnp.isfinite(hessian).all()
-    levels, axes = jnp.linalg.eigh(jnp.where(sound, hessian, 0.0))
+    fresh = ~jnp.isfinite(value)
+    levels, axes = jnp.linalg.eigh(hessian)
     along = axes.T @ gradient
     size = jnp.abs(levels)
     size = jnp.maximum(size, 1e-8 * size.max() + 1e-30)
     whole = -axes @ (along / size)
     length = jnp.sqrt((whole**2).sum())
-    last = ((along**2 / size).sum() < NEAR) & (levels.min() > FLAT)
+    last = ((along**2 / size).sum() < NEAR) & (levels.min() > FLAT) & ~fresh
     step = whole * jnp.minimum(1.0, state.radius / jnp.maximum(length, 1e-30))
     made = slopes(state.place + step, sums, model)
     foretold = -(gradient @ step + 0.5 * step @ hessian @ step)
-    ratio = (value - made.value) / jnp.maximum(foretold, 1e-30)
-    noise = 1e-11 * jnp.abs(value)
+    gain = jnp.where(fresh, foretold, value - made.value)
+    ratio = gain / jnp.maximum(foretold, 1e-30)
+    noise = 1e-11 * jnp.abs(made.value)
     finite = jnp.isfinite(made.value) & jnp.isfinite(made.hessian).all()
-    taken = state.active & finite & (value - made.value >= -noise)
+    taken = state.active & finite & (gain >= -noise)
     bad = ~finite | ((ratio < 0.25) & (foretold > noise))
     reached = jnp.minimum(length, state.radius)
     radius = jnp.where(bad, 0.25 * reached, state.radius)
@@ -295,7 +313,7 @@ def _step(state: _State, sums: Sums, model: Model) -> _State:
         place=jnp.where(taken, state.place + step, state.place),
         slopes=jax.tree.map(lambda a, b: jnp.where(taken, a, b), made, state.slopes),
         radius=jnp.where(state.active, radius, state.radius),
-        active=state.active & sound & ~last & (steps < STEPS),
+        active=state.active & ~last & (finite | ~fresh) & (steps < STEPS),
         converged=state.converged | (state.active & last & taken),
         steps=steps,
     )

@@ -146,6 +146,9 @@ def _kinds(
     found, number = np.unique(keys[part.ravel()], axis=0, return_inverse=True)
     if not len(found):
         found = np.zeros((1, visits + 1), int)
+    # Kinds without subjects round their number up, so that few programs are compiled.
+    spare = (1 << (len(found) - 1).bit_length()) - len(found)
+    found = np.concatenate([found, np.zeros((spare, visits + 1), found.dtype)])
     kind = np.full(replicates * subjects, -1)
     kind[part.ravel()] = number.ravel()
     mask = np.tile(found[None, :, 1:] > 0, (replicates, 1, 1))
