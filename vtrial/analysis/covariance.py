@@ -54,13 +54,13 @@ Square = Float[Array, "visit visit"]
 class Structure(NamedTuple):
     """One covariance structure.
 
-    `count` is the number of parameters for a number of visits; `natural` takes as many
+    `size` is the number of parameters for a number of visits; `natural` takes as many
     unbounded numbers and the number of visits; `matrix` takes natural parameters and
     the distances of the visits; `start` gives unbounded numbers for a rough covariance
     that is positive definite, and the mean distance of two visits.
     """
 
-    count: Callable[[int], int]
+    size: Callable[[int], int]
     natural: Callable[[Parameters, int], Parameters]
     matrix: Callable[[Parameters, Square], Square]
     start: Callable[[Square, Float[Array, ""]], Parameters]

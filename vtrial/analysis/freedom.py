@@ -37,6 +37,8 @@ from scipy import special
 
 from vtrial.analysis.mixed import Fit
 from vtrial.analysis.panel import express
+from vtrial.errors import ProtocolError
+from vtrial.sheets import listed, nearest
 
 Freedom = Literal[
     "kenward-roger",
@@ -87,12 +89,13 @@ def contrast(
 
     Raises
     ------
-    ValueError
-        If Kenward's and Roger's correction is asked of the empirical covariance.
+    ProtocolError
+        If there is no such test: Kenward's and Roger's correction is of the
+        model-based covariance.
     """
     own = express(fit.basis, rows)
     estimate = np.vecdot(own, fit.effect[:, None, :])
-    covariance = _covariance(fit, by, error)
+    covariance = covariance_by(fit, by, error)
     spread = np.sqrt(_form(own, covariance))
     with np.errstate(invalid="ignore", divide="ignore"):
         match by:
@@ -118,7 +121,7 @@ def joint_test(
     own = express(fit.basis, rows)
     count = len(rows)
     estimate = np.vecdot(own, fit.effect[:, None, :])
-    inner = own @ _covariance(fit, by, error) @ own.mT
+    inner = own @ covariance_by(fit, by, error) @ own.mT
     good = np.isfinite(inner).all(axis=(1, 2)) & np.isfinite(estimate).all(axis=1)
     eye = np.eye(count)[None]
     inverse = np.linalg.inv(np.where(good[:, None, None], inner, eye))
@@ -134,7 +137,7 @@ def joint_test(
                 freedom = _counted(fit, rows, by).min(axis=1)
         f = np.where(good, scale * f, np.nan)
         freedom = np.where(good, freedom, np.nan)
-        p = special.fdtrc(count, np.where(freedom > 1e9, 1e9, freedom), f)
+        p = special.fdtrc(count, np.minimum(freedom, 1e15), f)
     return JointTest(f, count, freedom, p)
 
 
@@ -166,17 +169,39 @@ def empirical_covariance(fit: Fit) -> Covariances:
     return fit.covariance @ (score.mT @ score) @ fit.covariance
 
 
-def _covariance(fit: Fit, by: Freedom, error: Error) -> Covariances:
-    """Return the covariance of the coefficients that a test is made with."""
-    if by not in get_args(Freedom) or error not in get_args(Error):
-        raise ValueError(f"no tests `by` {by} with the {error} covariance")
+def covariance_by(fit: Fit, by: Freedom, error: Error) -> Covariances:
+    """Return the orthonormal coefficients' covariance that a test is made with.
+
+    Raises
+    ------
+    ProtocolError
+        If there is no such test.
+    """
+    _check(by, error)
     if error == "empirical":
-        if by.startswith("kenward-roger"):
-            raise ValueError("Kenward and Roger correct the model-based covariance")
         return empirical_covariance(fit)
     if by.startswith("kenward-roger"):
         return adjusted_covariance(fit, second=by == "kenward-roger")
     return fit.covariance
+
+
+def _check(by: Freedom, error: Error) -> None:
+    """Refuse tests that do not exist."""
+    if by not in get_args(Freedom):
+        raise ProtocolError(
+            at="by",
+            found=f"`{by}`",
+            allowed=listed(get_args(Freedom)),
+            write=nearest(by, get_args(Freedom)),
+        )
+    allowed = ("model",) if by.startswith("kenward-roger") else get_args(Error)
+    if error not in allowed:
+        raise ProtocolError(
+            at="error",
+            found=f"`{error}` with {by}",
+            allowed=listed(allowed),
+            write='error="model"',
+        )
 
 
 def _form(
@@ -221,7 +246,7 @@ def _kenward_roger(
     """Return the scale of F and its degrees of freedom (1997, section 3)."""
     count = own.shape[1]
     inner = own @ fit.covariance @ own.mT
-    good = np.isfinite(inner).all(axis=(1, 2))[:, None, None]
+    good = np.isfinite(inner).all(axis=(1, 2), keepdims=True)
     inverse = np.linalg.inv(np.where(good, inner, np.eye(count)[None]))
     across = own @ fit.covariance
     turned = across[:, None] @ fit.slope @ across.mT[:, None]
@@ -248,18 +273,19 @@ def _counted(fit: Fit, rows: Contrasts, by: Freedom) -> Numbers:
 
     Between-within: a row has the fewest of its columns; a column that varies within
     subjects has the values less the subjects and such columns, any other the
-    subjects less these others. With an unstructured covariance all have the latter.
+    subjects less these others.
     """
     panel = fit.panel
-    values = panel.seen.sum(axis=(1, 2)).astype(float)
-    subjects = (panel.kind >= 0).sum(axis=1).astype(float)
+    seen = panel.seen
+    values = seen.sum(axis=(1, 2)).astype(float)
+    subjects = seen.any(axis=2).sum(axis=1).astype(float)
     shape = (len(values), len(rows))
     if by == "normal":
         return np.full(shape, np.inf)
     if by == "residual":
         return np.broadcast_to((values - panel.rank)[:, None], shape)
     kept = panel.basis.kept
-    within = subjects * 0 + (kept & panel.varies).sum(axis=1)
+    within = (kept & panel.varies).sum(axis=1)
     between = subjects - (panel.rank - within)
     each = np.where(
         panel.varies, (values - subjects - within)[:, None], between[:, None]

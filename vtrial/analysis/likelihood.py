@@ -49,7 +49,7 @@ class Sums(NamedTuple):
     """
 
     product: Float[Array, "kind visits columns"]
-    count: Float[Array, " kind"]
+    subjects: Float[Array, " kind"]
     mask: Bool[Array, "kind visit"]
     group: Int[Array, " kind"]
     distance: Float[Array, "kind visit visit"]
@@ -135,7 +135,7 @@ def slopes(parameters: Vector, sums: Sums, model: Model) -> Slopes:
         outer = outer.at[:-1, :-1].add(inverse)
     seen = _unpack(_inner(sums, outer), sums.mask.shape[1])
     around = weight @ seen @ weight
-    count = sums.count[:, None, None]
+    count = sums.subjects[:, None, None]
     pull = count * weight - around
 
     def along(at: Vector) -> Scalar:
@@ -205,7 +205,7 @@ def _evaluate(parameters: Vector, sums: Sums, model: Model) -> _Made:
     gram = whole[:-1, :-1] + jnp.diag(jnp.where(sums.kept, 0.0, 1.0))
     factor = jax.scipy.linalg.cho_factor(gram, lower=True)
     effect = jax.scipy.linalg.cho_solve(factor, whole[:-1, -1])
-    value = sums.count @ spread + sums.constant
+    value = sums.subjects @ spread + sums.constant
     value += whole[-1, -1] - whole[:-1, -1] @ effect
     if model.restricted:
         value += 2.0 * jnp.log(jnp.diag(factor[0])).sum()

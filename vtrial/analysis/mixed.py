@@ -99,33 +99,34 @@ def fit_mixed(
     it: such a trial has not converged.
     """
     model = Model(structure_of(covariance), panel.groups, restricted, free=True)
-    parts = [_fit(*chunk, model=model) for chunk in _chunks(panel, restricted)]
-    joined = [
-        np.concatenate([np.asarray(part) for part in parts_of])
-        for parts_of in zip(*(jax.tree.leaves(part) for part in parts), strict=True)
-    ]
     replicates = len(panel.value)
-    value, natural, steps, converged, *rest = (a[:replicates] for a in joined)
-    made = Estimate(*rest)
-    good = converged & np.isfinite(value) & np.isfinite(made.spread).all(axis=(1, 2))
-    good &= (np.diagonal(made.spread, axis1=1, axis2=2) > 0).all(axis=1)
+    parts = [_fit(chunk, model) for chunk in _chunks(panel, restricted)]
+    found: _Found = jax.tree.map(
+        lambda *some: np.concatenate([np.asarray(one) for one in some])[:replicates],
+        *parts,
+    )
+    spread = np.asarray(found.estimate.spread)
+    good = np.asarray(found.converged) & np.isfinite(found.value)
+    good &= np.isfinite(spread).all(axis=(1, 2))
+    good &= (np.diagonal(spread, axis1=1, axis2=2) > 0).all(axis=1)
 
-    def known(array: np.ndarray) -> np.ndarray:
+    def known(array: Array | np.ndarray) -> np.ndarray:
         shape = (-1,) + (1,) * (array.ndim - 1)
-        return np.where(good.reshape(shape), array, np.nan)
+        return np.where(good.reshape(shape), np.asarray(array), np.nan)
 
+    made = found.estimate
     return Fit(
-        minus_two_log=known(value),
+        minus_two_log=known(found.value),
         converged=good,
-        steps=steps.astype(int),
-        parameter=known(natural).reshape(replicates, panel.groups, -1),
-        matrix=known(np.asarray(made.matrix)),
+        steps=np.asarray(found.steps).astype(int),
+        parameter=known(found.natural).reshape(replicates, panel.groups, -1),
+        matrix=known(made.matrix),
         effect=known(np.asarray(made.effect) + panel.first),
-        covariance=known(np.asarray(made.covariance)),
-        slope=known(np.asarray(made.slope)),
-        curved=known(np.asarray(made.curved)),
-        bent=known(np.asarray(made.bent)),
-        spread=known(np.asarray(made.spread)),
+        covariance=known(made.covariance),
+        slope=known(made.slope),
+        curved=known(made.curved),
+        bent=known(made.bent),
+        spread=known(spread),
         panel=panel,
     )
 
@@ -135,10 +136,16 @@ def effects(fit: Fit) -> Float[np.ndarray, "replicate column"]:
 
     A column that depends on those before it is dropped, as if its coefficient were 0.
     """
-    triangle, kept = fit.basis
-    whole = np.where(kept[:, None, :], triangle, np.eye(triangle.shape[1])[None])
-    made = np.linalg.solve(whole, fit.effect[:, :, None])[:, :, 0]
-    return np.where(kept, made, np.nan)
+    made = np.matvec(design_inverse(fit.basis), fit.effect)
+    return np.where(fit.basis.kept, made, np.nan)
+
+
+def design_inverse(basis: Basis) -> Float[np.ndarray, "replicate column column"]:
+    """Return what makes a design's coefficients from those of orthonormal columns."""
+    triangle, kept = basis
+    eye = np.eye(triangle.shape[1])[None]
+    whole = np.where(kept[:, None, :], triangle, eye)
+    return np.where(kept[:, :, None], np.linalg.inv(whole), 0.0)
 
 
 class _Data(NamedTuple):
@@ -187,10 +194,19 @@ def _rounded(number: int) -> int:
     return 1 << (number - 1).bit_length()
 
 
+class _Found(NamedTuple):
+    """What was found for a batch of trials."""
+
+    value: Float[Array, " replicate"]
+    natural: Float[Array, "replicate parameter"]
+    steps: Int[Array, " replicate"]
+    converged: Bool[Array, " replicate"]
+    estimate: Estimate
+
+
 @partial(jax.jit, static_argnames="model")
-def _fit(*data: Array, model: Model) -> tuple[Array, ...]:
+def _fit(batch: _Data, model: Model) -> _Found:
     """Fit a batch."""
-    batch = _Data(*data)
     kinds = batch.mask.shape[1]
 
     def sums_of(one: _Data) -> Sums:
@@ -216,7 +232,7 @@ def _fit(*data: Array, model: Model) -> tuple[Array, ...]:
         return place, estimate(place, spread, one, model._replace(free=False))
 
     natural, made = jax.vmap(finish)(found, sums)
-    return found.slopes.value, natural, found.steps, found.converged, made
+    return _Found(found.slopes.value, natural, found.steps, found.converged, made)
 
 
 def _start(data: _Data, sums: Sums, model: Model) -> Vector:

@@ -42,7 +42,8 @@ class Panel(NamedTuple):
     varies
         Whether a design's column differs between visits of any subject.
     kind
-        The number of each subject's kind; -1 for who takes no part.
+        The number of each subject's kind; -1 for who is in no group. Those of whom
+        nothing is seen are a kind, too, and change nothing.
     mask, group, distance
         Which visits a kind has, the group whose covariance it has, and how far apart
         its visits are.
@@ -138,7 +139,7 @@ def _kinds(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sort subjects into kinds: those of one group with the same visits seen."""
     replicates, subjects, visits = seen.shape
-    part = seen.any(axis=2)
+    part = group >= 0
     if coordinate is not None and not _is_shared(coordinate):
         own = np.broadcast_to(np.arange(subjects), part.shape)
         return np.where(part, own, -1), seen, np.maximum(group, 0)
