@@ -16,9 +16,6 @@ from vtrial.analysis.statistic import (
 )
 from vtrial.protocol.protocol import Measure
 
-RATIOS = ("ratio of geometric means", "risk ratio", "odds ratio")
-ADJUSTABLE = ("difference of means", "ratio of geometric means")
-
 
 class Contrast(NamedTuple):
     """A comparison in each trial, with confidence limits and two-sided p-value.

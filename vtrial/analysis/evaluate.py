@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from vtrial.analysis.bands import bands_of
-from vtrial.analysis.contrast import RATIOS, Contrast
+from vtrial.analysis.contrast import Contrast
 from vtrial.analysis.estimates import (
     CONTRASTS,
     DISTRIBUTIONS,
@@ -22,7 +22,12 @@ from vtrial.analysis.gather import Gathered, Truth
 from vtrial.analysis.reading import check_record, chunks_of
 from vtrial.analysis.replication import across, average
 from vtrial.analysis.statistic import Summary
-from vtrial.protocol.protocol import Comparison, Endpoint, Protocol, Published
+from vtrial.protocol.protocol import (
+    RATIOS,
+    Protocol,
+    Published,
+    effect_kind,
+)
 from vtrial.types import Status
 
 Parts = TypeVar("Parts", Summary, Contrast, Truth)
@@ -144,9 +149,11 @@ def _contrasts(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
             "ci_low": average(low, scale=scale),
             "ci_high": average(high, scale=scale),
             "p": float(p[0]) if one else np.nan,
-            "power": np.nan if one or not len(known) else (known < 1 - level).mean(),
+            "power": np.nan
+            if one or not len(known)
+            else (known < comparison.alpha).mean(),
             "level": level,
-            "unit": _contrast_unit(comparison, endpoint),
+            "unit": effect_kind(comparison.by, endpoint)[1],
         }
         rows.append(row | over._asdict() | _truth(seen, place, scale=scale))
     return pd.DataFrame(rows, columns=CONTRASTS)
@@ -160,12 +167,6 @@ def _truth(seen: Gathered, place: int, *, scale: str) -> dict[str, float]:
     none = np.full(len(effect), np.nan)
     made = across(effect, none, none, error, scale=scale)  # type: ignore[arg-type]
     return {"truth": made.estimate, "truth_error": made.mc_error}
-
-
-def _contrast_unit(comparison: Comparison, endpoint: Endpoint) -> str:
-    """Return the unit of a comparison: shares and ratios have none."""
-    plain = comparison.by == "difference of means" and not endpoint.binary
-    return endpoint.unit if plain else "1"
 
 
 def _distributions(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
@@ -247,13 +248,12 @@ def _of_comparison(point: Published, protocol: Protocol) -> dict[str, str]:
     if not named:
         return {"what": point.comparison, "statistic": "", "kind": "plain", "unit": "1"}
     comparison, endpoint = named[0], protocol.endpoint(named[0].endpoint)
-    response = comparison.by == "difference of means" and endpoint.binary
-    points = response or comparison.by == "risk difference"
+    kind, unit = effect_kind(comparison.by, endpoint)
     return {
         "what": f"{comparison.endpoint}, {comparison.arm} with {comparison.reference}",
         "statistic": comparison.by,
-        "kind": "points" if points else "plain",
-        "unit": _contrast_unit(comparison, endpoint),
+        "kind": "points" if kind == "difference" else "plain",
+        "unit": unit,
     }
 
 

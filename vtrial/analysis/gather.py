@@ -6,11 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vtrial.analysis.contrast import Contrast, compare, paired
-from vtrial.analysis.reading import Chunk, covariates_of
+from vtrial.analysis.contrast import Contrast
+from vtrial.analysis.question import answered, truth
+from vtrial.analysis.reading import Chunk
 from vtrial.analysis.statistic import Numbers, Summary, kaplan_meier, summarise
 from vtrial.dims import EVENT
-from vtrial.protocol.protocol import Comparison, Endpoint, Protocol
+from vtrial.protocol.protocol import Endpoint, Protocol
 from vtrial.types import Status
 
 BAR_COUNT = 40
@@ -69,10 +70,10 @@ class Gathered:
             self._add_bars(endpoint, own)
             for place, comparison in enumerate(protocol.analysis):
                 if comparison.endpoint == endpoint.name:
-                    made = _contrast(chunk, comparison, endpoint, own)
+                    made = answered(chunk, comparison, protocol)
                     self.contrasts[place].append(made)
                     if protocol.potential == "all":
-                        self.truths[place].append(_truth(chunk, comparison))
+                        self.truths[place].append(Truth(*truth(chunk, comparison)))
 
     def _add_flow(self, chunk: Chunk, arm: str) -> None:
         """Count the subjects of an arm, and the failed ones by Status."""
@@ -131,32 +132,6 @@ def _summaries(
         return {"share": summarise("share", event)} | kaplan_meier(values, event)
     names = ("mean", "sd", "median", "geometric mean")
     return {name: summarise(name, values) for name in names}
-
-
-def _contrast(
-    chunk: Chunk,
-    comparison: Comparison,
-    endpoint: Endpoint,
-    own: dict[str, np.ndarray],
-) -> Contrast:
-    """Compare two arms as the trial does: its own subjects in each."""
-    treated = chunk.in_arm(comparison.arm)
-    return compare(
-        comparison.by,
-        np.where(treated, own[comparison.arm], own[comparison.reference]),
-        treated,
-        covariates=covariates_of(chunk, comparison, endpoint),
-        level=comparison.level,
-    )
-
-
-def _truth(chunk: Chunk, comparison: Comparison) -> Truth:
-    """Compare everyone under one arm with themselves under the other."""
-    arm, reference = (
-        chunk.values(name, comparison.endpoint)
-        for name in (comparison.arm, comparison.reference)
-    )
-    return Truth(*paired(comparison.by, arm, reference))
 
 
 def _edges(pooled: np.ndarray, *, binary: bool) -> np.ndarray:
