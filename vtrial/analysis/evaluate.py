@@ -15,10 +15,12 @@ from vtrial.analysis.estimates import (
     ENDPOINTS,
     FAILURES,
     FLOW,
+    PERSONS,
     PUBLISHED,
     Estimates,
 )
 from vtrial.analysis.gather import Gathered, Truth
+from vtrial.analysis.operating import convergence_of, operating_of
 from vtrial.analysis.reading import check_record, chunks_of
 from vtrial.analysis.replication import across, average
 from vtrial.analysis.statistic import Summary
@@ -53,6 +55,9 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
     for chunk in chunks_of(tree, protocol):
         seen.add(chunk, protocol)
     endpoints, contrasts = _endpoints(seen, protocol), _contrasts(seen, protocol)
+    found = {place: _joined(parts) for place, parts in seen.contrasts.items()}
+    truths = {place: _joined(parts) for place, parts in seen.truths.items()}
+    sizes = {place: np.concatenate(parts) for place, parts in seen.sizes.items()}
     return Estimates(
         flow=_flow(seen),
         endpoints=endpoints,
@@ -61,7 +66,21 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         distributions=_distributions(seen, protocol),
         failures=_failures(seen),
         published=_published(endpoints, contrasts, protocol),
+        curves=seen.curves.table(protocol),
+        operating=operating_of(protocol, found, truths, sizes),
+        convergence=convergence_of(protocol, found),
+        subgroups=seen.explained.subgroups(protocol),
+        explained=seen.explained.table(),
+        persons=_persons(seen),
+        predictive=seen.predictive.table(protocol),
     )
+
+
+def _persons(seen: Gathered) -> pd.DataFrame:
+    """Lay down the subjects of the first trial."""
+    if not seen.explained.persons:
+        return pd.DataFrame(columns=PERSONS)
+    return pd.concat(seen.explained.persons, ignore_index=True)
 
 
 def _flow(seen: Gathered) -> pd.DataFrame:
@@ -163,7 +182,7 @@ def _truth(seen: Gathered, place: int, *, scale: str) -> dict[str, float]:
     """Return the paired effect over all trials; NaN where it was not asked for."""
     if place not in seen.truths:
         return {"truth": np.nan, "truth_error": np.nan}
-    effect, error = _joined(seen.truths[place])
+    effect, error, _ = _joined(seen.truths[place])
     none = np.full(len(effect), np.nan)
     made = across(effect, none, none, error, scale=scale)  # type: ignore[arg-type]
     return {"truth": made.estimate, "truth_error": made.mc_error}

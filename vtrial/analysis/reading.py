@@ -15,10 +15,12 @@ from vtrial.dims import (
     ENDPOINT,
     MEASURED,
     MEASUREMENTS,
+    NUMBER,
     OUTCOME,
     OUTCOMES,
     OUTPUT,
     PLANNED,
+    REPLICATE,
     SCREENED,
     STATUS,
     SUBJECT,
@@ -67,6 +69,13 @@ class Chunk:
         if key not in self._kept:
             self._kept[key] = self._read(f"{ARMS}/{arm}", STATUS).astype(np.int8)
         return self._kept[key]
+
+    @cached_property
+    def factors(self) -> tuple[str, ...]:
+        """The covariates and individual parameters that the record holds."""
+        known = {REPLICATE, NUMBER, ARM, SCREENED}
+        held = dataset(self.tree, SUBJECTS).data_vars
+        return tuple(str(name) for name in held if str(name) not in known)
 
     def covariate(self, name: str) -> Float[np.ndarray, "replicate subject"]:
         """Return a covariate of every subject."""
