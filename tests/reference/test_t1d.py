@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from scipy.integrate import solve_ivp
 
+import vtrial as vt
 from vtrial.dosing.doses import times
 from vtrial.dosing.table import read_events
 from vtrial.model.sheet import load_model
@@ -24,6 +25,7 @@ from vtrial.types import Numerics
 
 HERE = Path(__file__).parent / "t1d"
 PEOPLE = Path(__file__).parents[2] / "cohorts" / "t1d-virtual-patients.csv"
+SHIPPED = Path(__file__).parents[2] / "protocols"
 SCENARIOS = ("fasting_basal", "bolus_only", "meal_no_bolus", "three_meals")
 FOLDERS = [
     HERE,
@@ -250,6 +252,33 @@ def test_nothing_moves_at_rest():
     for (name, rate), level in zip(moves.items(), start, strict=True):
         scale = np.maximum(np.abs(np.asarray(level)), 1e-3)
         assert (np.abs(np.asarray(rate)) / scale).max() < 1e-9, name
+
+
+@pytest.mark.slow
+def test_errors_cost_time_in_range(tmp_path):
+    """A thin run of the shipped protocol: nobody fails, and erring costs hours.
+
+    Sixteen people of 10 % to 20 % between them: a mean is known to about 5 points, the
+    difference to 7; the whole trial gives 15.
+    """
+    text = (SHIPPED / "t1d-basal-bolus.yaml").read_text()
+    text = text.replace("x 15", "x 3").replace("day 15", "day 3")
+    text = text.replace(
+        text[text.index(", day 3, day 4") : text.index('"\n\ngrid')], ""
+    )
+    path = tmp_path / "thin.yaml"
+    path.write_text(text)
+    protocol = vt.load_protocol(path, changes={"subjects": 32, "replicates": 1})
+    record = vt.run(protocol, out=tmp_path / "run", workers=0)
+    tree = record.tree()
+    shares = {}
+    for arm in ("usual", "perfect"):
+        share = tree[f"arms/{arm}/outcomes"]["outcome"].values[:, 0]
+        shares[arm] = share[np.isfinite(share)]
+    assert sum(len(share) for share in shares.values()) == 32
+    assert shares["perfect"].mean() > 80
+    assert shares["perfect"].mean() > shares["usual"].mean()
+    assert shares["usual"].std() > 1
 
 
 def test_what_is_missed_or_miscounted_reaches_the_skin(tmp_path):
