@@ -73,6 +73,31 @@ def test_docetaxel_is_the_trial_as_published():
     assert limits["grade 4"] == 0.5
 
 
+def test_diabetes_arms_differ_by_errors_only_and_hold_what_was_published():
+    protocol = load_protocol("t1d-basal-bolus")
+    usual, perfect = protocol.arms
+    assert [s.words for s in usual.regimen.steps] == [
+        s.words for s in perfect.regimen.steps
+    ]
+    assert not usual.set
+    eaten = [s.words for s in usual.regimen.steps if "plate" in s.words]
+    boluses = [s.words for s in usual.regimen.steps if "bolus" in s.words]
+    assert len(eaten) == len(boluses) == 5
+    for meal, bolus in zip(eaten, boluses, strict=True):
+        grams, when = meal.split(" g into plate ")
+        assert bolus.startswith(f"({grams}/CR*6) nmol into bolus")
+        assert bolus.endswith(when)
+    assert len(protocol.occasions) == 15
+    mean, spread = protocol.published
+    people, error = 56, spread.value / np.sqrt(56)
+    assert (mean.value, spread.value) == (59, 14)
+    assert mean.high - mean.value == pytest.approx(1.96 * error, rel=0.02)
+    spread_error = 1.96 * spread.value / np.sqrt(2 * (people - 1))
+    assert spread.high - spread.value == pytest.approx(spread_error, rel=0.02)
+    assert not mean.verified
+    assert not spread.verified
+
+
 def _keys(shape):
     for name, field in shape.model_fields.items():
         yield field.alias or name
