@@ -1,6 +1,6 @@
 """Newton's method for the likelihoods of many trials at once."""
 
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -17,10 +17,11 @@ class Likelihood(NamedTuple):
     information: np.ndarray
 
 
+@runtime_checkable
 class Problem(Protocol):
     """What has a likelihood in each of many trials."""
 
-    def rows(self, chosen: np.ndarray) -> Self:
+    def rows(self, chosen: np.ndarray) -> "Problem":
         """Return some of the trials."""
         ...
 

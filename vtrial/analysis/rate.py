@@ -67,9 +67,9 @@ class _Overdispersed(NamedTuple):
         predictor = np.einsum("crs,rc->rs", columns, slopes[:, :-1])
         number = np.arange(above.shape[1])[None, :]
         grown = 1 + dispersion * mean
-        rise = np.log(grown) / dispersion
+        rise = np.log1p(dispersion * mean) / dispersion
         steps = 1 + dispersion * number
-        value = (above * np.log(steps)).sum(axis=1)
+        value = (above * np.log1p(dispersion * number)).sum(axis=1)
         value += (events * (predictor - np.log(grown)) - rise).sum(axis=1)
         off = (events - mean) / grown
         score = np.einsum("crs,rs->rc", columns, off)

@@ -165,7 +165,7 @@ class _Steps(NamedTuple):
         hazard = deaths / np.where(left > 0, at_risk * left, np.inf)
         alive = np.cumprod(left / at_risk, axis=1)
         placed = order.arrange(time, np.nan)
-        last = np.max(placed, axis=1, initial=-np.inf, where=order.here)
+        last = np.max(placed, axis=1, initial=0.0, where=order.here)
         placed = np.where(order.here, placed, last[:, None])
         return cls(placed, order.here, alive, hazard, np.cumsum(hazard, axis=1))
 
