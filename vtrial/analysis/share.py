@@ -135,13 +135,14 @@ def _shares_apart(counts: Counts, effect: Numbers) -> tuple[Numbers, Numbers]:
     angle = (np.pi + np.arccos(np.clip(cosine, -1.0, 1.0))) / 3
     low, high = np.maximum(0.0, -effect), np.minimum(1.0, 1.0 - effect)
     reference = np.clip(2 * size * np.cos(angle) - b / 3, low, high)
-    for _ in range(2):  # the angle loses digits where roots are near each other
+    off = ((reference + b) * reference + c) * reference + d
+    for _ in range(8):  # the angle loses digits where roots are near each other
         slope = (3 * reference + 2 * b) * reference + c
-        off = ((reference + b) * reference + c) * reference + d
-        steep = np.abs(slope) > 1e-6
-        step = np.where(steep, off / np.where(steep, slope, 1.0), 0.0)
-        step = np.where(np.abs(step) < 1e-6, step, 0.0)
-        reference = np.clip(reference - step, low, high)
+        step = np.where(slope == 0, 0.0, off / np.where(slope == 0, 1.0, slope))
+        trial = np.clip(reference - step, low, high)
+        left = ((trial + b) * trial + c) * trial + d
+        nearer = np.abs(left) < np.abs(off)
+        reference, off = np.where(nearer, trial, reference), np.where(nearer, left, off)
     return np.clip(reference + effect, 0.0, 1.0), reference
 
 
