@@ -117,7 +117,11 @@ def joint_test(
     by: Freedom = "kenward-roger",
     error: Error = "model",
 ) -> JointTest:
-    """Test that several contrasts, none a combination of the others, are all zero."""
+    """Test that several contrasts, none a combination of the others, are all zero.
+
+    By Fai and Cornelius the degrees of freedom depend a little on which contrasts
+    stand for a hypothesis, in SAS as here; by Kenward and Roger they do not.
+    """
     own = express(fit.basis, rows)
     count = len(rows)
     estimate = np.vecdot(own, fit.effect[:, None, :])

@@ -37,7 +37,10 @@ from vtrial.analysis.panel import Basis, Panel
 STEPS = 60
 NEAR = 1e-8  # what one more Newton step would gain of -2 log likelihood: its last
 FLAT = 1e-3  # information below which a parameter has run away
-BYTES = 8e6  # of products held at once: about what stays near the processor
+BYTES = 8e6  # held at once: about what stays near the processor
+# What `vtrial.machine` turns on for the solver ends the process here (XLA of jaxlib
+# 0.10.2: a failed check in `ComposeIndexingMaps`) for trials without missing visits.
+PLAIN = {"xla_disable_hlo_passes": "cpu_multi_output_fusion"}
 
 
 class Fit(NamedTuple):
@@ -100,7 +103,7 @@ def fit_mixed(
     """
     model = Model(structure_of(covariance), panel.groups, restricted, free=True)
     replicates = len(panel.value)
-    parts = [_fit(chunk, model) for chunk in _chunks(panel, restricted)]
+    parts = [_fit(chunk, model) for chunk in _chunks(panel, model)]
     found: _Found = jax.tree.map(
         lambda *some: np.concatenate([np.asarray(one) for one in some])[:replicates],
         *parts,
@@ -160,20 +163,21 @@ class _Data(NamedTuple):
     constant: Float[Array, " replicate"]
 
 
-def _chunks(panel: Panel, restricted: bool) -> Iterator[_Data]:
+def _chunks(panel: Panel, model: Model) -> Iterator[_Data]:
     """Cut a panel into batches of one size, the last filled up with its last trial.
 
     Sizes are powers of two, so that few programs are compiled.
     """
     replicates, _, visits, columns = panel.columns.shape
     cells = (columns + 1) * (columns + 2) // 2 * visits * (visits + 1) // 2
+    cells += 4 * model.groups * model.structure.size(visits) * visits**2
     most = max(BYTES / (panel.mask.shape[1] * cells * 8), 1.0)
     size = min(_rounded(replicates), 2 ** int(np.log2(most)))
     diagonal = np.diagonal(panel.basis.triangle, axis1=1, axis2=2)
     lengths = np.log(np.where(panel.basis.kept, diagonal, 1.0)).sum(axis=1)
-    number = panel.seen.sum(axis=(1, 2)) - (panel.rank if restricted else 0)
+    number = panel.seen.sum(axis=(1, 2)) - (panel.rank if model.restricted else 0)
     constant = number * np.log(2 * np.pi) - panel.log_weight
-    constant += 2 * lengths if restricted else 0.0
+    constant += 2 * lengths if model.restricted else 0.0
     both = np.concatenate([panel.columns, panel.value[:, :, :, None]], axis=3)
     arrays = (
         both,
@@ -204,7 +208,7 @@ class _Found(NamedTuple):
     estimate: Estimate
 
 
-@partial(jax.jit, static_argnames="model")
+@partial(jax.jit, static_argnames="model", compiler_options=PLAIN)
 def _fit(batch: _Data, model: Model) -> _Found:
     """Fit a batch."""
     kinds = batch.mask.shape[1]
