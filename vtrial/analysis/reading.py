@@ -118,10 +118,11 @@ class Chunk:
 
     def _visits(self, endpoint: Endpoint) -> tuple[np.ndarray, np.ndarray]:
         """Return the places of an endpoint's visits, and their planned times [h]."""
-        table = dataset(self.tree, f"{ARMS}/{self.arms[0]}/{MEASUREMENTS}")
-        names = np.asarray(table[VISIT].values).astype(str)
-        place = np.flatnonzero(np.isin(names, endpoint.visits))
-        planned = np.asarray(table[PLANNED].values)[place].astype(float)
+        path = f"{ARMS}/{self.arms[0]}/{MEASUREMENTS}"
+        names = names_along(self.tree, path, VISIT)
+        place = np.array([i for i, n in enumerate(names) if n in endpoint.visits], int)
+        planned = np.asarray(dataset(self.tree, path)[PLANNED].values)[place]
+        planned = planned.astype(float)
         order = np.argsort(planned, kind="stable")
         return place[order], planned[order]
 
