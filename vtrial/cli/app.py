@@ -182,6 +182,27 @@ def validate(
         raise typer.Exit(MISSED)
 
 
+@app.command(epilog="Example: `vtrial sensitivity docetaxel-dose nadir --arm d100`")
+def sensitivity(
+    protocol: Annotated[str, typer.Argument(help="A protocol sheet or shipped name.")],
+    endpoint: Annotated[str, typer.Argument(help="An endpoint of the protocol.")],
+    arm: Annotated[str, typer.Option(help="Under which arm; the first if none.")] = "",
+    subjects: Annotated[int, typer.Option(help="Of each of two samples.")] = 1000,
+    out: Annotated[Path | None, typer.Option(help="The table as CSV.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print which covariates, effects and parameters an endpoint is sensitive to."""
+    trial = vt.load_protocol(protocol)
+    table = vt.conduct.sensitivity(trial, endpoint, arm=arm, subjects=subjects)
+    if out is not None:
+        table.to_csv(out, index=False)
+    if as_json:
+        print_json(table.to_dict("records"))
+    else:
+        title = f"{endpoint} under {arm or trial.arms[0].name}: shares of the variance"
+        print_table(table.drop(columns="kind").round(4).astype(str), title=title)
+
+
 @app.command(
     epilog="Example: `vtrial simulate one-compartment-oral --data events.csv "
     "--out predictions.csv`"
