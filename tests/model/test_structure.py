@@ -22,11 +22,17 @@ LINEAR = {
     **dict.fromkeys(
         [
             *("michaelis-menten-elimination", "tmdd-full", "tmdd-quasi-steady-state"),
-            "viral-dynamics-target-cells",
+            *("viral-dynamics-target-cells", "motesanib-survival"),
+            "rifampicin-plasma",
         ],
         (),
     ),
     "glucose-minimal-model": ("action",),
+    "paclitaxel-leukocytes": ("central", "peripheral"),
+    "pazopanib-plasma": ("depot", "slow", "faded", "slow_faded"),
+    "tirzepatide-weight": ("depot",),
+    "voriconazole-plasma": ("depot",),
+    "warfarin-inr": ("depot", "central", "peripheral"),
     "type-1-diabetes": ("bolus1", "bolus2", "bolus3"),
 }
 MOVING = [name for name in library() if load_model(name).states]
