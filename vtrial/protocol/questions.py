@@ -217,7 +217,9 @@ def _where(
     except ModelError as error:
         faults.relay(path, error)
         return None
-    _covariates(path, [n.name for n in names_in(expression)], known, faults)
+    for name in names_in(expression):
+        if known.covariates and name.name not in known.covariates:
+            faults.unknown(path, name.name, sorted(known.covariates), "covariate")
     return expression
 
 
