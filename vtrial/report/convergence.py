@@ -27,7 +27,7 @@ def draw_convergence(
     middle, error = (
         rows[name].to_numpy(float) * SCALE[kind] for name in ("estimate", "mc_error")
     )
-    figure = new_figure(2.2)
+    figure = new_figure(2.75)
     axes = figure.add_subplot()
     limits = (middle - 1.96 * error, middle + 1.96 * error)
     axes.fill_between(trials, *limits, color=colour, alpha=0.2, linewidth=0)

@@ -28,7 +28,7 @@ def draw_survival(protocol: Protocol, endpoint: str, curves: pd.DataFrame) -> Dr
     """
     arms = arms_in(protocol, curves)
     tables = {str(arm): _from_zero(rows) for arm, rows in curves.groupby("arm")}
-    below = _LINE * len(arms) + 0.25
+    below = _LINE * len(arms) + 0.3
     figure = new_figure(2.5 + below)
     upper, lower = figure.subplots(
         2, 1, sharex=True, gridspec_kw={"height_ratios": [2.2, below]}
@@ -92,11 +92,11 @@ def _numbers(
 ) -> None:
     """Write the numbers at risk, each arm's name and line above its own."""
     axes.set_axis_off()
-    axes.set_ylim(2 * len(tables) + 1, 0)
+    axes.set_ylim(2 * len(tables) + 1.4, 0)
     across = axes.get_yaxis_transform()
     axes.text(0, 0.9, "At risk", transform=across, fontsize=8.5, color=MUTED)
     for place, (arm, rows) in enumerate(tables.items()):
-        colour, line = pick_colour(protocol, arm), 2 * place + 1
+        colour, line = pick_colour(protocol, arm), 2 * place + 1.4
         dash = pick_dash(protocol, arm)
         sample = [line + 0.55] * 2
         axes.plot([0.0, 0.07], sample, dash, transform=across, color=colour, lw=1.7)
