@@ -163,6 +163,34 @@ def report(
         open_page(page)
 
 
+@app.command(epilog="Example: `vtrial compare results/one results/other --open`")
+def compare(
+    first: Annotated[Path, typer.Argument(help="A run's folder or record: A.")],
+    second: Annotated[Path, typer.Argument(help="Another one: B.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the page; beside B if none.")
+    ] = None,
+    open_: Open = False,
+    as_json: Json = False,
+) -> None:
+    """Lay two finished runs side by side: a page, and the differences as tables."""
+    runs = [_seen(path) for path in (first, second)]
+    heads = [str(run.attributes.get("digest", "")) for run in runs]
+    name = "compared-" + "-".join(digest[:8] for digest in heads)
+    folder = out or vt.open_record(second).path.parent.parent / name
+    page = vt.juxtapose(*runs, folder)
+    if as_json:
+        tables = vt.report.differences(*runs)
+        data = {name: table.to_dict("records") for name, table in tables.items()}
+        print_json(data | {"page": str(page)})
+    else:
+        for title, table in vt.report.differences_in_words(*runs).items():
+            print_table(table, title=title)
+        say(f"Comparison: {page}")
+    if open_:
+        open_page(page)
+
+
 @app.command(epilog="Example: `vtrial validate protocols/`")
 def validate(
     sheets: Annotated[list[Path], typer.Argument(help="Protocols, or folders.")],
@@ -327,6 +355,14 @@ def _warn_of_failures(table: "pd.DataFrame") -> None:
         warn(f"subject {subject}: {status}. Its predictions are missing from there on.")
     if len(failed) > NAMED:
         warn(f"and {len(failed) - NAMED} more subjects; see the column STATUS.")
+
+
+def _seen(path: Path) -> "vt.report.Run":
+    """Evaluate a record as its own protocol asks."""
+    record = vt.open_record(path)
+    trial = vt.conduct.protocol_of(record)
+    tree = record.tree()
+    return vt.report.Run(vt.evaluate(tree, trial), trial, tree.attrs)
 
 
 def _report(record: object, trial: object, *, quiet: bool = False) -> Path:
