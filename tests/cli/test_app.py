@@ -18,6 +18,7 @@ COMMANDS = [
     "plan",
     "run",
     "report",
+    "compare",
     "validate",
     "simulate",
     "model",
@@ -128,6 +129,23 @@ def test_run_report_validate(trial, tmp_path):
     assert table[0]["published"] == 900
     assert "MISS" in use("validate", trial, "--out", tmp_path, code=MISSED)
     assert table[0]["within"] is False
+
+
+def test_compare_two_runs(trial, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    use("run", trial, "--out", one, "--workers", 0, "--no-report")
+    trial.write_text(TRIAL.replace("100 mg", "150 mg"))
+    use("run", trial, "--out", two, "--workers", 0, "--no-report")
+    printed = use("compare", one, two, "--open")
+    assert "What differs in the design" in printed
+    assert "150 mg every 24 h" in printed
+    pages = list(tmp_path.glob("compared-*/compare.html"))
+    assert len(pages) == 1
+    data = json.loads(use("compare", one, two, "--out", tmp_path / "c", "--json"))
+    assert data["page"] == str(tmp_path / "c" / "compare.html")
+    assert {row["arm"] for row in data["endpoints"]} == {"low", "high"}
+    ratio = data["contrasts"][0]
+    assert ratio["difference"] == pytest.approx(ratio["a"] * 0.5, rel=1e-6)
 
 
 def test_refused_run_leaves_nothing(trial, tmp_path):

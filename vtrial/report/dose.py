@@ -5,8 +5,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from vtrial.dosing.regimen import Regimen, Step
-from vtrial.model.tree import Call, Expression, Name, Number
 from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.report.design import arm_title, endpoint_title, short_title
 from vtrial.report.drawing import INK, MUTED, Drawing, new_figure, number_axis
@@ -50,7 +48,7 @@ def doses_of(protocol: Protocol) -> Doses | None:
         if arm.set:
             return None
         if arm.regimen is not None:
-            one = _given(arm, arm.regimen)
+            one = _given(arm)
             if one is None:
                 return None
             given[arm.name] = one
@@ -78,9 +76,11 @@ def _amount(one: _Given, daily: bool) -> float:
     return one.amount * _DAY / one.interval if daily else one.amount
 
 
-def _given(arm: Arm, regimen: Regimen) -> _Given | None:
+def _given(arm: Arm) -> _Given | None:
     """Read an arm's last amount; None if it is no number, or several at once."""
-    steps = sorted(regimen.steps, key=lambda step: step.at[0])
+    if arm.regimen is None:
+        return None
+    steps = sorted(arm.regimen.steps, key=lambda step: step.at[0])
     starts = [step.at[0] for step in steps]
     apart = all(a.end <= b.at[0] for a, b in zip(steps, steps[1:], strict=False))
     if len(set(starts)) < len(starts) or not apart:
@@ -92,23 +92,27 @@ def _given(arm: Arm, regimen: Regimen) -> _Given | None:
     if found is None or len(last.at) > 1:
         return None
     changes = sum(len(step.levels) for step in steps) > 1
-    return _Given(*found, _interval(last), last.into, regimen.unit, changes)
+    interval = last.inner_interval if last.count > 1 else 0.0
+    return _Given(*found, interval, last.into, arm.regimen.unit, changes)
 
 
-def _interval(step: Step) -> float:
-    """[h] From one dose to the next; 0 for one dose only."""
-    return step.inner_interval if step.count > 1 else 0.0
+def _plain(expression: object) -> tuple[float, str] | None:
+    """Read `100` or `100 * BSA`: the number, and per what it is.
 
-
-def _plain(expression: Expression) -> tuple[float, str] | None:
-    """Read `100` or `100 * BSA`: the number, and per what it is."""
-    match expression:
-        case Number(value):
-            return value, ""
-        case Call("*", (Number(value), Name(name))) if name in _PER:
-            return value, _PER[name]
-        case Call("*", (Name(name), Number(value))) if name in _PER:
-            return value, _PER[name]
+    Equations are looked at from outside, for this room knows no model's grammar.
+    """
+    value = getattr(expression, "value", None)
+    if isinstance(value, float):
+        return value, ""
+    if getattr(expression, "function", "") != "*":
+        return None
+    parts = getattr(expression, "arguments", ())
+    values = [getattr(part, "value", None) for part in parts]
+    names = [getattr(part, "name", "") for part in parts]
+    numbers = [value for value in values if isinstance(value, float)]
+    pers = [_PER[name] for name in names if name in _PER]
+    if len(parts) == 2 and len(numbers) == 1 and len(pers) == 1:
+        return numbers[0], pers[0]
     return None
 
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -221,27 +221,28 @@ def _table(runs: Sequence[Run], name: str, frame: pd.DataFrame) -> Table | None:
     )
 
 
-def _row(runs: Sequence[Run], name: str, row: Any) -> list[Cell | str]:
+def _row(runs: Sequence[Run], name: str, row: Any) -> list[Cell]:
     """Write one number of both runs, and their difference."""
     protocol = next(r.protocol for r in runs if _knows(r.protocol, row))
     if name == "endpoints":
         kind = endpoint_kind(protocol, row.endpoint, row.statistic)
         unit = row.unit
         title = endpoint_title(protocol, row.endpoint)
-        lead = [Cell(title, row.statistic), Cell(arm_title(protocol, row.arm))]
+        lead = (Cell(title, row.statistic), Cell(arm_title(protocol, row.arm)))
     elif name == "contrasts":
         kind = contrast_kind(protocol, row.endpoint, row.by)
         unit = contrast_unit(row.by, row.unit)
         arms = " with ".join(arm_title(protocol, a) for a in (row.arm, row.reference))
         said = f"adjusted for {row.adjust}" if row.adjust else ""
-        lead = [Cell(arms), Cell(endpoint_title(protocol, row.endpoint))]
-        lead += [Cell(row.by, said)]
+        titled = Cell(endpoint_title(protocol, row.endpoint))
+        lead = (Cell(arms), titled, Cell(row.by, said))
     else:
-        kind = row.kind_a if isinstance(row.kind_a, str) else row.kind_b
+        known = row.kind_a if isinstance(row.kind_a, str) else row.kind_b
+        kind = cast(Kind, known)
         unit = row.unit
         aims = [p for p in (row.published_a, row.published_b) if math.isfinite(p)]
         shown = dict.fromkeys(amount(aim, row.mc_error, kind, unit) for aim in aims)
-        lead = [Cell(row.words), Cell(" / ".join(shown))]
+        lead = (Cell(row.words), Cell(" / ".join(shown)))
     return [*lead, *_both(row, kind, unit, judged=name == "published")]
 
 

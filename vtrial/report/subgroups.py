@@ -124,7 +124,9 @@ def draw_subgroups(
         Row(
             words,
             f"{amount(value, (high - low) / 2, kind)} ({interval(low, high, kind)})",
-            *(x * scale for x in (value, low, high)),
+            value * scale,
+            low * scale,
+            high * scale,
             paint,
             marker,
         )
@@ -168,13 +170,13 @@ def draw_attainment(protocol: Protocol, endpoint: str, rows: pd.DataFrame) -> Dr
     groups = list(dict.fromkeys(rows["group"]))[:MOST_GROUPS]
     table = rows.pivot_table(index="group", columns="arm", values="estimate")
     table = table.reindex(index=groups, columns=arms)
+    shares = table.to_numpy(float)
     figure = new_figure(0.75 + 0.46 * len(groups))
     axes = figure.add_subplot()
     for line, group in enumerate(groups):
         axes.text(0, 1.0 * line + 0.36, group, va="bottom", fontsize=8.5)
-        for place, arm in enumerate(arms):
-            share = float(table.loc[group, arm])
-            _cell(axes, place, line, share)
+        for place in range(len(arms)):
+            _cell(axes, place, line, shares[line, place])
     axes.set_xlim(0, len(arms))
     axes.set_ylim(len(groups), 0)
     axes.set_yticks([])
