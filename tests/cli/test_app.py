@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import webbrowser
 from pathlib import Path
 
 import pandas as pd
@@ -131,7 +132,16 @@ def test_run_report_validate(trial, tmp_path):
     assert table[0]["within"] is False
 
 
-def test_compare_two_runs(trial, tmp_path):
+@pytest.fixture
+def opened(monkeypatch):
+    """What a browser is asked to show; none is started."""
+    addresses = []
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(webbrowser, "open", lambda a: addresses.append(a) or True)
+    return addresses
+
+
+def test_compare_two_runs(trial, tmp_path, opened):
     one, two = tmp_path / "one", tmp_path / "two"
     use("run", trial, "--out", one, "--workers", 0, "--no-report")
     trial.write_text(TRIAL.replace("100 mg", "150 mg"))
@@ -140,7 +150,9 @@ def test_compare_two_runs(trial, tmp_path):
     assert "What differs in the design" in printed
     assert "150 mg every 24 h" in printed
     pages = list(tmp_path.glob("compared-*/compare.html"))
-    assert len(pages) == 1
+    assert opened == [pages[0].as_uri()]
+    use("report", one, "--open")
+    assert opened[1] == (one / "report.html").as_uri()
     data = json.loads(use("compare", one, two, "--out", tmp_path / "c", "--json"))
     assert data["page"] == str(tmp_path / "c" / "compare.html")
     assert {row["arm"] for row in data["endpoints"]} == {"low", "high"}

@@ -36,6 +36,7 @@ os.dup2(103, 3), os.dup2(104, 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """  # Chromium hears from 3 and speaks to 4
 PHONE, DESK = 360, 1200
+PAPER = 718  # A4 without margins of 10 mm, in CSS pixels
 
 
 class Browser:
@@ -284,6 +285,16 @@ def test_print_has_all_and_is_light(browser, report):
     assert base64.b64decode(made["data"]).startswith(b"%PDF")
     browser.run("dispatchEvent(new Event('afterprint'))")
     assert not browser.run("document.querySelector('details').open")
+
+
+def test_no_table_is_wider_than_paper(browser, page):
+    browser.open(page, PAPER)
+    browser.prefer("light", media="print")
+    widths = browser.run(
+        "[...document.querySelectorAll('table')].map(t => t.offsetWidth)"
+    )
+    assert widths
+    assert max(widths) <= PAPER
 
 
 def test_without_script_all_is_shown(browser, report):

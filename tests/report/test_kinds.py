@@ -218,6 +218,50 @@ def test_lanes_hold_all_events_of_a_subject(dosed, full):
     assert lanes_of(dosed, full.persons.iloc[:0]).empty
 
 
+def test_many_arms_and_hostile_words_are_drawn(dosed, full, make_protocol, tmp_path):
+    arms = tuple(f"d{10 * k}" for k in range(1, 10))
+    bad = "</svg><script>x</script> $\\frac{"
+    points = tuple(replace(point, title=bad) for point in dosed.endpoints)
+    many = replace(
+        dosed,
+        endpoints=points,
+        analysis=(),
+        published=(),
+        arms=tuple(replace(dosed.arms[0], name=arm, title=bad + arm) for arm in arms),
+    )
+    frames = {}
+    for name in ("curves", "subgroups", "explained", "persons", "predictive"):
+        frame = getattr(full, name)
+        one = frame[frame["arm"] == "d60"]
+        frames[name] = pd.concat([one.assign(arm=arm) for arm in arms])
+    names = ("endpoints", "contrasts", "published", "operating", "convergence")
+    frames |= {name: getattr(full, name).iloc[:0] for name in names}
+    page = render(replace(full, **frames), many, tmp_path, attributes={})
+    text = page.read_text(encoding="utf-8")
+    assert text.count("<script>") == 1
+    assert "4 of 9 arms are drawn" in text
+    assert "The first 90 of 1,350 subjects" in text
+
+
+def test_gaps_are_left_out_and_not_fatal(dosed, full, tmp_path):
+    holed = {}
+    for name in ("curves", "subgroups", "explained", "persons", "predictive"):
+        frame = getattr(full, name).copy()
+        for column in frame.columns.intersection(
+            ["low", "high", "error", "mc_error", "observed", "at_risk", "correlation"]
+        ):
+            if name != "subgroups" or column == "mc_error":
+                frame[column] = np.nan
+        holed[name] = frame
+    holed["persons"]["value"] = np.nan
+    holed["operating"] = full.operating.assign(mc_error=np.nan)
+    page = render(replace(full, **holed), dosed, tmp_path, attributes={})
+    text = page.read_text(encoding="utf-8")
+    assert 'id="persons"' not in text
+    assert 'id="survival"' in text
+    assert "0 of 0 observed quantiles" in text
+
+
 def test_tornado_shows_the_twelve_greatest_with_their_sign(dosed, full):
     drawing = draw_tornado(dosed, "nadir", full.explained)
     assert "The first 12 of 15 are drawn" in drawing.caption

@@ -1,10 +1,12 @@
 """Render Estimates as one HTML page, with its figures and tables beside it.
 
-The picture of a report (README) is made of the page by any Chromium::
+The picture of a report (README) is made of the page by any Chromium; PROTOCOL is
+`docetaxel-dose` or another's name, and `preferredColorScheme` 0 makes it dark::
 
     chromium --headless --no-sandbox --disable-gpu --hide-scrollbars \
-        --window-size=1200,1650 --screenshot=docs/pictures/docetaxel-dose.png \
-        "file://$(echo $PWD/results/docetaxel-dose-*/report.html)"
+        --blink-settings=preferredColorScheme=1 --window-size=1200,1650 \
+        --screenshot=docs/pictures/PROTOCOL.png \
+        "file://$(echo $PWD/results/PROTOCOL-*/report.html)"
 """
 
 import base64

@@ -21,7 +21,7 @@ from vtrial.report.words import count, slug
 from vtrial.units import compatible, factor
 
 MOST_BARS = 120
-MOST_LANES = 30
+MOST_LANES = 90  # in all, and a third of them in one arm
 _LANE = 0.075  # inches
 
 
@@ -86,8 +86,8 @@ def draw_lanes(protocol: Protocol, rows: pd.DataFrame) -> Drawing:
 
     `rows` as `lanes_of` gives them.
     """
-    drawn = first_of(rows, MOST_LANES)
-    arms = arms_in(protocol, drawn)
+    arms = arms_in(protocol, rows)
+    drawn = first_of(rows, min(MOST_LANES // 3, max(5, MOST_LANES // len(arms))))
     points = list(dict.fromkeys(drawn["endpoint"]))
     marks = {point: MARKERS[i % len(MARKERS)] for i, point in enumerate(points)}
     sizes = [drawn.loc[drawn["arm"] == arm, "subject"].nunique() for arm in arms]
