@@ -350,18 +350,36 @@ def type_three(names, effect):
 
 
 @needs_listing
-def test_two_tables_of_effects_at_full_precision(cell):
+def test_tables_of_effects_at_full_precision(cell):
     """Arm by baseline, and sex by arm with a slope in each arm; first-order AR."""
     design = np.stack([np.ones_like(ARM), ARM, BASELINE, ARM * BASELINE], axis=3)
     fit = fit_mixed(lay_out(VALUE, design), "ar1")
     rows = np.array([[0, 1.0, 0, 0], [0, 0, 1, 0.5], [0, 0, 0, 1]])
     agree_with_table(fit, [row[None] for row in rows], "anova_test3_1", cell)
+    rows[1, 3] = type_two(design, 2, 3)
+    agree_with_table(fit, [row[None] for row in rows], "anova_test2_1", cell)
     slopes_of_arms = [BASELINE * (1 - ARM), BASELINE * ARM]
     columns = [np.ones_like(ARM), ARM, FEMALE, ARM * FEMALE, *slopes_of_arms]
-    fit = fit_mixed(lay_out(VALUE, np.stack(columns, axis=3)), "ar1")
+    design = np.stack(columns, axis=3)
+    fit = fit_mixed(lay_out(VALUE, design), "ar1")
     rows = [[0, 1, 0, 0.5, 0, 0], [0, 0, 1, 0.5, 0, 0], [0, 0, 0, 1, 0, 0]]
     rows = [np.array([row], float) for row in rows]
     agree_with_table(fit, [*rows, np.eye(6)[4:]], "anova_test3_2", cell)
+    rows[0][0, 3], rows[1][0, 3] = type_two(design, 1, 3), type_two(design, 2, 3)
+    agree_with_table(fit, [*rows, np.eye(6)[4:]], "anova_test2_2", cell)
+
+
+def type_two(design, effect, containing):
+    """Return the share of a column that a type 2 test of another gives it.
+
+    It is the one that plain least squares leaves once all others are fitted.
+    """
+    seen = np.isfinite(VALUE[0])
+    columns = design[0][seen]
+    others = np.delete(columns, [effect, containing], axis=1)
+    pair = columns[:, [effect, containing]]
+    rest = pair - others @ np.linalg.lstsq(others, pair)[0]
+    return rest[:, 0] @ rest[:, 1] / (rest[:, 0] @ rest[:, 0])
 
 
 def agree_with_table(fit, effects_of, name, cell):
@@ -372,7 +390,7 @@ def agree_with_table(fit, effects_of, name, cell):
         found = [made.f[0], made.freedom[0], made.p[0]]
         expected = line[["FValue", "DenDF", "ProbF"]].astype(float)
         error = np.abs(np.array(found) / expected.to_numpy() - 1).max()
-        cell("MMRM against SAS: type 3 tests", line["Effect"], name, error)
+        cell("MMRM against SAS: tests of effects", line["Effect"], name, error)
         assert error < 1e-5
 
 
