@@ -112,7 +112,16 @@ def gap_of(case):
     return max(stopped - fit_of(case).minus_two_log[0], 0) + 1e-8
 
 
-@pytest.mark.parametrize("case", RUNS["case"])
+def thinned(cases):
+    """Mark all but one run of each structure as slow: each compiles its own program."""
+    known = RUNS.set_index("case")["covariance"]
+    first = {known[case]: case for case in reversed(list(cases))}
+    few = list(first.values())[::3]
+    slow = pytest.mark.slow
+    return [pytest.param(c, marks=() if c in few else slow) for c in cases]
+
+
+@pytest.mark.parametrize("case", thinned(RUNS["case"]))
 def test_likelihood(case, cell):
     run = RUNS.set_index("case").loc[case]
     fit = fit_of(case)
@@ -124,7 +133,7 @@ def test_likelihood(case, cell):
     assert -1e-8 < gap < CRITERION * size
 
 
-@pytest.mark.parametrize("case", CONTRASTS["case"])
+@pytest.mark.parametrize("case", thinned(CONTRASTS["case"]))
 def test_contrast(case, cell):
     run = RUNS.set_index("case").loc[case]
     fit, rows = fit_of(case), np.array([[0.0, 1.0]])
@@ -231,7 +240,7 @@ LISTED = [case for case in RUNS["case"] if LISTING.get(case, {}).get("fixed_effe
 
 
 @needs_listing
-@pytest.mark.parametrize("case", LISTED)
+@pytest.mark.parametrize("case", thinned(LISTED))
 def test_listed_effects(case):
     run, listing = RUNS.set_index("case").loc[case], LISTING[case]
     reference = dict(listing["reference_levels"])
@@ -272,7 +281,8 @@ def fit_in(run, case, reference):
 
 @needs_listing
 @pytest.mark.parametrize(
-    "case", [c for c in RUNS["case"] if LISTING.get(c, {}).get("fixed_effects_vcov")]
+    "case",
+    thinned([c for c in RUNS["case"] if LISTING.get(c, {}).get("fixed_effects_vcov")]),
 )
 def test_covariance_of_effects(case):
     run, fit = RUNS.set_index("case").loc[case], fit_of(case)
@@ -286,6 +296,7 @@ def test_covariance_of_effects(case):
 
 
 @needs_listing
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ["SAS_sas_log", "SAS_sas_log_reml"])
 def test_means_and_tests_of_effects(case):
     """Means of arms at visits, their differences, and type 3 tests of all effects."""
@@ -350,6 +361,7 @@ def type_three(names, effect):
 
 
 @needs_listing
+@pytest.mark.slow
 def test_tables_of_effects_at_full_precision(cell):
     """Arm by baseline, and sex by arm with a slope in each arm; first-order AR."""
     design = np.stack([np.ones_like(ARM), ARM, BASELINE, ARM * BASELINE], axis=3)
@@ -408,6 +420,7 @@ PREDICTED = [
 
 
 @needs_listing
+@pytest.mark.slow
 @pytest.mark.parametrize(("covariance", "name", "by"), PREDICTED)
 def test_predictions(covariance, name, by, cell):
     """Means, predictions of missing visits, and their errors.
