@@ -19,9 +19,11 @@ LISTED = {
     "xla_cpu_use_multi_output_fusion": "true",
     "xla_cpu_small_while_loop_byte_threshold": "1000000",
 }
-# Its newer way to write fused kernels ends the process at some programs that have
-# several outputs fused, as NumPyro's chains side by side have; without it they compile.
-ALONE = {"xla_cpu_use_fusion_emitters": "false"}
+# XLA ends the process at some programs that have several outputs fused, as NumPyro's
+# chains side by side have. So the pass is off, but for the solver's own programs, which
+# turn it on: a program can name the passes that it does without, and nothing else.
+PASSES = "xla_disable_hlo_passes"
+ALONE = {PASSES: "cpu_multi_output_fusion"}
 WIDE = {"xla_cpu_prefer_vector_width": "512"}  # half as wide is its default
 REFUSAL = 86400.0  # [s] how long the memory of a failed probe is believed
 PATIENCE = 60.0  # [s]
@@ -64,19 +66,17 @@ def describe_compiler() -> str:
     return "; ".join(said)
 
 
-def options_of_measuring() -> dict[str, bool]:
-    """Return the compiler's options for the programs that make endpoints.
+def options_of_solver() -> dict[str, str]:
+    """Return the compiler's options for the solver's programs: all passes are on.
 
-    Under vtrial's settings XLA's older way to write kernels ends the process at some
-    sets of endpoints, as its newer one does at other programs: each has its own.
+    Nothing where vtrial has turned none off.
 
     Examples
     --------
-    >>> all(isinstance(value, bool) for value in options_of_measuring().values())
+    >>> set(options_of_solver()) <= {"xla_disable_hlo_passes"}
     True
     """
-    ours = os.environ.get(STATE, "").split()
-    return {name: True for name in ALONE if name in ours}
+    return {PASSES: ""} if PASSES in os.environ.get(STATE, "").split() else {}
 
 
 _WHY_NOT = {

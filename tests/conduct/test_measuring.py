@@ -131,7 +131,7 @@ def test_dropout_changes_nothing_of_who_stays(trial, tmp_path):
 
 
 def test_many_areas_compile_together(sheets, tmp_path):
-    """XLA's older way to write kernels ends the process at these."""
+    """XLA ends the process at these if several outputs are fused."""
     text = sheets.texts["small"]
     areas = [
         f"  a{n}: {{of: conc, take: AUC tau, within: {n} h to 36 h, values: true}}"

@@ -38,9 +38,6 @@ FEW, STEPS = 12, 60  # steps that nearly all trials need at most, and that any h
 NEAR = 1e-8  # what one more Newton step would gain of -2 log likelihood: its last
 FLAT = 1e-3  # information below which a parameter has run away
 BYTES = 8e6  # held at once: about what stays near the processor
-# What `vtrial.machine` turns on for the solver ends the process here (XLA of jaxlib
-# 0.10.2: a failed check in `ComposeIndexingMaps`) for trials without missing visits.
-PLAIN = {"xla_disable_hlo_passes": "cpu_multi_output_fusion"}
 
 
 class Fit(NamedTuple):
@@ -211,7 +208,7 @@ class _Found(NamedTuple):
     estimate: Estimate
 
 
-@partial(jax.jit, static_argnames="model", compiler_options=PLAIN)
+@partial(jax.jit, static_argnames="model")
 def _fit(batch: _Data, most: Int[Array, ""], model: Model) -> _Found:
     """Fit a batch in so many steps at most."""
     kinds = batch.mask.shape[1]

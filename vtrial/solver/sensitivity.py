@@ -26,6 +26,8 @@ from jax.extend.core import Primitive, set_current_trace
 from jax.interpreters import ad, batching, mlir, partial_eval
 from jaxtyping import Array
 
+from vtrial.solver.compiled import compiled
+
 BLOCK = 16  # columns whose sensitivities are followed side by side
 
 Leaves = Sequence[Any]  # arrays, of JAX or NumPy
@@ -272,9 +274,19 @@ def _pushed_split(trace: Any, *operands: Any, way: Way) -> list[Any]:
     return [*real, *change, *whole]
 
 
+@functools.partial(compiled, static=1)
+def _pushed_of(way: Way, *operands: Any) -> list[Any]:
+    return _pushed(*operands, way=way)
+
+
+def _pushed_alone(*operands: Any, way: Way) -> list[Any]:
+    """Solve and push where nothing is traced."""
+    return _pushed_of(way, *operands)
+
+
 pushed_p = Primitive("pushed")
 pushed_p.multiple_results = True
-pushed_p.def_impl(jax.jit(_pushed, static_argnames="way"))
+pushed_p.def_impl(_pushed_alone)
 pushed_p.def_abstract_eval(_pushed_shapes)
 mlir.register_lowering(pushed_p, mlir.lower_fun(_pushed, multiple_results=True))
 batching.primitive_batchers[pushed_p] = _pushed_batch
@@ -282,7 +294,7 @@ ad.primitive_jvps[pushed_p] = _pushed_jvp
 partial_eval.custom_partial_eval_rules[pushed_p] = _pushed_split
 
 
-@functools.partial(jax.jit, static_argnums=0)
+@functools.partial(compiled, static=1)
 def _sensitivities(way: Way, leaves: Leaves) -> tuple[list, list, list]:
     """Solve, and follow the change of every column of the moved leaves.
 

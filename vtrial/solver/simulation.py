@@ -15,6 +15,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 from vtrial.dosing.doses import RESET, RESET_DOSE, Doses, Times
 from vtrial.model.model import Model
 from vtrial.solver.choice import choose
+from vtrial.solver.compiled import compiled
 from vtrial.solver.grouping import order_by_cost, reorder
 from vtrial.solver.kernel import is_wanted
 from vtrial.solver.lanes import Batch, Seen, solve_lanes
@@ -253,7 +254,7 @@ def _solver(layout: Layout, lanes: int, chunks: int) -> Callable[[Any], Seen]:
     return differentiable(_solve, layout, lanes, chunks)
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+@functools.partial(compiled, static=3)
 def _solve(
     layout: Layout, lanes: int, chunks: int, asked: tuple[Batch, Int[Array, "1"]]
 ) -> Seen:

@@ -1,0 +1,40 @@
+"""Compile the solver's programs with the settings that are for them alone."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from jax.core import Tracer
+
+from vtrial.machine import options_of_solver
+
+NESTED = "top-level"  # JAX says that options may be passed only to such a program
+
+
+def compiled(function: Callable[..., Any], *, static: int) -> Callable[..., Any]:
+    """Compile a function whose first `static` arguments are no arrays.
+
+    JAX takes a program's own compiler options only where it is called by itself.
+    Inside another, as under `jax.jit`, it is part of that one and compiled as it is.
+    """
+    fixed = tuple(range(static))
+    inside = jax.jit(function, static_argnums=fixed)
+    options = options_of_solver()
+    if not options:
+        return inside
+    alone = jax.jit(function, static_argnums=fixed, compiler_options=options)
+
+    @functools.wraps(function)
+    def call(*arguments: Any) -> Any:
+        leaves = jax.tree.leaves(arguments[static:])
+        if any(isinstance(leaf, Tracer) for leaf in leaves):
+            return inside(*arguments)
+        try:
+            return alone(*arguments)
+        except ValueError as error:  # nothing is traced, but another program is
+            if NESTED not in str(error):
+                raise
+            return inside(*arguments)
+
+    return call
