@@ -72,6 +72,9 @@ def test_every_question_has_an_answer(asked, tmp_path):
     assert "any of the family" in set(family["comparison"])
     assert {"cleared"} == set(estimates.curves["endpoint"])
     assert set(estimates.explained["covariate"]) == {"FEMALE", "WT"}
+    page = vt.render(estimates, protocol, tmp_path, attributes={}).read_text()
+    for one in protocol.analysis:
+        assert one.by in page
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,20 @@
 """The design in words."""
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 
 from vtrial.dosing.words import parse_regimen
-from vtrial.protocol.protocol import Allocation, Arm, Comparison, Endpoint
+from vtrial.model.tree import Number
+from vtrial.protocol.protocol import (
+    Allocation,
+    Arm,
+    Comparison,
+    Derived,
+    Endpoint,
+    Take,
+)
 from vtrial.report.design import (
     allocation_in_words,
     arms_in_words,
@@ -101,3 +110,16 @@ def test_long_titles_do_not_enter_figures(protocol):
     trial = replace(protocol, arms=arms)
     assert short_title(trial, "a") == "a"
     assert short_title(trial, "b" * 40) == "b" * 23 + "…"
+
+
+@pytest.mark.parametrize("take", [*get_args(Take), *get_args(Derived)])
+def test_every_endpoint_has_words(protocol, take):
+    """Whatever is taken; a sheet that runs has a page."""
+    endpoint = Endpoint("x", "anc", take, 0.0, 504.0, low=0.5, unit="1")
+    if take == "equals":
+        endpoint = replace(endpoint, of="", equals=Number(2.0))
+    words = endpoint_in_words(protocol, endpoint)
+    assert words
+    assert "{" not in words
+    graded = replace(endpoint, grades=(2.0, 1.0), above=1.5, confirmed=24.0)
+    assert "grade" in endpoint_in_words(protocol, graded)

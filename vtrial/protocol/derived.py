@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vtrial.errors import ModelError, ProtocolError
-from vtrial.model.grammar import parse_expression
+from vtrial.model.grammar import parse_expression, write_expression
 from vtrial.model.tree import names_in
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.known import Known
@@ -33,6 +33,11 @@ def called(name: str) -> str:
     'grade_4'
     """
     return name.replace(" ", "_").replace("-", "_")
+
+
+def equation_of(endpoint: Endpoint) -> str:
+    """Write the equation of an endpoint; empty if it has none."""
+    return write_expression(endpoint.equals) if endpoint.equals is not None else ""
 
 
 def read_derived(

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from vtrial.protocol.derived import equation_of
 from vtrial.protocol.protocol import Arm, Comparison, Endpoint, Protocol, Visit
 from vtrial.report.words import (
     count,
@@ -21,8 +22,27 @@ _TAKEN = {
     "percent change": "per-cent change of {of} from baseline, {span}",
     "minimum": "lowest {of} {span}",
     "maximum": "highest {of} {span}",
+    "time of minimum": "time of the lowest {of} {span}",
+    "time of maximum": "time of the highest {of} {span}",
     "mean": "mean {of} {span}",
     "area": "area under {of} {span}",
+    "AUC last": "area under {of} to its last value above zero, {span}",
+    "AUC infinity": "area under {of} to infinity, {span}",
+    "AUC tau": "area under {of} over the interval {span}",
+    "half-life": "terminal half-life of {of}, {span}",
+    "terminal rate": "terminal rate of {of}, {span}",
+    "mean residence time": "mean residence time by {of}, {span}",
+    "extrapolated share": "share of the area under {of} that is extrapolated, {span}",
+    "share above": "share of the values of {of} above {low}, {span}",
+    "share below": "share of the values of {of} below {high}, {span}",
+    "share in range": "share of the values of {of} from {low} to {high}, {span}",
+    "event by hazard": "time of an event whose cumulative hazard is {of}, {span}",
+    "number of events": "number of events whose cumulative hazard is {of}, {span}",
+    "event time": "time of the event, which {of} is, {span}",
+    "best response": "best response of {of} by RECIST 1.1, {span}",
+    "time to progression": "time to progression of {of} by RECIST 1.1, {span}",
+    "equals": "{equation}",
+    "first of": "the first of {events}",
     "time above": "time with {of} above {low}, {span}",
     "time below": "time with {of} below {high}, {span}",
     "time in range": "time with {of} from {low} to {high}, {span}",
@@ -174,7 +194,16 @@ def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
         low=_limit(endpoint.low, unit),
         high=_limit(endpoint.high, unit),
         reach=reach,
+        equation=equation_of(endpoint),
+        events=listing(endpoint.first_of),
     )
+    if endpoint.confirmed:
+        by = endpoint.confirmed_by == "values"
+        again = f"{number(endpoint.confirmed, 4)} values in a row"
+        words += f", confirmed by {again if by else duration(endpoint.confirmed)}"
+    if endpoint.grades:
+        limits = listing([number(limit, 4) for limit in endpoint.grades])
+        words = f"grade of the {words}, by {limits}"
     if endpoint.binary:
         own = endpoint_unit(protocol, endpoint)
         side, limit = ("below", endpoint.below), ("above", endpoint.above)
@@ -182,6 +211,10 @@ def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
         words = f"share of subjects with {words}, {word} {_limit(bound, own)}"
     if endpoint.take in {"change", "percent change"} and endpoint.baseline:
         words += f" (baseline: last value up to {duration(endpoint.baseline)})"
+    for name, strategy in endpoint.intercurrent:
+        words += f"; {name}: {strategy}"
+    if not endpoint.of:
+        return words
     if endpoint.values == "true":
         return words + "; of true values, without residual error"
     at = f" at visit{'s'[: len(endpoint.visits) > 1]} {listing(endpoint.visits)}"
@@ -192,6 +225,8 @@ def endpoint_unit(protocol: Protocol, endpoint: Endpoint) -> str:
     """Return the unit of what is taken, before a limit makes a response of it."""
     if endpoint.unit not in {"", "1"}:
         return endpoint.unit
+    if endpoint.grades or not endpoint.of:
+        return "1"
     if endpoint.take in {"value", "change", "minimum", "maximum", "mean"}:
         return output_unit(protocol, endpoint.of)
     return "%" if endpoint.take == "percent change" else endpoint.unit
@@ -223,6 +258,14 @@ def comparison_in_words(protocol: Protocol, comparison: Comparison) -> str:
         f"{arm_title(protocol, comparison.reference)} on "
         f"{endpoint_title(protocol, comparison.endpoint)}: {comparison.by}"
     )
+    if comparison.strata:
+        words += f", by strata of {listing(comparison.strata)}"
+    if comparison.where is not None:
+        words += ", in a part of the subjects"
+    if comparison.above is not None:
+        words += f", to be above {number(comparison.above, 4)}"
+    if comparison.below is not None:
+        words += f", to be below {number(comparison.below, 4)}"
     if comparison.adjust:
         words += f", adjusted for {listing(comparison.adjust)}"
     return words + f", {fixed(comparison.level * 100, 1, trim=True)}\u202f% interval"

@@ -74,7 +74,7 @@ def endpoint_kind(protocol: Protocol, endpoint: str, statistic: str) -> Kind:
 
 def contrast_kind(protocol: Protocol, endpoint: str, by: str) -> Kind:
     """Say whether a contrast is a difference of shares."""
-    if by == "risk difference":
+    if by in ("risk difference", "milestone difference", "net benefit"):
         return "points"
     shared = endpoint_kind(protocol, endpoint, "mean") == "share"
     return "points" if shared and by == "difference of means" else "plain"
