@@ -13,8 +13,25 @@ PRINT = "import jax.numpy as jnp; print(jnp.ones(()).dtype)"
 FLAGS = "import os; print(os.environ.get('XLA_FLAGS', ''))"
 FUSION = "xla_cpu_use_multi_output_fusion"
 LOOP = "xla_cpu_small_while_loop_byte_threshold"
+EMITTERS = "xla_cpu_use_fusion_emitters"
 WIDTH = "xla_cpu_prefer_vector_width"
-OURS = f"--xla_backend_extra_options={FUSION}=true,{LOOP}=1000000"
+CHAINS = """
+import vtrial
+from jax import random
+import numpyro, numpyro.distributions as dist
+from numpyro.infer import MCMC, NUTS
+def model():
+    mean = numpyro.sample("mean", dist.Normal(0.0, 1.0))
+    with numpyro.plate("subjects", 8):
+        numpyro.sample("value", dist.Normal(mean, 1.0))
+kernel = NUTS(model)
+chains = MCMC(kernel, num_warmup=3, num_samples=3, num_chains=2, progress_bar=False,
+              chain_method="vectorized")
+chains.run(random.key(0))
+print(chains.get_samples()["value"].shape)
+"""
+LISTED = f"--xla_backend_extra_options={FUSION}=true,{LOOP}=1000000"
+OURS = f"{LISTED} --{EMITTERS}=false"
 
 
 def _python(code, **settings):
@@ -73,7 +90,7 @@ def test_settings_are_made_where_a_trial_works(alone):
     # the trial was real: another process started JAX with these flags
     assert flags == f"{OURS} --{WIDTH}=512"
     assert words.startswith("set by vtrial: ")
-    assert words.count("=") == 3
+    assert words.count("=") == 4
     assert "user" not in words
 
 
@@ -148,9 +165,10 @@ def test_an_unwritable_memory_does_no_harm(tries, alone, tmp_path):
         (
             f"--xla_backend_extra_options=a=1,{FUSION}=false --xla_b=2",
             f"--xla_backend_extra_options=a=1,{FUSION}=false,{LOOP}=1000000 "
-            f"--xla_b=2 --{WIDTH}=512",
+            f"--xla_b=2 --{EMITTERS}=false --{WIDTH}=512",
         ),
         (f"{OURS} --{WIDTH}=128", f"{OURS} --{WIDTH}=128"),
+        (f"--{EMITTERS}=true", f"--{EMITTERS}=true {LISTED} --{WIDTH}=512"),
         ("flags.txt", "flags.txt"),
         ("--xla_dump_to='a b'", "--xla_dump_to='a b'"),
     ],
@@ -160,7 +178,7 @@ def test_what_the_user_set_stays(tries, alone, given, result):
     flags, words = _prepared()
     assert flags == result
     theirs = words.partition("set by the user: ")[2]
-    for name in (FUSION, LOOP, WIDTH):
+    for name in (FUSION, LOOP, EMITTERS, WIDTH):
         assert (name in theirs) == (name in given)
 
 
@@ -183,6 +201,12 @@ def test_the_user_may_switch_it_off(tries, alone, word):
 def test_vectors_are_as_wide_as_the_processor_has_them(tries, alone, processor):
     alone.setattr(machine, "_processor", lambda: processor)
     assert _prepared()[0] == OURS
+
+
+def test_programs_of_others_compile_with_the_settings():
+    """One that XLA's newer way to write fused kernels ends the process at."""
+    settings = {"JAX_ENABLE_COMPILATION_CACHE": "0", "JAX_PLATFORMS": "cpu"}
+    assert _python(CHAINS, **settings) == "(6, 8)"
 
 
 def test_this_process_and_those_it_starts():

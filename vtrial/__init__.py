@@ -34,6 +34,7 @@ _VERBS = {
     "VtrialError": "vtrial.errors",
     "doctor": "vtrial.conduct.doctor",
     "evaluate": "vtrial.analysis.evaluate",
+    "juxtapose": "vtrial.report.pair",
     "load_cohort": "vtrial.cohort.sheet",
     "load_model": "vtrial.model.sheet",
     "load_protocol": "vtrial.protocol.load",

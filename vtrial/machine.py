@@ -19,6 +19,9 @@ LISTED = {
     "xla_cpu_use_multi_output_fusion": "true",
     "xla_cpu_small_while_loop_byte_threshold": "1000000",
 }
+# Its newer way to write fused kernels ends the process at some programs that have
+# several outputs fused, as NumPyro's chains side by side have; without it they compile.
+ALONE = {"xla_cpu_use_fusion_emitters": "false"}
 WIDE = {"xla_cpu_prefer_vector_width": "512"}  # half as wide is its default
 REFUSAL = 86400.0  # [s] how long the memory of a failed probe is believed
 PATIENCE = 60.0  # [s]
@@ -50,7 +53,7 @@ def describe_compiler() -> str:
     """
     state, *names = os.environ.get(STATE, "off").split()
     found = dict(_settings(os.environ.get(FLAGS, "")))
-    wanted = LISTED | WIDE
+    wanted = LISTED | ALONE | WIDE
     ours = [f"{name}={found[name]}" for name in wanted if name in names]
     theirs = [n for n in found if n in wanted and n not in names]
     said = [f"set by vtrial: {', '.join(ours)}"] if ours else []
@@ -83,7 +86,8 @@ def _set_compiler() -> None:
         os.environ[STATE] = "unread"
         return
     found, processor = dict(_settings(given)), _processor()
-    wanted = LISTED | (WIDE if "avx512f" in processor.get("flags", "").split() else {})
+    wide = "avx512f" in processor.get("flags", "").split()
+    wanted = LISTED | ALONE | (WIDE if wide else {})
     missing = {name: value for name, value in wanted.items() if name not in found}
     if not missing:  # the user's, or those of the process that started this one
         os.environ[STATE] = inherited if inherited.startswith("set") else "set"
@@ -114,9 +118,8 @@ def merged(given: str, settings: Mapping[str, str]) -> str:
             words.append(f"--{OPTIONS}={','.join(listed)}")
         else:
             words[place] = ",".join([words[place].rstrip(","), *listed])
-    return " ".join(
-        [*words, *(f"--{name}={settings[name]}" for name in WIDE if name in settings)]
-    )
+    own = [f"--{name}={settings[name]}" for name in ALONE | WIDE if name in settings]
+    return " ".join([*words, *own])
 
 
 def _is_options(word: str) -> bool:

@@ -197,7 +197,7 @@ def test_what_the_record_lacks_is_refused_all_at_once(tree, protocol):
         ),
         analysis=(
             Comparison("a", "high", "low", "peak", "difference of means", ("AGE",)),
-            Comparison("b", "high", "low", "cured", "odds ratio", ("WT",)),
+            Comparison("b", "high", "low", "cured", "odds ratio", strata=("SEX",)),
         ),
     )
     with pytest.raises(ProtocolError) as refused:
@@ -206,7 +206,7 @@ def test_what_the_record_lacks_is_refused_all_at_once(tree, protocol):
     assert len(words) == 3
     assert any("`peek`" in word and "peak" in word for word in words)
     assert any("`AGE`" in word for word in words)
-    assert any("odds ratio" in word for word in words)
+    assert any("`SEX`" in word for word in words)
     with pytest.raises(ProtocolError, match="`middle`"):
         evaluate(tree, replace(protocol, arms=(Arm("low"), Arm("middle"))))
     with pytest.raises(StoreError, match="2400 subjects"):

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import webbrowser
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +19,7 @@ COMMANDS = [
     "plan",
     "run",
     "report",
+    "compare",
     "validate",
     "simulate",
     "model",
@@ -130,6 +132,34 @@ def test_run_report_validate(trial, tmp_path):
     assert table[0]["within"] is False
 
 
+@pytest.fixture
+def opened(monkeypatch):
+    """What a browser is asked to show; none is started."""
+    addresses = []
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(webbrowser, "open", lambda a: addresses.append(a) or True)
+    return addresses
+
+
+def test_compare_two_runs(trial, tmp_path, opened):
+    one, two = tmp_path / "one", tmp_path / "two"
+    use("run", trial, "--out", one, "--workers", 0, "--no-report")
+    trial.write_text(TRIAL.replace("100 mg", "150 mg"))
+    use("run", trial, "--out", two, "--workers", 0, "--no-report")
+    printed = use("compare", one, two, "--open")
+    assert "What differs in the design" in printed
+    assert "150 mg every 24 h" in printed
+    pages = list(tmp_path.glob("compared-*/compare.html"))
+    assert opened == [pages[0].as_uri()]
+    use("report", one, "--open")
+    assert opened[1] == (one / "report.html").as_uri()
+    data = json.loads(use("compare", one, two, "--out", tmp_path / "c", "--json"))
+    assert data["page"] == str(tmp_path / "c" / "compare.html")
+    assert {row["arm"] for row in data["endpoints"]} == {"low", "high"}
+    ratio = data["contrasts"][0]
+    assert ratio["difference"] == pytest.approx(ratio["a"] * 0.5, rel=1e-6)
+
+
 def test_refused_run_leaves_nothing(trial, tmp_path):
     trial.write_text(TRIAL.replace("cohort: adults", "cohort: adult"))
     done = shell("run", trial, "--out", tmp_path / "out")
@@ -187,12 +217,14 @@ def test_every_library_model_is_listed_with_its_method_and_why():
 def test_a_model_says_how_it_is_solved_and_what_its_jacobian_is(name):
     model, told = vt.load_model(name), use("model", name)
     assert vt.solver.choose(model, vt.solver.Numerics()).words in told
+    assert model.states or "none, for there are no states" in told
     pattern = model.structure.pattern
     size = len(model.states) ** 2
     zeros = size - sum(sum(row) for row in pattern)
-    assert f"{zeros} of {size} entries are always zero" in told
-    assert f"Linear, with constant rates: {', '.join(model.structure.linear)}" in told
-    assert f"States: {', '.join(model.states)}" in told
+    linear, states = ", ".join(model.structure.linear), ", ".join(model.states)
+    assert not model.states or f"{zeros} of {size} entries are always zero" in told
+    assert f"Linear, with constant rates: {linear}" in told or not linear
+    assert f"States: {states}" in told or not states
     for output in model.outputs:
         assert f"{output.name} is read from" in told
 

@@ -171,12 +171,20 @@ def test_content_makes_the_digest_and_comments_do_not():
     assert dataclasses.replace(cohort, text="") == cohort
 
 
+VIRTUAL = (
+    "WT EGPB GB IB KABS KMAX KMIN B D VG VI VMX KM0 K1 K2 P2U M1 M2 KI KP2 KP3 KD "
+    "KA1 KA2 KSC U2SS CR CF AGE"
+)
+
+
 @pytest.mark.parametrize(
     ("name", "gives"),
     [
         ("adults", "FEMALE AGE WT HT BMI BSA FFM"),
         ("breast-cancer-second-line", "FEMALE PRIOR AGE BSA AAG ALB HEP12 ECOG1"),
         ("theophylline-twelve", "WT DOSE DOSE_MG"),
+        ("t1d-virtual-patients", VIRTUAL),
+        ("t1d-from-14-years", VIRTUAL),
     ],
 )
 def test_shipped_cohorts_give(name, gives):

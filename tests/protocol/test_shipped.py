@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vtrial.dosing import expand
+from vtrial.model.grammar import parse_expression
+from vtrial.model.tree import Number
 from vtrial.protocol import load_protocol
 from vtrial.protocol import shape as shape_module
 from vtrial.protocol.shape import ProtocolShape, RandomisationShape
@@ -62,15 +65,78 @@ def test_docetaxel_is_the_trial_as_published():
     ]
     assert not any(point.verified for point in protocol.published)
     assert [point.value for point in protocol.published] == pytest.approx(
-        [0.764, 0.837, 0.934, 0.754, 0.844]
+        [0.764, 0.837, 0.934, 0.754, 0.844, 0.047, 0.074, 0.141]
     )
-    for point in protocol.published[:3]:
+    for point in [*protocol.published[:3], *protocol.published[5:]]:
         women = protocol.subjects / 3
         error = np.sqrt(point.value * (1 - point.value) / women)
         assert point.high - point.value == pytest.approx(1.96 * error, abs=1e-3)
     limits = {point.name: point.below for point in protocol.endpoints}
     assert limits["grade 3 or 4"] == 1.0
     assert limits["grade 4"] == 0.5
+
+
+def test_diabetes_arms_differ_by_errors_only_and_hold_what_was_published():
+    protocol = load_protocol("t1d-basal-bolus")
+    usual, perfect = protocol.arms
+    assert [s.words for s in usual.regimen.steps] == [
+        s.words for s in perfect.regimen.steps
+    ]
+    assert not usual.set
+    eaten = [s.words for s in usual.regimen.steps if "plate" in s.words]
+    boluses = [s.words for s in usual.regimen.steps if "bolus" in s.words]
+    assert len(eaten) == len(boluses) == 5
+    for meal, bolus in zip(eaten, boluses, strict=True):
+        grams, when = meal.split(" g into plate ")
+        assert bolus.startswith(f"({grams}/CR*6) nmol into bolus")
+        assert bolus.endswith(when)
+    assert len(protocol.occasions) == 15
+    mean, spread = protocol.published
+    people, error = 56, spread.value / np.sqrt(56)
+    assert (mean.value, spread.value) == (59, 14)
+    assert mean.high - mean.value == pytest.approx(1.96 * error, rel=0.02)
+    spread_error = 1.96 * spread.value / np.sqrt(2 * (people - 1))
+    assert spread.high - spread.value == pytest.approx(spread_error, rel=0.02)
+    assert not mean.verified
+    assert not spread.verified
+
+
+def test_tirzepatide_rises_by_a_step_every_four_weeks_to_each_arms_dose():
+    protocol, other = map(load_protocol, ("surmount-1", "surmount-1-composition"))
+    assert protocol.subjects == 2539
+    for arm, top in zip(protocol.arms[1:], (5.0, 10.0, 15.0), strict=True):
+        doses = expand(arm.regimen, {})
+        rising = np.minimum(2.5 * (1 + np.arange(72) // 4), top)
+        assert np.asarray(doses.amount)[0] == pytest.approx(rising)
+        weeks = np.asarray(doses.time)[0]
+        assert weeks == pytest.approx(np.arange(72.0) * weeks[1])
+    assert protocol.arms[0].regimen is None
+    for typical, drawn in zip(other.arms[:4], other.arms[4:], strict=True):
+        assert typical.regimen == drawn.regimen
+        assert {name for name, _ in typical.set} == set(other.model.etas)
+        assert all(value == Number(0.0) for _, value in typical.set)
+        assert not drawn.set
+
+
+def test_motesanib_is_imposed_on_one_pair_of_arms_only():
+    protocol = load_protocol("monet-1")
+    value = protocol.model.typical()
+    assert not protocol.arms[0].set
+    assert not protocol.arms[1].set
+    for arm, days in ((protocol.arms[3], 125), (protocol.arms[2], 93)):
+        ((name, factor),) = arm.set
+        assert name == "KDEARM"
+        ratio = factor.value * value["tvKDE"] / value["tvKL"]
+        assert np.log(ratio) / value["tvLAMBDA"] == pytest.approx(days, rel=2e-3)
+
+
+def test_rifampicin_is_told_the_dose_that_is_given():
+    for arm in load_protocol("highrif").arms:
+        words = arm.regimen.steps[0].words
+        amount, unit = words.split()[:2]
+        assert unit in {"mg", "mg/kg"}
+        said = f"{amount}*WT" if unit == "mg/kg" else amount
+        assert dict(arm.set) == {"DOSE": parse_expression(said)}
 
 
 def _keys(shape):

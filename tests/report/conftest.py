@@ -6,9 +6,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vtrial.analysis.estimates import CONTRASTS, ENDPOINTS, PUBLISHED, Estimates
-from vtrial.model.grammar import parse_model
-from vtrial.model.model import Model, Output, Source
+from vtrial.analysis.estimates import (
+    CONTRASTS,
+    CONVERGENCE,
+    CURVES,
+    ENDPOINTS,
+    EXPLAINED,
+    OPERATING,
+    PERSONS,
+    PREDICTIVE,
+    PUBLISHED,
+    SUBGROUPS,
+    Estimates,
+)
+from vtrial.dosing.regimen import Level, Regimen, Repeat, Step
+from vtrial.model.grammar import parse_expression, parse_model
+from vtrial.model.model import Covariate, Model, Output, Source
 from vtrial.protocol.protocol import (
     Allocation,
     Arm,
@@ -32,6 +45,18 @@ def protocol():
 @pytest.fixture(scope="session")
 def estimates(protocol):
     return _make_estimates(protocol)
+
+
+@pytest.fixture(scope="session")
+def dosed():
+    """A protocol whose arms are doses, with endpoints of every kind."""
+    return _make_dosed()
+
+
+@pytest.fixture(scope="session")
+def full(dosed):
+    """Estimates with every table filled."""
+    return _make_full(dosed)
 
 
 @pytest.fixture(scope="session")
@@ -237,3 +262,126 @@ def _published(protocol):
             }
         )
     return pd.DataFrame(rows, columns=PUBLISHED)
+
+
+def _make_dosed():
+    plain = _make_protocol()
+    model = replace(
+        plain.model,
+        covariates=(
+            Covariate("AAG", "g/L", "alpha-1 acid glycoprotein", 1.3),
+            Covariate("FEMALE", values=(0.0, 1.0)),
+        ),
+    )
+    arms = tuple(replace(arm, regimen=_regimen(arm.name)) for arm in plain.arms)
+    change = Endpoint(
+        "change", "anc", "percent change", 0.0, 504.0, unit="%", title="ANC change"
+    )
+    recovery = Endpoint(
+        "recovery", "anc", "time to", 0.0, 504.0, low=2.0, unit="h", title="recovery"
+    )
+    fever = replace(recovery, name="fever", title="fever")
+    points = (*plain.endpoints, change, recovery, fever)
+    return replace(plain, model=model, arms=arms, endpoints=points)
+
+
+def _regimen(name):
+    amount = parse_expression(f"{name[1:]} * BSA")
+    repeats = (Repeat(504.0, 6),)
+    step = Step((Level(amount, 1),), repeats=repeats, into="central", words=name)
+    return Regimen((step,))
+
+
+def _make_full(protocol):
+    arms = [arm.name for arm in protocol.arms]
+    return replace(
+        _make_estimates(protocol),
+        curves=_curves(arms),
+        operating=_operating(protocol),
+        convergence=_convergence(protocol),
+        subgroups=_subgroups(arms),
+        explained=_explained(arms),
+        persons=_persons(arms),
+        predictive=_predictive(arms),
+    )
+
+
+def _curves(arms):
+    rows = []
+    for place, arm in enumerate(arms):
+        for week in range(1, 20):
+            share = float(np.exp(-0.05 * (place + 1) * week))
+            risk = 35000 * share / 200
+            row = (arm, "recovery", 168.0 * week, share, share * 0.9)
+            rows.append((*row, min(1.0, share * 1.1), risk, 175 - risk))
+    return pd.DataFrame(rows, columns=CURVES)
+
+
+def _operating(protocol):
+    rows = []
+    for comparison in protocol.analysis:
+        rows += [
+            (comparison.name, "power", 0.834, 0.026),
+            (comparison.name, "coverage", 0.945, 0.016),
+            (comparison.name, "bias", 0.0012, 0.002),
+            (comparison.name, "of one trial", 0.041, 0.002),
+        ]
+    return pd.DataFrame(rows, columns=OPERATING)
+
+
+def _convergence(protocol):
+    rows = []
+    for comparison in protocol.analysis:
+        for trials in (10, 20, 50, 100, 200):
+            error = 0.03 / np.sqrt(trials)
+            rows.append((comparison.name, trials, 0.194 + error, error))
+    return pd.DataFrame(rows, columns=CONVERGENCE)
+
+
+def _subgroups(arms):
+    groups = [("AAG", 0.5, 1.1), ("AAG", 1.1, 1.5), ("AAG", 1.5, 3.0)]
+    groups += [("FEMALE", 0.0, 0.0), ("FEMALE", 1.0, 1.0)]
+    rows = []
+    for place, (name, low, high) in enumerate(groups):
+        for level, arm in enumerate(arms):
+            share = 0.25 + 0.15 * level + 0.05 * place
+            who = (arm, name, low, high, 11711.0)
+            rows.append(("grade 4", *who, "share", share, 0.004, "1"))
+            middle = 0.8 - 0.2 * level
+            rows.append(("nadir", *who, "geometric mean", middle, 0.004, "1e9/L"))
+    return pd.DataFrame(rows, columns=SUBGROUPS)
+
+
+def _explained(arms):
+    rows = []
+    for arm in arms:
+        for place in range(15):
+            share, sign = 0.4 / (place + 1), (-1) ** place
+            name = "AAG" if not place else f"ETA{place}"
+            rows.append(("nadir", arm, name, share, 0.01, sign * np.sqrt(share)))
+    return pd.DataFrame(rows, columns=EXPLAINED)
+
+
+def _persons(arms):
+    rows = []
+    for place, arm in enumerate(arms):
+        for subject in range(150):
+            number = 3 * subject + place
+            change = -90.0 + 120.0 * ((subject * 61) % 150) / 150
+            rows.append((arm, "change", number, change, 1, "%"))
+            hours = 24.0 * (1 + (subject * 7) % 20)
+            rows.append((arm, "recovery", number, hours, subject % 3 > 0, "h"))
+            rows.append((arm, "fever", number, 0.4 * hours, subject % 4 == 0, "h"))
+    return pd.DataFrame(rows, columns=PERSONS).astype({"event": float})
+
+
+def _predictive(arms):
+    rows = []
+    for arm in arms:
+        for time in np.arange(0.0, 505.0, 56.0):
+            for quantile, value in ((0.1, 1.0), (0.5, 3.0), (0.9, 9.0)):
+                middle = value * np.exp(-time / 300)
+                limits = (middle * 0.8, middle, middle * 1.25)
+                row = (arm, "anc", "1e9/L", time, quantile, middle * 1.05)
+                rows.append((*row, *limits, False))
+    return pd.DataFrame(rows, columns=PREDICTIVE)

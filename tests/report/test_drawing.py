@@ -4,6 +4,7 @@ import itertools
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_rgb
 
@@ -73,7 +74,7 @@ def drawn(name):
     axes = figure.add_subplot()
     axes.plot([0, 1], [0, 1], "o-", color=ARM_COLOURS[1])
     axes.set_title("a $x$ <b>")
-    return Drawing(name, "T <i>", "seen & said", "", figure)
+    return Drawing(name, "T <i>", "seen & said", "", figure, pd.DataFrame({"x": [1]}))
 
 
 def test_figures_in_a_page_share_no_id_and_follow_its_colours(tmp_path):
@@ -90,12 +91,13 @@ def test_figures_in_a_page_share_no_id_and_follow_its_colours(tmp_path):
         assert "a $x$ &lt;b&gt;" in page
         assert "http" not in page
     assert "<svg" in (tmp_path / "one.svg").read_text()
+    assert (tmp_path / "one.csv").read_text() == "x\n1\n"
     assert (tmp_path / "one.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_inlining_keeps_the_box():
     svg = '<?xml?><svg width="1pt" viewBox="0 0 1 2"><g id="a"/></svg>'
-    page = inline(svg, Drawing("n", "t", "d", "", new_figure(1.0)))
+    page = inline(svg, Drawing("n", "t", "d", "", new_figure(1.0), pd.DataFrame()))
     assert page.startswith('<svg viewBox="0 0 1 2" role="img"')
     assert '<g id="n-a"/>' in page
 

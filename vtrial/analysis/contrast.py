@@ -16,9 +16,6 @@ from vtrial.analysis.statistic import (
 )
 from vtrial.protocol.protocol import Measure
 
-RATIOS = ("ratio of geometric means", "risk ratio", "odds ratio")
-ADJUSTABLE = ("difference of means", "ratio of geometric means")
-
 
 class Contrast(NamedTuple):
     """A comparison in each trial, with confidence limits and two-sided p-value.
@@ -31,6 +28,17 @@ class Contrast(NamedTuple):
     high: Numbers
     p: Numbers
     error: Numbers
+
+
+class Effect(NamedTuple):
+    """An effect in each trial with its standard error and degrees of freedom.
+
+    Ratios stand as their logarithms. Infinite freedom is the normal distribution.
+    """
+
+    estimate: Numbers
+    error: Numbers
+    freedom: Numbers
 
 
 class Counts(NamedTuple):
@@ -80,14 +88,11 @@ def compare(
     """
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         if measure == "difference of means":
-            return _least_squares(value, treated, covariates, level)
+            fit = least_squares(value, treated, covariates=covariates)
+            return contrast_of(fit, level=level)
         if measure == "ratio of geometric means":
-            fit = _least_squares(logarithms(value), treated, covariates, level)
-            return fit._replace(
-                estimate=np.exp(fit.estimate),
-                low=np.exp(fit.low),
-                high=np.exp(fit.high),
-            )
+            fit = least_squares(logarithms(value), treated, covariates=covariates)
+            return contrast_of(fit, ratio=True, level=level)
         counts = count_responses(value, treated)
         if measure == "risk difference":
             return _risk_difference(counts, level)
@@ -108,12 +113,37 @@ def count_responses(
     return Counts(*totals)
 
 
-def _least_squares(
-    value: Values,
-    treated: np.ndarray,
-    covariates: np.ndarray | None,
-    level: float,
+def contrast_of(
+    effect: Effect, *, ratio: bool = False, level: float = 0.95
 ) -> Contrast:
+    """Return an effect with Student's (or the normal) interval and two-sided test.
+
+    With `ratio` the effect is the logarithm of one, which is given back. A difference
+    of 0 has the p-value 1, with or without spread.
+    """
+    estimate, error, freedom = effect
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        half = special.stdtrit(freedom, (1 + level) / 2) * error
+        score = np.where(estimate == 0, 0.0, np.abs(estimate / error))
+        p = np.where(np.isnan(error), np.nan, 2 * special.stdtr(freedom, -score))
+        made = Contrast(estimate, estimate - half, estimate + half, p, error)
+        if not ratio:
+            return made
+        estimate, low, high = (np.exp(end) for end in made[:3])
+        return Contrast(estimate, low, high, p, error)
+
+
+def normal_effect(estimate: Numbers, error: Numbers) -> Effect:
+    """Return an effect whose distribution is taken to be normal."""
+    return Effect(estimate, error, np.full(len(estimate), np.inf))
+
+
+def least_squares(
+    value: Values,
+    treated: Bool[np.ndarray, "replicate subject"],
+    *,
+    covariates: Float[np.ndarray, "replicate subject covariate"] | None = None,
+) -> Effect:
     """Regress on treatment and covariates; return the treatment's coefficient.
 
     Columns are centred (which stands for the intercept) and scaled to length 1, so
@@ -137,11 +167,10 @@ def _least_squares(
     told = rank > _rank(gram[:, 1:, 1:])
     freedom = np.where(told & (count - 1 - rank > 0), count - 1 - rank, np.nan)
     scale = np.where(length[:, 0] > 0, length[:, 0], np.nan)
-    error = np.sqrt((rest**2).sum(axis=1) / freedom * inverse[:, 0, 0]) / scale
-    effect = np.where(told, slopes[:, 0] / scale, np.nan)
-    half = special.stdtrit(freedom, (1 + level) / 2) * error
-    p = 2 * special.stdtr(freedom, -np.abs(effect / error))
-    return Contrast(effect, effect - half, effect + half, p, error)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error = np.sqrt((rest**2).sum(axis=1) / freedom * inverse[:, 0, 0]) / scale
+        effect = np.where(told, slopes[:, 0] / scale, np.nan)
+    return Effect(effect, error, freedom)
 
 
 def _centred(columns: np.ndarray, seen: np.ndarray, count: Numbers) -> np.ndarray:

@@ -1,13 +1,17 @@
 """Endpoints: the values of a subject's visits to one number."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Key
 
-from vtrial.protocol.protocol import Endpoint
+from vtrial.analysis.happening import crossing, drawn_count, drawn_event, told_event
+from vtrial.analysis.noncompartmental import noncompartmental
+from vtrial.analysis.points import Points, last, lines, only_if, slack
+from vtrial.analysis.tumour import best_response, progression
+from vtrial.protocol.protocol import EVENTS, NONCOMPARTMENTAL, Endpoint
 
 
 class Outcome(NamedTuple):
@@ -29,13 +33,23 @@ class Outcome(NamedTuple):
     event: Float[Array, " subject"]
 
 
-class _Points(NamedTuple):
-    """One subject's points, and which of them lie in the endpoint's span."""
+class Interruption(NamedTuple):
+    """What intercurrent events do to an endpoint; times [h], infinite where none.
 
-    time: Float[Array, " time"]
-    value: Float[Array, " time"]
-    inside: Bool[Array, " time"]
-    baseline: Float[Array, ""]
+    Fields
+    ------
+    until
+        Values after this time do not count.
+    settled
+        If this is before the end of the span, the last value up to it stands for the
+        span's.
+    failed
+        If this is before the end of the span, the outcome is the endpoint's `failure`.
+    """
+
+    until: Float[Array, " subject"]
+    settled: Float[Array, " subject"]
+    failed: Float[Array, " subject"]
 
 
 def outcomes(
@@ -43,6 +57,9 @@ def outcomes(
     time: Float[Array, "#subject time"],
     value: Float[Array, "subject time"],
     scheduled: Float[Array, "#subject time"] | None = None,
+    *,
+    interruption: Interruption | None = None,
+    keys: Key[Array, " subject"] | None = None,
 ) -> Outcome:
     """Return an endpoint's outcome for every subject.
 
@@ -59,6 +76,10 @@ def outcomes(
     scheduled
         [h] Nominal times of the same values. They, if given, decide what lies in the
         span: a visit that was held late in its window still counts.
+    interruption
+        When intercurrent events cut the values off; never if left out.
+    keys
+        For endpoints that are drawn by a hazard.
 
     Notes
     -----
@@ -66,10 +87,13 @@ def outcomes(
     the plain mean of the values. `area` is the linear trapezoidal rule, and `time
     above`, `time below` and `time in range` follow straight lines between values; all
     four run from the first to the last value in the span and extrapolate to neither
-    end, and need two values. `time to` is the time, from hour 0, of the first value
-    at or beyond the limit, or of the last value (event 0) if none is; as a response
-    an event that was not seen counts as never. Ends of spans are included, with a
-    slack of 64 units in the last place.
+    end, and need two values. `share above`, `share below` and `share in range` are of
+    the values themselves. `time of minimum` and `time of maximum` count from the start
+    of the span, the first of equal ones. `time to` is the time, from hour 0, of the
+    first value at or beyond the limit, or of the last value (event 0) if none is; as a
+    response an event that was not seen counts as never. Areas and terminal rates are
+    in `noncompartmental`, events in `happening`, tumours in `tumour`. Ends of spans are
+    included, with a slack of 64 units in the last place.
 
     Examples
     --------
@@ -86,9 +110,12 @@ def outcomes(
         array[0] if one else array
         for array, one in zip((time, planned), shared, strict=True)
     )
-    axes = (None if shared[0] else 0, 0, None if shared[1] else 0)
-    one = functools.partial(_outcome, endpoint)
-    return Outcome(*jax.vmap(one, in_axes=axes)(time, value, planned))
+    inputs = (time, value, planned, interruption, keys)
+    axes = (None if shared[0] else 0, 0, None if shared[1] else 0, 0, 0)
+    axes = tuple(
+        None if part is None else axis for part, axis in zip(inputs, axes, strict=True)
+    )
+    return Outcome(*jax.vmap(functools.partial(_outcome, endpoint), axes)(*inputs))
 
 
 def _outcome(
@@ -96,62 +123,139 @@ def _outcome(
     time: Float[Array, " time"],
     value: Float[Array, " time"],
     planned: Float[Array, " time"],
+    interruption: Any,
+    key: Key[Array, ""] | None,
 ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
     """Return one subject's outcome, baseline and event."""
+    points = _points(endpoint, time, value, planned, interruption)
+    if endpoint.take in EVENTS:
+        number, event = _event(endpoint, points, key)
+        if interruption is not None:
+            event = jnp.where(number <= interruption.until, event, 0.0)
+            number = jnp.minimum(number, interruption.until)
+    else:
+        number, event = _number(endpoint, points, key), jnp.ones((), value.dtype)
+    if endpoint.grades:
+        number = _grade(endpoint.grades, number)
+    number, event = respond(endpoint, number, event)
+    if interruption is not None and endpoint.failure is not None:
+        number = jnp.where(
+            interruption.failed <= endpoint.end, endpoint.failure, number
+        )
+        event = jnp.where(interruption.failed <= endpoint.end, 1.0, event)
+    return number, points.baseline, jnp.where(jnp.isfinite(number), event, jnp.nan)
+
+
+def _points(
+    endpoint: Endpoint,
+    time: Float[Array, " time"],
+    value: Float[Array, " time"],
+    planned: Float[Array, " time"],
+    interruption: Any,
+) -> Points:
+    """Say which values count."""
     seen = jnp.isfinite(value) & jnp.isfinite(time)
     start, end, before = (
-        _slack(limit, value, least=1.0)
+        slack(limit, value, least=1.0)
         for limit in (endpoint.start, endpoint.end, endpoint.baseline)
     )
-    inside = seen & (planned >= endpoint.start - start)
-    inside &= planned <= endpoint.end + end
-    baseline = _last(value, seen & (planned <= endpoint.baseline + before))
-    points = _Points(time, value, inside, baseline)
-    if endpoint.take == "time to":
-        number, event = _time_to(endpoint, points)
-    else:
-        number, event = _number(endpoint, points), jnp.ones((), value.dtype)
-    if endpoint.binary:
-        number, event = _response(endpoint, number, event), jnp.ones((), value.dtype)
-    return number, baseline, jnp.where(jnp.isfinite(number), event, jnp.nan)
+    begun = planned >= endpoint.start - start
+    baseline = last(value, seen & (planned <= endpoint.baseline + before))
+    if interruption is not None and endpoint.take != "event time":
+        seen &= time <= interruption.until
+        settled = interruption.settled <= endpoint.end
+        begun |= settled & (interruption.settled <= interruption.until)
+    inside = seen & begun & (planned <= endpoint.end + end)
+    return Points(time, value, seen, inside, baseline)
 
 
-def _number(endpoint: Endpoint, points: _Points) -> Float[Array, ""]:
+def _event(
+    endpoint: Endpoint, points: Points, key: Key[Array, ""] | None
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Return the time of an event, and whether it happened by then."""
+    match endpoint.take:
+        case "time to":
+            return crossing(endpoint, points)
+        case "time to progression":
+            return progression(points, endpoint.factor, endpoint.high or 0.0)
+        case "event time":
+            return told_event(points, endpoint.factor, endpoint.end)
+        case _:
+            assert key is not None, "an event that is drawn has a key"
+            return drawn_event(points, key)
+
+
+def _number(
+    endpoint: Endpoint, points: Points, key: Key[Array, ""] | None
+) -> Float[Array, ""]:
     """Make the one number that `take` asks for."""
+    if endpoint.take in NONCOMPARTMENTAL:
+        return noncompartmental(endpoint.take, points, endpoint.end)
     match endpoint.take:
         case "value":
-            return _last(points.value, points.inside)
+            return last(points.value, points.inside)
         case "change":
-            return _last(points.value, points.inside) - points.baseline
+            return last(points.value, points.inside) - points.baseline
         case "percent change":
-            change = _last(points.value, points.inside) - points.baseline
+            change = last(points.value, points.inside) - points.baseline
             zero = points.baseline == 0
             ratio = change / jnp.where(zero, 1.0, points.baseline)
             return jnp.where(zero, jnp.nan, 100 * ratio)
         case "minimum":
             least = jnp.min(points.value, where=points.inside, initial=jnp.inf)
-            return _if(points.inside.any(), least)
+            return only_if(points.inside.any(), least)
         case "maximum":
             most = jnp.max(points.value, where=points.inside, initial=-jnp.inf)
-            return _if(points.inside.any(), most)
+            return only_if(points.inside.any(), most)
         case "mean":
             count = points.inside.sum(dtype=points.value.dtype)
             total = jnp.sum(points.value, where=points.inside)
-            return _if(count > 0, total / jnp.maximum(count, 1.0))
+            return only_if(count > 0, total / jnp.maximum(count, 1.0))
+        case "time of minimum" | "time of maximum":
+            sign = -1 if endpoint.take == "time of minimum" else 1
+            place = jnp.argmax(jnp.where(points.inside, sign * points.value, -jnp.inf))
+            return only_if(points.inside.any(), points.time[place] - endpoint.start)
+        case "share above" | "share below" | "share in range":
+            here = points.inside & _within(endpoint, points.value)
+            count = points.inside.sum(dtype=points.value.dtype)
+            share = here.sum(dtype=points.value.dtype) / jnp.maximum(count, 1.0)
+            return only_if(count > 0, 100 * share)
+        case "best response":
+            return best_response(
+                points,
+                millimetres=endpoint.factor,
+                none=endpoint.high or 0.0,
+                confirmed=endpoint.confirmed,
+            )
+        case "number of events":
+            assert key is not None, "events that are drawn have a key"
+            return drawn_count(points, key)
         case _:
             return _along(endpoint, points)
 
 
-def _along(endpoint: Endpoint, points: _Points) -> Float[Array, ""]:
+def _within(endpoint: Endpoint, value: Float[Array, " time"]) -> Bool[Array, " time"]:
+    """Say which values are at or over `low`, and under or at `high`."""
+    within = jnp.isfinite(value)
+    if endpoint.low is not None:
+        within &= value >= endpoint.low
+    if endpoint.high is not None:
+        below = endpoint.take == "share below"
+        within &= (value < endpoint.high) if below else (value <= endpoint.high)
+    return within
+
+
+def _grade(grades: tuple[float, ...], number: Float[Array, ""]) -> Float[Array, ""]:
+    """Return how many limits are passed; falling limits are passed from above."""
+    limits = jnp.asarray(grades, number.dtype)
+    falling = grades[0] > grades[-1]
+    passed = number < limits if falling else number > limits
+    return only_if(jnp.isfinite(number), passed.sum(dtype=number.dtype))
+
+
+def _along(endpoint: Endpoint, points: Points) -> Float[Array, ""]:
     """Sum what `take` asks for over the lines between neighbouring values."""
-    time, value, inside, _ = points
-    place = jnp.where(inside, jnp.arange(time.size), -1)
-    latest = jax.lax.cummax(place)
-    before = jnp.concatenate([jnp.full(1, -1), latest[:-1]])
-    line = inside & (before >= 0)
-    length = jnp.where(line, time - time[before], 0.0)
-    first = jnp.where(line, value[before], 0.0)
-    second = jnp.where(line, value, 0.0)
+    length, first, second, _ = lines(points)
     match endpoint.take:
         case "area":
             part = (first + second) / 2
@@ -162,7 +266,7 @@ def _along(endpoint: Endpoint, points: _Points) -> Float[Array, ""]:
         case _:
             part = _above(first, second, endpoint.low, itself=True)
             part -= _above(first, second, endpoint.high, itself=False)
-    return _if(inside.sum() >= 2, jnp.sum(length * part))
+    return only_if(points.inside.sum() >= 2, jnp.sum(length * part))
 
 
 def _above(
@@ -182,50 +286,18 @@ def _above(
     return jnp.where(flat, level.astype(first.dtype), jnp.clip(share, 0.0, 1.0))
 
 
-def _time_to(
-    endpoint: Endpoint, points: _Points
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Return the time of the first value beyond a limit, or the last time and 0."""
-    value, reached = points.value, jnp.zeros_like(points.inside)
-    if endpoint.low is not None:
-        reached |= value >= endpoint.low - _slack(endpoint.low, value)
-    if endpoint.high is not None:
-        reached |= value <= endpoint.high + _slack(endpoint.high, value)
-    reached &= points.inside
-    event = reached.any()
-    last = _last(points.time, points.inside)
-    time = jnp.where(event, points.time[jnp.argmax(reached)], last)
-    return time, event.astype(value.dtype)
-
-
-def _response(
-    endpoint: Endpoint, number: Float[Array, ""], event: Float[Array, ""]
-) -> Float[Array, ""]:
-    """Turn a number into 1 (under `below`, over `above`) or 0."""
+def respond(
+    endpoint: Endpoint, number: Float[Array, "..."], event: Float[Array, "..."]
+) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+    """Turn a number into 1 (under `below`, over `above`) or 0, if it is a response."""
     known = jnp.isfinite(number)
+    if not endpoint.binary:
+        return number, jnp.where(known, event, jnp.nan)
     number = jnp.where(event == 0, jnp.inf, number)
     response = known
     if endpoint.below is not None:
         response &= number < endpoint.below
     if endpoint.above is not None:
         response &= number > endpoint.above
-    return _if(known, response.astype(number.dtype))
-
-
-def _last(
-    values: Float[Array, " time"], chosen: Bool[Array, " time"]
-) -> Float[Array, ""]:
-    """Return the last of the chosen values; NaN if none is chosen."""
-    place = jnp.max(jnp.where(chosen, jnp.arange(values.size), -1))
-    return _if(place >= 0, values[place])
-
-
-def _if(condition: Bool[Array, ""], number: Float[Array, ""]) -> Float[Array, ""]:
-    """Return a number if the condition holds, else NaN."""
-    return jnp.where(condition, number, jnp.nan)
-
-
-def _slack(limit: float, like: Array, *, least: float = 0.0) -> float:
-    """Return how far beyond a limit counts as on it: rounding of times and values."""
-    size = max(abs(limit), least)
-    return 64 * float(jnp.finfo(like.dtype).eps) * size if size < jnp.inf else 0.0
+    answer = jnp.where(known, response.astype(number.dtype), jnp.nan)
+    return answer, jnp.where(known, 1.0, jnp.nan).astype(number.dtype)

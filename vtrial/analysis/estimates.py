@@ -1,7 +1,7 @@
 """Estimates: what a trial would have seen, as tables."""
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -47,6 +47,44 @@ CONTRASTS = [
     "unit",
 ]
 BANDS = ["arm", "output", "unit", "time", "quantile", "value"]
+CURVES = [
+    "arm",
+    "endpoint",
+    "time",
+    "survival",
+    "low",
+    "high",
+    "at_risk",
+    "events",
+]
+OPERATING = ["comparison", "measure", "value", "mc_error"]
+CONVERGENCE = ["comparison", "replicates", "estimate", "mc_error"]
+SUBGROUPS = [
+    "endpoint",
+    "arm",
+    "covariate",
+    "low",
+    "high",
+    "n",
+    "statistic",
+    "estimate",
+    "mc_error",
+    "unit",
+]
+EXPLAINED = ["endpoint", "arm", "covariate", "share", "error", "correlation"]
+PERSONS = ["arm", "endpoint", "subject", "value", "event", "unit"]
+PREDICTIVE = [
+    "arm",
+    "output",
+    "unit",
+    "time",
+    "quantile",
+    "observed",
+    "low",
+    "median",
+    "high",
+    "corrected",
+]
 DISTRIBUTIONS = ["arm", "endpoint", "unit", "low", "high", "count", "share"]
 FAILURES = ["arm", "status", "count"]
 PUBLISHED = [
@@ -66,6 +104,11 @@ PUBLISHED = [
     "unit",
     "source",
 ]
+
+
+def none_of(columns: list[str]) -> Any:
+    """Stand for a table without rows."""
+    return field(default_factory=lambda: pd.DataFrame(columns=columns))
 
 
 @dataclass(frozen=True)
@@ -98,6 +141,29 @@ class Estimates:
         bin hold what lies beyond. For responses the bins are 0 and 1.
     failures
         Failed subjects by Status.
+    curves
+        Survival by arm over time [h] of endpoints that are times to an event: the mean
+        product-limit curve of the trials, where 95 % of single trials lie (the curve's
+        own limits if there is one), and the mean numbers at risk and of events by then.
+    operating
+        What the design is worth, a row for each comparison and measure: `power`,
+        `bias`, `coverage`, `expected size`, and standard deviations: `of one trial`,
+        its parts `by parameters` and `by chance`, and `precision by common numbers`
+        (the variance of the truth with independent subjects over that of pairs).
+    convergence
+        The estimate and its Monte Carlo error after the first so many trials.
+    subgroups
+        Endpoints by arm within thirds of a covariate, or its values if they are few.
+    explained
+        The share of an endpoint's variance between subjects that goes with a
+        covariate or a kept individual parameter, and its rank correlation.
+    persons
+        The subjects of the first trial, for waterfalls and lanes; `event` is 0 if
+        `value` is censored.
+    predictive
+        Visual predictive check: quantiles of what was observed, and where those of
+        simulated trials of the same design lie (90 %), by time [h]. `corrected` says
+        whether values were brought to the median prediction of their time.
     published
         A row for each published number: the limits that count as within, and the
         simulated value. `kind` is `share`, `points` (a difference of shares) or
@@ -111,6 +177,13 @@ class Estimates:
     distributions: pd.DataFrame
     failures: pd.DataFrame
     published: pd.DataFrame
+    curves: pd.DataFrame = none_of(CURVES)
+    operating: pd.DataFrame = none_of(OPERATING)
+    convergence: pd.DataFrame = none_of(CONVERGENCE)
+    subgroups: pd.DataFrame = none_of(SUBGROUPS)
+    explained: pd.DataFrame = none_of(EXPLAINED)
+    persons: pd.DataFrame = none_of(PERSONS)
+    predictive: pd.DataFrame = none_of(PREDICTIVE)
 
     def published_words(self) -> pd.DataFrame:
         """Return the published numbers beside the simulated ones, in words."""

@@ -8,21 +8,28 @@ import pandas as pd
 import xarray as xr
 
 from vtrial.analysis.bands import bands_of
-from vtrial.analysis.contrast import RATIOS, Contrast
+from vtrial.analysis.contrast import Contrast
 from vtrial.analysis.estimates import (
     CONTRASTS,
     DISTRIBUTIONS,
     ENDPOINTS,
     FAILURES,
     FLOW,
+    PERSONS,
     PUBLISHED,
     Estimates,
 )
 from vtrial.analysis.gather import Gathered, Truth
+from vtrial.analysis.operating import convergence_of, operating_of
 from vtrial.analysis.reading import check_record, chunks_of
 from vtrial.analysis.replication import across, average
 from vtrial.analysis.statistic import Summary
-from vtrial.protocol.protocol import Comparison, Endpoint, Protocol, Published
+from vtrial.protocol.protocol import (
+    RATIOS,
+    Protocol,
+    Published,
+    effect_kind,
+)
 from vtrial.types import Status
 
 Parts = TypeVar("Parts", Summary, Contrast, Truth)
@@ -48,6 +55,9 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
     for chunk in chunks_of(tree, protocol):
         seen.add(chunk, protocol)
     endpoints, contrasts = _endpoints(seen, protocol), _contrasts(seen, protocol)
+    found = {place: _joined(parts) for place, parts in seen.contrasts.items()}
+    truths = {place: _joined(parts) for place, parts in seen.truths.items()}
+    sizes = {place: np.concatenate(parts) for place, parts in seen.sizes.items()}
     return Estimates(
         flow=_flow(seen),
         endpoints=endpoints,
@@ -56,7 +66,21 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         distributions=_distributions(seen, protocol),
         failures=_failures(seen),
         published=_published(endpoints, contrasts, protocol),
+        curves=seen.curves.table(protocol),
+        operating=operating_of(protocol, found, truths, sizes),
+        convergence=convergence_of(protocol, found),
+        subgroups=seen.explained.subgroups(protocol),
+        explained=seen.explained.table(),
+        persons=_persons(seen),
+        predictive=seen.predictive.table(protocol),
     )
+
+
+def _persons(seen: Gathered) -> pd.DataFrame:
+    """Lay down the subjects of the first trial."""
+    if not seen.explained.persons:
+        return pd.DataFrame(columns=PERSONS)
+    return pd.concat(seen.explained.persons, ignore_index=True)
 
 
 def _flow(seen: Gathered) -> pd.DataFrame:
@@ -144,9 +168,11 @@ def _contrasts(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
             "ci_low": average(low, scale=scale),
             "ci_high": average(high, scale=scale),
             "p": float(p[0]) if one else np.nan,
-            "power": np.nan if one or not len(known) else (known < 1 - level).mean(),
+            "power": np.nan
+            if one or not len(known)
+            else (known < comparison.alpha).mean(),
             "level": level,
-            "unit": _contrast_unit(comparison, endpoint),
+            "unit": effect_kind(comparison.by, endpoint)[1],
         }
         rows.append(row | over._asdict() | _truth(seen, place, scale=scale))
     return pd.DataFrame(rows, columns=CONTRASTS)
@@ -156,16 +182,10 @@ def _truth(seen: Gathered, place: int, *, scale: str) -> dict[str, float]:
     """Return the paired effect over all trials; NaN where it was not asked for."""
     if place not in seen.truths:
         return {"truth": np.nan, "truth_error": np.nan}
-    effect, error = _joined(seen.truths[place])
+    effect, error, _ = _joined(seen.truths[place])
     none = np.full(len(effect), np.nan)
     made = across(effect, none, none, error, scale=scale)  # type: ignore[arg-type]
     return {"truth": made.estimate, "truth_error": made.mc_error}
-
-
-def _contrast_unit(comparison: Comparison, endpoint: Endpoint) -> str:
-    """Return the unit of a comparison: shares and ratios have none."""
-    plain = comparison.by == "difference of means" and not endpoint.binary
-    return endpoint.unit if plain else "1"
 
 
 def _distributions(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
@@ -247,13 +267,12 @@ def _of_comparison(point: Published, protocol: Protocol) -> dict[str, str]:
     if not named:
         return {"what": point.comparison, "statistic": "", "kind": "plain", "unit": "1"}
     comparison, endpoint = named[0], protocol.endpoint(named[0].endpoint)
-    response = comparison.by == "difference of means" and endpoint.binary
-    points = response or comparison.by == "risk difference"
+    kind, unit = effect_kind(comparison.by, endpoint)
     return {
         "what": f"{comparison.endpoint}, {comparison.arm} with {comparison.reference}",
         "statistic": comparison.by,
-        "kind": "points" if points else "plain",
-        "unit": _contrast_unit(comparison, endpoint),
+        "kind": "points" if kind == "difference" else "plain",
+        "unit": unit,
     }
 
 

@@ -6,11 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vtrial.analysis.contrast import Contrast, compare, paired
-from vtrial.analysis.reading import Chunk, covariates_of
+from vtrial.analysis.contrast import Contrast
+from vtrial.analysis.curves import Curves
+from vtrial.analysis.explain import Explained
+from vtrial.analysis.predictive import Predictive
+from vtrial.analysis.question import answered, sides, truth
+from vtrial.analysis.reading import Chunk
 from vtrial.analysis.statistic import Numbers, Summary, kaplan_meier, summarise
-from vtrial.dims import EVENT
-from vtrial.protocol.protocol import Comparison, Endpoint, Protocol
+from vtrial.dims import EVENT, OUTCOME
+from vtrial.protocol.protocol import Endpoint, Protocol
 from vtrial.types import Status
 
 BAR_COUNT = 40
@@ -27,10 +31,11 @@ class Flow(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """A paired effect in each trial, and its error."""
+    """A paired effect in each trial, its error, and that of two separate groups."""
 
     effect: Numbers
     error: Numbers
+    apart: Numbers
 
 
 @dataclass
@@ -52,6 +57,12 @@ class Gathered:
     truths: defaultdict[int, list[Truth]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    sizes: defaultdict[int, list[Numbers]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    curves: Curves = field(default_factory=Curves)
+    explained: Explained = field(default_factory=Explained)
+    predictive: Predictive = field(default_factory=Predictive)
     edges: dict[str, np.ndarray] = field(default_factory=dict)
     bars: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     replicates: int = 0
@@ -59,6 +70,8 @@ class Gathered:
     def add(self, chunk: Chunk, protocol: Protocol) -> None:
         """See some more trials."""
         self.replicates += chunk.replicates
+        for part in (self.curves, self.explained, self.predictive):
+            part.add(chunk, protocol)
         for arm in protocol.arms:
             self._add_flow(chunk, arm.name)
         for endpoint in protocol.endpoints:
@@ -69,10 +82,16 @@ class Gathered:
             self._add_bars(endpoint, own)
             for place, comparison in enumerate(protocol.analysis):
                 if comparison.endpoint == endpoint.name:
-                    made = _contrast(chunk, comparison, endpoint, own)
+                    made = answered(chunk, comparison, protocol)
                     self.contrasts[place].append(made)
+                    value = sides(chunk, comparison, OUTCOME)
+                    self.sizes[place].append(
+                        np.isfinite(value).sum(axis=1, dtype=float)
+                    )
                     if protocol.potential == "all":
-                        self.truths[place].append(_truth(chunk, comparison))
+                        paired = truth(chunk, comparison)
+                        apart = truth(chunk, comparison, independent=True)
+                        self.truths[place].append(Truth(*paired, apart[1]))
 
     def _add_flow(self, chunk: Chunk, arm: str) -> None:
         """Count the subjects of an arm, and the failed ones by Status."""
@@ -131,32 +150,6 @@ def _summaries(
         return {"share": summarise("share", event)} | kaplan_meier(values, event)
     names = ("mean", "sd", "median", "geometric mean")
     return {name: summarise(name, values) for name in names}
-
-
-def _contrast(
-    chunk: Chunk,
-    comparison: Comparison,
-    endpoint: Endpoint,
-    own: dict[str, np.ndarray],
-) -> Contrast:
-    """Compare two arms as the trial does: its own subjects in each."""
-    treated = chunk.in_arm(comparison.arm)
-    return compare(
-        comparison.by,
-        np.where(treated, own[comparison.arm], own[comparison.reference]),
-        treated,
-        covariates=covariates_of(chunk, comparison, endpoint),
-        level=comparison.level,
-    )
-
-
-def _truth(chunk: Chunk, comparison: Comparison) -> Truth:
-    """Compare everyone under one arm with themselves under the other."""
-    arm, reference = (
-        chunk.values(name, comparison.endpoint)
-        for name in (comparison.arm, comparison.reference)
-    )
-    return Truth(*paired(comparison.by, arm, reference))
 
 
 def _edges(pooled: np.ndarray, *, binary: bool) -> np.ndarray:

@@ -8,21 +8,28 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
 
-from vtrial.analysis.contrast import ADJUSTABLE
 from vtrial.dims import (
     ARM,
     ARMS,
     BASELINE,
     ENDPOINT,
+    MEASURED,
+    MEASUREMENTS,
+    NUMBER,
     OUTCOME,
     OUTCOMES,
+    OUTPUT,
+    PLANNED,
+    REPLICATE,
     SCREENED,
     STATUS,
     SUBJECT,
     SUBJECTS,
+    VISIT,
 )
 from vtrial.errors import Fault, ProtocolError, StoreError
 from vtrial.protocol.protocol import Comparison, Endpoint, Protocol
+from vtrial.protocol.where import names_of
 from vtrial.sheets import listed, nearest, raise_faults
 from vtrial.types import Status
 
@@ -63,6 +70,13 @@ class Chunk:
             self._kept[key] = self._read(f"{ARMS}/{arm}", STATUS).astype(np.int8)
         return self._kept[key]
 
+    @cached_property
+    def factors(self) -> tuple[str, ...]:
+        """The covariates and individual parameters that the record holds."""
+        known = {REPLICATE, NUMBER, ARM, SCREENED}
+        held = dataset(self.tree, SUBJECTS).data_vars
+        return tuple(str(name) for name in held if str(name) not in known)
+
     def covariate(self, name: str) -> Float[np.ndarray, "replicate subject"]:
         """Return a covariate of every subject."""
         return self._read(SUBJECTS, name).astype(float)
@@ -80,6 +94,37 @@ class Chunk:
         """Return the values of those who are allocated to the arm, NaN for others."""
         values = self.values(arm, endpoint, variable)
         return np.where(self.in_arm(arm), values, np.nan)
+
+    def planned(self, endpoint: Endpoint) -> Float[np.ndarray, " visit"]:
+        """Return the planned times [h] of an endpoint's visits, ascending."""
+        return self._visits(endpoint)[1]
+
+    def measured(
+        self, arm: str, endpoint: Endpoint
+    ) -> Float[np.ndarray, "replicate subject visit"]:
+        """Return what is measured of an endpoint's output at its visits, under an arm.
+
+        NaN for failed subjects, and at visits that were missed.
+        """
+        path = f"{ARMS}/{arm}/{MEASUREMENTS}"
+        output = names_along(self.tree, path, OUTPUT).index(endpoint.of)
+        first = self.start * self.subjects
+        rows = slice(first, first + self.replicates * self.subjects)
+        read = dataset(self.tree, path)[MEASURED].isel({SUBJECT: rows, OUTPUT: output})
+        values = np.asarray(read.values)[:, self._visits(endpoint)[0]]
+        values = values.reshape(self.replicates, self.subjects, -1).astype(float)
+        solved = self.status(arm) == Status.SOLVED
+        return np.where(solved[:, :, None], values, np.nan)
+
+    def _visits(self, endpoint: Endpoint) -> tuple[np.ndarray, np.ndarray]:
+        """Return the places of an endpoint's visits, and their planned times [h]."""
+        path = f"{ARMS}/{self.arms[0]}/{MEASUREMENTS}"
+        names = names_along(self.tree, path, VISIT)
+        place = np.array([i for i, n in enumerate(names) if n in endpoint.visits], int)
+        planned = np.asarray(dataset(self.tree, path)[PLANNED].values)[place]
+        planned = planned.astype(float)
+        order = np.argsort(planned, kind="stable")
+        return place[order], planned[order]
 
     def _column(self, arm: str, endpoint: str, variable: str) -> np.ndarray:
         """Read one endpoint; all of them at once, and keep them, if they are few.
@@ -173,21 +218,16 @@ def check_record(tree: xr.DataTree, protocol: Protocol) -> None:
     faults += [
         _fault(f"analysis.{comparison.name}.adjust", name, known, protocol)
         for comparison in protocol.analysis
-        for name in comparison.adjust
+        for name in _covariates(comparison)
         if name not in known
     ]
-    faults += [
-        Fault(
-            f"analysis.{comparison.name}.by",
-            f"`{comparison.by}`, adjusted for {listed(comparison.adjust)}",
-            f"{listed(ADJUSTABLE)} where `adjust` is given",
-            f"by: {ADJUSTABLE[0]}",
-            protocol.path,
-        )
-        for comparison in protocol.analysis
-        if comparison.adjust and comparison.by not in ADJUSTABLE
-    ]
     raise_faults(ProtocolError, faults)
+
+
+def _covariates(comparison: Comparison) -> list[str]:
+    """Name the covariates that a comparison asks for."""
+    where = names_of(comparison.where) if comparison.where is not None else []
+    return [*comparison.adjust, *comparison.strata, *where]
 
 
 def _fault(at: str, name: str, held: Sequence[str], protocol: Protocol) -> Fault:

@@ -163,6 +163,34 @@ def report(
         open_page(page)
 
 
+@app.command(epilog="Example: `vtrial compare results/one results/other --open`")
+def compare(
+    first: Annotated[Path, typer.Argument(help="A run's folder or record: A.")],
+    second: Annotated[Path, typer.Argument(help="Another one: B.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the page; beside B if none.")
+    ] = None,
+    open_: Open = False,
+    as_json: Json = False,
+) -> None:
+    """Lay two finished runs side by side: a page, and the differences as tables."""
+    runs = [_seen(path) for path in (first, second)]
+    heads = [str(run.attributes.get("digest", "")) for run in runs]
+    name = "compared-" + "-".join(digest[:8] for digest in heads)
+    folder = out or vt.open_record(second).path.parent.parent / name
+    page = vt.juxtapose(*runs, folder)
+    if as_json:
+        tables = vt.report.differences(*runs)
+        data = {name: table.to_dict("records") for name, table in tables.items()}
+        print_json(data | {"page": str(page)})
+    else:
+        for title, table in vt.report.differences_in_words(*runs).items():
+            print_table(table, title=title)
+        say(f"Comparison: {page}")
+    if open_:
+        open_page(page)
+
+
 @app.command(epilog="Example: `vtrial validate protocols/`")
 def validate(
     sheets: Annotated[list[Path], typer.Argument(help="Protocols, or folders.")],
@@ -180,6 +208,27 @@ def validate(
         print_table(words, title="Published and simulated")
     if not table["within"].all():
         raise typer.Exit(MISSED)
+
+
+@app.command(epilog="Example: `vtrial sensitivity docetaxel-dose nadir --arm d100`")
+def sensitivity(
+    protocol: Annotated[str, typer.Argument(help="A protocol sheet or shipped name.")],
+    endpoint: Annotated[str, typer.Argument(help="An endpoint of the protocol.")],
+    arm: Annotated[str, typer.Option(help="Under which arm; the first if none.")] = "",
+    subjects: Annotated[int, typer.Option(help="Of each of two samples.")] = 1000,
+    out: Annotated[Path | None, typer.Option(help="The table as CSV.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print which covariates, effects and parameters an endpoint is sensitive to."""
+    trial = vt.load_protocol(protocol)
+    table = vt.conduct.sensitivity(trial, endpoint, arm=arm, subjects=subjects)
+    if out is not None:
+        table.to_csv(out, index=False)
+    if as_json:
+        print_json(table.to_dict("records"))
+    else:
+        title = f"{endpoint} under {arm or trial.arms[0].name}: shares of the variance"
+        print_table(table.drop(columns="kind").round(4).astype(str), title=title)
 
 
 @app.command(
@@ -306,6 +355,14 @@ def _warn_of_failures(table: "pd.DataFrame") -> None:
         warn(f"subject {subject}: {status}. Its predictions are missing from there on.")
     if len(failed) > NAMED:
         warn(f"and {len(failed) - NAMED} more subjects; see the column STATUS.")
+
+
+def _seen(path: Path) -> "vt.report.Run":
+    """Evaluate a record as its own protocol asks."""
+    record = vt.open_record(path)
+    trial = vt.conduct.protocol_of(record)
+    tree = record.tree()
+    return vt.report.Run(vt.evaluate(tree, trial), trial, tree.attrs)
 
 
 def _report(record: object, trial: object, *, quiet: bool = False) -> Path:

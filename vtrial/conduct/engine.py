@@ -24,6 +24,7 @@ LIBRARIES = (
     "distributed",
 )
 _MAKERS = (
+    "machine.py",
     "keys.py",
     "types.py",
     "units.py",

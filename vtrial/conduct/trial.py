@@ -19,20 +19,25 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from vtrial.analysis.endpoint import outcomes
 from vtrial.analysis.sketch import sketch
 from vtrial.cohort.cohort import Cohort
 from vtrial.cohort.draw import sample
 from vtrial.cohort.subjects import Subjects
 from vtrial.conduct.engine import engine
+from vtrial.conduct.measuring import (
+    Who,
+    covariates_asked,
+    hazard_of,
+    measure,
+    outcomes_of,
+)
 from vtrial.conduct.schedule import Schedule, schedule
 from vtrial.design.allocation import BATCH, allocate
 from vtrial.dosing.doses import Doses, Times
 from vtrial.dosing.expansion import expand
 from vtrial.keys import subject_key
-from vtrial.model.error import measured
 from vtrial.model.tree import evaluate
-from vtrial.protocol.protocol import Arm, Endpoint, Protocol
+from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.solver.simulation import bucket, simulate
 from vtrial.solver.trajectory import Trajectory
 from vtrial.types import Numerics, Status
@@ -166,9 +171,14 @@ class Trial:
         ready = self.ready(arm, people, chosen)
         path = self.solve(ready, self.protocol.numerics)
         real = jnp.arange(ready.keys.size) < chosen.size
-        return self._reduce(
-            path.outputs, path.status, ready.keys, ready.times.time, real
+        place = jnp.asarray(_pad(chosen, ready.keys.size))
+        asked = covariates_asked(self.protocol)
+        who = Who(
+            ready.keys,
+            jnp.asarray(hazard_of(self.protocol, arm.name)),
+            {name: people.covariates[name][place] for name in asked},
         )
+        return self._reduce(path.outputs, path.status, who, ready.times.time, real)
 
     def ready(self, arm: Arm, people: Subjects, chosen: np.ndarray) -> Ready:
         """Return what the chosen subjects under an arm bring to the solver, padded."""
@@ -270,73 +280,20 @@ def _reduce(
     trial: Trial,
     truth: dict[str, Float[Array, "subject time"]],
     status: Int[Array, " subject"],
-    keys: Key[Array, " subject"],
+    who: Who,
     time: Float[Array, "#subject time"],
     real: Bool[Array, " subject"],
 ) -> Seen:
     """Measure, make outcomes, and reduce to what is kept."""
     protocol, plan = trial.protocol, trial.schedule
     taken = time[:, : plan.planned.size]
-    noisy = _measure(protocol, plan, truth, keys)
+    noisy = measure(protocol, plan, truth, taken, who)
     solved = (status == Status.SOLVED) & real
-    found = [
-        _outcome(protocol, plan, p, taken, noisy, truth) for p in protocol.endpoints
-    ]
+    found = outcomes_of(protocol, plan, taken, noisy, truth, who)
     parts = [jnp.stack(part, axis=1) for part in zip(*found, strict=True)]
     parts = parts or [jnp.zeros((real.size, 0))] * 3
     parts = [jnp.where(solved[:, None], part, jnp.nan) for part in parts]
     return Seen(status, *parts, *_kept(protocol, plan, taken, noisy, truth, real))
-
-
-def _measure(
-    protocol: Protocol,
-    plan: Schedule,
-    truth: Mapping[str, Float[Array, "subject time"]],
-    keys: Key[Array, " subject"],
-) -> dict[str, Float[Array, "subject visit"]]:
-    """Return what is measured of every output; NaN at visits that do not measure it."""
-    if not plan.visits:
-        return {}
-    measures = {v.name: set(v.measure) for v in protocol.visits}
-    noisy = {}
-    for output in protocol.model.outputs:
-        asked = np.array([output.name in measures[name] for name in plan.visits])
-        if not asked.any():
-            continue
-        true = truth[output.name][:, : asked.size]
-        normal = plan.normals(keys, output.name).astype(true.dtype)
-        values = measured(output, true, normal)
-        noisy[output.name] = jnp.where(asked[None, :], values, jnp.nan)
-    return noisy
-
-
-def _outcome(
-    protocol: Protocol,
-    plan: Schedule,
-    endpoint: Endpoint,
-    taken: Float[Array, "#subject visit"],
-    noisy: Mapping[str, Float[Array, "subject visit"]],
-    truth: Mapping[str, Float[Array, "subject time"]],
-) -> tuple[Array, Array, Array]:
-    """Return an endpoint's outcome, baseline and event of every subject."""
-    if endpoint.values == "true":
-        grid = jnp.asarray(plan.grid)[None, :]
-        return tuple(
-            outcomes(endpoint, grid, truth[endpoint.of][:, plan.planned.size :])
-        )  # type: ignore[return-value]
-    measures = {v.name: set(v.measure) for v in protocol.visits}
-    place = plan.chosen(endpoint, measures)
-    place = place[np.argsort(plan.planned[place], kind="stable")]
-    time, value = taken[:, place], noisy[endpoint.of][:, place]
-    scheduled = jnp.asarray(plan.planned[place])[None, :]
-    if plan.moves:
-        order = jnp.argsort(time, axis=1)
-        scheduled = jnp.broadcast_to(scheduled, time.shape)
-        time, value, scheduled = (
-            jnp.take_along_axis(part, order, axis=1)
-            for part in (time, value, scheduled)
-        )
-    return tuple(outcomes(endpoint, time, value, scheduled))  # type: ignore[return-value]
 
 
 def _kept(

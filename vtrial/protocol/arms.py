@@ -2,17 +2,20 @@
 
 import math
 import re
+from collections.abc import Sequence
 
 from vtrial.dosing.regimen import Regimen
 from vtrial.dosing.words import parse_regimen
-from vtrial.errors import DosingError, ModelError
+from vtrial.errors import DosingError, ModelError, ProtocolError
 from vtrial.model.grammar import parse_expression
 from vtrial.model.model import Model
 from vtrial.model.tree import Expression, Number, names_in
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.known import Known
-from vtrial.protocol.protocol import Allocation, Arm
-from vtrial.protocol.shape import ArmShape, DesignShape
+from vtrial.protocol.protocol import Allocation, Arm, Dropout
+from vtrial.protocol.shape import ArmShape, DesignShape, DropoutShape
+from vtrial.protocol.times import moment
+from vtrial.protocol.values import share_in
 from vtrial.sheets import Path_
 
 _NAME = re.compile(r"[^\s/\\.][^/\\\x00-\x1f]{0,99}(?<!\s)")
@@ -94,6 +97,42 @@ def _weights(
             write="{" + ", ".join(entries) + "}",
         )
     return tuple(given.get(name, 1) for name in arms)
+
+
+def read_dropout(
+    shape: DropoutShape | None, arms: Sequence[str], known: Known, faults: Faults
+) -> Dropout:
+    """Read the hazard [1/h] at which each arm is left."""
+    if shape is None:
+        return Dropout()
+    path = ("design", "dropout")
+    given = shape.share if isinstance(shape.share, dict) else dict.fromkeys(arms, 0.0)
+    for name in given:
+        if name not in arms:
+            faults.unknown((*path, "share"), name, arms, "arm")
+    try:
+        by = moment(shape.by, cycle=known.cycle)
+    except ProtocolError as error:
+        faults.relay((*path, "by"), error)
+        return Dropout()
+    hazards = []
+    for name in arms:
+        words = given.get(name, 0.0) if isinstance(shape.share, dict) else shape.share
+        try:
+            share = share_in(words)
+        except ProtocolError as error:
+            faults.relay((*path, "share"), error)
+            return Dropout()
+        if share == 1 or not by > 0:
+            faults.add(
+                (*path, "share"),
+                found=f"{words} by {shape.by}",
+                allowed="less than all, after the start",
+                write="{share: 15 %, by: week 72}",
+            )
+            return Dropout()
+        hazards.append(-math.log1p(-share) / by)
+    return Dropout(tuple(hazards))
 
 
 def _arm(name: str, shape: ArmShape, known: Known, faults: Faults) -> Arm:

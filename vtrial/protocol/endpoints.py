@@ -2,36 +2,49 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Any, Literal
 
-from vtrial.errors import ProtocolError
+from vtrial.errors import ProtocolError, UnitError
 from vtrial.model.model import Output
+from vtrial.protocol.ctcae import GRADES
+from vtrial.protocol.derived import is_derived, read_derived, read_intercurrent
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.known import Known
-from vtrial.protocol.protocol import Endpoint, Visit
+from vtrial.protocol.protocol import DRAWN, Endpoint, Visit
 from vtrial.protocol.shape import EndpointShape
-from vtrial.protocol.times import moment, span
+from vtrial.protocol.times import Span, duration, moment, span
 from vtrial.protocol.values import number_in
 from vtrial.sheets import Path_, listed
-from vtrial.units import is_unit
+from vtrial.units import factor, is_unit
 
-_NEED_TWO = {"area", "time above", "time below", "time in range"}
-_NEED_BASELINE = {"change", "percent change"}
+_NEED = {  # values in the span
+    **dict.fromkeys(("area", "time above", "time below", "time in range"), 2),
+    **dict.fromkeys(("AUC last", "AUC tau"), 2),
+    **dict.fromkeys(("AUC infinity", "half-life", "terminal rate"), 4),
+    **dict.fromkeys(("mean residence time", "extrapolated share"), 4),
+}
+_NEED_BASELINE = {"change", "percent change", "best response", "time to progression"}
+_TRUE = {*DRAWN, "event time"}  # of true values, unless said otherwise
 _LIMITS = {  # which of low and high a `take` must have, and may have
     "time above": (("low",), ("low",)),
     "time below": (("high",), ("high",)),
     "time in range": (("low", "high"), ("low", "high")),
+    "share above": (("low",), ("low",)),
+    "share below": (("high",), ("high",)),
+    "share in range": (("low", "high"), ("low", "high")),
     "time to": ((), ("low", "high")),
+    "best response": ((), ("high",)),
+    "time to progression": ((), ("high",)),
 }
-
-
-@dataclass(frozen=True)
-class Span:
-    """When an endpoint looks [h]: from `start` to `end`, and at the baseline."""
-
-    start: float
-    end: float
-    baseline: float
+_UNITS = {
+    **{"percent change": "%", "extrapolated share": "%", "terminal rate": "1/h"},
+    **{"half-life": "h", "mean residence time": "h"},
+    **{"event by hazard": "h", "event time": "h"},
+    **{"number of events": "1", "best response": "1"},
+}
+_COUNTED = {1: "one visit", 2: "two visits", 4: "four visits"}
+_BROUGHT_TO = {"event time": "h", "best response": "mm", "time to progression": "mm"}
 
 
 def read_spans(
@@ -55,12 +68,22 @@ def read_endpoints(
     faults: Faults,
 ) -> tuple[Endpoint, ...]:
     """Read the endpoints that make sense."""
-    endpoints = []
+    endpoints: list[Endpoint] = []
     for name, shape in shapes.items():
-        endpoint = _endpoint(name, shape, spans.get(name), visits, known, faults)
+        when = spans.get(name)
+        if is_derived(shape):
+            endpoint = read_derived(name, shape, when, shapes, known, faults)
+        else:
+            endpoint = _endpoint(name, shape, when, visits, known, faults)
         if endpoint is not None:
-            endpoints.append(endpoint)
+            named = read_intercurrent(name, shape, endpoint, shapes, known, faults)
+            endpoints.append(replace(endpoint, **named))
     return tuple(endpoints)
+
+
+def is_of_true_values(shape: EndpointShape) -> bool:
+    """Say whether an endpoint looks at true values on the grid."""
+    return (shape.values or ("true" if shape.take in _TRUE else "")) == "true"
 
 
 def unit_taken(take: str, unit: str) -> str:
@@ -71,11 +94,11 @@ def unit_taken(take: str, unit: str) -> str:
     >>> unit_taken("area", "mg/L"), unit_taken("time above", "mg/L")
     ('mg.h/L', 'h')
     """
-    if take == "percent change":
-        return "%"
-    if take.startswith("time "):
-        return "h"
-    if take != "area":
+    if take in _UNITS:
+        return _UNITS[take]
+    if take.startswith(("time ", "share ")):
+        return "h" if take.startswith("time ") else "%"
+    if take != "area" and not take.startswith("AUC "):
         return unit
     head, slash, tail = unit.partition("/")
     product = "h" if unit == "1" else f"{head}.h{slash}{tail}"
@@ -126,42 +149,142 @@ def _endpoint(
     """Read one endpoint; None if anything in it is wrong."""
     path = ("endpoints", name)
     before = len(faults.entries)
-    output = known.output(shape.of)
-    if known.model and output is None:
+    of, take = _asked(path, shape, known, faults)
+    output = known.output(of)
+    if of and known.model and output is None:
         names = [output.name for output in known.model.outputs]
-        faults.unknown((*path, "of"), shape.of, names, "output")
-    chosen = _visits(path, shape, known, faults)
+        faults.unknown((*path, "of"), of, names, "output")
+    values = "true" if is_of_true_values(shape) else "measured"
+    chosen = _visits(path, shape, values, known, faults)
     _check_limits(path, shape, faults)
     if output is None or when is None:
         return None
     limits = _limits(path, shape, output, known, faults)
+    grades = _grades(path, shape, output, faults)
+    confirmed, by = _confirmed((*path, "confirmed"), shape, faults)
+    scale = _factor((*path, "of"), take, output, faults)
     whole = len(visits) == len(known.visits)  # else a fault would be told twice
-    if shape.values == "measured" and whole and len(faults.entries) == before:
+    if values == "measured" and whole and len(faults.entries) == before:
         _check_covered(path, shape, when, _times(visits, chosen), faults)
     if len(faults.entries) > before:
         return None
     binary = shape.below is not None or shape.above is not None
     return Endpoint(
         name,
-        of=shape.of,
-        take=shape.take,
+        of=of,
+        take=take,  # type: ignore[arg-type] # checked by the shape
         start=when.start,
         end=when.end,
         baseline=when.baseline,
         **limits,
-        values=shape.values,
+        confirmed=confirmed,
+        confirmed_by=by,
+        grades=grades,
+        factor=scale,
+        values=values,
         visits=chosen,
-        unit="1" if binary else unit_taken(shape.take, output.unit),
+        unit="1" if binary or grades else unit_taken(take, output.unit),
         title=shape.title,
     )
 
 
-def _visits(
+def _asked(
     path: Path_, shape: EndpointShape, known: Known, faults: Faults
+) -> tuple[str, str]:
+    """Return of which output is taken what; empty where either is missing."""
+    outputs = [output.name for output in known.model.outputs] if known.model else []
+    for key, given, write in (
+        ("of", shape.of, outputs[0] if outputs else "an output"),
+        ("take", shape.take, "value"),
+    ):
+        if given is None:
+            faults.add(
+                (*path, key),
+                found="missing",
+                allowed="given, but for `equals` and `first of`",
+                write=f"{key}: {write}",
+            )
+    return shape.of or "", shape.take or ""
+
+
+def _grades(
+    path: Path_, shape: EndpointShape, output: Output, faults: Faults
+) -> tuple[float, ...]:
+    """Return the limits of grades in the unit of what is taken."""
+    if shape.grades is None:
+        return ()
+    unit, given = unit_taken(shape.take or "", output.unit), shape.grades
+    if isinstance(given, str):
+        if given not in GRADES:
+            faults.unknown((*path, "grades"), given, list(GRADES), "laboratory value")
+            return ()
+        own, limits = GRADES[given]
+        given = [f"{limit} {own}" for limit in limits]
+    try:
+        limits = tuple(number_in(limit, unit) for limit in given)
+    except ProtocolError as error:
+        faults.relay((*path, "grades"), error)
+        return ()
+    steps = [b - a for a, b in zip(limits, limits[1:], strict=False)]
+    if not (all(step > 0 for step in steps) or all(step < 0 for step in steps)):
+        faults.add(
+            (*path, "grades"),
+            found=listed([f"{limit:g}" for limit in limits]),
+            allowed="limits from grade 1 on, all rising or all falling",
+            write="[1.5, 1.0, 0.5]",
+        )
+    return limits
+
+
+def _confirmed(
+    path: Path_, shape: EndpointShape, faults: Faults
+) -> tuple[float, Literal["hours", "values"]]:
+    """Read by how many values, or hours of values, an event is confirmed."""
+    given = shape.confirmed
+    if given is None:
+        return 0.0, "hours"
+    fits = {"time to": (int, str), "best response": (str,)}.get(shape.take or "", ())
+    if not fits or not isinstance(given, fits):
+        faults.add(
+            path,
+            found=f"`{given}` for `{shape.take}`",
+            allowed="a number of values or a duration for `time to`, "
+            "a duration for `best response`",
+            write="confirmed: 28 d",
+        )
+        return 0.0, "hours"
+    if isinstance(given, int):
+        return float(given), "values"
+    try:
+        return duration(given), "hours"
+    except ProtocolError as error:
+        faults.relay(path, error)
+        return 0.0, "hours"
+
+
+def _factor(path: Path_, take: str, output: Output, faults: Faults) -> float:
+    """Return what brings the output to h, where it is a time, or to mm."""
+    wanted = _BROUGHT_TO.get(take)
+    if wanted is None:
+        return 1.0
+    try:
+        return factor(output.unit, wanted)
+    except UnitError:
+        faults.add(
+            path,
+            found=f"`{output.name}` in {output.unit}",
+            allowed=f"an output whose unit converts to {wanted}, for `{take}`",
+            write="take: value",
+        )
+        return 1.0
+
+
+def _visits(
+    path: Path_, shape: EndpointShape, values: str, known: Known, faults: Faults
 ) -> tuple[str, ...]:
     """Return the visits whose values count; all that measure the output by default."""
-    measured = known.measured or {}
-    if shape.values == "true":
+    measured, of = known.measured or {}, shape.of or ""
+    if values == "true":
         if shape.visits:
             faults.add(
                 (*path, "visits"),
@@ -178,7 +301,7 @@ def _visits(
                 (*path, "visits", index),
                 found=f"`{visit}`, which does not measure {shape.of}",
                 allowed=f"a visit with {shape.of} among what it measures",
-                write=f"measure: [{', '.join([*measured[visit], shape.of])}]",
+                write=f"measure: [{', '.join([*measured[visit], of])}]",
             )
     if shape.visits:
         return tuple(dict.fromkeys(shape.visits))
@@ -198,18 +321,18 @@ def _check_covered(
 ) -> None:
     """Find spans in which nothing, or too little, is measured."""
     inside = sum(when.start <= time <= when.end for time in times)
-    need = 2 if shape.take in _NEED_TWO else 1
+    need = _NEED.get(shape.take or "", 1)
     key = "at" if shape.at is not None else "within"
     if inside < need:
         shown = listed([f"{time:g} h" for time in times], 8)
-        count = "no visit" if inside == 0 else "one visit alone"
+        count = {0: "no visit", 1: "one visit alone"}.get(inside, f"{inside} visits")
         where = f"{when.start:g} h"
         where += f" to {when.end:g} h" if when.end > when.start else ""
         measured = f" (measured at {shown})" if times else " (it is never measured)"
         faults.add(
             (*path, key),
             found=f"{where}, where {count} measures {shape.of}{measured}",
-            allowed=f"a time with at least {['', 'one visit', 'two visits'][need]}",
+            allowed=f"a time with at least {_COUNTED[need]}",
             write=f"values: true, or a visit with measure: [{shape.of}]",
         )
     if shape.take in _NEED_BASELINE and not any(t <= when.baseline for t in times):
@@ -223,7 +346,7 @@ def _check_covered(
 
 def _check_limits(path: Path_, shape: EndpointShape, faults: Faults) -> None:
     """Find limits that are missing, useless, or the wrong way round."""
-    need, may = _LIMITS.get(shape.take, ((), ()))
+    need, may = _LIMITS.get(shape.take or "", ((), ()))
     given = [key for key in ("low", "high") if getattr(shape, key) is not None]
     for key in need:
         if key not in given:
@@ -253,12 +376,12 @@ def _check_limits(path: Path_, shape: EndpointShape, faults: Faults) -> None:
 
 def _limits(
     path: Path_, shape: EndpointShape, output: Output, known: Known, faults: Faults
-) -> dict[str, float | None]:
+) -> dict[str, Any]:
     """Bring the limits to the unit of the output, or of what is taken of it."""
-    taken = unit_taken(shape.take, output.unit)
+    taken = "1" if shape.grades else unit_taken(shape.take or "", output.unit)
     units = {"low": output.unit, "high": output.unit, "above": taken, "below": taken}
     molar_mass = known.model.molar_mass if known.model else 0.0
-    limits: dict[str, float | None] = {}
+    limits: dict[str, Any] = {}
     for key, unit in units.items():
         value = getattr(shape, key)
         limits[key] = None

@@ -14,6 +14,7 @@ from vtrial.protocol.protocol import (
     Observed,
     Published,
     Statistic,
+    effect_kind,
 )
 from vtrial.protocol.shape import ObservedShape, PublishedShape, SourceShape
 from vtrial.protocol.values import difference_in, number_in, share_in
@@ -134,10 +135,8 @@ def _kind(
     endpoint = next((one for one in endpoints if one.name == name), None)
     if endpoint is None:
         return None
-    if by == "risk difference":
-        return "difference", "1"
-    if by and by != "difference of means":
-        return "number", "1"
+    if by:
+        return effect_kind(by, endpoint)
     return ("share", "1") if endpoint.binary else ("number", endpoint.unit)
 
 

@@ -7,22 +7,29 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from vtrial.errors import Fault, ProtocolError
-from vtrial.protocol.arms import find_cycle, read_allocation, read_arms
-from vtrial.protocol.endpoints import Span, read_endpoints, read_spans
+from vtrial.protocol.arms import find_cycle, read_allocation, read_arms, read_dropout
+from vtrial.protocol.endpoints import (
+    is_of_true_values,
+    read_endpoints,
+    read_spans,
+)
 from vtrial.protocol.evidence import read_observed, read_published, read_source
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.known import Known, find_covariates, find_model
+from vtrial.protocol.multiplicity import read_multiplicity
 from vtrial.protocol.protocol import (
     Arm,
     Comparison,
     Endpoint,
     Keep,
+    Multiplicity,
     Protocol,
     Published,
     Visit,
 )
 from vtrial.protocol.questions import read_analysis
 from vtrial.protocol.shape import KeepShape, ProtocolShape
+from vtrial.protocol.times import Span
 from vtrial.protocol.visits import read_grid, read_occasions, read_visits
 from vtrial.sheets import (
     Sheet,
@@ -185,13 +192,14 @@ def _build(
     arms = read_arms(shape.arms, known, faults)
     known = known.with_cycle(find_cycle(arms, shape.arms))
     allocation = read_allocation(shape.design, tuple(shape.arms), known, faults)
+    dropout = read_dropout(shape.design.dropout, tuple(shape.arms), known, faults)
     visits = read_visits(shape.visits, known, faults)
     horizon = _horizon(arms, visits)
     spans = read_spans(shape.endpoints, horizon=horizon, known=known, faults=faults)
     endpoints = read_endpoints(
         shape.endpoints, spans, visits, known=known, faults=faults
     )
-    analysis, published = _read_questions(
+    analysis, multiplicity, published = _read_questions(
         shape, places, endpoints, visits, known=known, faults=faults
     )
     horizon = max([horizon, *(span.end for span in spans.values())])
@@ -202,6 +210,8 @@ def _build(
     occasions = read_occasions(shape.occasions, known, faults)
     observed = read_observed(shape.observed, known, faults)
     keep = _keep(shape.keep, known, faults)
+    if any(one.by == "MMRM" for one in analysis) or observed:
+        keep = dataclasses.replace(keep, measurements=True)
     _check_size(shape, faults)
     faults.refuse()
     if known.model is None:
@@ -219,11 +229,13 @@ def _build(
         potential=shape.potential,
         uncertainty=shape.uncertainty,
         allocation=allocation,
+        dropout=dropout,
         visits=visits,
         grid=grid,
         occasions=occasions,
         endpoints=endpoints,
         analysis=analysis,
+        multiplicity=multiplicity,
         keep=keep,
         published=published,
         observed=observed,
@@ -243,8 +255,8 @@ def _read_questions(
     *,
     known: Known,
     faults: Faults,
-) -> tuple[tuple[Comparison, ...], tuple[Published, ...]]:
-    """Read comparisons, and the published outcomes that may name them."""
+) -> tuple[tuple[Comparison, ...], Multiplicity | None, tuple[Published, ...]]:
+    """Read comparisons, and what names them: adjustment and published outcomes."""
     analysis, called = read_analysis(
         dict(zip(places.get("analysis", []), shape.analysis, strict=True)),
         endpoints,
@@ -262,7 +274,8 @@ def _read_questions(
         known=known,
         faults=faults,
     )
-    return analysis, published
+    multiplicity = read_multiplicity(shape.multiplicity, called, faults)
+    return analysis, multiplicity, published
 
 
 def _known(shape: ProtocolShape, faults: Faults) -> Known:
@@ -301,7 +314,7 @@ def _extra_times(
     """Return times at which true values are wanted whatever the grid."""
     times = [time for visit in visits for time in visit.times]
     for name, span in spans.items():
-        if shape.endpoints[name].values == "true":
+        if is_of_true_values(shape.endpoints[name]):
             times += [span.start, span.end, span.baseline]
     return times
 

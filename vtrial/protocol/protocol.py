@@ -18,20 +18,107 @@ Take = Literal[
     "percent change",
     "minimum",
     "maximum",
+    "time of minimum",
+    "time of maximum",
     "mean",
     "area",
+    "AUC last",
+    "AUC infinity",
+    "AUC tau",
+    "half-life",
+    "terminal rate",
+    "mean residence time",
+    "extrapolated share",
     "time above",
     "time below",
     "time in range",
+    "share above",
+    "share below",
+    "share in range",
     "time to",
+    "event by hazard",
+    "event time",
+    "number of events",
+    "best response",
+    "time to progression",
 ]
+Derived = Literal["equals", "first of"]
+NONCOMPARTMENTAL = (
+    "AUC last",
+    "AUC infinity",
+    "AUC tau",
+    "half-life",
+    "terminal rate",
+    "mean residence time",
+    "extrapolated share",
+)
+EVENTS = ("time to", "event by hazard", "event time", "time to progression")
+DRAWN = ("event by hazard", "number of events")
+DERIVED = ("equals", "first of")
+Strategy = Literal[
+    "treatment policy", "hypothetical", "while on treatment", "composite"
+]
+DROPOUT = "dropout"
 Measure = Literal[
     "difference of means",
     "ratio of geometric means",
+    "difference by ranks",
+    "MMRM",
+    "rate ratio",
+    "Poisson rate ratio",
     "risk difference",
     "risk ratio",
     "odds ratio",
+    "hazard ratio",
+    "log-rank",
+    "difference of restricted means",
+    "ratio of restricted means",
+    "milestone difference",
+    "win ratio",
+    "win odds",
+    "net benefit",
 ]
+OF_NUMBERS = (
+    "difference of means",
+    "ratio of geometric means",
+    "difference by ranks",
+    "MMRM",
+)
+OF_COUNTS = ("rate ratio", "Poisson rate ratio")
+OF_RESPONSES = ("risk difference", "risk ratio", "odds ratio")
+OF_TIMES = (
+    "hazard ratio",
+    "log-rank",
+    "difference of restricted means",
+    "ratio of restricted means",
+    "milestone difference",
+)
+OF_TIERS = ("win ratio", "win odds", "net benefit")
+RATIOS = (
+    "ratio of geometric means",
+    "rate ratio",
+    "Poisson rate ratio",
+    "risk ratio",
+    "odds ratio",
+    "hazard ratio",
+    "log-rank",
+    "ratio of restricted means",
+    "win ratio",
+    "win odds",
+)
+Procedure = Literal[
+    "Bonferroni", "Holm", "Hochberg", "Hommel", "fixed sequence", "graph"
+]
+Covariance = Literal[
+    "unstructured",
+    "heterogeneous Toeplitz",
+    "Toeplitz",
+    "heterogeneous autoregressive",
+    "autoregressive",
+    "heterogeneous compound symmetry",
+    "compound symmetry",
+]
+Freedom = Literal["Kenward-Roger", "Satterthwaite"]
 Statistic = Literal["mean", "sd", "median", "geometric mean", "share"]
 
 
@@ -71,17 +158,33 @@ class Endpoint:
     both included (`value`, `change`, `percent change`: the last one in that span; the
     baseline is the last value at or before `baseline` [h]). `low` and `high` are the
     limits of `time above` (low), `time below` (high), `time in range` and `time to`
-    (first value at or above `low`, or at or below `high`). `below` or `above` turn the
-    number into a response: 1 if it is under (over) that limit, else 0. Values are the
-    measured ones of the visits (residual error included), or the true ones on the grid.
+    (first value at or above `low`, or at or below `high`, `confirmed` by so many values
+    or hours of values). `grades` are limits that make a grade of the number, from 1 on.
+    `below` or `above` turn the number into a response: 1 if it is under (over) that
+    limit, else 0. Values are the measured ones of the visits (residual error included),
+    or the true ones on the grid. `factor` brings the output's unit to h (`event time`)
+    or mm (tumours).
+
+    `equals` is an equation of other endpoints and covariates, `first_of` names times to
+    events of which the first counts. `intercurrent` says by which strategy (ICH E9(R1))
+    events, by their endpoints' names, are dealt with; `failure` is the outcome after an
+    event of the composite strategy.
     """
 
     name: str
     of: str
-    take: Take
+    take: Take | Derived
     start: float
     end: float
     baseline: float = 0.0
+    confirmed: float = 0.0
+    confirmed_by: Literal["hours", "values"] = "hours"
+    grades: tuple[float, ...] = ()
+    factor: float = 1.0
+    equals: Expression | None = None
+    first_of: tuple[str, ...] = ()
+    intercurrent: tuple[tuple[str, Strategy], ...] = ()
+    failure: float | None = None
     low: float | None = None
     high: float | None = None
     below: float | None = None
@@ -99,14 +202,28 @@ class Endpoint:
     @property
     def event(self) -> bool:
         """Whether it is a time to an event, which may be censored."""
-        return self.take == "time to" and not self.binary
+        return self.take in (*EVENTS, "first of") and not self.binary
+
+
+@dataclass(frozen=True)
+class Tier:
+    """One endpoint of a hierarchy: which way is better, and by how much one wins."""
+
+    endpoint: str
+    higher: bool = True
+    margin: float = 0.0
 
 
 @dataclass(frozen=True)
 class Comparison:
     """An arm against a reference arm on an endpoint; `adjust` names covariates.
 
-    `baseline` in `adjust` is the endpoint's own baseline value.
+    `baseline` in `adjust` is the endpoint's own baseline value. `strata` are covariates
+    whose values make strata, `where` chooses subjects by their covariates. `until` [h]
+    is the horizon of restricted means and the time of a milestone, `weights` are those
+    of Fleming and Harrington, `score` asks for Miettinen and Nurminen's interval.
+    `above` and `below` are margins that the effect is to be shown above, below, or
+    between. `tiers` are the endpoints of a hierarchy, the first of which is `endpoint`.
     """
 
     name: str
@@ -116,6 +233,52 @@ class Comparison:
     by: Measure
     adjust: tuple[str, ...] = ()
     level: float = 0.95
+    strata: tuple[str, ...] = ()
+    where: Expression | None = None
+    until: float | None = None
+    weights: tuple[float, float] = (0.0, 0.0)
+    score: bool = False
+    above: float | None = None
+    below: float | None = None
+    tiers: tuple[Tier, ...] = ()
+    covariance: Covariance = "unstructured"
+    freedom: Freedom = "Kenward-Roger"
+
+    @property
+    def alpha(self) -> float:
+        """The p-value below which the trial has shown what it was to show."""
+        margin = self.above is not None or self.below is not None
+        return (1 - self.level) / (2 if margin else 1)
+
+
+def effect_kind(by: str, endpoint: Endpoint) -> tuple[str, str]:
+    """Say what an effect is, and its unit: a `number`, or a `difference` of shares.
+
+    Examples
+    --------
+    >>> peak = Endpoint("peak", "conc", "maximum", 0.0, 24.0, unit="mg/L")
+    >>> effect_kind("difference of means", peak), effect_kind("win ratio", peak)
+    (('number', 'mg/L'), ('number', '1'))
+    """
+    if by in ("risk difference", "milestone difference", "net benefit"):
+        return "difference", "1"
+    if by in RATIOS:
+        return "number", "1"
+    return ("difference", "1") if endpoint.binary else ("number", endpoint.unit)
+
+
+@dataclass(frozen=True)
+class Multiplicity:
+    """How the p-values of several comparisons are adjusted.
+
+    `weights` and `transitions` make the graph of Bretz and others (2009).
+    """
+
+    method: Procedure = "Holm"
+    comparisons: tuple[str, ...] = ()
+    alpha: float = 0.05
+    weights: tuple[float, ...] = ()
+    transitions: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -145,6 +308,13 @@ class Allocation:
     by: Literal["simple", "permuted block", "stratified"] = "simple"
     block: int = 0
     strata: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Who leaves: a constant hazard [1/h] for each arm; 0 for nobody."""
+
+    hazards: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -187,11 +357,13 @@ class Protocol:
     potential: Literal["allocated", "all"] = "allocated"
     uncertainty: bool = True
     allocation: Allocation = Allocation((1,))
+    dropout: Dropout = Dropout()
     visits: tuple[Visit, ...] = ()
     grid: tuple[float, ...] = ()
     occasions: tuple[float, ...] = (0.0,)
     endpoints: tuple[Endpoint, ...] = ()
     analysis: tuple[Comparison, ...] = ()
+    multiplicity: Multiplicity | None = None
     keep: Keep = Keep()
     published: tuple[Published, ...] = ()
     observed: tuple[Observed, ...] = ()
@@ -228,7 +400,8 @@ class Protocol:
 
 
 _ASIDE = {
-    *("model", "title", "replicates", "analysis", "published", "observed"),
+    *("model", "title", "replicates", "analysis", "multiplicity"),
+    *("published", "observed"),
     *("sources", "path", "text", "data"),
 }
 _WORDS = {"title", "words", "source", "sources"}

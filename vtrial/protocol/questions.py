@@ -3,15 +3,38 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from vtrial.errors import ModelError, ProtocolError
+from vtrial.model.grammar import parse_expression
+from vtrial.model.tree import Expression, names_in
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.known import Known
-from vtrial.protocol.protocol import Comparison, Endpoint, Visit
+from vtrial.protocol.protocol import (
+    OF_COUNTS,
+    OF_NUMBERS,
+    OF_RESPONSES,
+    OF_TIERS,
+    OF_TIMES,
+    RATIOS,
+    Comparison,
+    Endpoint,
+    Tier,
+    Visit,
+    effect_kind,
+)
 from vtrial.protocol.shape import ComparisonShape
+from vtrial.protocol.times import moment
+from vtrial.protocol.values import difference_in, number_in
 from vtrial.sheets import Path_, listed, nearest
 
-_OF_RESPONSES = ("risk difference", "risk ratio", "odds ratio")
-_OF_NUMBERS = ("difference of means", "ratio of geometric means")
 BASELINE = "baseline"
+REPEATED = ("value", "change", "percent change")
+ADJUSTABLE = (
+    "difference of means",
+    "ratio of geometric means",
+    "MMRM",
+    "hazard ratio",
+    *OF_COUNTS,
+)
 
 
 def read_analysis(
@@ -28,7 +51,9 @@ def read_analysis(
     One without a name is called `high with low on peak`, and by its measure, too,
     where another would be called the same.
     """
-    called = {place: f"{one.compare} on {one.on}" for place, one in shapes.items()}
+    called = {
+        place: f"{one.compare} on {first_of(one)}" for place, one in shapes.items()
+    }
     often = Counter(name for i, name in called.items() if not shapes[i].name)
     comparisons, taken = [], []
     for place, shape in shapes.items():
@@ -60,17 +85,189 @@ def _comparison(
     faults: Faults,
 ) -> Comparison | None:
     """Read one comparison; None if it cannot be made."""
+    before = len(faults.entries)
     pair = _pair((*path, "compare"), shape.compare, known, faults)
-    if shape.on not in known.endpoints:
-        faults.unknown((*path, "on"), shape.on, known.endpoints, "endpoint")
-    endpoint = next((e for e in endpoints if e.name == shape.on), None)
+    tiers = _tiers((*path, "on"), shape, endpoints, known, faults)
+    endpoint = next((e for e in endpoints if e.name == first_of(shape)), None)
     if endpoint is not None:
         _check_measure((*path, "by"), shape, endpoint, faults)
         _check_adjust((*path, "adjust"), shape, endpoint, visits, known, faults)
+        _check_options(path, shape, faults)
+    strata = _covariates((*path, "strata"), shape.strata, known, faults)
+    where = _where((*path, "where"), shape.where, known, faults)
+    until = _until((*path, "until"), shape.until, known, faults)
     if pair is None or endpoint is None:
         return None
-    adjust = tuple(dict.fromkeys(shape.adjust))
-    return Comparison(name, *pair, shape.on, shape.by, adjust, shape.level)
+    above, below = _margin((*path, "margin"), shape, endpoint, faults)
+    if len(faults.entries) > before:
+        return None
+    between = above is not None and below is not None
+    return Comparison(
+        name,
+        *pair,
+        endpoint.name,
+        shape.by,
+        adjust=tuple(dict.fromkeys(shape.adjust)),
+        level=shape.level or (0.9 if between else 0.95),
+        strata=strata,
+        where=where,
+        until=until,
+        weights=tuple(shape.weights or (0.0, 0.0)),  # type: ignore[arg-type]
+        score=shape.interval == "score",
+        above=above,
+        below=below,
+        tiers=tiers,
+        covariance=shape.covariance,
+        freedom=shape.freedom,
+    )
+
+
+def first_of(shape: ComparisonShape) -> str:
+    """Name the endpoint that is compared: of several, the most important."""
+    return shape.on if isinstance(shape.on, str) else shape.on[0].on
+
+
+def _tiers(
+    path: Path_,
+    shape: ComparisonShape,
+    endpoints: Sequence[Endpoint],
+    known: Known,
+    faults: Faults,
+) -> tuple[Tier, ...]:
+    """Read the endpoints of a hierarchy; none where there is one endpoint."""
+    on = shape.on
+    many = not isinstance(on, str)
+    named = [on] if isinstance(on, str) else [one.on for one in on]
+    for place, name in enumerate(named):
+        if name not in known.endpoints:
+            at = (*path, place, "on") if many else path
+            faults.unknown(at, name, known.endpoints, "endpoint")
+    if many != (shape.by in OF_TIERS):
+        faults.add(
+            path,
+            found=f"{'a list' if many else 'one endpoint'} for `{shape.by}`",
+            allowed="a list of endpoints for wins, else one",
+            write=f"on: {named[0]}" if many else f"on: [{{on: {named[0]}}}]",
+        )
+    if isinstance(on, str):
+        return ()
+    tiers = []
+    for place, one in enumerate(on):
+        unit = next((e.unit for e in endpoints if e.name == one.on), "1")
+        margin = 0.0
+        if one.margin is not None:
+            try:
+                margin = number_in(one.margin, unit)
+            except ProtocolError as error:
+                faults.relay((*path, place, "margin"), error)
+        tiers.append(Tier(one.on, one.better == "higher", margin))
+    return tuple(tiers)
+
+
+def _margin(
+    path: Path_, shape: ComparisonShape, endpoint: Endpoint, faults: Faults
+) -> tuple[float | None, float | None]:
+    """Read what the effect is to be shown above and below."""
+    if shape.margin is None:
+        return None, None
+    kind, unit = effect_kind(shape.by, endpoint)
+    read: dict[str, float | None] = {"above": None, "below": None}
+    for key in read:
+        value = getattr(shape.margin, key)
+        try:
+            if value is not None and kind == "difference":
+                read[key] = difference_in(value)
+            elif value is not None:
+                read[key] = number_in(value, unit)
+        except ProtocolError as error:
+            faults.relay((*path, key), error)
+    above, below = read["above"], read["below"]
+    ratio = shape.by in RATIOS
+    wrong = above is not None and below is not None and above >= below
+    wrong |= ratio and any(one is not None and one <= 0 for one in (above, below))
+    if wrong or (above is None and below is None):
+        found = [f"{key}: {one:g}" for key, one in read.items() if one is not None]
+        faults.add(
+            path,
+            found=listed(found) if found else "empty",
+            allowed="`above`, `below`, or both in this order; over 0 for a ratio",
+            write="{above: 0.8, below: 1.25}" if ratio else "{above: -5 pp}",
+        )
+    return above, below
+
+
+def _covariates(
+    path: Path_, names: Sequence[str], known: Known, faults: Faults
+) -> tuple[str, ...]:
+    """Hold names against the covariates."""
+    for index, name in enumerate(names):
+        if known.covariates and name not in known.covariates:
+            faults.unknown((*path, index), name, sorted(known.covariates), "covariate")
+    return tuple(dict.fromkeys(names))
+
+
+def _where(
+    path: Path_, words: str | None, known: Known, faults: Faults
+) -> Expression | None:
+    """Read a condition on covariates."""
+    if words is None:
+        return None
+    try:
+        expression = parse_expression(words)
+    except ModelError as error:
+        faults.relay(path, error)
+        return None
+    for name in names_in(expression):
+        if known.covariates and name.name not in known.covariates:
+            faults.unknown(path, name.name, sorted(known.covariates), "covariate")
+    return expression
+
+
+def _until(
+    path: Path_, words: str | None, known: Known, faults: Faults
+) -> float | None:
+    """Read a horizon [h]."""
+    if words is None:
+        return None
+    try:
+        return moment(words, cycle=known.cycle)
+    except ProtocolError as error:
+        faults.relay(path, error)
+        return None
+
+
+def _check_options(path: Path_, shape: ComparisonShape, faults: Faults) -> None:
+    """Find options that the measure does not have, or lacks."""
+    fits = {
+        "strata": ("hazard ratio", "log-rank", "difference by ranks", *OF_RESPONSES),
+        "until": OF_TIMES[2:],
+        "weights": ("log-rank",),
+        "interval": OF_RESPONSES,
+        "covariance": ("MMRM",),
+        "freedom": ("MMRM",),
+    }
+    for key, measures in fits.items():
+        if key in shape.model_fields_set and shape.by not in measures:
+            faults.add(
+                (*path, key),
+                found=f"given for `{shape.by}`",
+                allowed=f"for {listed(measures)}",
+                write=f"by: {measures[0]}",
+            )
+    if shape.by == "milestone difference" and shape.until is None:
+        faults.add(
+            (*path, "until"),
+            found="missing",
+            allowed="when the milestone is",
+            write="until: day 365",
+        )
+    if shape.interval and shape.strata:
+        faults.add(
+            (*path, "interval"),
+            found="given together with `strata`",
+            allowed="one of the two",
+            write="strata: []",
+        )
 
 
 def _pair(
@@ -106,21 +303,35 @@ def _check_measure(
     path: Path_, shape: ComparisonShape, endpoint: Endpoint, faults: Faults
 ) -> None:
     """Hold the measure against the kind of the endpoint."""
-    fitting = _OF_RESPONSES if endpoint.binary else _OF_NUMBERS
-    if endpoint.event:
-        faults.add(
-            path,
-            found=f"`{shape.by}` of `{endpoint.name}`, a time that may be censored",
-            allowed="of a response; a limit makes one of the endpoint",
-            write="below: 7 d (in the endpoint), by: risk difference",
-        )
-    elif shape.by not in fitting:
-        kind = "a response (0 or 1)" if endpoint.binary else "a number"
+    if shape.by in OF_TIERS:
+        return
+    kind, fitting = "a number", OF_NUMBERS
+    if endpoint.binary:
+        kind, fitting = "a response (0 or 1)", OF_RESPONSES
+    elif endpoint.event:
+        kind, fitting = "a time that may be censored", OF_TIMES
+    elif endpoint.take == "number of events":
+        kind, fitting = "a count", (*OF_COUNTS, *OF_NUMBERS)
+    if shape.by not in fitting:
         faults.add(
             path,
             found=f"`{shape.by}` of `{endpoint.name}`, which is {kind}",
             allowed=listed(fitting),
             write=fitting[0],
+        )
+    elif shape.by == "MMRM" and endpoint.take not in REPEATED:
+        faults.add(
+            path,
+            found=f"`MMRM` of `{endpoint.name}`, the {endpoint.take} of its values",
+            allowed=f"for {listed(REPEATED)}, of measured values",
+            write=fitting[0],
+        )
+    elif shape.by == "MMRM" and endpoint.values == "true":
+        faults.add(
+            path,
+            found=f"`MMRM` of `{endpoint.name}`, which takes true values",
+            allowed="for values that are measured at visits",
+            write="values: measured",
         )
 
 
@@ -133,12 +344,12 @@ def _check_adjust(
     faults: Faults,
 ) -> None:
     """Hold covariates against those known, and the baseline against the visits."""
-    if shape.adjust and shape.by in _OF_RESPONSES:
+    if shape.adjust and shape.by not in ADJUSTABLE:
         faults.add(
             path,
             found=f"given for `{shape.by}`",
-            allowed="left out, but for means and geometric means",
-            write="by: difference of means",
+            allowed=f"for {listed(ADJUSTABLE)}; `strata` are for the others",
+            write=f"by: {ADJUSTABLE[0]}",
         )
     for index, name in enumerate(shape.adjust):
         if name == BASELINE:

@@ -10,7 +10,15 @@ from pydantic.annotated_handlers import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from vtrial.protocol.protocol import Measure, Statistic, Take
+from vtrial.protocol.protocol import (
+    Covariance,
+    Freedom,
+    Measure,
+    Procedure,
+    Statistic,
+    Strategy,
+    Take,
+)
 from vtrial.sheets import listed, nearest, sheet_name
 from vtrial.types import Method
 
@@ -79,6 +87,8 @@ def _number_or_text(value: object) -> object:
 
 def _values(value: object) -> object:
     """Take YAML's own `true` for the word."""
+    if value is None:
+        return None
     return "true" if value is True else _Words("measured", "true")(value)
 
 
@@ -232,8 +242,18 @@ class RandomisationShape(_Shape):
     )
 
 
+class DropoutShape(_Shape):
+    """How many leave, at a constant hazard; what is due after it is missing."""
+
+    share: Value | dict[str, Value] = Field(
+        description="Of the subjects, or by arm.",
+        examples=["15 %", {"placebo": "25 %"}],
+    )
+    by: Name = Field(description="When so many have left.", examples=["week 72"])
+
+
 class DesignShape(_Shape):
-    """How subjects are spread over the arms."""
+    """How subjects are spread over the arms, and how long they stay."""
 
     allocation: dict[str, Annotated[int, Field(ge=1, le=1000)]] | None = Field(
         None,
@@ -247,15 +267,27 @@ class DesignShape(_Shape):
         description="`simple`, or a map with a block size.",
         examples=["simple", {"permuted block": 6}],
     )
+    dropout: DropoutShape | None = Field(None, description="Nobody if left out.")
 
 
 class EndpointShape(_Shape):
     """One number for each subject."""
 
-    of: Name = Field(description="An output of the model.")
-    take: Annotated[Take, BeforeValidator(_Words(*get_args(Take)))] = Field(
-        description="How the number is made of the output's values."
+    of: Name | None = Field(None, description="An output of the model.")
+    take: Annotated[Take, BeforeValidator(_Words(*get_args(Take)))] | None = Field(
+        None, description="How the number is made of the output's values."
     )
+    equals: Name | None = Field(
+        None,
+        description="An equation of other endpoints and covariates, instead.",
+        examples=["last_area / first_area"],
+    )
+    first_of: Annotated[list[str], Field(min_length=2)] | None = Field(
+        None,
+        alias="first of",
+        description="Times to events, of which the first counts, instead.",
+    )
+    unit: Name | None = Field(None, description="Of what `equals` gives.")
     at: Name | None = Field(None, description="One time.", examples=["day 14"])
     within: Name | None = Field(
         None,
@@ -267,15 +299,57 @@ class EndpointShape(_Shape):
     )
     low: Value | None = Field(None, description="Lower limit of a range of values.")
     high: Value | None = Field(None, description="Upper limit of a range of values.")
+    confirmed: Annotated[int | str, BeforeValidator(_number_or_text)] | None = Field(
+        None,
+        description="So many values, or values for so long, confirm it.",
+        examples=[2, "28 d"],
+    )
+    grades: Annotated[list[Value], Field(min_length=2)] | Name | None = Field(
+        None,
+        description="Limits from grade 1 on, or a laboratory value of CTCAE.",
+        examples=["neutrophils", [3, 5, 20]],
+    )
     above: Value | None = Field(None, description="A response is a number above it.")
     below: Value | None = Field(None, description="A response is a number below it.")
     values: Annotated[
-        Literal["measured", "true"], BeforeValidator(_values), _Truth()
-    ] = Field("measured", description="Measured at visits, or true on the grid.")
+        Literal["measured", "true"] | None, BeforeValidator(_values), _Truth()
+    ] = Field(
+        None,
+        description="Measured at visits, or true on the grid; measured if left out, "
+        "and true for what is drawn by a hazard or is a time itself.",
+    )
     visits: Annotated[list[str], Field(min_length=1)] | None = Field(
         None, description="Visits that count; all that measure it if left out."
     )
+    intercurrent: dict[
+        str, Annotated[Strategy, BeforeValidator(_Words(*get_args(Strategy)))]
+    ] = Field(
+        default_factory=dict,
+        description="How events (endpoints that are times to one, or `dropout`) are "
+        "dealt with.",
+        examples=[{"rescue": "composite", "dropout": "while on treatment"}],
+    )
+    failure: Value | None = Field(
+        None, description="The number after an event of the composite strategy."
+    )
     title: str = ""
+
+
+class MarginShape(_Shape):
+    """What the effect is to be shown above, below, or between."""
+
+    above: Value | None = Field(None, examples=["-5 pp", 0.8])
+    below: Value | None = Field(None, examples=[1.3, 1.25])
+
+
+class TierShape(_Shape):
+    """One endpoint of a hierarchy."""
+
+    on: Name = Field(description="An endpoint.")
+    better: Literal["higher", "lower"] = "higher"
+    margin: Value | None = Field(
+        None, description="Who differs by no more than this has not won."
+    )
 
 
 class ComparisonShape(_Shape):
@@ -284,14 +358,68 @@ class ComparisonShape(_Shape):
     compare: Name = Field(
         description="An arm `with` its reference.", examples=["high with low"]
     )
-    on: Name = Field(description="An endpoint.")
+    on: Name | Annotated[list[TierShape], Field(min_length=1)] = Field(
+        description="An endpoint; for wins a list of them, the most important first."
+    )
     by: Annotated[Measure, BeforeValidator(_Words(*get_args(Measure)))]
     adjust: list[str] = Field(
         default_factory=list,
         description="Covariates, or `baseline`: the endpoint's own baseline value.",
     )
-    level: float = Field(0.95, gt=0.5, lt=1, description="Of the interval.")
+    strata: list[str] = Field(
+        default_factory=list, description="Covariates whose values make strata."
+    )
+    where: Name | None = Field(
+        None,
+        description="A condition on covariates: who takes part.",
+        examples=["AGE >= 65"],
+    )
+    until: Name | None = Field(
+        None,
+        description="The horizon of restricted means, or when the milestone is.",
+        examples=["day 365", "week 72"],
+    )
+    weights: Annotated[list[float], Field(min_length=2, max_length=2)] | None = Field(
+        None, description="Fleming and Harrington's rho and gamma.", examples=[[0, 1]]
+    )
+    interval: Literal["score"] | None = Field(
+        None, description="`score`: Miettinen and Nurminen's, for responses."
+    )
+    margin: MarginShape | None = Field(
+        None, description="What is to be shown, instead of any difference."
+    )
+    covariance: Annotated[
+        Covariance, BeforeValidator(_Words(*get_args(Covariance)))
+    ] = Field("unstructured", description="Of repeated values (MMRM).")
+    freedom: Annotated[Freedom, BeforeValidator(_Words(*get_args(Freedom)))] = Field(
+        "Kenward-Roger", description="Degrees of freedom (MMRM)."
+    )
+    level: float | None = Field(
+        None,
+        gt=0.5,
+        lt=1,
+        description="Of the interval; 0.95, or 0.9 between two margins.",
+    )
     name: Name | None = Field(None, description="What `published` calls it.")
+
+
+class MultiplicityShape(_Shape):
+    """How the p-values of several comparisons are adjusted."""
+
+    method: Annotated[Procedure, BeforeValidator(_Words(*get_args(Procedure)))] = Field(
+        "Holm", description="The procedure; `graph` has weights and transitions."
+    )
+    of: Annotated[list[str], Field(min_length=2)] = Field(
+        description="Names of comparisons, in the order in which they are tested."
+    )
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="Of the family.")
+    weights: dict[str, float] = Field(
+        default_factory=dict, description="Each one's share of alpha at first."
+    )
+    transitions: dict[str, dict[str, float]] = Field(
+        default_factory=dict,
+        description="What part of its share a rejected one hands to which others.",
+    )
 
 
 class PublishedShape(_Shape):
@@ -393,6 +521,9 @@ class ProtocolShape(_Shape):
     )
     analysis: list[ComparisonShape] = Field(
         default_factory=list, description="Comparisons between arms."
+    )
+    multiplicity: MultiplicityShape | None = Field(
+        None, description="Adjusts the p-values of several comparisons."
     )
     keep: KeepShape = KeepShape.model_construct()
     published: list[PublishedShape] = Field(

@@ -7,6 +7,7 @@ is the time from one dose to the next.
 import math
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from vtrial.errors import ProtocolError, UnitError
 from vtrial.sheets import nearest
@@ -20,6 +21,14 @@ _NUMBER = r"\d+(?:\.\d+)?"
 _WORDED = re.compile(rf"([A-Za-z]+)\s+(-?{_NUMBER})")
 _SHIFT = re.compile(r"\s+([+-])\s+")
 _REPEAT = re.compile(r"every\s+(.+?)\s+(?:x\s*(\d+)|until\s+(.+))", re.S)
+
+
+class Span(NamedTuple):
+    """When an endpoint looks [h]: from `start` to `end`, and at the baseline."""
+
+    start: float
+    end: float
+    baseline: float
 
 
 def duration(text: str) -> float:

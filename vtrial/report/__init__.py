@@ -1,10 +1,19 @@
 """The page.
 
 Takes Estimates and the protocol they answer.
-Does say them in words, tables and figures.
+Does say them in words, tables and figures, of one run or of two side by side.
 Gives one HTML file that needs no network, with its figures and tables beside it.
 """
 
 from vtrial.lazy import lazy_exports
 
-__getattr__, __dir__, __all__ = lazy_exports(__name__, {"render": "vtrial.report.page"})
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "Run": "vtrial.report.pair",
+        "differences": "vtrial.report.pair",
+        "differences_in_words": "vtrial.report.pair",
+        "juxtapose": "vtrial.report.pair",
+        "render": "vtrial.report.page",
+    },
+)

@@ -10,11 +10,13 @@ import io
 import math
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib as mpl
+import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -39,6 +41,7 @@ ARM_COLOURS = (
     "#161670",
 )
 MARKERS = "osD^vPX*"
+DASHES = ("-", "--", "-.", ":")
 WIDTH = 4.25  # inches: text keeps its size on a phone, and two stand side by side
 
 _TOKENS = {
@@ -110,13 +113,19 @@ _NEAR_ONE = [
 
 
 class Drawing(NamedTuple):
-    """A figure with its file's name, its title, what it shows, and how to read it."""
+    """A figure with its file's name, its title, what it shows, and how to read it.
+
+    `data` is what was drawn. `scale` is `linear` or `log` where the same is drawn on
+    the other scale, too, so that the page can show the one or the other.
+    """
 
     name: str
     title: str
     alt: str
     caption: str
     figure: Figure
+    data: pd.DataFrame
+    scale: str = ""
 
 
 @contextlib.contextmanager
@@ -137,6 +146,11 @@ def arm_colour(index: int) -> str:
 def arm_marker(index: int) -> str:
     """Return the marker of an arm, so that colour is not the only sign."""
     return MARKERS[index % len(MARKERS)]
+
+
+def arm_dash(index: int) -> str:
+    """Return the line style of an arm, where lines of arms cross."""
+    return DASHES[index % len(DASHES)]
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
@@ -181,6 +195,24 @@ def log_axis(axes: Axes, low: float, high: float, *, which: str = "y") -> None:
     axes.set_axisbelow(True)
 
 
+def limit_values(panels: np.ndarray, values: Sequence[float], *, log: bool) -> None:
+    """Set the limits of a values' axis that panels share, linear or logarithmic."""
+    known = np.asarray(values, float)
+    known = known[np.isfinite(known)]
+    known = known[known > 0] if log else known
+    if not known.size:
+        return
+    high = float(known.max())
+    if log:
+        low = max(float(known.min()), high * 1e-5)
+        for panel in panels.flat:
+            log_axis(panel, low / 1.15, high * 1.15)
+    else:
+        low = min(0.0, float(known.min()))
+        high = max(0.0, high)
+        panels.flat[0].set_ylim(low, high + 0.04 * (high - low or 1.0))
+
+
 def _spaced(ticks: list[float], span: float) -> list[float]:
     """Keep ticks whose words do not meet: powers of ten first, nearest one first."""
     gap = math.log10(span) / 8
@@ -201,12 +233,14 @@ def _decade(value: float) -> bool:
 
 
 def keep(drawing: Drawing, folder: Path) -> str:
-    """Write a figure's SVG and PNG; return the SVG for the page."""
+    """Write a figure's SVG, PNG and data (CSV); return the SVG for the page."""
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.StringIO()
     FigureCanvasSVG(drawing.figure).print_svg(buffer, metadata={"Date": None})
     text = buffer.getvalue()
     (folder / f"{drawing.name}.svg").write_text(text, encoding="utf-8")
+    table = drawing.data.to_csv(index=False, lineterminator="\n")
+    (folder / f"{drawing.name}.csv").write_text(table, encoding="utf-8", newline="\n")
     drawing.figure.set_dpi(200)
     canvas = FigureCanvasAgg(drawing.figure)
     canvas.print_png(folder / f"{drawing.name}.png", metadata={"Software": None})

@@ -1,12 +1,18 @@
 """The subject flow: from screening to the end, as CONSORT counts it."""
 
+import math
 from typing import NamedTuple
 
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
 
 from vtrial.protocol.protocol import Protocol
-from vtrial.report.design import arm_title
+from vtrial.report.design import arm_title, short_title
+from vtrial.report.drawing import INK, MUTED, WIDTH, Drawing
 from vtrial.report.frames import each_row
+from vtrial.report.legend import pick_colour
 from vtrial.report.tables import Table, make_table
 from vtrial.report.words import count
 
@@ -55,3 +61,82 @@ def flow_table(protocol: Protocol, flow: Flow) -> Table:
     )
     heads = ("Arm", "Allocated", "Simulated", "Failed")
     return make_table("flow", caption, heads, rows)
+
+
+def draw_flow(protocol: Protocol, flow: Flow) -> Drawing:
+    """Draw the subject flow in CONSORT's shape; arms stand side by side up to four."""
+    beside = len(flow.arms) <= 4
+    rows = 1 if beside else math.ceil(len(flow.arms) / 2)
+    columns = len(flow.arms) if beside else 2
+    deep = 2 if beside else 1
+    height = 1.75 + 0.86 * rows * deep
+    figure = Figure(figsize=(WIDTH, height))
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.set_axis_off()
+    axes.set_xlim(0, WIDTH)
+    axes.set_ylim(height, 0)
+    middle, box = WIDTH / 2, (1.9, 0.5)
+    left_out = flow.screened - flow.enrolled
+    _box(axes, (middle, 0.33), box, f"Screened\n{count(flow.screened)}", INK)
+    _box(axes, (middle, 1.2), box, f"Enrolled\n{count(flow.enrolled)}", INK)
+    _arrow(axes, (middle, 0.58), (middle, 0.95))
+    if left_out > 0:
+        _arrow(axes, (middle, 0.765), (middle + 0.85, 0.765))
+        text = f"not eligible {count(left_out)}"
+        axes.text(middle + 0.9, 0.765, text, va="center", fontsize=8.5, color=MUTED)
+    wide = WIDTH / columns
+    fork = 1.58
+    for place, arm in enumerate(flow.arms):
+        row, column = divmod(place, columns)
+        centre = wide * (column + 0.5)
+        colour = pick_colour(protocol, arm.name)
+        top = 1.75 + 0.86 * row * deep
+        size = (min(wide - 0.12, 1.9), 0.66)
+        if row == 0:
+            axes.plot([middle, middle, centre], [1.45, fork, fork], color=MUTED, lw=0.9)
+            _arrow(axes, (centre, fork), (centre, top))
+        name = short_title(protocol, arm.name, 15 if columns > 2 else 24)
+        words = f"{name}\nallocated {count(arm.allocated)}"
+        ended = f"simulated {count(arm.simulated)}\nfailed {count(arm.failed)}"
+        if beside:
+            _box(axes, (centre, top + 0.33), size, words, colour)
+            _arrow(axes, (centre, top + 0.66), (centre, top + 0.9))
+            _box(axes, (centre, top + 1.23), size, ended, colour)
+        else:
+            _box(
+                axes, (centre, top + 0.38), (size[0], 0.74), f"{words}\n{ended}", colour
+            )
+    told = "; ".join(
+        f"{arm_title(protocol, a.name)}: {count(a.allocated)} allocated, "
+        f"{count(a.simulated)} simulated, {count(a.failed)} failed"
+        for a in flow.arms
+    )
+    alt = f"{count(flow.screened)} screened, {count(flow.enrolled)} enrolled; {told}."
+    data = pd.DataFrame(flow.arms).rename(columns={"name": "arm"})
+    data = data.assign(screened=flow.screened, enrolled=flow.enrolled)
+    return Drawing("flow", "Subject flow", alt, "", figure, data)
+
+
+def _box(
+    axes: Axes,
+    centre: tuple[float, float],
+    size: tuple[float, float],
+    text: str,
+    colour: str,
+) -> None:
+    """Draw a box with words in it."""
+    corner = (centre[0] - size[0] / 2, centre[1] - size[1] / 2)
+    style = "round,pad=0,rounding_size=0.06"
+    patch = FancyBboxPatch(
+        corner, *size, boxstyle=style, facecolor="none", edgecolor=colour, lw=1.2
+    )
+    axes.add_patch(patch)
+    small = 8.5 if size[0] > 1.2 else 7.5
+    axes.text(*centre, text, ha="center", va="center", fontsize=small, linespacing=1.35)
+
+
+def _arrow(axes: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Draw an arrow between two points."""
+    axes.annotate(
+        "", end, start, arrowprops={"arrowstyle": "-|>", "color": MUTED, "lw": 0.9}
+    )

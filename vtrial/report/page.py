@@ -1,20 +1,23 @@
 """Render Estimates as one HTML page, with its figures and tables beside it.
 
-The picture of a report (README) is made of the page by any Chromium::
+The picture of a report (README) is made of the page by any Chromium; PROTOCOL is
+`docetaxel-dose` or another's name, and `preferredColorScheme` 0 makes it dark::
 
     chromium --headless --no-sandbox --disable-gpu --hide-scrollbars \
-        --window-size=1200,1650 --screenshot=docs/pictures/docetaxel-dose.png \
-        "file://$(echo $PWD/results/docetaxel-dose-*/report.html)"
+        --blink-settings=preferredColorScheme=1 --window-size=1200,1650 \
+        --screenshot=docs/pictures/PROTOCOL.png \
+        "file://$(echo $PWD/results/PROTOCOL-*/report.html)"
 """
 
+import base64
+import hashlib
 import importlib.metadata
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import jinja2
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
@@ -35,32 +38,21 @@ from vtrial.report.design import (
     size_in_words,
     visit_in_words,
 )
-from vtrial.report.drawing import Drawing, house_style, keep
-from vtrial.report.figures import (
-    MOST_FIGURES,
-    MOST_ROWS,
-    Bars,
-    draw_bands,
-    draw_contrasts,
-    draw_distribution,
-    draw_flow,
-    draw_published,
-    draw_shares,
-)
+from vtrial.report.drawing import house_style
 from vtrial.report.flow import flow_of, flow_table
-from vtrial.report.frames import each_row
+from vtrial.report.gallery import MOST_FIGURES, Shown, draw_all
 from vtrial.report.tables import (
     comparisons_list,
-    contrast_kind,
     contrasts_table,
-    endpoint_kind,
     endpoints_table,
     failures_table,
     interval_in_words,
+    operating_table,
     published_table,
     published_words,
 )
 
+_TEMPLATES = Path(__file__).parent / "templates"
 PAGE, FIGURES, TABLES = "report.html", "figures", "tables"
 _FRAMES = (
     "flow",
@@ -70,6 +62,13 @@ _FRAMES = (
     "distributions",
     "failures",
     "published",
+    "curves",
+    "operating",
+    "convergence",
+    "subgroups",
+    "explained",
+    "persons",
+    "predictive",
 )
 _SECTIONS = (
     ("answer", "Answer"),
@@ -77,21 +76,36 @@ _SECTIONS = (
     ("design", "Design"),
     ("flow", "Flow"),
     ("endpoints", "Endpoints"),
+    ("dose", "Dose"),
+    ("survival", "Survival"),
     ("contrasts", "Contrasts"),
+    ("subgroups", "Subgroups"),
+    ("operating", "Worth"),
     ("bands", "Over time"),
+    ("predictive", "Checks"),
     ("distributions", "Distributions"),
+    ("persons", "Subjects"),
+    ("explained", "Differences"),
     ("failures", "Failures"),
     ("computed", "Computed"),
     ("sources", "Sources"),
 )
-
-
-class Shown(NamedTuple):
-    """A figure in the page."""
-
-    title: str
-    caption: str
-    svg: Markup
+_IF_ANY = {  # sections that stand only where one of these has something to show
+    "dose": ("dose",),
+    "survival": ("survival",),
+    "subgroups": ("subgroups", "attainment"),
+    "operating": ("convergence",),
+    "predictive": ("predictive",),
+    "persons": ("persons",),
+    "explained": ("explained",),
+}
+_DRAWN = {  # a section's frame, and what its figures are of
+    "bands": ("bands", "output"),
+    "survival": ("curves", "endpoint"),
+    "predictive": ("predictive", "output"),
+    "convergence": ("convergence", "comparison"),
+    "explained": ("explained", "endpoint"),
+}
 
 
 def render(
@@ -114,125 +128,22 @@ def render(
     with house_style():
         drawn = draw_all(frames, protocol, folder / FIGURES)
     page = write_page(frames, protocol, drawn, attributes)
-    return _put(folder / PAGE, page)
+    return put(folder / PAGE, page)
 
 
 def write_tables(frames: Mapping[str, pd.DataFrame], folder: Path) -> None:
     """Write every table as CSV, each whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, frame in frames.items():
-        _put(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
+        put(folder / f"{name}.csv", frame.to_csv(index=False, lineterminator="\n"))
 
 
-def _put(path: Path, text: str) -> Path:
+def put(path: Path, text: str) -> Path:
     """Write a file under another name, then give it its own."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(text, encoding="utf-8", newline="\n")
     return draft.replace(path)
-
-
-def draw_all(
-    frames: Mapping[str, pd.DataFrame], protocol: Protocol, folder: Path
-) -> dict[str, list[Shown]]:
-    """Draw and keep every figure; return them by the section they stand in."""
-    walks = {
-        "flow": _flow(frames, protocol),
-        "published": _published(frames, protocol),
-        "contrasts": _contrasts(frames, protocol),
-        "bands": _bands(frames, protocol),
-        "distributions": _distributions(frames, protocol),
-    }
-    shown: dict[str, list[Shown]] = {section: [] for section in walks}
-    taken: dict[str, int] = {}
-    for section, drawings in walks.items():
-        for drawing in drawings:
-            name = drawing.name
-            taken[name] = taken.get(name, 0) + 1
-            if taken[name] > 1:  # names that differ only in what a file's name drops
-                drawing = drawing._replace(name=f"{name}--{taken[name]}")
-            svg = Markup(keep(drawing, folder))
-            shown[section].append(Shown(drawing.title, drawing.caption, svg))
-    return shown
-
-
-def _flow(frames: Mapping[str, pd.DataFrame], protocol: Protocol) -> Iterator[Drawing]:
-    yield draw_flow(protocol, flow_of(protocol, frames["flow"]))
-
-
-def _published(
-    frames: Mapping[str, pd.DataFrame], protocol: Protocol
-) -> Iterator[Drawing]:
-    """Draw published numbers of a kind and unit together."""
-    groups = frames["published"].groupby(["kind", "unit"], sort=False)
-    for _, rows in groups:
-        yield draw_published(rows.head(MOST_ROWS))
-
-
-def _contrasts(
-    frames: Mapping[str, pd.DataFrame], protocol: Protocol
-) -> Iterator[Drawing]:
-    """Draw contrasts by the same measure in the same unit together."""
-    frame = frames["contrasts"]
-    if frame.empty:
-        return
-    kinds = [
-        contrast_kind(protocol, endpoint, by)
-        for endpoint, by in zip(frame["endpoint"], frame["by"], strict=True)
-    ]
-    units = [
-        "1" if "ratio" in by else u
-        for by, u in zip(frame["by"], frame["unit"], strict=True)
-    ]
-    frame = frame.assign(kind=kinds, unit=units)
-    for _, rows in frame.groupby(["by", "kind", "unit"], sort=False):
-        yield draw_contrasts(protocol, rows.head(MOST_ROWS))
-
-
-def _bands(frames: Mapping[str, pd.DataFrame], protocol: Protocol) -> Iterator[Drawing]:
-    """Draw every output's bands."""
-    groups = frames["bands"].groupby("output", sort=False)
-    for output, rows in list(groups)[:MOST_FIGURES]:
-        yield from draw_bands(protocol, str(output), rows)
-
-
-def _distributions(
-    frames: Mapping[str, pd.DataFrame], protocol: Protocol
-) -> Iterator[Drawing]:
-    """Draw shares together, then each other endpoint's histogram."""
-    shares = _shares(frames["endpoints"], protocol)
-    for start in range(0, len(shares), MOST_ROWS):
-        name = "responders" if not start else f"responders-{start // MOST_ROWS + 1}"
-        yield draw_shares(protocol, shares.iloc[start : start + MOST_ROWS], name)
-    binary = {point.name for point in protocol.endpoints if point.binary}
-    groups = frames["distributions"].groupby("endpoint", sort=False)
-    others = [(name, rows) for name, rows in groups if name not in binary]
-    for endpoint, rows in others[:MOST_FIGURES]:
-        bars = [
-            Bars(str(arm), _edges(one), one["share"].to_numpy(float))
-            for arm, one in rows.groupby("arm", sort=False)
-        ]
-        yield draw_distribution(
-            protocol, str(endpoint), str(rows["unit"].iloc[0]), bars
-        )
-
-
-def _edges(rows: pd.DataFrame) -> np.ndarray:
-    """Return the edges of adjoining bins."""
-    edges = np.append(rows["low"].to_numpy(float), float(rows["high"].iloc[-1]))
-    inside = edges[np.isfinite(edges)]
-    wide = np.diff(inside).max(initial=0.0) or 1.0
-    return np.clip(edges, inside.min() - wide, inside.max() + wide)
-
-
-def _shares(frame: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
-    """Pick the shares of responders, one a row."""
-    picked = [
-        endpoint_kind(protocol, row.endpoint, row.statistic) == "share"
-        and row.statistic != "sd"
-        for row in each_row(frame)
-    ]
-    return frame[np.asarray(picked, bool)].drop_duplicates(["arm", "endpoint"])
 
 
 def write_page(
@@ -246,12 +157,11 @@ def write_page(
     failed = sum(arm.failed for arm in flow.arms)
     simulated = sum(arm.simulated for arm in flow.arms)
     tables = {name: frames[name] for name in ("endpoints", "contrasts", "published")}
-    version = importlib.metadata.version("vtrial")
     answer = answer_in_words(protocol, **tables, failed=failed, simulated=simulated)
-    return _template().render(
+    return template(PAGE).render(
         title=protocol.title or protocol.name,
         subtitle=f"{protocol.name}: {size_in_words(protocol)}",
-        sections=_SECTIONS,
+        sections=_sections(frames, drawn),
         answer=answer,
         published=_if_any(published_table, frames["published"]),
         design=design_lines(protocol),
@@ -268,6 +178,7 @@ def write_page(
         failures=_if_any(lambda f: failures_table(protocol, f), frames["failures"]),
         interval_note=interval_in_words(frames["endpoints"]),
         contrast_note=interval_in_words(frames["contrasts"]),
+        operating=_if_any(lambda f: operating_table(protocol, f), frames["operating"]),
         figures=drawn,
         notes=_notes(frames, protocol),
         observed=observed_list(protocol),
@@ -275,7 +186,6 @@ def write_page(
         sheets=sheets_given(protocol, attributes),
         sources=sources_list(protocol),
         digest=str(attributes.get("digest", protocol.digest)),
-        version=version,
     )
 
 
@@ -284,31 +194,59 @@ def _if_any(make: object, frame: pd.DataFrame) -> object:
     return make(frame) if len(frame) else None  # type: ignore[operator]
 
 
+def _sections(
+    frames: Mapping[str, pd.DataFrame], drawn: Mapping[str, list[Shown]]
+) -> list[tuple[str, str]]:
+    """List the sections that stand in the page: always, or with something to show."""
+    there = {
+        name: any(drawn[part] for part in parts) for name, parts in _IF_ANY.items()
+    }
+    there["operating"] = there["operating"] or bool(len(frames["operating"]))
+    return [(name, title) for name, title in _SECTIONS if there.get(name, True)]
+
+
 def _notes(
     frames: Mapping[str, pd.DataFrame], protocol: Protocol
 ) -> dict[str, list[str]]:
     """Say what was left out of the figures; the tables hold it all."""
-    outputs = frames["bands"]["output"].nunique()
-    binary = {point.name for point in protocol.endpoints if point.binary}
-    others = len(set(frames["distributions"]["endpoint"]) - binary)
     said = "{} of {} are drawn; all are in tables/{}.csv."
+    binary = {point.name for point in protocol.endpoints if point.binary}
+    totals = {
+        section: (frames[frame][column].nunique(), frame)
+        for section, (frame, column) in _DRAWN.items()
+    }
+    others = len(set(frames["distributions"]["endpoint"]) - binary)
+    totals["distributions"] = (others, "distributions")
     return {
-        "bands": [said.format(MOST_FIGURES, outputs, "bands")]
-        if outputs > MOST_FIGURES
-        else [],
-        "distributions": [said.format(MOST_FIGURES, others, "distributions")]
-        if others > MOST_FIGURES
-        else [],
+        section: [said.format(MOST_FIGURES, total, frame)]
+        if total > MOST_FIGURES
+        else []
+        for section, (total, frame) in totals.items()
     }
 
 
-def _template() -> jinja2.Template:
-    """Load the page's template; all it is given is escaped, but for the figures."""
-    folder = Path(__file__).parent / "templates"
+class Script(NamedTuple):
+    """The pages' script, and the digest by which a browser runs no other."""
+
+    text: Markup
+    digest: str
+
+
+def template(name: str) -> jinja2.Template:
+    """Load a page's template; all it is given is escaped, but for the figures."""
     house = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder),
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
     )
-    return house.get_template(PAGE)
+    house.globals["script"] = _script()
+    house.globals["version"] = importlib.metadata.version("vtrial")
+    return house.get_template(name)
+
+
+def _script() -> Script:
+    """Load the script and name it as a Content-Security-Policy does (SHA-256)."""
+    text = (_TEMPLATES / "script.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return Script(Markup(text), f"sha256-{digest}")

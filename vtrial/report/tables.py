@@ -6,14 +6,23 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from vtrial.protocol.protocol import Protocol
+from vtrial.protocol.protocol import Comparison, Protocol
 from vtrial.report.design import (
     arm_title,
     comparison_in_words,
     endpoint_title,
 )
 from vtrial.report.frames import each_row
-from vtrial.report.words import Kind, amount, count, error_words, interval, link, number
+from vtrial.report.words import (
+    MISSING,
+    Kind,
+    amount,
+    count,
+    error_words,
+    interval,
+    link,
+    number,
+)
 from vtrial.types import Status
 
 _STATISTICS = {"sd": "standard deviation", "share": "share of subjects"}
@@ -263,3 +272,49 @@ def status_words(status: object) -> str:
 def comparisons_list(protocol: Protocol) -> list[str]:
     """Say every planned comparison."""
     return [comparison_in_words(protocol, c) for c in protocol.analysis]
+
+
+def operating_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
+    """Lay down what the design is worth, measure by measure, with Monte Carlo errors.
+
+    `frame` is `Estimates.operating`.
+    """
+    asked = {comparison.name: comparison for comparison in protocol.analysis}
+    rows: list[Sequence[Cell | str]] = []
+    last = None
+    for row in each_row(frame):
+        comparison = asked.get(row.comparison)
+        named = comparison_in_words(protocol, comparison) if comparison else ""
+        lead = (named or str(row.comparison)) if row.comparison != last else ""
+        last = row.comparison
+        kind, unit = _measured_in(protocol, comparison, str(row.measure))
+        error = row.mc_error
+        said = f"± {error_words(error, kind)}" if math.isfinite(error) else MISSING
+        value = amount(row.value, error, kind, unit)
+        rows.append((lead, str(row.measure), value, said))
+    heads = ("Comparison", "Measure", "Value", "Monte Carlo error")
+    return make_table("operating", _OPERATING, heads, rows, words=2)
+
+
+_OPERATING = (
+    "What the design is worth. Power: share of trials whose p is below one minus the "
+    "level. Coverage: share of trials whose interval holds the true effect. Bias: mean "
+    "estimate less the true effect. Standard deviations: of one trial's estimate, and "
+    "its parts. Ratios are judged on the scale of their logarithm."
+)
+_SHARED = ("power", "coverage", "share", "probability", "error rate")
+_COUNTED = ("size", "precision", "number")
+
+
+def _measured_in(
+    protocol: Protocol, comparison: Comparison | None, measure: str
+) -> tuple[Kind, str]:
+    """Say of what kind and in what unit a measure of a design is."""
+    if any(word in measure for word in _SHARED):
+        return "share", "1"
+    if comparison is None or any(word in measure for word in _COUNTED):
+        return "plain", "1"
+    kind = contrast_kind(protocol, comparison.endpoint, comparison.by)
+    found = [p for p in protocol.endpoints if p.name == comparison.endpoint]
+    plain = kind == "plain" and found and not found[0].binary
+    return kind, contrast_unit(comparison.by, found[0].unit) if plain else "1"

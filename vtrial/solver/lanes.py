@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vtrial.dosing.doses import Doses, Times
 from vtrial.solver.events import Table, same, tabulate, take
+from vtrial.solver.kernel import follow_in_kernel
 from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod, after_dose
 from vtrial.solver.scan import (
@@ -180,7 +181,12 @@ def _in_passing(
     start: State,
 ) -> tuple[_View, State, Int[Array, " lane"]]:
     """Observe on the way: observations are events of the table."""
-    shots, last = follow(layout, method, individual, table, start)
+    if layout.kernel:
+        shots, end, tried = follow_in_kernel(layout, method, individual, table, start)
+    else:
+        shots, last = follow(layout, method, individual, table, start)
+        assert last.end is not None  # `follow` takes it down
+        end, tried = last.end._replace(status=last.status), last.tried
 
     def at(value: Array) -> Array:
         return take(value.T, table.seen)
@@ -190,9 +196,7 @@ def _in_passing(
         since=at(shots.last_dose),
         good=at(shots.fine) & table.shown,
     )
-    assert last.end is not None  # `follow` takes it down
-    end = last.end._replace(status=last.status)
-    return view, end, last.tried
+    return view, end, tried
 
 
 def _reach(

@@ -13,7 +13,8 @@ class Layout:
     `merged`: observations are events, too, and not read between events afterwards;
     `records`: events at dose records, needed if these differ from when doses act;
     `infusions`; `resets`; `steady`: steady states, up to `overlaps` of whose earlier
-    doses may still be pending or running.
+    doses may still be pending or running; `kernel`: the scan over events is one
+    kernel of a graphics processor.
     """
 
     model: Model
@@ -26,3 +27,4 @@ class Layout:
     steady: bool = True
     overlaps: int = 2
     keep_states: bool = False
+    kernel: bool = False

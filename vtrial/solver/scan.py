@@ -71,30 +71,39 @@ def follow(
 ) -> tuple[Sight, Carry]:
     """Go through all events; return how things stood before each, and at the end."""
     prepared = method.prepare(individual)
-    watched = watched_states(layout)
-    kept = _kept(layout)
 
     def step(carry: Carry, item: tuple[Event, Array]) -> tuple[Carry, Array]:
         event, ends = item
-        carry = _advance(layout, method, prepared, carry, event)
-        carry = _watch(layout, carry, watched)
-        fine = carry.status == Status.SOLVED
-        seen = [a for a, k in zip(carry.amounts, kept, strict=True) if k]
-        sight = _packed([*seen, carry.last_dose, fine])
+        carry = arrive(layout, method, pick(prepared, event.column), carry, event)
+        sight = _packed(parts_of(layout, carry))
         carry = carry._replace(end=_held(carry, ends))
-        return _happen(layout, method, individual, prepared, carry, event), sight
+        return happen(layout, method, individual, prepared, carry, event), sight
 
-    begun = _begun(method, start, len(watched))._replace(end=start)
+    begun = _begun(layout, method, start)._replace(end=start)
     count = table.events.time.shape[0]
     ends = jnp.arange(count)[:, None] == table.end[None]
     last, packed = lax.scan(step, begun, (table.events, ends))
+    return sight_of(layout, packed, start.amounts.dtype), last
+
+
+def parts_of(layout: Layout, carry: Carry) -> list[Array]:
+    """List what is kept of an event: amounts that are read, last dose, if all is well.
+
+    `sight_of` makes a Sight of it.
+    """
+    kept = zip(carry.amounts, _kept(layout), strict=True)
+    seen = [amount for amount, keep in kept if keep]
+    return [*seen, carry.last_dose, carry.status == Status.SOLVED]
+
+
+def sight_of(
+    layout: Layout, packed: Float[Array, "event part lane"], real: Any
+) -> Sight:
+    """Unpack what was kept of all events; amounts are of type `real`."""
     *seen, last_dose, fine = _unpacked(packed)
     rest = iter(seen)
-    amounts = [
-        next(rest).astype(value.dtype) if keep else None
-        for value, keep in zip(last.amounts, kept, strict=True)
-    ]
-    return Sight(tuple(amounts), last_dose, fine > 0), last
+    amounts = [next(rest).astype(real) if keep else None for keep in _kept(layout)]
+    return Sight(tuple(amounts), last_dose, fine > 0)
 
 
 def follow_changes(
@@ -111,19 +120,17 @@ def follow_changes(
     come the numbers of steps.
     """
     prepared = method.prepare(individual)
-    watched = watched_states(layout)
 
     def step(carry: Carry, event: Event) -> tuple[Carry, Array]:
-        carry = _advance(layout, method, prepared, carry, event)
-        carry = _watch(layout, carry, watched)
-        carry = _happen(layout, method, individual, prepared, carry, event)
+        carry = arrive(layout, method, pick(prepared, event.column), carry, event)
+        carry = happen(layout, method, individual, prepared, carry, event)
         return carry, shoot(carry)
 
     def shoot(carry: Carry) -> Array:
         rates = carry.rates if layout.infusions else ()
         return _packed([carry.last_dose, carry.status, *carry.amounts, *rates])
 
-    begun = _begun(method, start, len(watched))
+    begun = _begun(layout, method, start)
     last, packed = lax.scan(step, begun, table.events)
     packed = jnp.concatenate([shoot(begun)[None], packed])
     last_dose, status, *rest = _unpacked(packed)
@@ -191,43 +198,63 @@ def _held(carry: Carry, ends: Bool[Array, "#lane"]) -> State:
     )
 
 
-def _begun(method: AbstractMethod, start: State, watched: int) -> Carry:
+def _begun(layout: Layout, method: AbstractMethod, start: State) -> Carry:
     """Lay out a State for the scan."""
     size = start.amounts.shape[1]
-    none = jnp.zeros_like(start.status)
-    zero = jnp.zeros(start.time.shape, start.amounts.dtype)
-    return Carry(
-        time=start.time,
+    return begin(
+        layout,
+        method,
         amounts=tuple(start.amounts[:, i] for i in range(size)),
         rates=tuple(start.rates[:, i] for i in range(size)),
-        status=start.status,
-        tried=none,
+        zero=jnp.zeros(start.time.shape, start.amounts.dtype),
+        time=start.time,
         last_dose=start.last_dose,
-        cleared=none - 1,
-        peaks=(zero,) * watched,
-        memory=method.begin(zero),
-        end=None,
+        status=start.status,
     )
 
 
-def _advance(
-    layout: Layout, method: AbstractMethod, prepared: Any, carry: Carry, event: Event
+def begin(
+    layout: Layout,
+    method: AbstractMethod,
+    *,
+    zero: Float[Array, " lane"],
+    status: Int[Array, " lane"],
+    **stands: Any,
 ) -> Carry:
-    """Solve up to the event; who fails holds NaN from here on."""
-    here = pick(prepared, event.column)
+    """Say how things stand before the first event; `zero` is of the states' type."""
+    none = jnp.zeros_like(status)
+    return Carry(
+        status=status,
+        tried=none,
+        cleared=none - 1,
+        peaks=(zero,) * len(watched_states(layout)),
+        memory=method.begin(zero),
+        end=None,
+        **stands,
+    )
+
+
+def arrive(
+    layout: Layout, method: AbstractMethod, here: Any, carry: Carry, event: Event
+) -> Carry:
+    """Solve up to the event; who fails holds NaN from here on.
+
+    `here` is what the method has prepared, for the inputs that hold up to the event.
+    """
     active = carry.status == Status.SOLVED
     left = layout.numerics.max_steps - carry.tried
     span = Span(carry.time, event.time, carry.last_dose, active, left)
     moved = method.advance(here, span, carry.amounts, carry.rates, carry.memory)
     status = jnp.where(active, moved.status, carry.status)
     fine = status == Status.SOLVED
-    return carry._replace(
+    arrived = carry._replace(
         time=jnp.broadcast_to(event.time, carry.time.shape),
         amounts=tuple(jnp.where(fine, a, jnp.nan) for a in moved.amounts),
         status=status,
         tried=carry.tried + jnp.where(active, moved.tried, 0),
         memory=moved.memory,
     )
+    return _watch(layout, arrived)
 
 
 def watched_states(layout: Layout) -> list[int]:
@@ -244,8 +271,9 @@ def is_below(
     return value < -NOISE * (numerics.atol + numerics.rtol * peak)
 
 
-def _watch(layout: Layout, carry: Carry, watched: list[int]) -> Carry:
+def _watch(layout: Layout, carry: Carry) -> Carry:
     """Fail who is below zero; noise below zero is taken away."""
+    watched = watched_states(layout)
     if not watched:
         return carry
     amounts, status, peaks = list(carry.amounts), carry.status, []
@@ -261,7 +289,7 @@ def _watch(layout: Layout, carry: Carry, watched: list[int]) -> Carry:
     return carry._replace(amounts=held, status=status, peaks=tuple(peaks))
 
 
-def _happen(
+def happen(
     layout: Layout,
     method: AbstractMethod,
     individual: Individual,

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -15,6 +16,7 @@ from vtrial.dosing.doses import RESET, RESET_DOSE, Doses, Times
 from vtrial.model.model import Model
 from vtrial.solver.choice import choose
 from vtrial.solver.grouping import order_by_cost, reorder
+from vtrial.solver.kernel import is_wanted
 from vtrial.solver.lanes import Batch, Seen, solve_lanes
 from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod
@@ -113,6 +115,7 @@ def simulate_from(
     if _has_no_closed_form(model, batch.doses) and numerics.method == "auto":
         method = "hybrid explicit" if model.structure.driver else "explicit"
     layout = _layout(model, method, numerics, batch, keep_states)
+    layout = replace(layout, kernel=is_wanted(layout))
     seen = _solve_spread(layout, batch)
     return Trajectory(
         time=jnp.asarray(times.time, float),

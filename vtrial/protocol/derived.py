@@ -1,0 +1,189 @@
+"""Endpoints made of other endpoints, and what intercurrent events do to endpoints."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from vtrial.errors import ModelError, ProtocolError
+from vtrial.model.grammar import parse_expression
+from vtrial.model.tree import names_in
+from vtrial.protocol.faults import Faults
+from vtrial.protocol.known import Known
+from vtrial.protocol.protocol import DROPOUT, EVENTS, Endpoint
+from vtrial.protocol.shape import EndpointShape
+from vtrial.protocol.times import Span
+from vtrial.protocol.values import number_in
+from vtrial.sheets import Path_
+from vtrial.units import is_unit
+
+Shapes = Mapping[str, EndpointShape]
+_OWN = ("title", "unit", "above", "below", "intercurrent", "failure")
+
+
+def is_derived(shape: EndpointShape) -> bool:
+    """Say whether an endpoint is made of others."""
+    return shape.equals is not None or shape.first_of is not None
+
+
+def called(name: str) -> str:
+    """Return what equations call an endpoint: spaces and dashes are underscores.
+
+    Examples
+    --------
+    >>> called("grade 4")
+    'grade_4'
+    """
+    return name.replace(" ", "_").replace("-", "_")
+
+
+def read_derived(
+    name: str,
+    shape: EndpointShape,
+    when: Span | None,
+    shapes: Shapes,
+    known: Known,
+    faults: Faults,
+) -> Endpoint | None:
+    """Read an endpoint that is made of those before it; None if it cannot be."""
+    path, before = ("endpoints", name), len(faults.entries)
+    _check_keys(path, shape, faults)
+    earlier = list(shapes)[: list(shapes).index(name)]
+    expression, first_of = None, tuple(shape.first_of or ())
+    if shape.equals is not None:
+        expression = _equation((*path, "equals"), shape.equals, earlier, known, faults)
+    for place, one in enumerate(first_of):
+        _check_event((*path, "first of", place), one, earlier, shapes, faults)
+    unit = shape.unit or "1"
+    if not is_unit(unit):
+        faults.add((*path, "unit"), found=f"`{unit}`", allowed="a unit", write="mg/L")
+    above, below = (
+        _limit(path, key, shape, unit, faults) for key in ("above", "below")
+    )
+    if when is None or len(faults.entries) > before:
+        return None
+    binary = above is not None or below is not None
+    if first_of:
+        unit = "h"
+    return Endpoint(
+        name,
+        of="",
+        take="first of" if first_of else "equals",
+        start=when.start,
+        end=when.end,
+        equals=expression,
+        first_of=first_of,
+        unit="1" if binary else unit,
+        title=shape.title,
+        above=above,
+        below=below,
+    )
+
+
+def read_intercurrent(
+    name: str,
+    shape: EndpointShape,
+    endpoint: Endpoint,
+    shapes: Shapes,
+    known: Known,
+    faults: Faults,
+) -> dict[str, Any]:
+    """Read how intercurrent events are dealt with; fields of the endpoint."""
+    del known
+    path = ("endpoints", name)
+    earlier = list(shapes)[: list(shapes).index(name)]
+    for event in shape.intercurrent:
+        if event != DROPOUT:
+            at = (*path, "intercurrent", event)
+            _check_event(at, event, earlier, shapes, faults)
+    composite = "composite" in shape.intercurrent.values()
+    if shape.intercurrent and (endpoint.event or is_derived(shape)):
+        faults.add(
+            (*path, "intercurrent"),
+            found="given for a time to an event, or for what is made of others",
+            allowed="given for the endpoints that it is made of; an event that counts, "
+            "too, is one of `first of`",
+            write=f"first of: [{name}, {next(iter(shape.intercurrent))}]",
+        )
+    if shape.failure is None and composite and not endpoint.binary:
+        faults.add(
+            (*path, "failure"),
+            found="missing",
+            allowed="the number after an event of the composite strategy",
+            write="failure: 0",
+        )
+    if shape.failure is not None and not composite:
+        faults.add(
+            (*path, "failure"),
+            found="given, though no event has the composite strategy",
+            allowed="left out",
+            write="intercurrent: {rescue: composite}",
+        )
+    failure = 0.0 if composite else None
+    if shape.failure is not None:
+        try:
+            failure = number_in(shape.failure, endpoint.unit)
+        except ProtocolError as error:
+            faults.relay((*path, "failure"), error)
+    return {"intercurrent": tuple(shape.intercurrent.items()), "failure": failure}
+
+
+def _check_keys(path: Path_, shape: EndpointShape, faults: Faults) -> None:
+    """Find keys that mean nothing where an endpoint is made of others."""
+    way = "equals" if shape.equals is not None else "first of"
+    for key in shape.model_fields_set:
+        spelt = key.replace("_", " ")
+        fits = key in _OWN or spelt == way
+        if key == "unit" and way == "first of":
+            fits = False
+        if not fits:
+            faults.add(
+                (*path, spelt),
+                found=f"given together with `{way}`",
+                allowed="left out: it belongs to the endpoints that this is made of",
+                write=f"{way}: ...",
+            )
+
+
+def _equation(
+    path: Path_, text: str, earlier: list[str], known: Known, faults: Faults
+) -> Any:
+    """Read an equation of the endpoints before and of covariates."""
+    try:
+        expression = parse_expression(text)
+    except ModelError as error:
+        faults.relay(path, error)
+        return None
+    names = {called(one) for one in earlier} | set(known.covariates)
+    for name in names_in(expression):
+        if known.model and name.name not in names:
+            faults.unknown(
+                path, name.name, sorted(names), "endpoint above, or covariate"
+            )
+    return expression
+
+
+def _check_event(
+    path: Path_, name: str, earlier: list[str], shapes: Shapes, faults: Faults
+) -> None:
+    """Find names that are no time to an event before this endpoint."""
+    events = [one for one in earlier if _is_event(shapes[one])]
+    if name not in events:
+        faults.unknown(path, name, events, "time to an event above")
+
+
+def _is_event(shape: EndpointShape) -> bool:
+    response = shape.above is not None or shape.below is not None
+    return (shape.take in EVENTS or shape.first_of is not None) and not response
+
+
+def _limit(
+    path: Path_, key: str, shape: EndpointShape, unit: str, faults: Faults
+) -> float | None:
+    """Read a limit that makes a response of the number."""
+    value = getattr(shape, key)
+    if value is None:
+        return None
+    try:
+        return number_in(value, "h" if shape.first_of else unit)
+    except ProtocolError as error:
+        faults.relay((*path, key), error)
+        return None

@@ -1,0 +1,223 @@
+"""The gallery: every figure of a report, drawn, kept, and by its section."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from vtrial.protocol.protocol import Protocol
+from vtrial.report.bands import draw_bands
+from vtrial.report.convergence import draw_convergence, settles
+from vtrial.report.dose import doses_of, draw_dose_response
+from vtrial.report.drawing import Drawing, keep
+from vtrial.report.flow import draw_flow, flow_of
+from vtrial.report.forest import draw_contrasts, draw_published, draw_shares
+from vtrial.report.frames import each_row
+from vtrial.report.histogram import Bars, draw_distribution
+from vtrial.report.people import draw_lanes, draw_waterfall, is_change, lanes_of
+from vtrial.report.predictive import draw_predictive
+from vtrial.report.subgroups import draw_attainment, draw_subgroups, effects_of
+from vtrial.report.survival import draw_survival
+from vtrial.report.tables import contrast_kind, endpoint_kind
+from vtrial.report.tornado import draw_tornado
+
+MOST_ROWS = 40
+MOST_FIGURES = 24
+_CENTRES = ("share", "mean", "geometric mean", "median")
+Frames = Mapping[str, pd.DataFrame]
+
+
+class Shown(NamedTuple):
+    """A figure in the page, its file's name, and on which of two scales it is."""
+
+    name: str
+    title: str
+    caption: str
+    svg: Markup
+    scale: str = ""
+
+
+def draw_all(
+    frames: Frames, protocol: Protocol, folder: Path
+) -> dict[str, list[Shown]]:
+    """Draw and keep every figure of a report; return them by section."""
+    walks: dict[str, Callable[[Frames, Protocol], Iterator[Drawing]]] = {
+        "flow": _flow,
+        "published": _published,
+        "dose": _dose,
+        "survival": _survival,
+        "contrasts": _contrasts,
+        "subgroups": _subgroups,
+        "attainment": _attainment,
+        "convergence": _convergence,
+        "bands": _bands,
+        "predictive": _predictive,
+        "distributions": _distributions,
+        "persons": _persons,
+        "explained": _explained,
+    }
+    return hang({name: walk(frames, protocol) for name, walk in walks.items()}, folder)
+
+
+def hang(
+    walks: Mapping[str, Iterable[Drawing]], folder: Path
+) -> dict[str, list[Shown]]:
+    """Keep figures in a folder, each under a name of its own, and show them."""
+    shown: dict[str, list[Shown]] = {section: [] for section in walks}
+    taken: dict[str, int] = {}
+    for section, drawings in walks.items():
+        for drawing in drawings:
+            name = drawing.name
+            taken[name] = taken.get(name, 0) + 1
+            if taken[name] > 1:  # names that differ only in what a file's name drops
+                drawing = drawing._replace(name=f"{name}--{taken[name]}")
+            svg = Markup(keep(drawing, folder))
+            words = (drawing.name, drawing.title, drawing.caption)
+            shown[section].append(Shown(*words, svg, drawing.scale))
+    return shown
+
+
+def _groups(frame: pd.DataFrame, by: str) -> list[tuple[str, pd.DataFrame]]:
+    """Divide a frame in its order, as many parts as are drawn."""
+    groups = [(str(name), rows) for name, rows in frame.groupby(by, sort=False)]
+    return groups[:MOST_FIGURES]
+
+
+def _flow(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    yield draw_flow(protocol, flow_of(protocol, frames["flow"]))
+
+
+def _published(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    """Draw published numbers of a kind and unit together."""
+    groups = frames["published"].groupby(["kind", "unit"], sort=False)
+    for _, rows in groups:
+        yield draw_published(rows.head(MOST_ROWS))
+
+
+def _dose(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    """Draw each endpoint over dose, by the first statistic that it has."""
+    doses = doses_of(protocol)
+    if doses is None:
+        return
+    for _, rows in _groups(frames["endpoints"], "endpoint"):
+        named = [name for name in _CENTRES if name in set(rows["statistic"])]
+        if named:
+            one = rows[rows["statistic"] == named[0]]
+            yield draw_dose_response(protocol, doses, one)
+
+
+def _survival(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    for endpoint, rows in _groups(frames["curves"], "endpoint"):
+        yield draw_survival(protocol, endpoint, rows)
+
+
+def _contrasts(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    """Draw contrasts by the same measure in the same unit together."""
+    frame = frames["contrasts"]
+    if frame.empty:
+        return
+    kinds = [
+        contrast_kind(protocol, endpoint, by)
+        for endpoint, by in zip(frame["endpoint"], frame["by"], strict=True)
+    ]
+    units = [
+        "1" if "ratio" in by else u
+        for by, u in zip(frame["by"], frame["unit"], strict=True)
+    ]
+    frame = frame.assign(kind=kinds, unit=units)
+    for _, rows in frame.groupby(["by", "kind", "unit"], sort=False):
+        yield draw_contrasts(protocol, rows.head(MOST_ROWS))
+
+
+def _subgroups(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    """Draw each comparison within the groups of its endpoint."""
+    contrasts = frames["contrasts"]
+    for comparison in protocol.analysis[:MOST_FIGURES]:
+        effects = effects_of(protocol, comparison, frames["subgroups"])
+        whole = contrasts[contrasts["comparison"] == comparison.name]
+        if len(effects):
+            yield draw_subgroups(protocol, comparison, effects, whole)
+
+
+def _attainment(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    """Draw the heat map of each response."""
+    binary = {point.name for point in protocol.endpoints if point.binary}
+    frame = frames["subgroups"]
+    frame = frame[frame["endpoint"].isin(binary)]
+    for endpoint, rows in _groups(frame, "endpoint"):
+        rows = rows[rows["statistic"].isin(["share", "mean"])]
+        if len(rows):
+            rows = rows[rows["statistic"] == rows["statistic"].iloc[0]]
+            yield draw_attainment(protocol, endpoint, rows)
+
+
+def _convergence(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    for comparison, rows in _groups(frames["convergence"], "comparison"):
+        if settles(rows):
+            yield draw_convergence(protocol, comparison, rows)
+
+
+def _bands(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    """Draw every output's bands."""
+    for output, rows in _groups(frames["bands"], "output"):
+        yield from draw_bands(protocol, output, rows)
+
+
+def _predictive(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    for output, rows in _groups(frames["predictive"], "output"):
+        yield from draw_predictive(protocol, output, rows)
+
+
+def _distributions(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    """Draw shares together, then each other endpoint's histogram."""
+    shares = _shares(frames["endpoints"], protocol)
+    for start in range(0, len(shares), MOST_ROWS):
+        name = "responders" if not start else f"responders-{start // MOST_ROWS + 1}"
+        yield draw_shares(protocol, shares.iloc[start : start + MOST_ROWS], name)
+    binary = {point.name for point in protocol.endpoints if point.binary}
+    frame = frames["distributions"]
+    for endpoint, rows in _groups(frame[~frame["endpoint"].isin(binary)], "endpoint"):
+        bars = [
+            Bars(str(arm), _edges(one), one["share"].to_numpy(float))
+            for arm, one in rows.groupby("arm", sort=False)
+        ]
+        yield draw_distribution(protocol, endpoint, str(rows["unit"].iloc[0]), bars)
+
+
+def _edges(rows: pd.DataFrame) -> np.ndarray:
+    """Return the edges of adjoining bins."""
+    edges = np.append(rows["low"].to_numpy(float), float(rows["high"].iloc[-1]))
+    inside = edges[np.isfinite(edges)]
+    wide = np.diff(inside).max(initial=0.0) or 1.0
+    return np.clip(edges, inside.min() - wide, inside.max() + wide)
+
+
+def _shares(frame: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
+    """Pick the shares of responders, one a row."""
+    picked = [
+        endpoint_kind(protocol, row.endpoint, row.statistic) == "share"
+        and row.statistic != "sd"
+        for row in each_row(frame)
+    ]
+    return frame[np.asarray(picked, bool)].drop_duplicates(["arm", "endpoint"])
+
+
+def _persons(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    """Draw changes in per cent as waterfalls, and all events as lanes."""
+    frame = frames["persons"]
+    for endpoint, rows in _groups(frame, "endpoint"):
+        known = rows[np.isfinite(rows["value"].astype(float))]
+        if len(known) and is_change(protocol, endpoint, str(rows["unit"].iloc[0])):
+            yield draw_waterfall(protocol, endpoint, known)
+    lanes = lanes_of(protocol, frame)
+    if len(lanes):
+        yield draw_lanes(protocol, lanes)
+
+
+def _explained(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    for endpoint, rows in _groups(frames["explained"], "endpoint"):
+        if np.isfinite(rows["share"].astype(float)).any():
+            yield draw_tornado(protocol, endpoint, rows)

@@ -1,0 +1,137 @@
+"""Survival: product-limit curves by arm, with the numbers at risk below them."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from vtrial.protocol.protocol import Protocol
+from vtrial.report.design import arm_title, endpoint_title, short_title
+from vtrial.report.drawing import (
+    MUTED,
+    Drawing,
+    new_figure,
+    number_axis,
+    time_axis,
+)
+from vtrial.report.legend import arms_in, pick_colour, pick_dash
+from vtrial.report.words import duration, fixed, slug
+
+_LINE = 0.3  # inches, for an arm's name and its numbers
+
+
+def draw_survival(protocol: Protocol, endpoint: str, curves: pd.DataFrame) -> Drawing:
+    """Draw the share without an event over time, and how many are at risk.
+
+    `curves` has arm, time [h], survival, low, high, at_risk and events of one endpoint,
+    as in `Estimates.curves`.
+    """
+    arms = arms_in(protocol, curves)
+    tables = {str(arm): _from_zero(rows) for arm, rows in curves.groupby("arm")}
+    below = _LINE * len(arms) + 0.3
+    figure = new_figure(2.5 + below)
+    upper, lower = figure.subplots(
+        2, 1, sharex=True, gridspec_kw={"height_ratios": [2.2, below]}
+    )
+    end = float(curves["time"].max())
+    scale = time_axis(upper, 0.0, end)
+    upper.set_ylim(0.0, 100.0)
+    upper.set_ylabel("Without the event [%]")
+    number_axis(upper)
+    for arm in arms:
+        _curve(protocol, upper, arm, tables[arm], scale.hours)
+    ticks = [t * scale.hours for t in upper.get_xticks() if 0 <= t * scale.hours <= end]
+    _numbers(protocol, lower, {arm: tables[arm] for arm in arms}, ticks, scale.hours)
+    upper.tick_params(labelbottom=True)
+    upper.set_xlabel(f"Time since the first dose [{scale.name}]")
+    return _with_words(protocol, endpoint, curves, figure)
+
+
+def _from_zero(rows: pd.DataFrame) -> pd.DataFrame:
+    """Begin a curve at time zero, where nobody has had the event."""
+    rows = rows.sort_values("time")
+    if float(rows["time"].iloc[0]) <= 0.0:
+        return rows
+    whole = {"survival": 1.0, "low": 1.0, "high": 1.0, "events": 0.0, "time": 0.0}
+    return pd.concat([rows.head(1).assign(**whole), rows], ignore_index=True)
+
+
+def _curve(
+    protocol: Protocol, axes: Axes, arm: str, rows: pd.DataFrame, hours: float
+) -> None:
+    """Draw one arm's curve and its band as steps."""
+    colour = pick_colour(protocol, arm)
+    times = rows["time"].to_numpy(float) / hours
+    low, high, middle = (
+        rows[name].to_numpy(float) * 100 for name in ("low", "high", "survival")
+    )
+    axes.fill_between(
+        times, low, high, step="post", color=colour, alpha=0.15, linewidth=0
+    )
+    dash = pick_dash(protocol, arm)
+    axes.step(times, middle, dash, where="post", color=colour, linewidth=1.7)
+
+
+def at_risk(rows: pd.DataFrame, times: list[float]) -> list[float]:
+    """Return how many are still followed at each time [h]: at the next row's time.
+
+    Between two rows nobody has an event, so who is at risk at the later one was there.
+    """
+    known = rows["time"].to_numpy(float)
+    numbers = rows["at_risk"].to_numpy(float)
+    places = np.searchsorted(known, np.asarray(times) - 1e-9)
+    return [float(numbers[min(place, len(numbers) - 1)]) for place in places]
+
+
+def _numbers(
+    protocol: Protocol,
+    axes: Axes,
+    tables: dict[str, pd.DataFrame],
+    ticks: list[float],
+    hours: float,
+) -> None:
+    """Write the numbers at risk, each arm's name and line above its own."""
+    axes.set_axis_off()
+    axes.set_ylim(2 * len(tables) + 1.4, 0)
+    across = axes.get_yaxis_transform()
+    axes.text(0, 0.9, "At risk", transform=across, fontsize=8.5, color=MUTED)
+    for place, (arm, rows) in enumerate(tables.items()):
+        colour, line = pick_colour(protocol, arm), 2 * place + 1.4
+        dash = pick_dash(protocol, arm)
+        sample = [line + 0.55] * 2
+        axes.plot([0.0, 0.07], sample, dash, transform=across, color=colour, lw=1.7)
+        name = short_title(protocol, arm, 40)
+        style = {"fontsize": 8.5, "color": colour, "va": "bottom"}
+        axes.text(0.09, line + 0.9, name, transform=across, **style)
+        for tick, number in zip(ticks, at_risk(rows, ticks), strict=True):
+            where = "left" if tick == 0 else "center"
+            axes.text(tick / hours, line + 1.85, fixed(number, 0), ha=where, **style)
+
+
+def half_time(rows: pd.DataFrame) -> float:
+    """Return when half have had the event [h]; infinite where fewer ever had."""
+    there = rows[rows["survival"] <= 0.5]
+    return float(there["time"].min()) if len(there) else float("inf")
+
+
+def _with_words(
+    protocol: Protocol, endpoint: str, curves: pd.DataFrame, figure: Figure
+) -> Drawing:
+    """Give the figure its words."""
+    told = []
+    for arm, rows in curves.groupby("arm", sort=False):
+        half = half_time(rows)
+        words = duration(half) if np.isfinite(half) else "not reached"
+        told.append(f"{arm_title(protocol, str(arm))} {words}")
+    shaded = (
+        "the trial's own 95 % limits"
+        if protocol.replicates == 1
+        else "where 95 % of single trials lie; the curve is the mean of the trials"
+    )
+    caption = (
+        f"Share without the event. Shaded: {shaded}. "
+        f"Half have had it after: {', '.join(told)}."
+    )
+    title = endpoint_title(protocol, endpoint)
+    alt = f"Share without the event over time, by arm. Median: {'; '.join(told)}."
+    return Drawing(slug(f"survival {endpoint}"), title, alt, caption, figure, curves)

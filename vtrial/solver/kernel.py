@@ -1,0 +1,332 @@
+"""The scan over events of many lanes as one kernel of a graphics processor.
+
+Left to XLA every step of the scan, and every step of controlled size in it, starts
+kernels and takes the state through memory. Here a program goes with its lanes from the
+first event to the last, and holds their state in registers. What is done at an event is
+what `scan.follow` does, traced from the same functions; tables of events and individual
+parameters are made before, and observations read after, by XLA.
+"""
+
+import functools
+import os
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float, Int
+
+from vtrial.solver.adaptive import AbstractAdaptive
+from vtrial.solver.events import Event, Table
+from vtrial.solver.factor import UNROLLED
+from vtrial.solver.layout import Layout
+from vtrial.solver.method import AbstractMethod
+from vtrial.solver.methods import METHODS
+from vtrial.solver.primitives import rewritten
+from vtrial.solver.scan import (
+    Carry,
+    Individual,
+    Sight,
+    arrive,
+    begin,
+    follow,
+    happen,
+    parts_of,
+    sight_of,
+)
+from vtrial.solver.trajectory import State
+
+SWITCH = "VTRIAL_KERNEL"
+BLOCK = 128  # lanes of a program, which wait for each other: one a thread
+
+Course = tuple[Sight, State, Int[Array, " lane"]]
+
+
+class _Read(NamedTuple):
+    """What the kernel reads: (row, lane), or (row, 1) where all lanes share it.
+
+    Rows of `prepared` are periods, of `amounts` and `rates` states; `stands` has the
+    time and that of the last dose [h].
+    """
+
+    prepared: Any
+    amounts: Float[Array, "state lane"]
+    rates: Float[Array, "state lane"]
+    stands: Float[Array, "2 lane"]
+    status: Int[Array, "1 lane"]
+    time: Float[Array, "event #lane"]
+    column: Int[Array, "event #lane"]
+    compartment: Int[Array, "event #lane"]
+    amount: Float[Array, "event #lane"]
+    rate: Float[Array, "event #lane"]
+    given: Int[Array, "event #lane"]
+    end: Int[Array, "1 #lane"]
+
+
+class _Written(NamedTuple):
+    """What the kernel writes: what is kept of every event, and the State at the end.
+
+    `whole` has the status at the end of the stage, and status and steps at last.
+    """
+
+    packed: Float[Array, "event part lane"]
+    amounts: Float[Array, "state lane"]
+    rates: Float[Array, "state lane"]
+    stands: Float[Array, "2 lane"]
+    whole: Int[Array, "3 lane"]
+
+
+def is_wanted(layout: Layout) -> bool:
+    """Say whether `VTRIAL_KERNEL=1` asks for the kernel, and it can be had.
+
+    It needs a graphics processor, steps of controlled size, and no steady states or
+    resets.
+    """
+    asked = os.environ.get(SWITCH) == "1" and jax.default_backend() == "gpu"
+    return asked and is_possible(layout)
+
+
+def is_possible(layout: Layout) -> bool:
+    """Say whether there is a kernel for a layout.
+
+    Steady states search, and resets begin anew, by programs of their own, and large
+    matrices are inverted whole: these stay with XLA.
+    """
+    method = METHODS[layout.method](layout.model, layout.numerics, layout.infusions)
+    if layout.steady or layout.resets or not isinstance(method, AbstractAdaptive):
+        return False
+    return 0 < len(method.stepped) <= UNROLLED
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+def follow_in_kernel(
+    layout: Layout,
+    method: AbstractMethod,
+    individual: Individual,
+    table: Table,
+    start: State,
+) -> Course:
+    """Go through all events as `scan.follow` does, in one kernel.
+
+    Layouts that have steady states or resets are not eligible: see `is_possible`.
+    Derivatives are those of `scan.follow`, by XLA.
+
+    Returns
+    -------
+    How things stood before each event, the State at the end of the stage (with the
+    status after the last event), and the numbers of steps.
+    """
+    read = _read(method, individual, table, start)
+    lanes, events = start.time.shape[0], table.events.time.shape[0]
+    wide = -(-lanes // BLOCK) * BLOCK
+    read = jax.tree.map(functools.partial(_padded, to=wide), read)
+    written = _run(layout, method, read, _shapes(layout, read, events, wide))
+    written = jax.tree.map(lambda value: value[..., :lanes], written)
+    end = State(
+        time=written.stands[0],
+        amounts=written.amounts.T,
+        rates=written.rates.T,
+        last_dose=written.stands[1],
+        status=written.whole[1],
+    )
+    return sight_of(layout, written.packed, end.amounts.dtype), end, written.whole[2]
+
+
+@follow_in_kernel.defjvp
+def _by_xla(
+    layout: Layout,
+    method: AbstractMethod,
+    primals: tuple[Any, ...],
+    tangents: tuple[Any, ...],
+) -> tuple[Course, Any]:
+    """Differentiate what XLA makes of the same scan."""
+
+    def plain(individual: Individual, table: Table, start: State) -> Course:
+        sight, last = follow(layout, method, individual, table, start)
+        assert last.end is not None  # `follow` takes it down
+        return sight, last.end._replace(status=last.status), last.tried
+
+    return jax.jvp(plain, primals, tangents)
+
+
+def is_interpreted() -> bool:
+    """Say whether the kernel is only played by XLA, as where there is no processor."""
+    return jax.default_backend() == "cpu"
+
+
+def _read(
+    method: AbstractMethod, individual: Individual, table: Table, start: State
+) -> _Read:
+    """Lay out what the kernel reads, lanes last."""
+    events = table.events
+    return _Read(
+        prepared=jax.tree.map(jnp.transpose, method.prepare(individual)),
+        amounts=start.amounts.T,
+        rates=start.rates.T,
+        stands=jnp.stack([start.time, start.last_dose]),
+        status=start.status[None],
+        time=events.time,
+        column=events.column,
+        compartment=events.compartment,
+        amount=events.amount,
+        rate=events.rate,
+        given=events.given.astype(int),
+        end=table.end[None],
+    )
+
+
+def _padded(value: Array, *, to: int) -> Array:
+    """Repeat the last lane until all programs are full; what is shared stays."""
+    lanes = value.shape[-1]
+    if lanes in (1, to):
+        return value
+    return jnp.pad(value, ((0, 0), (0, to - lanes)), mode="edge")
+
+
+def _shapes(layout: Layout, read: _Read, events: int, wide: int) -> _Written:
+    """Return the shapes and types of what the kernel writes."""
+    size, real = read.amounts.shape[0], read.amounts.dtype
+    none = jnp.zeros(0, real)
+    states = (none,) * size
+    blank = Carry(none, states, states, none, none, none, none, (), (), None)
+    parts = len(parts_of(layout, blank))
+    shape: Any = jax.ShapeDtypeStruct
+    return _Written(
+        packed=shape((events, parts, wide), jnp.zeros(()).dtype),
+        amounts=shape((size, wide), real),
+        rates=shape((size, wide), real),
+        stands=shape((2, wide), read.stands.dtype),
+        whole=shape((3, wide), read.status.dtype),
+    )
+
+
+def _run(layout: Layout, method: AbstractMethod, read: _Read, shapes: Any) -> _Written:
+    """Start a program for each block of lanes."""
+    from jax.experimental import pallas as pl  # noqa: PLC0415 (slow to load)
+    from jax.experimental.pallas import triton  # noqa: PLC0415
+
+    programs = shapes.whole.shape[-1] // BLOCK
+    leaves, tree = jax.tree.flatten(read)
+    step = rewritten(functools.partial(_step, layout, method))
+
+    def body(place: Any, *refs: Any) -> None:
+        lanes = pl.ds(place * BLOCK, BLOCK)
+        inside = jax.tree.unflatten(tree, refs[: len(leaves)])
+        _walk(layout, method, step, inside, _Written(*refs[len(leaves) :]), lanes)
+
+    call = pl.pallas_call(
+        lambda *refs: body(pl.program_id(0), *refs),
+        out_shape=tuple(shapes),
+        grid=(programs,),
+        interpret=is_interpreted(),
+        compiler_params=triton.CompilerParams(num_warps=BLOCK // 32),
+    )
+    return _Written(*call(*leaves))
+
+
+def _step(
+    layout: Layout, method: AbstractMethod, here: Any, carry: Carry, event: Event
+) -> tuple[Carry, Carry, list[Array]]:
+    """Go to an event; return how things stand after and before it, and what is kept."""
+    before = arrive(layout, method, here, carry, event)
+    parts = [part.astype(float) for part in parts_of(layout, before)]
+    return happen(layout, method, {}, None, before, event), before, parts
+
+
+def _walk(
+    layout: Layout,
+    method: AbstractMethod,
+    step: Callable[..., tuple[Carry, Carry, list[Array]]],
+    read: _Read,
+    written: _Written,
+    lanes: Any,
+) -> None:
+    """Go with some lanes from event to event; arguments are references to memory."""
+    row = functools.partial(_row, lanes=lanes)
+    size = read.amounts.shape[0]
+    amounts = tuple(row(read.amounts, i) for i in range(size))
+    carry = begin(
+        layout,
+        method,
+        amounts=amounts,
+        rates=tuple(row(read.rates, i) for i in range(size)),
+        zero=jnp.zeros_like(amounts[0]),
+        time=row(read.stands, 0),
+        last_dose=row(read.stands, 1),
+        status=row(read.status, 0),
+    )
+    end = row(read.end, 0)
+
+    def one(place: Any, carry: Carry) -> Carry:
+        event = _event(read, place, row)
+        here = _here(read.prepared, event.column, row)
+        carry, before, parts = step(here, carry, event)
+        for part, value in enumerate(parts):
+            written.packed[place, part, lanes] = value
+        _hold(written, before, end == place, lanes)
+        return carry
+
+    last = lax.fori_loop(0, read.time.shape[0], one, carry)
+    written.whole[1, lanes] = last.status
+    written.whole[2, lanes] = last.tried
+
+
+def _row(ref: Any, place: Any, *, lanes: Any) -> Array:
+    """Read a row of a table for some lanes."""
+    if ref.shape[1] == 1:
+        return jnp.full((BLOCK,), ref[place, 0])
+    return ref[place, lanes]
+
+
+def _event(read: _Read, place: Any, row: Callable[..., Array]) -> Event:
+    """Read an event."""
+    column = row(read.column, place)
+    return Event(
+        time=row(read.time, place),
+        column=column,
+        at=column,
+        after=column,
+        compartment=row(read.compartment, place),
+        amount=row(read.amount, place),
+        rate=row(read.rate, place),
+        given=row(read.given, place) > 0,
+        reset=None,
+        steady=None,
+        turn=None,
+        clears=None,
+    )
+
+
+def _here(prepared: Any, column: Int[Array, " lane"], row: Callable[..., Array]) -> Any:
+    """Take each lane's column of what is prepared: look at one after another."""
+    first = jax.tree.map(lambda ref: row(ref, 0), prepared)
+    moving = [ref for ref in jax.tree.leaves(prepared) if ref.shape[0] > 1]
+    if not moving:
+        return first
+
+    def pick(period: Any, held: Any) -> Any:
+        def take(ref: Any, value: Array) -> Array:
+            if ref.shape[0] == 1:
+                return value
+            return jnp.where(column == period, row(ref, period), value)
+
+        return jax.tree.map(take, prepared, held)
+
+    return lax.fori_loop(1, moving[0].shape[0], pick, first)
+
+
+def _hold(written: _Written, carry: Carry, ends: Array, lanes: Any) -> None:
+    """Take down how things stand where the stage ends: each lane at one event."""
+
+    def put(ref: Any, place: int, value: Array) -> None:
+        ref[place, lanes] = jnp.where(ends, value, ref[place, lanes])
+
+    for place, (amount, rate) in enumerate(
+        zip(carry.amounts, carry.rates, strict=True)
+    ):
+        put(written.amounts, place, amount)
+        put(written.rates, place, rate)
+    put(written.stands, 0, carry.time)
+    put(written.stands, 1, carry.last_dose)
+    put(written.whole, 0, carry.status)
