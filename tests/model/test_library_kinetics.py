@@ -227,7 +227,7 @@ def test_phenobarbital_as_nonmem_estimates_it(individual):
 
 
 def test_tacrolimus_factors_are_those_that_the_equation_rounds(individual):
-    """The printed equation has 1.0 and 2.0 for CYP3A5, and no effect of HCT above 0.3."""
+    """The printed equation has 1.0 and 2.0 for CYP3A5; HCT above 0.3 does nothing."""
     for expressed, factor in ((0.0, 1.0), (1.0, 2.0)):
         given = {"WT": 70.0, "CYP3A5": expressed, "LIVING": 0.0, "HCT": 0.4}
         known = individual("tacrolimus-children", **given)
@@ -260,7 +260,7 @@ def test_semaglutide_at_steady_state(course):
 
 
 def test_nivolumab_clearance_falls(course):
-    """By 24.5 % on average, to 8.2 mL/h, says the label; in men, by the typical values."""
+    """By 24.5 % on average, to 8.2 mL/h, says the label; here the typical man."""
     found = course("nivolumab-serum", None, [0.0, 1410.0, 1e5], MALE=1.0)
     clearance = 1000 * found["clearance"][0]
     assert clearance[2] == pytest.approx(8.2, rel=0.02)

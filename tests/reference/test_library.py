@@ -53,10 +53,11 @@ def as_if_read_later(data, model):
     data = data.astype({"AMT": float})
     for _, rows in data.groupby("ID"):
         for index in rows.index[rows.EVID == 1]:
-            later = rows[rows.TIME > rows.TIME[index]].iloc[0]
+            given = rows.TIME[index]
+            later = rows[rows["TIME"] > given].iloc[0]
             slow = rows.CMT[index] == 3  # its lag reads the strength later here, too
             strength = later.AOLA if slow else rows.AOLA[index]
-            ours = share(rows.TIME[index], strength)
+            ours = share(given, strength)
             data.loc[index, "AMT"] *= share(later.TOLA, later.AOLA) / ours
     return data
 
