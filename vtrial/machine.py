@@ -64,6 +64,21 @@ def describe_compiler() -> str:
     return "; ".join(said)
 
 
+def options_of_measuring() -> dict[str, bool]:
+    """Return the compiler's options for the programs that make endpoints.
+
+    Under vtrial's settings XLA's older way to write kernels ends the process at some
+    sets of endpoints, as its newer one does at other programs: each has its own.
+
+    Examples
+    --------
+    >>> all(isinstance(value, bool) for value in options_of_measuring().values())
+    True
+    """
+    ours = os.environ.get(STATE, "").split()
+    return {name: True for name in ALONE if name in ours}
+
+
 _WHY_NOT = {
     "off": f"left alone, for {SWITCH} is off",
     "late": "left alone, for JAX had started before vtrial was imported",

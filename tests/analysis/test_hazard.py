@@ -153,3 +153,22 @@ def test_trials_do_not_touch_each_other():
         )
         for whole, part in zip(made, one, strict=True):
             np.testing.assert_allclose(whole[i], part[0], rtol=1e-10)
+
+
+def test_tiny_trials_give_sound_numbers_or_none():
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        time, event, treated, covariates, strata = draw(subjects=10, seed=seed)
+        kept = slice(0, int(rng.integers(4, 10)))
+        made = hazard_ratio(
+            time[:, kept],
+            event[:, kept],
+            treated[:, kept],
+            covariates=covariates[:, kept],
+            strata=strata[:, kept],
+        )
+        known = np.isfinite(made.estimate)
+        assert np.isfinite(made.p[known]).all()
+        assert (made.low <= made.high)[known].all()
+        for field in made:
+            np.testing.assert_array_equal(np.isfinite(field), known)

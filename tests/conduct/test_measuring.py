@@ -130,6 +130,21 @@ def test_dropout_changes_nothing_of_who_stays(trial, tmp_path):
     assert set(stayed) <= set(before["end", "outcome"])
 
 
+def test_many_areas_compile_together(sheets, tmp_path):
+    """XLA's older way to write kernels ends the process at these."""
+    text = sheets.texts["small"]
+    areas = [
+        f"  a{n}: {{of: conc, take: AUC tau, within: {n} h to 36 h, values: true}}"
+        for n in (0, 12, 24)
+    ]
+    lines = "\n".join(["endpoints:", *areas])
+    sheets.texts["small"] = text.replace("endpoints:", lines)
+    record = vt.run(sheets.load(), out=tmp_path / "record", workers=0)
+    found = np.asarray(record.tree()["arms/low/outcomes/outcome"])[:, :3]
+    there = np.asarray(record.tree()["arms/low/status"]) == 0
+    assert (found[there] > 0).all()
+
+
 @pytest.mark.parametrize(
     ("entry", "where", "found", "write"),
     [

@@ -12,8 +12,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "library.md"
 HEAD = """# The library
 
 {count} models, each a sheet with its sources; `vtrial model NAME` prints one with its
-equations and parameters, and how it is solved. A protocol names one of them, or a sheet of
-your own.
+equations and parameters, and how it is solved. A protocol names one of them, or a sheet
+of your own.
 
 | model | what it is | states | solved by |
 |---|---|---|---|

@@ -53,11 +53,10 @@ def as_if_read_later(data, model):
     data = data.astype({"AMT": float})
     for _, rows in data.groupby("ID"):
         for index in rows.index[rows.EVID == 1]:
-            given = rows.TIME[index]
-            later = rows[rows["TIME"] > given].iloc[0]
+            later = rows[rows.TIME[index] < rows.TIME].iloc[0]
             slow = rows.CMT[index] == 3  # its lag reads the strength later here, too
             strength = later.AOLA if slow else rows.AOLA[index]
-            ours = share(given, strength)
+            ours = share(rows.TIME[index], strength)
             data.loc[index, "AMT"] *= share(later.TOLA, later.AOLA) / ours
     return data
 

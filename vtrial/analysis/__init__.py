@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "compare": "vtrial.analysis.contrast",
         "kaplan_meier": "vtrial.analysis.statistic",
         "merge": "vtrial.analysis.sketch",
+        "mmrm": "vtrial.analysis.repeated",
         "outcomes": "vtrial.analysis.endpoint",
         "published_in_words": "vtrial.analysis.estimates",
         "summarise": "vtrial.analysis.statistic",

@@ -15,6 +15,7 @@ Ties = Literal["Efron", "Breslow"]
 Test = Literal["Wald", "score", "likelihood ratio"]
 
 MOST = 12.0  # no logarithm of a hazard ratio is larger: the likelihood is monotone
+VAGUE = 100.0  # no standard error of it is larger: it is so with the covariates
 
 
 class _Risk(NamedTuple):
@@ -87,7 +88,7 @@ def hazard_ratio(
     spread = inverse(fit.at.information)[:, 0, 0]
     slope = fit.slopes[:, 0] / scale
     settled = (fit.step[:, 0] < np.sqrt(SETTLED)) & (np.abs(slope) < MOST)
-    settled &= told(risk.at(start).information)
+    settled &= (np.sqrt(spread) < VAGUE * scale) & told(risk.at(start).information)
     slope, error = (
         np.where(settled, part, np.nan) for part in (slope, np.sqrt(spread) / scale)
     )
@@ -150,7 +151,9 @@ def _partial(risk: _Risk, slopes: np.ndarray) -> Likelihood:
         at_risk = order.from_here(value)
         return at_risk - risk.earlier * order.tied(event * value) if tied else at_risk
 
-    risks = np.where(event > 0, total(weight), 1.0)
+    # Nobody is at less risk than the one with the event, whatever sums may have lost.
+    least = weight * (1 - risk.earlier)
+    risks = np.where(event > 0, np.maximum(total(weight), least), 1.0)
     value = (event * (predictor - np.log(risks))).sum(axis=1)
     over = event / risks
     means = [total(weight * column) * over for column in columns]

@@ -34,7 +34,7 @@ from vtrial.analysis.likelihood import (
 )
 from vtrial.analysis.panel import Basis, Panel
 
-STEPS = 60
+FEW, STEPS = 12, 60  # steps that nearly all trials need at most, and that any has
 NEAR = 1e-8  # what one more Newton step would gain of -2 log likelihood: its last
 FLAT = 1e-3  # information below which a parameter has run away
 BYTES = 8e6  # held at once: about what stays near the processor
@@ -103,11 +103,14 @@ def fit_mixed(
     """
     model = Model(structure_of(covariance), panel.groups, restricted, free=True)
     replicates = len(panel.value)
-    parts = [_fit(chunk, model) for chunk in _chunks(panel, model)]
-    found: _Found = jax.tree.map(
-        lambda *some: np.concatenate([np.asarray(one) for one in some])[:replicates],
-        *parts,
-    )
+    found = _fit_rows(panel, model, np.arange(replicates), FEW)
+    left = np.flatnonzero(~np.asarray(found.converged))
+    if len(left):  # those that need many steps hold up no others
+        again = _fit_rows(panel, model, left, STEPS)
+        for whole, part in zip(
+            jax.tree.leaves(found), jax.tree.leaves(again), strict=True
+        ):
+            whole[left] = part
     spread = np.asarray(found.estimate.spread)
     good = np.asarray(found.converged) & np.isfinite(found.value)
     good &= np.isfinite(spread).all(axis=(1, 2))
@@ -163,8 +166,8 @@ class _Data(NamedTuple):
     constant: Float[Array, " replicate"]
 
 
-def _chunks(panel: Panel, model: Model) -> Iterator[_Data]:
-    """Cut a panel into batches of one size, the last filled up with its last trial.
+def _chunks(panel: Panel, model: Model, rows: np.ndarray) -> Iterator[_Data]:
+    """Cut trials of a panel into batches of one size, the last filled up with its last.
 
     Sizes are powers of two, so that few programs are compiled.
     """
@@ -188,9 +191,9 @@ def _chunks(panel: Panel, model: Model) -> Iterator[_Data]:
         panel.basis.kept,
         constant,
     )
-    for start in range(0, replicates, size):
-        rows = np.minimum(np.arange(start, start + size), replicates - 1)
-        yield _Data(*(jnp.asarray(array[rows]) for array in arrays))
+    for start in range(0, len(rows), size):
+        some = rows[np.minimum(np.arange(start, start + size), len(rows) - 1)]
+        yield _Data(*(jnp.asarray(array[some]) for array in arrays))
 
 
 def _rounded(number: int) -> int:
@@ -209,8 +212,8 @@ class _Found(NamedTuple):
 
 
 @partial(jax.jit, static_argnames="model", compiler_options=PLAIN)
-def _fit(batch: _Data, model: Model) -> _Found:
-    """Fit a batch."""
+def _fit(batch: _Data, most: Int[Array, ""], model: Model) -> _Found:
+    """Fit a batch in so many steps at most."""
     kinds = batch.mask.shape[1]
 
     def sums_of(one: _Data) -> Sums:
@@ -221,7 +224,7 @@ def _fit(batch: _Data, model: Model) -> _Found:
 
     sums = jax.lax.map(sums_of, batch)
     start = jax.vmap(lambda d, s: _start(d, s, model))(batch, sums)
-    found = _search(start, sums, model)
+    found = _search(start, sums, most, model)
 
     def finish(state: _State, one: Sums) -> tuple[Vector, Estimate]:
         def natural(free: Vector) -> Vector:
@@ -237,6 +240,15 @@ def _fit(batch: _Data, model: Model) -> _Found:
 
     natural, made = jax.vmap(finish)(found, sums)
     return _Found(found.slopes.value, natural, found.steps, found.converged, made)
+
+
+def _fit_rows(panel: Panel, model: Model, rows: np.ndarray, steps: int) -> _Found:
+    """Fit some trials of a panel, batch by batch, in so many steps at most."""
+    parts = [_fit(c, jnp.asarray(steps), model) for c in _chunks(panel, model, rows)]
+    return jax.tree.map(
+        lambda *some: np.concatenate([np.asarray(one) for one in some])[: len(rows)],
+        *parts,
+    )
 
 
 def _start(data: _Data, sums: Sums, model: Model) -> Vector:
@@ -280,7 +292,10 @@ class _State(NamedTuple):
 
 
 def _search(
-    start: Float[Array, "replicate parameter"], sums: Sums, model: Model
+    start: Float[Array, "replicate parameter"],
+    sums: Sums,
+    most: Int[Array, ""],
+    model: Model,
 ) -> _State:
     """Step all trials together until each has converged or has no steps left."""
     count, size = start.shape
@@ -298,13 +313,13 @@ def _search(
         converged=jnp.zeros(count, bool),
         steps=jnp.zeros(count, int),
     )
-    step = jax.vmap(lambda state, one: _step(state, one, model))
+    step = jax.vmap(lambda state, one: _step(state, one, most, model))
     return jax.lax.while_loop(
         lambda state: state.active.any(), lambda state: step(state, sums), state
     )
 
 
-def _step(state: _State, sums: Sums, model: Model) -> _State:
+def _step(state: _State, sums: Sums, most: Int[Array, ""], model: Model) -> _State:
     """Try one step of one trial; keep it if the likelihood grows."""
     value, gradient, hessian = state.slopes
     fresh = ~jnp.isfinite(value)
@@ -333,7 +348,7 @@ def _step(state: _State, sums: Sums, model: Model) -> _State:
         place=jnp.where(taken, state.place + step, state.place),
         slopes=jax.tree.map(lambda a, b: jnp.where(taken, a, b), made, state.slopes),
         radius=jnp.where(state.active, radius, state.radius),
-        active=state.active & ~last & (finite | ~fresh) & (steps < STEPS),
+        active=state.active & ~last & (finite | ~fresh) & (steps < most),
         converged=state.converged | (state.active & last & taken),
         steps=steps,
     )

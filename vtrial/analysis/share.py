@@ -49,7 +49,6 @@ def score_contrast(
     Miettinen O, Nurminen M (1985) Stat Med 4:213-226.
     """
     counts = count_responses(value, treated)
-    # An interval beyond 1 - 1/2**53 is that of an infinite quantile.
     z = normal_limit(level)
     limits = [_limit(measure, counts, at, corrected) for at in (z, -z)]
     made = compare(measure, value, treated, level=level)

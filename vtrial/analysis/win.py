@@ -79,7 +79,8 @@ def win_contrast(
 
     Returns
     -------
-    NaN where an arm has under two subjects, or a ratio has no wins or no losses.
+    NaN where an arm is empty, or a ratio has no wins or no losses; with one subject
+    alone in an arm there is an estimate, but no error.
 
     References
     ----------
@@ -93,7 +94,7 @@ def win_contrast(
     with np.errstate(invalid="ignore", divide="ignore"):
         wins, losses = shares.wins, shares.losses
         spread = [_covariance(shares, *pair) for pair in ((0, 0), (1, 1), (0, 1))]
-        gain = spread[0] + spread[1] - 2 * spread[2]
+        gain = np.maximum(spread[0] + spread[1] - 2 * spread[2], 0.0)
         if measure == "net benefit":
             return contrast_of(normal_effect(wins - losses, np.sqrt(gain)), level=level)
         if measure == "win odds":
@@ -107,7 +108,8 @@ def win_contrast(
             wins, losses = (np.where(sound, x, np.nan) for x in (wins, losses))
             estimate = np.log(wins / losses)
             variance = spread[0] / wins**2 + spread[1] / losses**2
-            error = np.sqrt(variance - 2 * spread[2] / (wins * losses))
+            variance -= 2 * spread[2] / (wins * losses)
+            error = np.sqrt(np.maximum(variance, 0.0))
     return contrast_of(normal_effect(estimate, error), ratio=True, level=level)
 
 

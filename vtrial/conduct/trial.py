@@ -36,6 +36,7 @@ from vtrial.design.allocation import BATCH, allocate
 from vtrial.dosing.doses import Doses, Times
 from vtrial.dosing.expansion import expand
 from vtrial.keys import subject_key
+from vtrial.machine import options_of_measuring
 from vtrial.model.tree import evaluate
 from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.solver.simulation import bucket, simulate
@@ -224,7 +225,9 @@ class Trial:
     @functools.cached_property
     def _reduce(self):  # noqa: ANN202
         """Compile everything from true outputs to what is kept."""
-        return jax.jit(functools.partial(_reduce, self))
+        options = options_of_measuring() if jax.default_backend() == "cpu" else {}
+        reduce = functools.partial(_reduce, self)
+        return jax.jit(reduce, compiler_options=options or None)
 
 
 @functools.lru_cache(maxsize=4)
