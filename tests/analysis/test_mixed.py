@@ -55,7 +55,13 @@ def test_complete_unstructured_is_the_sample_covariance():
         np.testing.assert_allclose(fit.parameter[trial, 0], expected, rtol=1e-8)
 
 
-@pytest.mark.parametrize("covariance", ["un", "ante1", "sp exp"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "covariance",
+    ["un", pytest.param("ante1", marks=SLOW), pytest.param("sp exp", marks=SLOW)],
+)
 def test_many_are_fitted_as_if_each_alone(covariance):
     value, design = draw()
     many = fit_mixed(lay_out(value, design), covariance)
@@ -81,6 +87,7 @@ def test_order_of_subjects_and_units_change_nothing():
     np.testing.assert_allclose(scaled.parameter[..., 3:], fit.parameter[..., 3:], 1e-6)
 
 
+@pytest.mark.slow
 def test_places_count_by_distance():
     value, design = draw(visits=4)
     at = np.broadcast_to(np.array([[0.0], [1], [2], [3]]), (*value.shape, 1))
@@ -96,6 +103,7 @@ def test_places_count_by_distance():
     np.testing.assert_allclose(own.minus_two_log, power.minus_two_log, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_groups_with_means_of_their_own_are_two_fits():
     value, _ = draw()
     group = np.tile(np.arange(40) % 2, (6, 1))
@@ -113,6 +121,7 @@ def test_groups_with_means_of_their_own_are_two_fits():
     assert both.parameter.shape == (6, 2, 4)
 
 
+@pytest.mark.slow
 def test_weights_are_precisions():
     # Two equal values, independent of each other, are one of twice the weight.
     rng = np.random.default_rng(4)
@@ -144,6 +153,7 @@ def test_a_trial_that_cannot_be_fitted_is_data():
         assert np.isnan(getattr(fit, name)[1:5]).all()
 
 
+@pytest.mark.slow
 def test_batches_of_any_size_are_one(monkeypatch):
     value, design = draw(replicates=7)
     whole = fit_mixed(lay_out(value, design), "cs")

@@ -81,6 +81,7 @@ def test_arms_that_are_not_compared_inform_the_covariance():
     )
 
 
+@pytest.mark.slow
 def test_covariates_that_tell_nothing_change_nothing():
     value, arm, baseline = draw()
     plain = mmrm(value, arm, baseline=baseline, covariance="cs")
@@ -92,6 +93,7 @@ def test_covariates_that_tell_nothing_change_nothing():
     assert abs(mmrm(value, arm, baseline=baseline).estimate[0]) < 100
 
 
+@pytest.mark.slow
 def test_each_arm_may_have_its_own_covariance():
     value, arm, _ = draw(missing=0.0)
     value = np.where((arm == 1)[..., None], 3 * value, value)
@@ -109,6 +111,7 @@ def test_each_arm_may_have_its_own_covariance():
         np.testing.assert_allclose(made.freedom[trial, 2], welch, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_fall_back_only_if_asked_and_counted():
     value, arm, _ = draw(subjects=12, missing=0.0)
     value[1, 4:] = np.nan  # two subjects an arm: no unstructured matrix of three
@@ -134,6 +137,7 @@ def test_an_arm_without_values_at_a_visit_is_not_compared_there():
     assert np.isfinite(made.contrasts[2].p[1:]).all()
 
 
+@pytest.mark.slow
 def test_time_counts_for_structures_of_distance():
     value, arm, baseline = draw()
     at = np.array([0.0, 1.0, 2.0])
