@@ -44,7 +44,12 @@ TRIALS = ("surmount-1", "surmount-1-composition", "monet-1", "highrif")
 ROOT = Path(__file__).parents[2] / "protocols"
 
 
-@pytest.mark.parametrize("name", TRIALS)
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "name", [*TRIALS[::2], *(pytest.param(name, marks=SLOW) for name in TRIALS[1::2])]
+)
 def test_published_trials_are_answered_in_full(name, tmp_path):
     """A few subjects are enough for every published number to get a simulated one."""
     text = (ROOT / f"{name}.yaml").read_text()

@@ -71,9 +71,14 @@ def near(found, wanted, method="closed form", scale=None, close=None):
 
 
 def a_trial(data, model, *, most=DOSES):
-    """Draw subjects, doses and observation times."""
+    """Draw subjects, doses and observation times, one of them soon after a dose.
+
+    What is near is judged by the highest value seen: one must be near the peak.
+    """
     inputs = data.draw(individuals(model, subjects=SUBJECTS))
-    return inputs, data.draw(schedules(most=most)), data.draw(grids())
+    doses, grid = data.draw(schedules(most=most)), data.draw(grids())
+    soon = np.asarray(doses.time[0]).min() + 0.5
+    return inputs, doses, np.sort(np.append(grid, soon))
 
 
 def padded(doses):

@@ -182,7 +182,7 @@ def test_a_new_number_of_subjects_in_the_bucket_compiles_nothing(made):
 def _solve_cache():
     from vtrial.solver.simulation import _solve
 
-    return _solve._cache_size()
+    return sum(program._cache_size() for program in _solve.programs)
 
 
 @pytest.mark.parametrize(

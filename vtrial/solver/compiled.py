@@ -21,9 +21,7 @@ def compiled(function: Callable[..., Any], *, static: int) -> Callable[..., Any]
     fixed = tuple(range(static))
     inside = jax.jit(function, static_argnums=fixed)
     options = options_of_solver()
-    if not options:
-        return inside
-    alone = jax.jit(function, static_argnums=fixed, compiler_options=options)
+    alone = jax.jit(function, static_argnums=fixed, compiler_options=options or None)
 
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:
@@ -37,4 +35,5 @@ def compiled(function: Callable[..., Any], *, static: int) -> Callable[..., Any]
                 raise
             return inside(*arguments)
 
+    call.programs = (alone, inside)  # pyright: ignore[reportAttributeAccessIssue]
     return call
