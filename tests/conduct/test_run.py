@@ -258,7 +258,9 @@ def long(sheets):
     return sheets.change("small", "replicates: 4", "replicates: 600")
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "how", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_killed_run_continues_to_the_same_record(long, tmp_path, how):
     sheet, folder = long.write(), tmp_path / "run"
     process = start(sheet, folder, 0)
