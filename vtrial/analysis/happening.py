@@ -77,21 +77,7 @@ def drawn_event(
     means a constant hazard between them. The event happens where it has grown by
     a standard exponential number since the first value in the span.
     """
-    return _reaches(points, jax.random.exponential(key, (), points.value.dtype))
-
-
-def drawn_count(points: Points, key: Key[Array, ""]) -> Float[Array, ""]:
-    """Draw the number of events of a Poisson process with this cumulative hazard."""
-    grown = last(points.value, points.inside) - points.value[jnp.argmax(points.inside)]
-    gaps = jax.random.exponential(key, (MOST,), grown.dtype)
-    count = jnp.sum(jnp.cumsum(gaps) <= grown).astype(grown.dtype)
-    return only_if(points.inside.any(), count)
-
-
-def _reaches(
-    points: Points, wanted: Float[Array, ""]
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Return when the values have grown by `wanted`, or the last time and 0."""
+    wanted = jax.random.exponential(key, (), points.value.dtype)
     begin = points.value[jnp.argmax(points.inside)]
     grown = jnp.where(points.inside, points.value - begin, -jnp.inf)
     over = grown >= wanted
@@ -104,6 +90,14 @@ def _reaches(
     time = jnp.where(jnp.isfinite(time), time, points.time[here])
     time = jnp.where(event, time, last(points.time, points.inside))
     return time, event.astype(time.dtype)
+
+
+def drawn_count(points: Points, key: Key[Array, ""]) -> Float[Array, ""]:
+    """Draw the number of events of a Poisson process with this cumulative hazard."""
+    grown = last(points.value, points.inside) - points.value[jnp.argmax(points.inside)]
+    gaps = jax.random.exponential(key, (MOST,), grown.dtype)
+    count = jnp.sum(jnp.cumsum(gaps) <= grown).astype(grown.dtype)
+    return only_if(points.inside.any(), count)
 
 
 def told_event(

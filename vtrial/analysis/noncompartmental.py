@@ -15,7 +15,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from vtrial.analysis.points import Points, last, lines, only_if, place_before
+from vtrial.analysis.points import Points, last, lines, only_if
 
 FEWEST = 3  # values that a terminal rate is made of at least
 NEAR = 1e-4  # adjusted R2 so near to the best is as good: the most values win
@@ -174,5 +174,4 @@ def _tau(points: Points, down: Terminal, end: float) -> Float[Array, ""]:
     drops, far = _falls(value[None], there[None])
     mean = jnp.where(drops[0], (value - there) / far[0], (value + there) / 2)
     rest = jnp.where(time < end, (end - time) * mean, 0.0)
-    known = points.inside.any() & (place_before(points.inside).max() >= -1)
-    return only_if(known, area + rest)
+    return only_if(points.inside.any(), area + rest)

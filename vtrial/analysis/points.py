@@ -71,13 +71,6 @@ def last(
     return only_if(place >= 0, values[place])
 
 
-def first(
-    values: Float[Array, " time"], chosen: Bool[Array, " time"]
-) -> Float[Array, ""]:
-    """Return the first of the chosen values; NaN if none is chosen."""
-    return only_if(chosen.any(), values[jnp.argmax(chosen)])
-
-
 def only_if(condition: Bool[Array, ""], number: Float[Array, ""]) -> Float[Array, ""]:
     """Return a number if the condition holds, else NaN."""
     return jnp.where(condition, number, jnp.nan)

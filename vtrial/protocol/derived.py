@@ -88,11 +88,9 @@ def read_intercurrent(
     shape: EndpointShape,
     endpoint: Endpoint,
     shapes: Shapes,
-    known: Known,
     faults: Faults,
 ) -> dict[str, Any]:
     """Read how intercurrent events are dealt with; fields of the endpoint."""
-    del known
     path = ("endpoints", name)
     earlier = list(shapes)[: list(shapes).index(name)]
     for event in shape.intercurrent:

@@ -76,7 +76,7 @@ def read_endpoints(
         else:
             endpoint = _endpoint(name, shape, when, visits, known, faults)
         if endpoint is not None:
-            named = read_intercurrent(name, shape, endpoint, shapes, known, faults)
+            named = read_intercurrent(name, shape, endpoint, shapes, faults)
             endpoints.append(replace(endpoint, **named))
     return tuple(endpoints)
 

@@ -54,7 +54,6 @@ NONCOMPARTMENTAL = (
 )
 EVENTS = ("time to", "event by hazard", "event time", "time to progression")
 DRAWN = ("event by hazard", "number of events")
-DERIVED = ("equals", "first of")
 Strategy = Literal[
     "treatment policy", "hypothetical", "while on treatment", "composite"
 ]

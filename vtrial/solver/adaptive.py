@@ -15,7 +15,7 @@ from vtrial.model.tree import names_in
 from vtrial.solver.body import Body, body_of, solve_body
 from vtrial.solver.driver import Driver
 from vtrial.solver.method import AbstractMethod, Amounts, Span, Step, after_dose
-from vtrial.solver.tolerance import mean_square, scaled
+from vtrial.solver.tolerance import mean_square, scaled, tolerated
 from vtrial.types import Status
 
 SAFETY = 0.9
@@ -204,7 +204,8 @@ class AbstractAdaptive(AbstractMethod):
         Hairer, Norsett, Wanner (1993) Solving ODEs I, II.4, first half of the rule.
         """
         flow = field(jnp.zeros_like(length), amounts)
-        weights = [self._scale(a, a) for a in amounts]
+        rtol, atol = self.numerics.rtol, self.numerics.atol
+        weights = [tolerated(rtol, atol, a, a) for a in amounts]
         extent = mean_square([a / w for a, w in zip(amounts, weights, strict=True)])
         speed = mean_square([f / w for f, w in zip(flow, weights, strict=True)])
         usable = (speed > 0) & jnp.isfinite(speed) & (extent > 0)
@@ -212,13 +213,6 @@ class AbstractAdaptive(AbstractMethod):
         guess = jnp.where(usable, guess, 1e-3 * length)
         guess = jnp.where(guess > 0, guess, 1e-6)
         return jnp.where(before > 0, before, guess)
-
-    def _scale(
-        self, before: Float[Array, " lane"], after: Float[Array, " lane"]
-    ) -> Float[Array, " lane"]:
-        """Return the tolerated error of a state."""
-        size = jnp.maximum(jnp.abs(before), jnp.abs(after))
-        return self.numerics.atol + self.numerics.rtol * size
 
     def scaled(
         self, errors: Amounts, before: Amounts, after: Amounts

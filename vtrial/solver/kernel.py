@@ -26,8 +26,8 @@ from vtrial.solver.methods import METHODS
 from vtrial.solver.primitives import rewritten
 from vtrial.solver.scan import (
     Carry,
+    Course,
     Individual,
-    Sight,
     arrive,
     begin,
     follow,
@@ -39,8 +39,6 @@ from vtrial.solver.trajectory import State
 
 SWITCH = "VTRIAL_KERNEL"
 BLOCK = 128  # lanes of a program, which wait for each other: one a thread
-
-Course = tuple[Sight, State, Int[Array, " lane"]]
 
 
 class _Read(NamedTuple):
@@ -111,11 +109,6 @@ def follow_in_kernel(
 
     Layouts that have steady states or resets are not eligible: see `is_possible`.
     Derivatives are those of `scan.follow`, by XLA.
-
-    Returns
-    -------
-    How things stood before each event, the State at the end of the stage (with the
-    status after the last event), and the numbers of steps.
     """
     read = _read(method, individual, table, start)
     lanes, events = start.time.shape[0], table.events.time.shape[0]
@@ -141,13 +134,7 @@ def _by_xla(
     tangents: tuple[Any, ...],
 ) -> tuple[Course, Any]:
     """Differentiate what XLA makes of the same scan."""
-
-    def plain(individual: Individual, table: Table, start: State) -> Course:
-        sight, last = follow(layout, method, individual, table, start)
-        assert last.end is not None  # `follow` takes it down
-        return sight, last.end._replace(status=last.status), last.tried
-
-    return jax.jvp(plain, primals, tangents)
+    return jax.jvp(functools.partial(follow, layout, method), primals, tangents)
 
 
 def is_interpreted() -> bool:

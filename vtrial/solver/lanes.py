@@ -181,12 +181,8 @@ def _in_passing(
     start: State,
 ) -> tuple[_View, State, Int[Array, " lane"]]:
     """Observe on the way: observations are events of the table."""
-    if layout.kernel:
-        shots, end, tried = follow_in_kernel(layout, method, individual, table, start)
-    else:
-        shots, last = follow(layout, method, individual, table, start)
-        assert last.end is not None  # `follow` takes it down
-        end, tried = last.end._replace(status=last.status), last.tried
+    go = follow_in_kernel if layout.kernel else follow
+    shots, end, tried = go(layout, method, individual, table, start)
 
     def at(value: Array) -> Array:
         return take(value.T, table.seen)

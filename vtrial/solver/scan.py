@@ -62,14 +62,19 @@ class Shot(NamedTuple):
     status: Int[Array, " lane"]
 
 
+# How things stood before each event, the State at the end of the stage (with the status
+# after the last event), and the numbers of steps.
+Course = tuple[Sight, State, Int[Array, " lane"]]
+
+
 def follow(
     layout: Layout,
     method: AbstractMethod,
     individual: Individual,
     table: Table,
     start: State,
-) -> tuple[Sight, Carry]:
-    """Go through all events; return how things stood before each, and at the end."""
+) -> Course:
+    """Go through all events."""
     prepared = method.prepare(individual)
 
     def step(carry: Carry, item: tuple[Event, Array]) -> tuple[Carry, Array]:
@@ -83,7 +88,9 @@ def follow(
     count = table.events.time.shape[0]
     ends = jnp.arange(count)[:, None] == table.end[None]
     last, packed = lax.scan(step, begun, (table.events, ends))
-    return sight_of(layout, packed, start.amounts.dtype), last
+    assert last.end is not None  # it was laid out with one
+    end = last.end._replace(status=last.status)
+    return sight_of(layout, packed, start.amounts.dtype), end, last.tried
 
 
 def parts_of(layout: Layout, carry: Carry) -> list[Array]:
