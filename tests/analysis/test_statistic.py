@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from vtrial.analysis.statistic import kaplan_meier, summarise, wilson
+from vtrial.analysis.statistic import summarise, wilson
+from vtrial.analysis.survival import kaplan_meier
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
 

@@ -14,9 +14,9 @@ import pytest
 from scipy import special
 
 from vtrial.analysis.hazard import hazard_ratio
-from vtrial.analysis.statistic import kaplan_meier
 from vtrial.analysis.survival import (
     area_under_curve,
+    kaplan_meier,
     log_rank,
     restricted_mean,
     survival_curve,

@@ -14,7 +14,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "Estimates": "vtrial.analysis.estimates",
         "Outcome": "vtrial.analysis.endpoint",
         "compare": "vtrial.analysis.contrast",
-        "kaplan_meier": "vtrial.analysis.statistic",
+        "kaplan_meier": "vtrial.analysis.survival",
         "merge": "vtrial.analysis.sketch",
         "mmrm": "vtrial.analysis.repeated",
         "outcomes": "vtrial.analysis.endpoint",

@@ -12,7 +12,8 @@ from vtrial.analysis.explain import Explained
 from vtrial.analysis.predictive import Predictive
 from vtrial.analysis.question import answered, sides, truth
 from vtrial.analysis.reading import Chunk
-from vtrial.analysis.statistic import Numbers, Summary, kaplan_meier, summarise
+from vtrial.analysis.statistic import Numbers, Summary, summarise
+from vtrial.analysis.survival import kaplan_meier
 from vtrial.dims import EVENT, OUTCOME
 from vtrial.protocol.protocol import Endpoint, Protocol
 from vtrial.types import Status

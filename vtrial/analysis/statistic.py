@@ -70,45 +70,6 @@ def wilson(events: Numbers, count: Numbers, *, level: float) -> tuple[Numbers, N
     return np.where(count > 0, low, np.nan), np.where(count > 0, high, np.nan)
 
 
-def kaplan_meier(
-    time: Values, event: Values, *, level: float = 0.95
-) -> dict[str, Summary]:
-    """Return the median and the restricted mean time to an event in each trial.
-
-    The restricted mean is the area under the product-limit curve up to the trial's
-    last time, with Greenwood's error. The median is the first time at which the curve
-    is at or below one half, NaN if it never is; its interval inverts the log-log
-    interval of the curve (Brookmeyer and Crowley 1982, Biometrics 38:29).
-    """
-    count = _count(time)[:, None]
-    order = np.lexsort((-np.nan_to_num(event), np.where(np.isnan(time), np.inf, time)))
-    time = np.take_along_axis(time, order, axis=1)
-    happened = np.nan_to_num(np.take_along_axis(event, order, axis=1))
-    here = np.arange(time.shape[1])[None, :] < count
-    at_risk = np.where(here, count - np.arange(time.shape[1])[None, :], 1.0)
-    alive = np.cumprod(1 - happened / at_risk, axis=1)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        hazard = np.where(at_risk > 1, happened / (at_risk * (at_risk - 1)), 0.0)
-        spread = np.sqrt(np.cumsum(hazard, axis=1)) / np.abs(np.log(alive))
-        swing = normal_limit(level) * spread
-        bounds = [alive, alive ** np.exp(swing), alive ** np.exp(-swing)]
-    median, low, high = (
-        _first(time, here & (curve <= 0.5 + 1e-12)) for curve in bounds
-    )
-    width = np.where(here[:, 1:], np.diff(time, axis=1), 0.0)
-    first = np.where(count[:, 0] > 0, time[:, 0], np.nan)
-    pieces = alive[:, :-1] * width
-    mean = first + pieces.sum(axis=1)
-    beyond = np.cumsum(pieces[:, ::-1], axis=1)[:, ::-1]
-    error = np.sqrt((beyond**2 * hazard[:, :-1]).sum(axis=1))
-    z = normal_limit(level)
-    error = np.where(count[:, 0] > 0, error, np.nan)
-    return {
-        "median": Summary(median, low, high, (high - low) / (2 * z)),
-        "mean": Summary(mean, mean - z * error, mean + z * error, error),
-    }
-
-
 def logarithms(value: np.ndarray) -> np.ndarray:
     """Return logarithms; a trial (row) with a value that is not positive is all NaN."""
     bad = (value <= 0).any(axis=1, keepdims=True)
@@ -169,9 +130,3 @@ def _ranked(ordered: Values, rank: Numbers) -> Numbers:
     """Return each trial's value of a rank, from 1."""
     place = np.clip(rank.astype(int) - 1, 0, ordered.shape[1] - 1)
     return np.take_along_axis(ordered, place[:, None], axis=1)[:, 0]
-
-
-def _first(time: Values, reached: np.ndarray) -> Numbers:
-    """Return each trial's first time at which something holds; NaN if never."""
-    first = np.take_along_axis(time, reached.argmax(axis=1)[:, None], axis=1)[:, 0]
-    return np.where(reached.any(axis=1), first, np.nan)

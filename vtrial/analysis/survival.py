@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 
 from vtrial.analysis.contrast import Contrast, contrast_of, normal_effect
 from vtrial.analysis.order import Order, Strata, order_of
-from vtrial.analysis.statistic import Numbers, Values, normal_limit
+from vtrial.analysis.statistic import Numbers, Summary, Values, normal_limit
 
 Grid = Float[np.ndarray, " time"]
 OnGrid = Float[np.ndarray, "replicate time"]
@@ -198,6 +198,39 @@ def area_under_curve(
         error *= np.sqrt(events / np.maximum(events - 1, 1.0))
     unknown = empty | np.isnan(until) | ((last < until) & (alive > 0))
     return Area(np.where(unknown, np.nan, area), np.where(unknown, np.nan, error))
+
+
+def kaplan_meier(
+    time: Values, event: Values, *, level: float = 0.95
+) -> dict[str, Summary]:
+    """Return the median and the restricted mean time to an event in each trial.
+
+    The restricted mean is the area under the curve up to the trial's last time, with
+    Greenwood's error. The median is the first time at which the curve is at or below
+    one half, NaN if it never is; its interval inverts that of log(-log S).
+
+    References
+    ----------
+    Brookmeyer R, Crowley J (1982) Biometrics 38:29-41.
+    """
+    steps = _Steps.of(time, event)
+    z = normal_limit(level)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        swing = z * np.sqrt(steps.greenwood) / np.abs(np.log(steps.alive))
+        bounds = [steps.alive, *(steps.alive ** np.exp(s) for s in (swing, -swing))]
+    median, low, high = (_first_half(steps, curve) for curve in bounds)
+    mean, error = area_under_curve(time, event, _latest(time))
+    return {
+        "median": Summary(median, low, high, (high - low) / (2 * z)),
+        "mean": Summary(mean, mean - z * error, mean + z * error, error),
+    }
+
+
+def _first_half(steps: _Steps, curve: OnGrid) -> Numbers:
+    """Return the first time at which a curve is at or below one half."""
+    reached = steps.here & (curve <= 0.5 + 1e-12)
+    first = np.take_along_axis(steps.time, reached.argmax(axis=1)[:, None], axis=1)
+    return np.where(reached.any(axis=1), first[:, 0], np.nan)
 
 
 def restricted_mean(
