@@ -78,7 +78,7 @@ def a_trial(data, model, *, most=DOSES):
     inputs = data.draw(individuals(model, subjects=SUBJECTS))
     doses, grid = data.draw(schedules(most=most)), data.draw(grids())
     soon = np.asarray(doses.time[0]).min() + 0.5
-    return inputs, doses, np.sort(np.append(grid, soon))
+    return inputs, doses, np.sort(np.append(grid[1:], soon))
 
 
 def padded(doses):
