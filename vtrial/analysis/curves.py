@@ -1,16 +1,16 @@
 """Survival curves of times to an event, over the trials of a record."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from vtrial.analysis.estimates import CURVES
-from vtrial.analysis.reading import Chunk
+from vtrial.analysis.statistic import Values
 from vtrial.analysis.survival import survival_curve
-from vtrial.dims import EVENT
-from vtrial.protocol.protocol import Protocol
+from vtrial.protocol.protocol import Endpoint, Protocol
 
 POINTS = 101
 Key = tuple[str, str]
@@ -25,27 +25,21 @@ class Curves:
         default_factory=lambda: defaultdict(list)
     )
 
-    def add(self, chunk: Chunk, protocol: Protocol) -> None:
-        """See some more trials."""
-        for endpoint in protocol.endpoints:
-            if not endpoint.event:
-                continue
-            name = endpoint.name
-            own = {a.name: chunk.own(a.name, name) for a in protocol.arms}
-            if name not in self.grids:
-                latest = max(np.nanmax(v, initial=0.0) for v in own.values())
-                self.grids[name] = np.linspace(0.0, latest or 1.0, POINTS)
-            for arm, time in own.items():
-                if not np.isfinite(time).any():
-                    continue
-                event = chunk.own(arm, name, EVENT)
-                event = np.where(np.isfinite(time), event, np.nan)
-                curve = survival_curve(time, event, self.grids[name])
-                happened = np.where(event == 1, time, np.inf)
-                by_then = _counted(happened, self.grids[name])
-                self.parts[arm, name].append(
-                    (curve.survival, curve.low, curve.high, curve.at_risk, by_then)
-                )
+    def look(self, endpoint: Endpoint, own: Mapping[str, Values]) -> None:
+        """Fix the times at which an endpoint's curves are read, by the first trials."""
+        if endpoint.event and endpoint.name not in self.grids:
+            latest = max(np.nanmax(time, initial=0.0) for time in own.values())
+            self.grids[endpoint.name] = np.linspace(0.0, latest or 1.0, POINTS)
+
+    def add(self, arm: str, endpoint: str, time: Values, event: Values) -> None:
+        """See some more trials of an arm."""
+        if not np.isfinite(time).any():
+            return
+        grid = self.grids[endpoint]
+        curve = survival_curve(time, event, grid)
+        by_then = _counted(np.where(event == 1, time, np.inf), grid)
+        parts = (curve.survival, curve.low, curve.high, curve.at_risk, by_then)
+        self.parts[arm, endpoint].append(parts)
 
     def table(self, protocol: Protocol) -> pd.DataFrame:
         """Lay down the mean curve of each arm, and where single trials' curves lie."""

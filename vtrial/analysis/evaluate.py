@@ -15,12 +15,12 @@ from vtrial.analysis.estimates import (
     ENDPOINTS,
     FAILURES,
     FLOW,
-    PERSONS,
     PUBLISHED,
     Estimates,
 )
-from vtrial.analysis.gather import Gathered, Truth
-from vtrial.analysis.operating import convergence_of, operating_of
+from vtrial.analysis.gather import Gathered
+from vtrial.analysis.operating import convergence_of, operating_of, power_of
+from vtrial.analysis.question import Truth
 from vtrial.analysis.reading import check_record, chunks_of
 from vtrial.analysis.replication import across, average
 from vtrial.analysis.statistic import Summary
@@ -71,16 +71,9 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         convergence=convergence_of(protocol, found),
         subgroups=seen.explained.subgroups(protocol),
         explained=seen.explained.table(),
-        persons=_persons(seen),
+        persons=seen.persons,
         predictive=seen.predictive.table(protocol),
     )
-
-
-def _persons(seen: Gathered) -> pd.DataFrame:
-    """Lay down the subjects of the first trial."""
-    if not seen.explained.persons:
-        return pd.DataFrame(columns=PERSONS)
-    return pd.concat(seen.explained.persons, ignore_index=True)
 
 
 def _flow(seen: Gathered) -> pd.DataFrame:
@@ -156,7 +149,6 @@ def _contrasts(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
         level = comparison.level
         estimate, low, high, p, error = made
         over = across(estimate, low, high, error, scale=scale, level=level)
-        known = p[np.isfinite(p)]
         one = seen.replicates == 1
         row = {
             "comparison": comparison.name,
@@ -168,9 +160,7 @@ def _contrasts(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
             "ci_low": average(low, scale=scale),
             "ci_high": average(high, scale=scale),
             "p": float(p[0]) if one else np.nan,
-            "power": np.nan
-            if one or not len(known)
-            else (known < comparison.alpha).mean(),
+            "power": np.nan if one else power_of(comparison, p)[0],
             "level": level,
             "unit": effect_kind(comparison.by, endpoint)[1],
         }

@@ -11,20 +11,21 @@ Plischke E, Borgonovo E, Smith CL (2013) Eur J Oper Res 226:536-550.
 """
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from vtrial.analysis.estimates import EXPLAINED, PERSONS, SUBGROUPS
+from vtrial.analysis.estimates import EXPLAINED, SUBGROUPS
 from vtrial.analysis.reading import Chunk
-from vtrial.dims import EVENT
-from vtrial.protocol.protocol import Endpoint, Protocol
+from vtrial.protocol.protocol import Protocol
 
 GROUPS, BINS = 3, 20
 FEW = 6  # values of a covariate that are groups of their own
-MOST_PERSONS = 300  # of an arm
+Key = tuple[str, str, str]
 
 
 class _Sums(NamedTuple):
@@ -35,60 +36,69 @@ class _Sums(NamedTuple):
     square: np.ndarray
 
 
+class _Factor(NamedTuple):
+    """A factor in some trials: its values, and their groups, few and many."""
+
+    values: np.ndarray
+    coarse: np.ndarray
+    fine: np.ndarray
+
+
 @dataclass
 class Explained:
-    """What has been seen of outcomes by factor; keys are endpoint, arm and factor."""
+    """What has been seen of outcomes by factor; keys are endpoint, arm and factor.
+
+    `edges` and `bins` part each factor into few and many groups, as the first trials
+    fix them; `factors` are those of the trials that are looked at.
+    """
 
     edges: dict[str, np.ndarray] = field(default_factory=dict)
     bins: dict[str, np.ndarray] = field(default_factory=dict)
-    coarse: dict[tuple[str, str, str], _Sums] = field(default_factory=dict)
-    fine: dict[tuple[str, str, str], _Sums] = field(default_factory=dict)
-    ranks: defaultdict[tuple[str, str, str], list[tuple[float, int]]] = field(
+    factors: dict[str, _Factor] = field(default_factory=dict)
+    coarse: dict[Key, _Sums] = field(default_factory=dict)
+    fine: dict[Key, _Sums] = field(default_factory=dict)
+    ranks: defaultdict[Key, list[tuple[float, int]]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    persons: list[pd.DataFrame] = field(default_factory=list)
 
-    def add(self, chunk: Chunk, protocol: Protocol) -> None:
-        """See some more trials."""
-        if chunk.start == 0:
-            self.persons = list(_persons(chunk, protocol))
+    def look(self, chunk: Chunk) -> None:
+        """Look at the factors of some more trials; those that do not vary are none."""
+        self.factors = {}
         for name in chunk.factors:
             values = chunk.covariate(name)
             if name not in self.edges:
-                _note_edges(self.edges, name, values, GROUPS)
-                _note_edges(self.bins, name, values, BINS)
-            if len(self.edges[name]) < 3:
-                continue  # it does not vary
-            groups = [
-                _grouped(edges[name], values) for edges in (self.edges, self.bins)
-            ]
-            for endpoint in protocol.endpoints:
-                for arm in protocol.arms:
-                    key = (endpoint.name, arm.name, name)
-                    outcome = chunk.own(arm.name, endpoint.name)
-                    self._add(key, outcome, values, groups)
+                self.edges[name] = _edges(values, GROUPS)
+                self.bins[name] = _edges(values, BINS)
+            if len(self.edges[name]) > 2:
+                groups = (
+                    _grouped(edges[name], values) for edges in (self.edges, self.bins)
+                )
+                self.factors[name] = _Factor(values, *groups)
+
+    def add(self, endpoint: str, own: Mapping[str, np.ndarray]) -> None:
+        """See an endpoint of these trials: everybody's number by arm, NaN for none."""
+        for arm, outcome in own.items():
+            known = np.isfinite(outcome)
+            for name, factor in self.factors.items():
+                seen = known & np.isfinite(factor.values)
+                if seen.sum() > 1:
+                    self._add((endpoint, arm, name), factor, outcome, seen)
 
     def _add(
-        self,
-        key: tuple[str, str, str],
-        outcome: np.ndarray,
-        values: np.ndarray,
-        groups: list[np.ndarray],
+        self, key: Key, factor: _Factor, outcome: np.ndarray, seen: np.ndarray
     ) -> None:
         """See one endpoint of an arm by one factor."""
-        seen = np.isfinite(outcome) & np.isfinite(values)
-        if seen.sum() < 2:
-            return
-        y = outcome[seen]
-        for held, group, edges in zip(
-            (self.coarse, self.fine), groups, (self.edges, self.bins), strict=True
+        y, name = outcome[seen], key[2]
+        for held, group, edges in (
+            (self.coarse, factor.coarse, self.edges[name]),
+            (self.fine, factor.fine, self.bins[name]),
         ):
-            sums = _sums(y, group[seen], len(edges[key[2]]) - 1)
+            sums = _sums(y, group[seen], len(edges) - 1)
             old = held.get(key)
             if old is not None:
                 sums = _Sums(*(a + b for a, b in zip(old, sums, strict=True)))
             held[key] = sums
-        self.ranks[key].append((_rank_correlation(values[seen], y), len(y)))
+        self.ranks[key].append((_rank_correlation(factor.values[seen], y), len(y)))
 
     def subgroups(self, protocol: Protocol) -> pd.DataFrame:
         """Lay down the endpoints by arm and group."""
@@ -127,17 +137,14 @@ class Explained:
         return pd.DataFrame(rows, columns=EXPLAINED)
 
 
-def _note_edges(
-    edges: dict[str, np.ndarray], name: str, values: np.ndarray, groups: int
-) -> None:
+def _edges(values: np.ndarray, groups: int) -> np.ndarray:
     """Part a factor into groups of equal size; few values into one each."""
-    known = np.unique(values[np.isfinite(values)])
+    values = values[np.isfinite(values)]
+    known = np.unique(values)
     if len(known) <= FEW:
         last = known[-1:] if len(known) else np.zeros(1)
-        edges[name] = np.concatenate([known, np.nextafter(last, np.inf)])
-        return
-    cuts = np.quantile(values[np.isfinite(values)], np.linspace(0, 1, groups + 1))
-    edges[name] = np.unique(cuts)
+        return np.concatenate([known, np.nextafter(last, np.inf)])
+    return np.unique(np.quantile(values, np.linspace(0, 1, groups + 1)))
 
 
 def _grouped(edges: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -152,33 +159,6 @@ def _sums(y: np.ndarray, group: np.ndarray, groups: int) -> _Sums:
 
 def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Return Spearman's correlation; NaN if one of both does not vary."""
-    ranks = [pd.Series(part).rank().to_numpy() for part in (x, y)]
-    if any(np.ptp(rank) == 0 for rank in ranks):
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
-
-
-def _persons(chunk: Chunk, protocol: Protocol) -> list[pd.DataFrame]:
-    """List the first trial's subjects, for percent changes and times to events."""
-    frames = []
-    for endpoint in protocol.endpoints:
-        if not (endpoint.event or _in_per_cent(endpoint)):
-            continue
-        for arm in protocol.arms:
-            value = chunk.own(arm.name, endpoint.name)[0]
-            event = chunk.own(arm.name, endpoint.name, EVENT)[0]
-            here = np.flatnonzero(np.isfinite(value))[:MOST_PERSONS]
-            columns = {
-                "arm": arm.name,
-                "endpoint": endpoint.name,
-                "subject": here,
-                "value": value[here],
-                "event": event[here],
-                "unit": endpoint.unit,
-            }
-            frames.append(pd.DataFrame(columns, columns=PERSONS))
-    return frames
-
-
-def _in_per_cent(endpoint: Endpoint) -> bool:
-    return endpoint.take == "percent change" and not endpoint.binary
+    return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])

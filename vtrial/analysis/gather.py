@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 
 from vtrial.analysis.contrast import Contrast
 from vtrial.analysis.curves import Curves
 from vtrial.analysis.explain import Explained
+from vtrial.analysis.persons import persons_of
 from vtrial.analysis.predictive import Predictive
-from vtrial.analysis.question import answered, sides, truth
+from vtrial.analysis.question import Truth, answered, sides, truth
 from vtrial.analysis.reading import Chunk
 from vtrial.analysis.statistic import Numbers, Summary, summarise
 from vtrial.analysis.survival import kaplan_meier
@@ -29,14 +31,6 @@ class Flow(NamedTuple):
     enrolled: int = 0
     simulated: int = 0
     failed: int = 0
-
-
-class Truth(NamedTuple):
-    """A paired effect in each trial, its error, and that of two separate groups."""
-
-    effect: Numbers
-    error: Numbers
-    apart: Numbers
 
 
 @dataclass
@@ -64,6 +58,7 @@ class Gathered:
     curves: Curves = field(default_factory=Curves)
     explained: Explained = field(default_factory=Explained)
     predictive: Predictive = field(default_factory=Predictive)
+    persons: pd.DataFrame = field(default_factory=pd.DataFrame)
     edges: dict[str, np.ndarray] = field(default_factory=dict)
     bars: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     replicates: int = 0
@@ -71,16 +66,20 @@ class Gathered:
     def add(self, chunk: Chunk, protocol: Protocol) -> None:
         """See some more trials."""
         self.replicates += chunk.replicates
-        for part in (self.curves, self.explained, self.predictive):
-            part.add(chunk, protocol)
+        self.explained.look(chunk)
+        self.predictive.add(chunk, protocol)
+        if chunk.start == 0:
+            self.persons = persons_of(chunk, protocol)
         for arm in protocol.arms:
             self._add_flow(chunk, arm.name)
         for endpoint in protocol.endpoints:
             own = {
                 arm.name: chunk.own(arm.name, endpoint.name) for arm in protocol.arms
             }
+            self.curves.look(endpoint, own)
             self._add_endpoint(chunk, endpoint, own)
             self._add_bars(endpoint, own)
+            self.explained.add(endpoint.name, own)
             for place, comparison in enumerate(protocol.analysis):
                 if comparison.endpoint == endpoint.name:
                     made = answered(chunk, comparison, protocol)
@@ -90,9 +89,7 @@ class Gathered:
                         np.isfinite(value).sum(axis=1, dtype=float)
                     )
                     if protocol.potential == "all":
-                        paired = truth(chunk, comparison)
-                        apart = truth(chunk, comparison, independent=True)
-                        self.truths[place].append(Truth(*paired, apart[1]))
+                        self.truths[place].append(truth(chunk, comparison))
 
     def _add_flow(self, chunk: Chunk, arm: str) -> None:
         """Count the subjects of an arm, and the failed ones by Status."""
@@ -120,7 +117,11 @@ class Gathered:
             counted = [seen.sum(), (solved & ~seen).sum(), failed.sum()]
             key = (arm, endpoint.name)
             self.counts[key] = self.counts.get(key, 0) + np.array(counted)
-            for name, summary in _summaries(chunk, endpoint, arm, values).items():
+            event = None
+            if endpoint.event:
+                event = np.where(seen, chunk.own(arm, endpoint.name, EVENT), np.nan)
+                self.curves.add(arm, endpoint.name, values, event)
+            for name, summary in _summaries(endpoint, values, event).items():
                 self.summaries[*key, name].append(summary)
 
     def _add_bars(self, endpoint: Endpoint, own: dict[str, np.ndarray]) -> None:
@@ -140,14 +141,12 @@ class Gathered:
 
 
 def _summaries(
-    chunk: Chunk, endpoint: Endpoint, arm: str, values: np.ndarray
+    endpoint: Endpoint, values: np.ndarray, event: np.ndarray | None
 ) -> dict[str, Summary]:
     """Return the statistics that an endpoint of this kind has."""
     if endpoint.binary:
         return {"share": summarise("share", values)}
-    if endpoint.event:
-        event = chunk.own(arm, endpoint.name, EVENT)
-        event = np.where(np.isfinite(values), event, np.nan)
+    if event is not None:
         return {"share": summarise("share", event)} | kaplan_meier(values, event)
     names = ("mean", "sd", "median", "geometric mean")
     return {name: summarise(name, values) for name in names}

@@ -9,6 +9,7 @@ import pandas as pd
 from vtrial.analysis.contrast import Contrast
 from vtrial.analysis.estimates import CONVERGENCE, OPERATING
 from vtrial.analysis.multiplicity import adjust, adjust_by_graph, rejected
+from vtrial.analysis.question import Truth
 from vtrial.analysis.statistic import Numbers
 from vtrial.protocol.protocol import RATIOS, Comparison, Multiplicity, Protocol
 
@@ -19,7 +20,7 @@ Row = tuple[str, str, float, float]
 def operating_of(
     protocol: Protocol,
     contrasts: Mapping[int, Contrast],
-    truths: Mapping[int, tuple[Numbers, Numbers, Numbers]],
+    truths: Mapping[int, Truth],
     sizes: Mapping[int, Numbers],
 ) -> pd.DataFrame:
     """Return the operating characteristics of every comparison, over the trials.
@@ -29,8 +30,7 @@ def operating_of(
     contrasts, sizes
         By the comparison's place: what each trial found, and of how many subjects.
     truths
-        The paired effect of each trial, its error, and the error if the subjects of
-        both arms were not the same.
+        The paired effect of each trial.
 
     Notes
     -----
@@ -61,6 +61,15 @@ def operating_of(
     return pd.DataFrame(rows, columns=OPERATING)
 
 
+def power_of(comparison: Comparison, p: Numbers) -> tuple[float, float]:
+    """Return the share of trials that show what they were to, and its error.
+
+    NaN if no trial has a p-value.
+    """
+    known = p[np.isfinite(p)]
+    return _share(known < comparison.alpha) if len(known) else (np.nan, np.nan)
+
+
 def convergence_of(
     protocol: Protocol, contrasts: Mapping[int, Contrast]
 ) -> pd.DataFrame:
@@ -88,9 +97,9 @@ def _plain(
     comparison: Comparison, made: Contrast, size: Numbers
 ) -> Iterator[tuple[str, float, float]]:
     """Yield what needs no truth."""
-    known = made.p[np.isfinite(made.p)]
-    if len(known):
-        yield "power", *_share(known < comparison.alpha)
+    power = power_of(comparison, made.p)
+    if np.isfinite(power[0]):
+        yield "power", *power
     yield "expected size", *_mean(size)
     estimate = _scaled(comparison, made.estimate)
     estimate = estimate[np.isfinite(estimate)]
@@ -102,7 +111,7 @@ def _plain(
 def _against_truth(
     comparison: Comparison,
     made: Contrast,
-    truth: tuple[Numbers, Numbers, Numbers],
+    truth: Truth,
     *,
     own: bool,
 ) -> Iterator[tuple[str, float, float]]:

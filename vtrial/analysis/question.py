@@ -1,6 +1,7 @@
 """A protocol's comparison, answered in many trials at once."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Int
@@ -69,29 +70,32 @@ def answered(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Contra
     return made._replace(p=_against_margins(chunk, comparison, protocol, made))
 
 
-def truth(
-    chunk: Chunk, comparison: Comparison, *, independent: bool = False
-) -> tuple[Numbers, Numbers]:
-    """Compare everyone under one arm with themselves under the other.
+class Truth(NamedTuple):
+    """A paired effect in each trial, and its error; NaN where pairs make none.
 
-    Returns effect and error in each trial; NaN where pairs make no such effect. With
-    `independent`, the error is that of two groups of so many who are not the same.
+    `apart` is the error of two groups of so many who are not the same.
     """
+
+    effect: Numbers
+    error: Numbers
+    apart: Numbers
+
+
+def truth(chunk: Chunk, comparison: Comparison) -> Truth:
+    """Compare everyone under one arm with themselves under the other."""
     value, reference = (
         _chosen(chunk, comparison, chunk.values(name, comparison.endpoint))
         for name in (comparison.arm, comparison.reference)
     )
     if comparison.by not in PAIRED:
         none = np.full(len(value), np.nan)
-        return none, none
+        return Truth(none, none, none)
     by = "difference of means" if comparison.by == "MMRM" else comparison.by
-    if not independent:
-        return paired(by, value, reference)
     both = np.concatenate([value, reference], axis=1)
     treated = np.zeros(both.shape, bool)
     treated[:, : value.shape[1]] = True
-    apart = compare(by, both, treated)
-    return apart.estimate, apart.error
+    apart = compare(by, both, treated).error
+    return Truth(*paired(by, value, reference), apart)
 
 
 def sides(
