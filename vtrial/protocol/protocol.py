@@ -93,6 +93,7 @@ OF_TIMES = (
     "milestone difference",
 )
 OF_TIERS = ("win ratio", "win odds", "net benefit")
+OF_SHARES = ("risk difference", "milestone difference", "net benefit")
 RATIOS = (
     "ratio of geometric means",
     "rate ratio",
@@ -259,7 +260,7 @@ def effect_kind(by: str, endpoint: Endpoint) -> tuple[str, str]:
     >>> effect_kind("difference of means", peak), effect_kind("win ratio", peak)
     (('number', 'mg/L'), ('number', '1'))
     """
-    if by in ("risk difference", "milestone difference", "net benefit"):
+    if by in OF_SHARES:
         return "difference", "1"
     if by in RATIOS:
         return "number", "1"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from vtrial.protocol.derived import equation_of
+from vtrial.protocol.endpoints import unit_taken
 from vtrial.protocol.protocol import Arm, Comparison, Endpoint, Protocol, Visit
 from vtrial.report.words import (
     count,
@@ -227,9 +228,7 @@ def endpoint_unit(protocol: Protocol, endpoint: Endpoint) -> str:
         return endpoint.unit
     if endpoint.grades or not endpoint.of:
         return "1"
-    if endpoint.take in {"value", "change", "minimum", "maximum", "mean"}:
-        return output_unit(protocol, endpoint.of)
-    return "%" if endpoint.take == "percent change" else endpoint.unit
+    return unit_taken(endpoint.take, output_unit(protocol, endpoint.of))
 
 
 def _limit(value: float | None, unit: str) -> str:

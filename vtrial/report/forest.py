@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from vtrial.protocol.protocol import Protocol
+from vtrial.protocol.protocol import RATIOS, Protocol
 from vtrial.report.design import endpoint_title, short_title
 from vtrial.report.drawing import GOOD, MISSED, Drawing
 from vtrial.report.frames import each_row
@@ -52,7 +52,7 @@ def draw_contrasts(protocol: Protocol, rows: pd.DataFrame) -> Drawing:
     """Draw a forest of contrasts that share a measure, a kind and a unit."""
     by, kind, unit = (shared(rows, column) for column in ("by", "kind", "unit"))
     scale = SCALE[kind]
-    ratio = "ratio" in by
+    ratio = by in RATIOS
     lines = [
         Row(
             f"{short_title(protocol, row.arm)} with "

@@ -21,7 +21,7 @@ from vtrial.report.people import draw_lanes, draw_waterfall, is_change, lanes_of
 from vtrial.report.predictive import draw_predictive
 from vtrial.report.subgroups import draw_attainment, draw_subgroups, effects_of
 from vtrial.report.survival import draw_survival
-from vtrial.report.tables import contrast_kind, endpoint_kind
+from vtrial.report.tables import contrast_kind, contrast_unit, endpoint_kind
 from vtrial.report.tornado import draw_tornado
 
 MOST_ROWS = 40
@@ -124,8 +124,7 @@ def _contrasts(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
         for endpoint, by in zip(frame["endpoint"], frame["by"], strict=True)
     ]
     units = [
-        "1" if "ratio" in by else u
-        for by, u in zip(frame["by"], frame["unit"], strict=True)
+        contrast_unit(by, u) for by, u in zip(frame["by"], frame["unit"], strict=True)
     ]
     frame = frame.assign(kind=kinds, unit=units)
     for _, rows in frame.groupby(["by", "kind", "unit"], sort=False):

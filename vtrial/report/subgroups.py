@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from vtrial.protocol.protocol import Comparison, Protocol
+from vtrial.protocol.protocol import RATIOS, Comparison, Protocol
 from vtrial.report.design import endpoint_title, short_title
 from vtrial.report.drawing import ARM_COLOURS, INK, Drawing, new_figure
 from vtrial.report.frames import each_row
@@ -112,7 +112,7 @@ def draw_subgroups(
     `rows` are those of `effects_of`, `whole` the comparison's of `Estimates.contrasts`.
     """
     kind = contrast_kind(protocol, comparison.endpoint, comparison.by)
-    scale, ratio = SCALE[kind], "ratio" in comparison.by
+    scale, ratio = SCALE[kind], comparison.by in RATIOS
     colour = pick_colour(protocol, comparison.arm)
     marker = pick_marker(protocol, comparison.arm)
     named = [("All subjects", *_all(row, ratio), INK) for row in each_row(whole)]

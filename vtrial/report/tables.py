@@ -6,7 +6,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from vtrial.protocol.protocol import Comparison, Protocol
+from vtrial.protocol.protocol import (
+    OF_SHARES,
+    RATIOS,
+    Comparison,
+    Protocol,
+    effect_kind,
+)
 from vtrial.report.design import (
     arm_title,
     comparison_in_words,
@@ -74,15 +80,15 @@ def endpoint_kind(protocol: Protocol, endpoint: str, statistic: str) -> Kind:
 
 def contrast_kind(protocol: Protocol, endpoint: str, by: str) -> Kind:
     """Say whether a contrast is a difference of shares."""
-    if by in ("risk difference", "milestone difference", "net benefit"):
-        return "points"
-    shared = endpoint_kind(protocol, endpoint, "mean") == "share"
-    return "points" if shared and by == "difference of means" else "plain"
+    known = [point for point in protocol.endpoints if point.name == endpoint]
+    if known:
+        return "points" if effect_kind(by, known[0])[0] == "difference" else "plain"
+    return "points" if by in OF_SHARES else "plain"
 
 
 def contrast_unit(by: str, unit: str) -> str:
     """Return a contrast's unit: ratios have none."""
-    return "1" if "ratio" in by or by == "risk difference" else unit
+    return "1" if by in (*RATIOS, *OF_SHARES) else unit
 
 
 def endpoints_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
