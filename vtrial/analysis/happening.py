@@ -7,8 +7,6 @@ from jaxtyping import Array, Bool, Float, Key
 from vtrial.analysis.points import Points, last, only_if, slack
 from vtrial.protocol.protocol import Endpoint
 
-MOST = 64  # recurrent events of one subject that are told apart
-
 
 def crossing(
     endpoint: Endpoint, points: Points
@@ -95,9 +93,9 @@ def drawn_event(
 def drawn_count(points: Points, key: Key[Array, ""]) -> Float[Array, ""]:
     """Draw the number of events of a Poisson process with this cumulative hazard."""
     grown = last(points.value, points.inside) - points.value[jnp.argmax(points.inside)]
-    gaps = jax.random.exponential(key, (MOST,), grown.dtype)
-    count = jnp.sum(jnp.cumsum(gaps) <= grown).astype(grown.dtype)
-    return only_if(points.inside.any(), count)
+    known = jnp.isfinite(grown)
+    count = jax.random.poisson(key, jnp.where(known, grown, 0.0))
+    return only_if(known, count.astype(grown.dtype))
 
 
 def told_event(

@@ -63,6 +63,7 @@ def measure(
     truth: Truth,
     taken: Float[Array, "#subject visit"],
     who: Who,
+    left: Float[Array, " subject"],
 ) -> dict[str, Float[Array, "subject visit"]]:
     """Return what is measured of every output.
 
@@ -71,7 +72,7 @@ def measure(
     if not plan.visits:
         return {}
     measures = {v.name: set(v.measure) for v in protocol.visits}
-    here = taken <= _left(protocol, who)[:, None]
+    here = taken <= left[:, None]
     noisy = {}
     for output in protocol.model.outputs:
         asked = np.array([output.name in measures[name] for name in plan.visits])
@@ -91,10 +92,11 @@ def outcomes_of(
     noisy: Noisy,
     truth: Truth,
     who: Who,
+    left: Float[Array, " subject"],
 ) -> list[Outcome]:
     """Return the outcomes of all endpoints; those made of others come after these."""
     found: dict[str, Outcome] = {}
-    left, dropout = _left(protocol, who), bool(protocol.dropout.hazards)
+    dropout = bool(protocol.dropout.hazards)
     for point in protocol.endpoints:
         if point.equals is not None or point.first_of:
             made = _combined(point, found, who.covariates)
@@ -139,7 +141,7 @@ def _combined(
     return Outcome(outcome=number, baseline=none, event=event)
 
 
-def _left(protocol: Protocol, who: Who) -> Float[Array, " subject"]:
+def leaving(protocol: Protocol, who: Who) -> Float[Array, " subject"]:
     """Return when each subject leaves [h]; the same number decides under all arms."""
     if not protocol.dropout.hazards:
         return jnp.full(who.keys.shape, jnp.inf)

@@ -28,6 +28,7 @@ from vtrial.conduct.measuring import (
     Who,
     covariates_asked,
     hazard_of,
+    leaving,
     measure,
     outcomes_of,
 )
@@ -287,9 +288,10 @@ def _reduce(
     """Measure, make outcomes, and reduce to what is kept."""
     protocol, plan = trial.protocol, trial.schedule
     taken = time[:, : plan.planned.size]
-    noisy = measure(protocol, plan, truth, taken, who)
+    left = leaving(protocol, who)
+    noisy = measure(protocol, plan, truth, taken, who, left)
     solved = (status == Status.SOLVED) & real
-    found = outcomes_of(protocol, plan, taken, noisy, truth, who)
+    found = outcomes_of(protocol, plan, taken, noisy, truth, who, left)
     parts = [jnp.stack(part, axis=1) for part in zip(*found, strict=True)]
     parts = parts or [jnp.zeros((real.size, 0))] * 3
     parts = [jnp.where(solved[:, None], part, jnp.nan) for part in parts]
