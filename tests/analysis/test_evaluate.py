@@ -8,7 +8,7 @@ from vtrial.analysis import reading
 from vtrial.analysis.contrast import compare
 from vtrial.analysis.evaluate import evaluate
 from vtrial.errors import ProtocolError, StoreError
-from vtrial.protocol.protocol import Arm, Comparison, Endpoint
+from vtrial.protocol.protocol import Arm, Comparison, Endpoint, Observed, Visit
 
 EFFECT, RISKS = 1.5, {"low": 0.2, "high": 0.4}  # as the record was drawn
 
@@ -207,7 +207,31 @@ def test_what_the_record_lacks_is_refused_all_at_once(tree, protocol):
     assert any("`peek`" in word and "peak" in word for word in words)
     assert any("`AGE`" in word for word in words)
     assert any("`SEX`" in word for word in words)
+    assert {fault.at for fault in refused.value.faults} == {
+        "endpoints.peek",
+        "analysis.a.adjust",
+        "analysis.b.strata",
+    }
     with pytest.raises(ProtocolError, match="`middle`"):
         evaluate(tree, replace(protocol, arms=(Arm("low"), Arm("middle"))))
     with pytest.raises(StoreError, match="2400 subjects"):
         evaluate(tree, replace(protocol, subjects=71))
+
+
+def test_a_mixed_model_needs_measurements(tree, protocol):
+    asked = replace(
+        protocol,
+        analysis=(Comparison("m", "high", "low", "peak", "MMRM"),),
+        published=(),
+    )
+    with pytest.raises(ProtocolError, match="measurements: true"):
+        evaluate(tree, asked)
+
+
+def test_observed_points_need_no_measurements(tree, protocol):
+    """A record without them has no predictive check, and everything else."""
+    seen = Observed("conc", (1.0,), (2.0,), "low")
+    visits = (Visit("blood", (1.0,), 0.0, ("conc",)),)
+    found = evaluate(tree, replace(protocol, observed=(seen,), visits=visits))
+    assert found.predictive.empty
+    assert len(found.endpoints) == len(evaluate(tree, protocol).endpoints)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from vtrial.analysis.estimates import PREDICTIVE
-from vtrial.analysis.reading import Chunk
+from vtrial.analysis.reading import Chunk, has_measurements
 from vtrial.protocol.protocol import Endpoint, Observed, Protocol
 
 QUANTILES = (0.1, 0.5, 0.9)
@@ -30,7 +30,9 @@ class Predictive:
     )
 
     def add(self, chunk: Chunk, protocol: Protocol) -> None:
-        """See some more trials."""
+        """See some more trials; nothing where the record holds no measurements."""
+        if not has_measurements(chunk.tree, chunk.arms[0]):
+            return
         for place, observed in enumerate(protocol.observed):
             endpoint = _looks_at(observed, protocol)
             if not endpoint.visits:

@@ -216,18 +216,36 @@ def check_record(tree: xr.DataTree, protocol: Protocol) -> None:
     ]
     known = [BASELINE, *(str(name) for name in dataset(tree, SUBJECTS).data_vars)]
     faults += [
-        _fault(f"analysis.{comparison.name}.adjust", name, known, protocol)
+        _fault(f"analysis.{comparison.name}.{key}", name, known, protocol)
         for comparison in protocol.analysis
-        for name in _covariates(comparison)
+        for key, name in _covariates(comparison)
         if name not in known
+    ]
+    faults += [
+        Fault(
+            f"analysis.{comparison.name}.by",
+            "`MMRM`, of measurements that the record does not hold",
+            "a record with `keep: {measurements: true}`, as a run with `MMRM` makes it",
+            f"vtrial run {protocol.path or protocol.name}",
+            protocol.path,
+        )
+        for comparison in protocol.analysis
+        if comparison.by == "MMRM" and not has_measurements(tree, arms[0])
     ]
     raise_faults(ProtocolError, faults)
 
 
-def _covariates(comparison: Comparison) -> list[str]:
-    """Name the covariates that a comparison asks for."""
+def has_measurements(tree: xr.DataTree, arm: str) -> bool:
+    """Say whether a record holds every measured value."""
+    paths = {group.strip("/") for group in tree.groups}
+    return f"{ARMS}/{arm}/{MEASUREMENTS}" in paths
+
+
+def _covariates(comparison: Comparison) -> list[tuple[str, str]]:
+    """Name the covariates that a comparison asks for, and the keys they stand at."""
     where = names_of(comparison.where) if comparison.where is not None else []
-    return [*comparison.adjust, *comparison.strata, *where]
+    asked = {"adjust": comparison.adjust, "strata": comparison.strata, "where": where}
+    return [(key, name) for key, names in asked.items() for name in names]
 
 
 def _fault(at: str, name: str, held: Sequence[str], protocol: Protocol) -> Fault:
