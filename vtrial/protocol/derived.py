@@ -12,7 +12,7 @@ from vtrial.protocol.protocol import DROPOUT, EVENTS, Endpoint
 from vtrial.protocol.shape import EndpointShape
 from vtrial.protocol.times import Span
 from vtrial.protocol.values import number_in
-from vtrial.sheets import Path_
+from vtrial.sheets import Path_, listed, nearest
 from vtrial.units import is_unit
 
 Shapes = Mapping[str, EndpointShape]
@@ -170,7 +170,12 @@ def _check_event(
     """Find names that are no time to an event before this endpoint."""
     events = [one for one in earlier if _is_event(shapes[one])]
     if name not in events:
-        faults.unknown(path, name, events, "time to an event above")
+        faults.add(
+            path,
+            found=f"`{name}`, which is no time to an event above this endpoint",
+            allowed=f"one of these: {listed(events)}" if events else "left out",
+            write=nearest(name, events),
+        )
 
 
 def _is_event(shape: EndpointShape) -> bool:

@@ -189,7 +189,7 @@ def _margin(
         found = [f"{key}: {one:g}" for key, one in read.items() if one is not None]
         faults.add(
             path,
-            found=listed(found) if found else "empty",
+            found=f"`{', '.join(found)}`" if found else "empty",
             allowed="`above`, `below`, or both in this order; over 0 for a ratio",
             write="{above: 0.8, below: 1.25}" if ratio else "{above: -5 pp}",
         )
