@@ -3,6 +3,7 @@
 import pytest
 
 import vtrial as vt
+from vtrial.errors import ProtocolError
 
 MODEL = """
 model: body
@@ -75,6 +76,12 @@ class Sheets:
 
     def load(self, **changes):
         return vt.load_protocol(self.write(), changes=changes)
+
+    def refused(self):
+        """Load what cannot be, and return its faults by where they stand."""
+        with pytest.raises(ProtocolError) as caught:
+            self.load()
+        return {fault.at: fault for fault in caught.value.faults}
 
 
 @pytest.fixture
