@@ -93,7 +93,7 @@ def test_sheets_are_found_beside_and_by_name(tmp_path):
     (tmp_path / "mine.yaml").write_text("cohort: mine\n")
     beside = tmp_path / "trial.yaml"
     assert find_sheet("mine", kind="cohorts", beside=beside) == tmp_path / "mine.yaml"
-    assert find_sheet("../mine", kind="cohorts") is None
+    assert find_sheet("../no such sheet", kind="cohorts") is None
     assert find_sheet("adults", kind="cohorts") is not None
 
 
