@@ -17,6 +17,7 @@ from vtrial.errors import (
 from vtrial.model.grammar import write_expression
 from vtrial.protocol import build_protocol, load_protocol
 from vtrial.protocol.protocol import Allocation, Keep
+from vtrial.protocol.where import write_where
 from vtrial.sheets import parse_sheet
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +69,7 @@ published:
     value: 800 ug/L
     within: [0.5, 1 mg/L]
     statistic: median
+    where: WT >= 65 and FEMALE == 1
   - {comparison: main, value: 0.4, within: 10 %, verified: false}
   - {comparison: low with placebo on high by risk difference, value: 60 pp, within: 0.1}
 numerics: {method: explicit, rtol: 1e-8}
@@ -147,6 +149,8 @@ def test_questions_and_evidence_are_resolved():
     assert share.statistic == "share"
     assert (median.value, median.low, median.high) == pytest.approx((0.8, 0.5, 1))
     assert median.statistic == "median"
+    assert write_where(median.where) == "WT >= 65 and FEMALE == 1"
+    assert share.where is None
     assert (mean.low, mean.high) == pytest.approx((0.36, 0.44))
     assert not mean.verified
     assert (risk.value, risk.low, risk.high) == pytest.approx((0.6, 0.5, 0.7))
@@ -355,6 +359,14 @@ def test_unknown_visit_arm_output_and_unit_in_one_error():
             "arm: placebo",
         ),
         ("comparison: main", "comparison: man", "published.2.comparison", "main"),
+        ("where: WT >=", "where: WTT >=", "published.1.where", "WT"),
+        ("where: WT >=", "where: WT >= >=", "published.1.where", None),
+        (
+            "comparison: main,",
+            "comparison: main, where: AGE > 65,",
+            "published.2.where",
+            "where: AGE > 65 (in `analysis`)",
+        ),
         (
             "comparison: main",
             "comparison: main, endpoint: peak",

@@ -247,6 +247,7 @@ def _published(protocol):
                 "what": f"{point.arm} {point.endpoint}",
                 "arm": point.arm,
                 "endpoint": point.endpoint,
+                "where": "",
                 "comparison": point.comparison,
                 "statistic": "share",
                 "kind": "share",

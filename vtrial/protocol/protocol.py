@@ -286,7 +286,8 @@ class Published:
     """What a real trial saw, and how near the simulated value should be.
 
     Either `arm` and `endpoint`, or `comparison`, say of what; shares are fractions.
-    `low` and `high` bound the simulated values that count as within.
+    `low` and `high` bound the simulated values that count as within. `where` chooses
+    subjects of the arm by their covariates.
     """
 
     value: float
@@ -298,6 +299,7 @@ class Published:
     statistic: Statistic = "mean"
     verified: bool = True
     source: Source = Source()
+    where: Expression | None = None
 
 
 @dataclass(frozen=True)

@@ -435,6 +435,11 @@ class PublishedShape(_Shape):
     arm: Name | None = None
     endpoint: Name | None = None
     comparison: Name | None = Field(None, description="Name of a comparison.")
+    where: Name | None = Field(
+        None,
+        description="A condition on covariates: of whom in the arm.",
+        examples=["AGE >= 65"],
+    )
     statistic: (
         Annotated[Statistic, BeforeValidator(_Words(*get_args(Statistic)))] | None
     ) = Field(None, description="`share` for responses, else `mean` if left out.")
