@@ -472,6 +472,19 @@ def test_cohort_beside_the_sheet_names_its_covariates(tmp_path):
     assert load(text, folder=tmp_path).allocation.strata == ("GENE",)
 
 
+def test_cohort_and_model_may_share_the_protocols_name(tmp_path):
+    """Each kind is found by what it is, not by its file's name alone."""
+    covariates = "{WT: {unit: kg, constant: 70}, FEMALE: {categorical: {0: 1}}}"
+    (tmp_path / "who.yaml").write_text(f"cohort: x\ncovariates: {covariates}\n")
+    text = swapped("cohort: adults", "cohort: x").replace("baseline, AGE", "WT")
+    (tmp_path / "x.yaml").write_text(text)
+    protocol = load_protocol(tmp_path / "x")
+    assert protocol.analysis[-1].adjust == ("WT",)
+    (tmp_path / "who.yaml").unlink()
+    with pytest.raises(ProtocolError, match="`x`, an unknown cohort"):
+        load_protocol(tmp_path / "x.yaml")
+
+
 def test_arms_may_differ_by_nothing_but_their_name():
     text = """
 protocol: twins

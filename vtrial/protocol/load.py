@@ -79,7 +79,7 @@ def load_protocol(
         near = nearest(str(name), there)
         raise ProtocolError(
             at="the protocol",
-            found=f"`{name}`, which is neither a sheet here nor shipped",
+            found=f"`{name}`, which is neither a protocol here nor shipped",
             allowed="the path of a sheet, or the name of a shipped one",
             write=near or "vtrial new protocol my-trial.yaml",
         )
