@@ -485,6 +485,26 @@ def test_cohort_and_model_may_share_the_protocols_name(tmp_path):
         load_protocol(tmp_path / "x.yaml")
 
 
+@pytest.mark.parametrize(
+    ("section", "first", "second", "entry"),
+    [
+        ("endpoints", "last", "Last", "{of: conc, take: value, at: day 14}"),
+        ("endpoints", "last one", "last-one", "{of: conc, take: value, at: day 7}"),
+        ("arms", "high with food", "high with_food", "{}"),
+        ("visits", "trough", "TROUGH", "{at: day 1, measure: [conc]}"),
+    ],
+)
+def test_names_that_are_written_alike_are_refused(section, first, second, entry):
+    text = SHEET.replace("  last: {", f"  {first}: {{") if "last" in first else SHEET
+    text = text.replace(f"\n{section}:\n", f"\n{section}:\n  {second}: {entry}\n")
+    (fault,) = (f for f in faults_in(text) if "written like" in f.found)
+    line = text[: text.index(f"  {second}:")].count("\n") + 1
+    assert fault.at == f"{section}.{first}"
+    assert f"`{first}`" in fault.found
+    assert f"`{second}` on line {line}" in fault.found
+    assert fault.line == text[: text.index(f"  {first}:")].count("\n") + 1
+
+
 def test_arms_may_differ_by_nothing_but_their_name():
     text = """
 protocol: twins
