@@ -309,6 +309,18 @@ class EndpointShape(_Shape):
         description="Limits from grade 1 on, or a laboratory value of CTCAE.",
         examples=["neutrophils", [3, 5, 20]],
     )
+    lower_limit: Value | None = Field(
+        None,
+        alias="lower limit",
+        description="Of normal, below which grade 1 of a value of CTCAE begins.",
+        examples=["1.8 1e9/L"],
+    )
+    upper_limit: Value | None = Field(
+        None,
+        alias="upper limit",
+        description="Of normal, above which it begins, and of which it has multiples.",
+        examples=["40 U/L"],
+    )
     above: Value | None = Field(None, description="A response is a number above it.")
     below: Value | None = Field(None, description="A response is a number below it.")
     values: Annotated[
