@@ -119,6 +119,7 @@ Covariance = Literal[
     "compound symmetry",
 ]
 Freedom = Literal["Kenward-Roger", "Satterthwaite"]
+Ties = Literal["Efron", "Breslow", "exact"]
 Statistic = Literal["mean", "sd", "median", "geometric mean", "share"]
 
 
@@ -224,6 +225,7 @@ class Comparison:
     of Fleming and Harrington, `score` asks for Miettinen and Nurminen's interval.
     `above` and `below` are margins that the effect is to be shown above, below, or
     between. `tiers` are the endpoints of a hierarchy, the first of which is `endpoint`.
+    `ties` says how Cox's regression takes events at the same time.
     """
 
     name: str
@@ -243,6 +245,7 @@ class Comparison:
     tiers: tuple[Tier, ...] = ()
     covariance: Covariance = "unstructured"
     freedom: Freedom = "Kenward-Roger"
+    ties: Ties = "Efron"
 
     @property
     def alpha(self) -> float:

@@ -118,6 +118,7 @@ def _comparison(
         tiers=tiers,
         covariance=shape.covariance,
         freedom=shape.freedom,
+        ties=shape.ties,
     )
 
 
@@ -221,7 +222,11 @@ def _until(
 def _check_options(path: Path_, shape: ComparisonShape, faults: Faults) -> None:
     """Find options that the measure does not have, or lacks."""
     fits = {
-        "strata": ("hazard ratio", "log-rank", "difference by ranks", *OF_RESPONSES),
+        "strata": (
+            *("hazard ratio", "log-rank", "difference by ranks"),
+            *(*OF_RESPONSES, *OF_TIERS),
+        ),
+        "ties": ("hazard ratio",),
         "until": OF_TIMES[2:],
         "weights": ("log-rank",),
         "interval": OF_RESPONSES,

@@ -18,6 +18,7 @@ from vtrial.protocol.protocol import (
     Statistic,
     Strategy,
     Take,
+    Ties,
 )
 from vtrial.sheets import listed, nearest, sheet_name
 from vtrial.types import Method
@@ -405,6 +406,9 @@ class ComparisonShape(_Shape):
     ] = Field("unstructured", description="Of repeated values (MMRM).")
     freedom: Annotated[Freedom, BeforeValidator(_Words(*get_args(Freedom)))] = Field(
         "Kenward-Roger", description="Degrees of freedom (MMRM)."
+    )
+    ties: Annotated[Ties, BeforeValidator(_Words(*get_args(Ties)))] = Field(
+        "Efron", description="How events at the same time count (hazard ratio)."
     )
     level: float | None = Field(
         None,

@@ -260,6 +260,8 @@ def comparison_in_words(protocol: Protocol, comparison: Comparison) -> str:
     )
     if comparison.strata:
         words += f", by strata of {listing(comparison.strata)}"
+    if comparison.ties != "Efron":
+        words += f", {comparison.ties} ties"
     if comparison.where is not None:
         words += f", where {write_where(comparison.where)}"
     if comparison.above is not None:
