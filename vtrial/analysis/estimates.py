@@ -91,6 +91,7 @@ PUBLISHED = [
     "what",
     "arm",
     "endpoint",
+    "where",
     "comparison",
     "statistic",
     "published",
@@ -166,8 +167,8 @@ class Estimates:
         whether values were brought to the median prediction of their time.
     published
         A row for each published number: the limits that count as within, and the
-        simulated value. `kind` is `share`, `points` (a difference of shares) or
-        `plain`.
+        simulated value; of those in the arm `where` a condition holds, if there is
+        one. `kind` is `share`, `points` (a difference of shares) or `plain`.
     """
 
     flow: pd.DataFrame

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vtrial.errors import ProtocolError, UnitError
 from vtrial.model.model import Source
+from vtrial.model.tree import Expression
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.known import Known
 from vtrial.protocol.protocol import (
@@ -18,6 +19,7 @@ from vtrial.protocol.protocol import (
 )
 from vtrial.protocol.shape import ObservedShape, PublishedShape, SourceShape
 from vtrial.protocol.values import difference_in, number_in, share_in
+from vtrial.protocol.where import read_where
 from vtrial.sheets import Path_, nearest
 from vtrial.units import factor, quantity
 
@@ -52,10 +54,10 @@ def read_published(
             continue
         numbers = _numbers(path, shape, *kind, faults)
         statistic = _statistic((*path, "statistic"), shape, kind[0], faults)
+        where = _where((*path, "where"), shape, known, faults)
         if numbers is not None:
-            source = read_source(shape.source)
-            verified = shape.verified
-            read.append(Published(*numbers, *asked, statistic, verified, source))
+            said = (statistic, shape.verified, read_source(shape.source), where)
+            read.append(Published(*numbers, *asked, *said))
     return tuple(read)
 
 
@@ -158,6 +160,21 @@ def _statistic(
             write="" if what != "a number" else "statistic: mean",
         )
     return given
+
+
+def _where(
+    path: Path_, shape: PublishedShape, known: Known, faults: Faults
+) -> Expression | None:
+    """Read of whom in an arm an outcome is; a comparison says so itself."""
+    if shape.where is not None and shape.comparison is not None:
+        faults.add(
+            path,
+            found="given for a comparison",
+            allowed="for an arm's endpoint; a comparison has its own `where`",
+            write=f"where: {shape.where} (in `analysis`)",
+        )
+        return None
+    return read_where(path, shape.where, known, faults)
 
 
 def _numbers(

@@ -18,6 +18,7 @@ from vtrial.protocol.protocol import (
     Statistic,
     Strategy,
     Take,
+    Ties,
 )
 from vtrial.sheets import listed, nearest, sheet_name
 from vtrial.types import Method
@@ -309,6 +310,18 @@ class EndpointShape(_Shape):
         description="Limits from grade 1 on, or a laboratory value of CTCAE.",
         examples=["neutrophils", [3, 5, 20]],
     )
+    lower_limit: Value | None = Field(
+        None,
+        alias="lower limit",
+        description="Of normal, below which grade 1 of a value of CTCAE begins.",
+        examples=["1.8 1e9/L"],
+    )
+    upper_limit: Value | None = Field(
+        None,
+        alias="upper limit",
+        description="Of normal, above which it begins, and of which it has multiples.",
+        examples=["40 U/L"],
+    )
     above: Value | None = Field(None, description="A response is a number above it.")
     below: Value | None = Field(None, description="A response is a number below it.")
     values: Annotated[
@@ -394,6 +407,9 @@ class ComparisonShape(_Shape):
     freedom: Annotated[Freedom, BeforeValidator(_Words(*get_args(Freedom)))] = Field(
         "Kenward-Roger", description="Degrees of freedom (MMRM)."
     )
+    ties: Annotated[Ties, BeforeValidator(_Words(*get_args(Ties)))] = Field(
+        "Efron", description="How events at the same time count (hazard ratio)."
+    )
     level: float | None = Field(
         None,
         gt=0.5,
@@ -435,6 +451,11 @@ class PublishedShape(_Shape):
     arm: Name | None = None
     endpoint: Name | None = None
     comparison: Name | None = Field(None, description="Name of a comparison.")
+    where: Name | None = Field(
+        None,
+        description="A condition on covariates: of whom in the arm.",
+        examples=["AGE >= 65"],
+    )
     statistic: (
         Annotated[Statistic, BeforeValidator(_Words(*get_args(Statistic)))] | None
     ) = Field(None, description="`share` for responses, else `mean` if left out.")
