@@ -163,7 +163,8 @@ class Estimates:
     predictive
         Visual predictive check: quantiles of what was observed, and where those of
         simulated trials of the same design lie (90 %), by time [h]. `corrected` says
-        whether values were brought to the median prediction of their time.
+        to what of their time values were brought: nothing (empty), the median
+        `prediction`, or `prediction and variability`.
     published
         A row for each published number: the limits that count as within, and the
         simulated value. `kind` is `share`, `points` (a difference of shares) or

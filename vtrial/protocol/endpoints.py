@@ -160,7 +160,8 @@ def _endpoint(
     if output is None or when is None:
         return None
     limits = _limits(path, shape, output, known, faults)
-    grades = _grades(path, shape, output, faults)
+    unit = unit_taken(take, output.unit)
+    grades = read_grades((*path, "grades"), shape.grades, unit, faults)
     confirmed, by = _confirmed((*path, "confirmed"), shape, faults)
     scale = _factor((*path, "of"), take, output, faults)
     whole = len(visits) == len(known.visits)  # else a fault would be told twice
@@ -207,28 +208,27 @@ def _asked(
     return shape.of or "", shape.take or ""
 
 
-def _grades(
-    path: Path_, shape: EndpointShape, output: Output, faults: Faults
+def read_grades(
+    path: Path_, given: Sequence[float | str] | str | None, unit: str, faults: Faults
 ) -> tuple[float, ...]:
-    """Return the limits of grades in the unit of what is taken."""
-    if shape.grades is None:
+    """Return the limits of grades in the unit of what is graded."""
+    if given is None:
         return ()
-    unit, given = unit_taken(shape.take or "", output.unit), shape.grades
     if isinstance(given, str):
         if given not in GRADES:
-            faults.unknown((*path, "grades"), given, list(GRADES), "laboratory value")
+            faults.unknown(path, given, list(GRADES), "laboratory value")
             return ()
         own, limits = GRADES[given]
         given = [f"{limit} {own}" for limit in limits]
     try:
         limits = tuple(number_in(limit, unit) for limit in given)
     except ProtocolError as error:
-        faults.relay((*path, "grades"), error)
+        faults.relay(path, error)
         return ()
     steps = [b - a for a, b in zip(limits, limits[1:], strict=False)]
     if not (all(step > 0 for step in steps) or all(step < 0 for step in steps)):
         faults.add(
-            (*path, "grades"),
+            path,
             found=listed([f"{limit:g}" for limit in limits]),
             allowed="limits from grade 1 on, all rising or all falling",
             write="[1.5, 1.0, 0.5]",

@@ -11,6 +11,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from vtrial.protocol.protocol import (
+    Correct,
     Covariance,
     Freedom,
     Measure,
@@ -445,14 +446,40 @@ class PublishedShape(_Shape):
 
 
 class ObservedShape(_Shape):
-    """Measured points in a CSV file beside the sheet."""
+    """What a real study saw, in a CSV file beside the sheet."""
 
     file: Name
     time: Name = Field("TIME", description="Column of times.")
     time_unit: Name = Field("h", alias="time unit")
     value: Name = Field("DV", description="Column of values.")
     unit: Name | None = Field(None, description="Of the values; the output's else.")
+    event: Name = Field(
+        "EVENT", description="Column of events: 1, or 0 for a censored time."
+    )
     arm: Name | None = Field(None, description="Arm beside which they are shown.")
+    subject: Name = Field("ID", description="Column of subjects, to correct by.")
+    correct: (
+        Annotated[
+            Literal["prediction", "prediction and variability"],
+            BeforeValidator(_Words("prediction", "prediction and variability")),
+        ]
+        | None
+    ) = Field(None, description="Bring values to the median prediction of their time.")
+    lower_bound: Value = Field(
+        0.0, alias="lower bound", description="The lowest value there can be."
+    )
+    logarithms: bool = Field(
+        False, description="The values are logarithms: corrected by a difference."
+    )
+    grades: Annotated[list[Value], Field(min_length=2)] | Name | None = Field(
+        None,
+        description="Check shares of grades: limits from grade 1 on, or a laboratory "
+        "value of CTCAE.",
+        examples=["neutrophils", [3, 5, 20]],
+    )
+    categories: bool = Field(
+        False, description="Check shares: the values are categories."
+    )
     source: SourceShape = SourceShape()
 
 
@@ -463,6 +490,9 @@ class KeepShape(_Shape):
         "quantiles", examples=["nothing", "quantiles", "all", "first 20"]
     )
     measurements: bool = False
+    predictions: Annotated[Correct, BeforeValidator(_Words(*get_args(Correct)))] = (
+        Field("nothing", description="Of the population, for every measured value.")
+    )
     covariates: bool = True
     individual: list[str] = Field(
         default_factory=list, description="Individual parameters.", examples=[["CL"]]

@@ -103,6 +103,9 @@ def _how_to_read(rows: pd.DataFrame) -> str:
         "Bands: where those of 90 % of simulated trials lie, each with its median "
         "dotted."
     )
-    if rows["corrected"].astype(bool).any():
-        words += " Values are corrected to the median prediction of their time."
+    kinds = {str(kind) for kind in rows["corrected"] if kind}
+    if kinds:
+        words += " Values are corrected to the median prediction of their time"
+        also = ", and to its median variability" if len(max(kinds)) > 10 else ""
+        words += f"{also} (Bergstrand and others, 2011)."
     return words
