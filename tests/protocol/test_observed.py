@@ -154,6 +154,12 @@ def test_outcomes_are_read_by_what_their_endpoint_is(load):
             "with 13 different values",
         ),
         ("pek: {file: seen.csv}", POINTS, "unknown output or endpoint"),
+        (
+            "exposed: [{file: seen.csv, value: ID}, {file: seen.csv, value: ID, "
+            "arm: low}]",
+            "ID\n1\n",
+            "as an entry before it",
+        ),
     ],
 )
 def test_what_cannot_be_observed_is_refused(load, entry, points, words):

@@ -73,6 +73,8 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         explained=seen.explained.table(),
         persons=seen.persons,
         predictive=seen.predictive.table(protocol),
+        predictive_events=seen.predictive_events.table(protocol),
+        predictive_shares=seen.predictive_shares.table(protocol),
     )
 
 

@@ -107,6 +107,7 @@ def read_observed(
                 points += _points(reader, output, arms)
             elif endpoint is not None:
                 outcomes += _outcomes(reader, endpoint)
+        _check_alone(name, entries, known, faults)
     return tuple(points), tuple(outcomes)
 
 
@@ -194,6 +195,27 @@ def _points(reader: _Reader, output: Output, arms: Sequence[Arm]) -> list[Observ
             categories=shape.categories,
         )
     ]
+
+
+def _check_alone(
+    name: str, entries: Sequence[ObservedShape], known: Known, faults: Faults
+) -> None:
+    """Find checks of one thing beside one arm by several files."""
+    arms: set[str] = set()
+    for place, shape in enumerate(entries):
+        checked = shape.correct or shape.grades or shape.categories
+        if known.output(name) is not None and not checked:
+            continue
+        own = {shape.arm} if shape.arm else set(known.arms)
+        if arms & own:
+            faults.add(
+                ("observed", name, place, "arm"),
+                found=f"beside {listed(sorted(arms & own))}, as an entry before it",
+                allowed="an arm that no other entry of it is beside: each check is of "
+                "one file",
+                write="",
+            )
+        arms |= own
 
 
 def _bound(reader: _Reader, output: Output) -> float:

@@ -14,6 +14,7 @@ from vtrial.report.convergence import draw_convergence, settles
 from vtrial.report.dose import doses_of, draw_dose_response
 from vtrial.report.drawing import Drawing, keep
 from vtrial.report.flow import draw_flow, flow_of
+from vtrial.report.foreseen import draw_predictive_events, draw_predictive_shares
 from vtrial.report.forest import draw_contrasts, draw_published, draw_shares
 from vtrial.report.frames import each_row
 from vtrial.report.histogram import Bars, draw_distribution
@@ -55,6 +56,8 @@ def draw_all(
         "convergence": _convergence,
         "bands": _bands,
         "predictive": _predictive,
+        "predictive_events": _predictive_events,
+        "predictive_shares": _predictive_shares,
         "distributions": _distributions,
         "persons": _persons,
         "explained": _explained,
@@ -168,6 +171,16 @@ def _bands(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
 def _predictive(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
     for output, rows in _groups(frames["predictive"], "output"):
         yield from draw_predictive(protocol, output, rows)
+
+
+def _predictive_events(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    for endpoint, rows in _groups(frames["predictive_events"], "endpoint"):
+        yield draw_predictive_events(protocol, endpoint, rows)
+
+
+def _predictive_shares(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    for name, rows in _groups(frames["predictive_shares"], "of"):
+        yield from draw_predictive_shares(protocol, name, rows)
 
 
 def _distributions(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
