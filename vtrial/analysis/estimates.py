@@ -47,6 +47,7 @@ CONTRASTS = [
     "unit",
 ]
 BANDS = ["arm", "output", "unit", "time", "quantile", "value"]
+COURSES = ["arm", "output", "unit", "replicate", "subject", "time", "value"]
 CURVES = [
     "arm",
     "endpoint",
@@ -186,7 +187,7 @@ class Estimates:
     predictive
         Visual predictive check: quantiles of what was observed, and where those of
         simulated trials of the same design lie (90 %), by time [h]. `corrected` says
-        to what of their time values were brought: nothing (empty), the median
+        to what of their time values were brought: `nothing`, the median
         `prediction`, or `prediction and variability`.
     predictive_events
         The observed product-limit curve of a time to an event by time [h], with the
@@ -197,6 +198,9 @@ class Estimates:
         The observed share of each category of an output at its planned times [h], or
         of an endpoint (no time), among `n` values, and where those of 90 % of
         simulated trials lie.
+    courses
+        True values of single subjects over time [h], of the first fifty of an arm at
+        most, where the record keeps them. `subject` is the number in the `replicate`.
     published
         A row for each published number: the limits that count as within, and the
         simulated value. `kind` is `share`, `points` (a difference of shares) or
@@ -219,6 +223,7 @@ class Estimates:
     predictive: pd.DataFrame = none_of(PREDICTIVE)
     predictive_events: pd.DataFrame = none_of(PREDICTIVE_EVENTS)
     predictive_shares: pd.DataFrame = none_of(PREDICTIVE_SHARES)
+    courses: pd.DataFrame = none_of(COURSES)
 
     def published_words(self) -> pd.DataFrame:
         """Return the published numbers beside the simulated ones, in words."""

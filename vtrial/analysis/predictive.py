@@ -86,7 +86,6 @@ class Predictive:
         for (place, arm), parts in self.parts.items():
             observed, bins = protocol.observed[place], self.bins[place, arm]
             simulated = np.concatenate(parts)
-            kind = "" if observed.correct == "nothing" else observed.correct
             for i, time in enumerate(bins.times):
                 seen = bins.value[(bins.place == i) & np.isfinite(bins.value)]
                 if not len(seen) or not np.isfinite(simulated[:, i]).any():
@@ -97,7 +96,7 @@ class Predictive:
                     found = float(np.quantile(seen, quantile))
                     unit = unit_of(observed, protocol)
                     head = (arm, observed.output, unit, time, quantile, found)
-                    rows.append((*head, low, middle, high, kind))
+                    rows.append((*head, low, middle, high, observed.correct))
         return pd.DataFrame(rows, columns=PREDICTIVE)
 
 

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.bands import draw_bands
 from vtrial.report.convergence import draw_convergence, settles
+from vtrial.report.courses import draw_courses
 from vtrial.report.dose import doses_of, draw_dose_response
 from vtrial.report.drawing import Drawing, keep
 from vtrial.report.flow import draw_flow, flow_of
@@ -55,6 +56,7 @@ def draw_all(
         "attainment": _attainment,
         "convergence": _convergence,
         "bands": _bands,
+        "courses": _courses,
         "predictive": _predictive,
         "predictive_events": _predictive_events,
         "predictive_shares": _predictive_shares,
@@ -166,6 +168,15 @@ def _bands(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
     """Draw every output's bands."""
     for output, rows in _groups(frames["bands"], "output"):
         yield from draw_bands(protocol, output, rows)
+
+
+def _courses(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    """Draw every output's single subjects, with the medians of all."""
+    bands = frames["bands"]
+    for output, rows in _groups(frames["courses"], "output"):
+        yield from draw_courses(
+            protocol, output, rows, bands[bands["output"] == output]
+        )
 
 
 def _predictive(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:

@@ -71,6 +71,7 @@ _FRAMES = (
     "predictive",
     "predictive_events",
     "predictive_shares",
+    "courses",
 )
 _SECTIONS = (
     ("answer", "Answer"),
@@ -103,6 +104,7 @@ _IF_ANY = {  # sections that stand only where one of these has something to show
 }
 _DRAWN = {  # a section's frame, and what its figures are of
     "bands": ("bands", "output"),
+    "courses": ("courses", "output"),
     "survival": ("curves", "endpoint"),
     "predictive": ("predictive", "output"),
     "predictive_events": ("predictive_events", "endpoint"),
