@@ -1,15 +1,20 @@
 """Corrected predictive checks against formulae written out by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import xarray as xr
 
 from vtrial.analysis.correction import (
     correct_prediction,
     correct_variability,
     corrected_spread,
 )
+from vtrial.analysis.evaluate import evaluate
 from vtrial.analysis.predictive import bins_of, quantiles_of
-from vtrial.protocol.protocol import Observed
+from vtrial.errors import ProtocolError
+from vtrial.protocol.protocol import Observed, Visit, name_points
 
 DOSES = np.array([50.0, 100.0, 100.0, 300.0])
 
@@ -112,3 +117,113 @@ def test_corrected_quantiles_lie_in_their_bands_as_often_as_they_should():
             bag.append((low <= found) & (found <= top))
     assert abs(np.mean(inside) - 0.9) < 0.08
     assert np.mean(plain) < 0.5
+
+
+@pytest.fixture(scope="module")
+def checked(made_up):
+    """A record with predictions, and two files of points beside its arms."""
+    make_protocol, make_tree = made_up
+    rng = np.random.default_rng(5)
+    planned = np.array([1.0, 4.0])
+    kinds = {"low": "prediction", "high": "prediction and variability"}
+    entries, points = [], []
+    for arm, kind in kinds.items():
+        count = 20 if arm == "low" else 30
+        seen = tuple(rng.choice([0.9, 1.2, 3.5], count))
+        value = tuple(rng.lognormal(size=count))
+        subject = tuple(range(count))
+        entry = Observed(
+            "conc", seen, value, arm, correct=kind, bound=-1.0, subject=subject
+        )
+        entries.append(entry)
+        points.append(rng.lognormal(size=(2, count)))
+    protocol = make_protocol(
+        visits=(Visit("blood", tuple(planned), 0.0, ("conc",)),),
+        observed=tuple(entries),
+        analysis=(),
+        published=(),
+        subjects=60,
+        replicates=10,
+    )
+    tree = make_tree(protocol, failed=(), missing=())
+    for arm in kinds:
+        axes = ("subject", "visit", "output")
+        shape = (600, 2, 1)
+        held = {
+            name: (axes, rng.lognormal(sigma=0.5, size=shape))
+            for name in ("measured", "predicted", "spread")
+        }
+        coords = {
+            "visit": ["blood"] * 2,
+            "planned": ("visit", planned),
+            "output": ["conc"],
+        }
+        tree[f"arms/{arm}/measurements"] = xr.DataTree(xr.Dataset(held, coords=coords))
+    laid = np.concatenate(points, axis=1)
+    held = {"predicted": ("point", laid[0]), "spread": ("point", laid[1])}
+    tree["observed"] = xr.DataTree(xr.Dataset(held))
+    tree.attrs["observed"] = name_points(protocol.observed)
+    return protocol, tree, points
+
+
+def test_simulated_trials_are_corrected_to_the_observed_medians(checked):
+    """Trial by trial and subject by subject, in plain loops."""
+    protocol, tree, points = checked
+    table = evaluate(tree, protocol).predictive
+    assert set(table["corrected"]) == {"prediction", "prediction and variability"}
+    arm = np.asarray(tree["subjects/arm"]).reshape(10, 60)
+    for place, (entry, (predicted, spread)) in enumerate(
+        zip(protocol.observed, points, strict=True)
+    ):
+        late = np.asarray(entry.time) > 2.5
+        held = tree[f"arms/{entry.arm}/measurements"]
+        y, p, s = (
+            np.asarray(held[name]).reshape(10, 60, 2)
+            for name in ("measured", "predicted", "spread")
+        )
+        for visit, mine in ((0, ~late), (1, late)):
+            middle = np.median(predicted[mine])
+            factor = (middle + 1) / (predicted + 1)
+            usual = np.median((spread * factor)[mine])
+
+            def bring(y, p, s, middle=middle, usual=usual, kind=entry.correct):
+                near = -1 + (y + 1) * (middle + 1) / (p + 1)
+                if kind == "prediction":
+                    return near
+                own = s * (middle + 1) / (p + 1)
+                return middle + (near - middle) * usual / own
+
+            seen = [
+                bring(*one)
+                for one in zip(
+                    np.asarray(entry.value)[mine],
+                    predicted[mine],
+                    spread[mine],
+                    strict=True,
+                )
+            ]
+            trials = []
+            for k in range(10):
+                own = [i for i in range(60) if arm[k, i] == place]
+                found = [bring(*(x[k, i, visit] for x in (y, p, s))) for i in own]
+                trials.append(np.quantile(found, [0.1, 0.5, 0.9]))
+            wanted = np.quantile(trials, [0.05, 0.5, 0.95], axis=0)
+            rows = table[table["arm"] == entry.arm]
+            rows = rows[rows["time"] == (1.0, 4.0)[visit]]
+            np.testing.assert_allclose(
+                rows["observed"], np.quantile(seen, [0.1, 0.5, 0.9])
+            )
+            np.testing.assert_allclose(
+                rows[["low", "median", "high"]].to_numpy(float).T, wanted
+            )
+
+
+def test_predictions_of_other_points_are_refused(checked):
+    """A record answers for the points that it was run with, and no others."""
+    protocol, tree, _ = checked
+    first, second = protocol.observed
+    moved = replace(first, time=(9.0, *first.time[1:]))
+    with pytest.raises(ProtocolError, match=r"observed\.conc\.correct is `prediction`"):
+        evaluate(tree, replace(protocol, observed=(moved, second)))
+    plain = replace(protocol, observed=(replace(first, correct="nothing"),))
+    assert set(evaluate(tree, plain).predictive["corrected"]) == {"nothing"}

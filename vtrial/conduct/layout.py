@@ -180,7 +180,7 @@ def _arm_variables(protocol: Protocol, at: str) -> list[Variable]:
 def predictions(protocol: Protocol) -> tuple[str, ...]:
     """Name what is kept beside measured values for corrected predictive checks."""
     kept = protocol.keep.predictions
-    if kept == "nothing":
+    if kept == "nothing" or not protocol.visits:
         return ()
     return (PREDICTED,) if kept == "prediction" else (PREDICTED, SPREAD)
 

@@ -53,7 +53,7 @@ def about(planned: Plan) -> dict[str, object]:
             MODEL: protocol.model.text,
             COHORT: planned.cohort.text,
         },
-        "given": _given(planned),
+        "given": given_with(planned),
     }
 
 
@@ -124,7 +124,7 @@ def sheet_files(planned: Plan) -> dict[str, str]:
     return {name: text for name, text in files.items() if text}
 
 
-def _given(planned: Plan) -> dict[str, object]:
+def given_with(planned: Plan) -> dict[str, object]:
     """Keep what the protocol sheet names and does not hold itself."""
     return {
         "path": planned.protocol.path,

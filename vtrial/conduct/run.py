@@ -17,7 +17,7 @@ from vtrial.conduct.layout import coordinates, variables
 from vtrial.conduct.plan import Plan, plan
 from vtrial.conduct.precision import precision_error
 from vtrial.conduct.progress import progress, tell
-from vtrial.conduct.provenance import about, now, sheet_files
+from vtrial.conduct.provenance import about, given_with, now, sheet_files
 from vtrial.conduct.task import conduct_block, remember_compiled
 from vtrial.conduct.trial import Trial, spec_of
 from vtrial.conduct.typical import predict_points
@@ -235,7 +235,7 @@ def _predict(planned: Plan, record: Record) -> None:
         for one in found
     ]
     record.put(f"{OBSERVED}/{SPREAD}", np.concatenate(spread), dims=(POINT,))
-    record.note(**{OBSERVED: name})
+    record.note(**{OBSERVED: name, "given": given_with(planned)})
 
 
 @contextlib.contextmanager

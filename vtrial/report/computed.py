@@ -31,6 +31,7 @@ _HIDDEN = {
     "failures",
     "given",
     "model",
+    "observed",
     "protocol",
     "replicates",
     "sheets",
