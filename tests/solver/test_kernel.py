@@ -46,6 +46,7 @@ def test_the_interpreted_kernel_takes_the_steps_of_the_scan(
     found = solved(made, name, numerics, **doses)
     assert in_kernel == [True]
     monkeypatch.setattr(simulation, "is_wanted", lambda layout: False)
+    monkeypatch.setattr(simulation, "width_of", lambda *asked: 0)
     wanted = solved(made, name, numerics, **doses)
     np.testing.assert_array_equal(found.steps, wanted.steps)
     np.testing.assert_array_equal(found.status, wanted.status)

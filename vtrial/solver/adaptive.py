@@ -1,7 +1,7 @@
 """Steps of error-controlled size, each lane its own, for any one-step method."""
 
 import abc
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,17 +10,31 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from vtrial.model.model import Model
-from vtrial.model.tree import names_in
 from vtrial.solver.body import Body, body_of, solve_body
 from vtrial.solver.driver import Driver
-from vtrial.solver.method import AbstractMethod, Amounts, Span, Step, after_dose
+from vtrial.solver.field import Drive, Field, read_by_derivatives
+from vtrial.solver.method import AbstractMethod, Amounts, Span, Step
+from vtrial.solver.passage import (
+    ROWS,
+    Parts,
+    Passage,
+    Polynomial,
+    Reading,
+    blank,
+    inside,
+    opened,
+    read,
+    written,
+)
 from vtrial.solver.tolerance import mean_square, scaled, tolerated
 from vtrial.types import Status
 
 SAFETY = 0.9
 SHRINK, GROW = 0.2, 5.0
 WORST = 1e4  # stands for an error that is not a number
+
+DEGREE = 4  # of the polynomials inside steps
+DEFECT = 0.25  # of a polynomial's defect in the middle of a step is its error there
 
 
 class Memory(NamedTuple):
@@ -37,11 +51,15 @@ class Prepared(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """What one tried step gives: the amounts, the scaled error, what is carried on."""
+    """What one tried step gives: the amounts, the scaled error, what is carried on.
+
+    `stages` are what it was made of, by stage and state.
+    """
 
     amounts: Amounts
     error: Float[Array, " lane"]
     carried: Any
+    stages: list[Amounts]
 
 
 class _Course(NamedTuple):
@@ -54,6 +72,36 @@ class _Course(NamedTuple):
     error: Float[Array, " lane"]
     status: Int[Array, " lane"]
     tried: Int[Array, " lane"]
+    passed: Int[Array, " lane"]
+
+
+class _Way(NamedTuple):
+    """An interval to be gone through: its equations, beginning and length.
+
+    `left` is the number of steps that may still be tried. Steps end at the `stops`
+    [h] from the beginning, or they are accurate `inside`.
+    """
+
+    field: Field
+    begun: _Course
+    length: Float[Array, " lane"]
+    left: Int[Array, " lane"]
+    drive: Drive | None
+    stops: Float[Array, "place lane"] | None = None
+    inside: bool = False
+
+    def stop(self, course: _Course) -> Float[Array, " lane"]:
+        """Return where the next step is to end at the latest."""
+        if self.stops is None:
+            return self.length
+        place = jnp.minimum(course.passed, self.stops.shape[0] - 1)
+        following = jnp.take_along_axis(self.stops, place[None], axis=0)[0]
+        ahead = course.passed < self.stops.shape[0]
+        return jnp.where(ahead, jnp.minimum(following, self.length), self.length)
+
+    def going(self, course: _Course) -> Bool[Array, " lane"]:
+        """Say which lanes are on their way."""
+        return (course.time < self.length) & (course.status == Status.SOLVED)
 
 
 @dataclass(frozen=True)
@@ -82,19 +130,63 @@ class AbstractAdaptive(AbstractMethod):
         return 1.0, 0.0
 
     @abc.abstractmethod
-    def enter(self, field: "Field", amounts: Amounts) -> Any:
+    def enter(self, field: Field, amounts: Amounts) -> Any:
         """Compute what is carried from step to step, at the start of an interval."""
 
     @abc.abstractmethod
     def attempt(
         self,
-        field: "Field",
+        field: Field,
         time: Float[Array, " lane"],
         amounts: Amounts,
         size: Float[Array, " lane"],
         carried: Any,
     ) -> Trial:
         """Try one step."""
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether `inside` can be asked for, so that no step ends to be looked at."""
+        return False
+
+    def inside(
+        self,
+        state: int,
+        before: Float[Array, " lane"],
+        size: Float[Array, " lane"],
+        trial: Trial,
+    ) -> Polynomial:
+        """Return a state's course inside a step as coefficients by rising power.
+
+        The polynomial is of degree `DEGREE` in the part of the step that is done, 0 to
+        1. `before` is the state at the step's beginning.
+        """
+        raise TypeError(f"{type(self).__name__} is not read inside steps")
+
+    def misfit(
+        self,
+        field: Field,
+        time: Float[Array, " lane"],
+        amounts: Amounts,
+        size: Float[Array, " lane"],
+        trial: Trial,
+    ) -> Float[Array, " lane"]:
+        """Return the scaled error that `inside` has in the middle of a step.
+
+        It is known by its defect there (Enright (2000) Numer. Algorithms 23:69): how
+        far its slope is from the derivatives.
+        """
+        half, slopes = [], []
+        for state, before in enumerate(amounts):
+            course = self.inside(state, before, size, trial)
+            half.append(sum((c / 2**k for k, c in enumerate(course[1:], 1)), before))
+            slope = [k * c / 2 ** (k - 1) for k, c in enumerate(course[1:], 1)]
+            slopes.append(sum(slope[1:], slope[0]))
+        wanted = field(time + 0.5 * size, tuple(half))
+        defects = tuple(
+            DEFECT * (size * w - s) for w, s in zip(wanted, slopes, strict=True)
+        )
+        return self.scaled(defects, amounts, trial.amounts)
 
     @property
     def stepped(self) -> tuple[int, ...]:
@@ -131,37 +223,130 @@ class AbstractAdaptive(AbstractMethod):
         memory: Memory,
     ) -> Step:
         """Step through an interval until every lane has arrived or failed."""
+        way = self._set_out(prepared, span, amounts, rates, memory)
+
+        def body(course: _Course) -> _Course:
+            return self._step(way, course)[0]
+
+        course = lax.while_loop(lambda c: jnp.any(way.going(c)), body, way.begun)
+        return self._arrived(prepared, way, course, amounts, rates)
+
+    def advance_reading(
+        self,
+        prepared: Prepared,
+        span: Span,
+        amounts: Amounts,
+        rates: Amounts,
+        memory: Memory,
+        *,
+        time: Float[Array, "place #lane"],
+        states: Sequence[int],
+    ) -> tuple[Step, tuple[Float[Array, "place lane"], ...], Bool[Array, "place lane"]]:
+        """Advance, and read some states at times [h] on the way.
+
+        No lane waits at them for the others. A method that is dense does not even end
+        a step there. Second come the values of the `states`, by position, and third
+        which of them were reached.
+        """
+        way = self._set_out(prepared, span, amounts, rates, memory)
+        since = (time - span.start[None]).astype(way.length.dtype)
+        since = jnp.clip(since, 0.0, way.length[None])
+        if self.is_dense:
+            way = way._replace(inside=True)
+        else:
+            passed = jnp.sum(since <= 0, axis=0, dtype=int)
+            way = way._replace(stops=since, begun=way.begun._replace(passed=passed))
+        seen = [i for i in self.stepped if i in states]
+        reading = opened(since, tuple(amounts[i] for i in seen))
+        places = [self.stepped.index(i) for i in seen]
+        course, reading = self._read_along(way, reading, places)
+        found = dict(zip(seen, reading.values, strict=True))
+        if way.drive is not None:
+            found |= way.drive(since)
+        reached = span.active[None] & (since <= course.time[None])
+        step = self._arrived(prepared, way, course, amounts, rates)
+        return step, tuple(found[i] for i in states), reached
+
+    def _read_along(
+        self, way: _Way, reading: Reading, places: Sequence[int]
+    ) -> tuple[_Course, Reading]:
+        """Go all the way; read whenever there are so many steps as are kept."""
+        dense = self.is_dense
+
+        def standing(course: _Course) -> Parts:
+            return [course.time, *(course.amounts[i] for i in places)]
+
+        def step(carry: tuple[_Course, Passage]) -> tuple[_Course, Passage]:
+            before, passage = carry
+            after, trial, size = self._step(way, before)
+            if not dense:  # what is computed here would be so twice if it were kept
+                return after, written(passage, standing(before))
+            courses = [self.inside(i, before.amounts[i], size, trial) for i in places]
+            return after, written(
+                passage, inside(before.time, after.time, size, courses)
+            )
+
+        def go_on(carry: tuple[_Course, Passage]) -> Bool[Array, ""]:
+            return jnp.any(way.going(carry[0])) & (carry[1].count < ROWS - 1)
+
+        def pass_on(carry: tuple[_Course, Reading]) -> tuple[_Course, Reading]:
+            before, reading = carry
+            parts = 3 + (DEGREE + 1) * len(places) if dense else 1 + len(places)
+            fresh = (before, blank(parts, way.length))
+            after, passage = lax.while_loop(go_on, step, fresh)
+            if not dense:
+                passage = written(passage, standing(after))
+            ends = {"since": before.time, "until": after.time}
+            return after, read(passage, reading, **ends, dense=dense)
+
+        return lax.while_loop(
+            lambda carry: jnp.any(way.going(carry[0])), pass_on, (way.begun, reading)
+        )
+
+    def _set_out(
+        self,
+        prepared: Prepared,
+        span: Span,
+        amounts: Amounts,
+        rates: Amounts,
+        memory: Memory,
+    ) -> _Way:
+        """Say where an interval begins, and how long it is."""
         length = (span.stop - span.start).astype(amounts[0].dtype)
         length = jnp.where(span.active, jnp.maximum(length, 0.0), 0.0)
         drive = self._drive(prepared, amounts, rates)
         field = Field(self.model, prepared.read, span, rates, self.stepped, drive)
-        whole, amounts = amounts, tuple(amounts[i] for i in self.stepped)
+        amounts = tuple(amounts[i] for i in self.stepped)
         carried = self.enter(field, amounts)
         size = self._first_size(field, amounts, length, memory.size)
         size = lax.stop_gradient(size)
         none = jnp.zeros(length.shape, int)
-        ones = jnp.ones_like(length)
-        begun = _Course(
-            jnp.zeros_like(length), amounts, carried, size, ones, none, none
-        )
+        zero, ones = jnp.zeros_like(length), jnp.ones_like(length)
+        begun = _Course(zero, amounts, carried, size, ones, none, none, none)
+        return _Way(field, begun, length, span.left, drive)
 
-        def going(course: _Course) -> Bool[Array, " lane"]:
-            return (course.time < length) & (course.status == Status.SOLVED)
-
-        def body(course: _Course) -> _Course:
-            return self._step(field, course, going(course), length, span.left)
-
-        course = lax.while_loop(lambda c: jnp.any(going(c)), body, begun)
-        reached = self._driven(prepared, whole, rates, length)
+    def _arrived(
+        self,
+        prepared: Prepared,
+        way: _Way,
+        course: _Course,
+        amounts: Amounts,
+        rates: Amounts,
+    ) -> Step:
+        """Put together where every state has arrived."""
+        reached = self._driven(prepared, amounts, rates, way.length)
         for place, amount in zip(self.stepped, course.amounts, strict=True):
             reached[place] = amount
-        after = tuple(reached[place] for place in range(len(whole)))
+        after = tuple(reached[place] for place in range(len(amounts)))
         return Step(after, Memory(course.size), course.status, course.tried)
 
     def _drive(
         self, prepared: Prepared, amounts: Amounts, rates: Amounts
-    ) -> Callable[[Array], dict[int, Array]] | None:
-        """Return the driver's amounts, by position, as a function of time."""
+    ) -> Drive | None:
+        """Return the driver's amounts, by position, as a function of time.
+
+        The times may be (lane), or (place, lane).
+        """
         driver, body = self.driver, prepared.body
         if driver is None or body is None:
             return None
@@ -169,7 +354,14 @@ class AbstractAdaptive(AbstractMethod):
         course = driver.course(
             body, tuple(amounts[i] for i in places), tuple(rates[i] for i in places)
         )
-        return lambda time: dict(zip(places, driver.at(course, time), strict=True))
+
+        def at(time: Float[Array, "*place lane"]) -> dict[int, Array]:
+            wide = course
+            if time.ndim > 1:
+                wide = jax.tree.map(lambda value: value[None], course)
+            return dict(zip(places, driver.at(wide, time), strict=True))
+
+        return at
 
     def _driven(
         self,
@@ -194,7 +386,7 @@ class AbstractAdaptive(AbstractMethod):
 
     def _first_size(
         self,
-        field: "Field",
+        field: Field,
         amounts: Amounts,
         length: Float[Array, " lane"],
         before: Float[Array, " lane"],
@@ -222,18 +414,22 @@ class AbstractAdaptive(AbstractMethod):
         return scaled(rtol, atol, errors, before, after)
 
     def _step(
-        self,
-        field: "Field",
-        course: _Course,
-        going: Bool[Array, " lane"],
-        length: Float[Array, " lane"],
-        left: Int[Array, " lane"],
-    ) -> _Course:
-        """Try a step in the lanes that are going, and accept or refuse it."""
-        rest = length - course.time
+        self, way: _Way, course: _Course
+    ) -> tuple[_Course, Trial, Float[Array, " lane"]]:
+        """Try a step in the lanes that are going, and accept or refuse it.
+
+        Returns what was tried and its size, too.
+        """
+        field, length, stop = way.field, way.length, way.stop(course)
+        rest = stop - course.time
+        here = way.going(course) & (rest <= 0)  # two stops at one time
+        going = way.going(course) & ~here
         last = course.size >= rest * (1 - 1e-12)
         size = jnp.where(going, jnp.minimum(course.size, rest), 1.0)
         trial = self.attempt(field, course.time, course.amounts, size, course.carried)
+        if way.inside:
+            error = self.misfit(field, course.time, course.amounts, size, trial)
+            trial = trial._replace(error=jnp.maximum(trial.error, error))
         finite = jnp.isfinite(trial.error)
         error = jnp.where(finite, trial.error, WORST)
         good = (error <= 1.0) & going
@@ -250,15 +446,15 @@ class AbstractAdaptive(AbstractMethod):
             going & ~good,
             finite,
             grown < 1e-13 * length + jnp.finfo(size.dtype).tiny,
-            tried >= left,
-            going & ~(good & last),
+            tried >= way.left,
+            going & ~(good & last & (stop >= length)),
         )
-        moved = jnp.where(last, length, course.time + size)
+        moved = jnp.where(last, stop, course.time + size)
 
         def keep(new: Array, old: Array) -> Array:
             return jnp.where(good, new, old)
 
-        return _Course(
+        after = _Course(
             keep(moved, course.time),
             jax.tree.map(keep, trial.amounts, course.amounts),
             jax.tree.map(keep, trial.carried, course.carried),
@@ -266,72 +462,9 @@ class AbstractAdaptive(AbstractMethod):
             keep(jnp.maximum(error, 1e-4), course.error),
             status,
             tried,
+            course.passed + (here | (good & last)).astype(int),
         )
-
-
-class Field:
-    """The derivatives of an interval: the model's, and the infusions'.
-
-    Times are counted from the start of the interval. Amounts and derivatives are of
-    the states at the positions `stepped`; `drive` gives the others at a time.
-    """
-
-    def __init__(
-        self,
-        model: Model,
-        individual: Any,
-        span: Span,
-        rates: Amounts,
-        stepped: Sequence[int],
-        drive: Callable[[Array], dict[int, Array]] | None = None,
-    ) -> None:
-        self.model, self.individual = model, individual
-        self.span, self.rates = span, rates
-        self.stepped, self.drive = tuple(stepped), drive
-
-    def __call__(self, time: Float[Array, "*any"], amounts: Amounts) -> Amounts:
-        """Return d/dt of every stepped state [amount/h]."""
-        clock, since = self.clocks(time)
-        whole = self.whole(time, amounts)
-        slopes = self.model.derivative(clock, whole, self.individual, after_dose=since)
-        return tuple(
-            jnp.broadcast_to(slopes[i], self.rates[i].shape).astype(self.rates[i].dtype)
-            + self.rates[i]
-            for i in self.stepped
-        )
-
-    def whole(self, time: Float[Array, "*any"], amounts: Amounts) -> Amounts:
-        """Return the amounts of all states."""
-        found = {} if self.drive is None else self.drive(time)
-        found |= dict(zip(self.stepped, amounts, strict=True))
-        return tuple(found[place] for place in range(len(found)))
-
-    @property
-    def is_autonomous(self) -> bool:
-        """Whether the derivatives are the same at all times of the interval."""
-        structure = self.model.structure
-        clock = structure.uses_time or structure.uses_after_dose
-        return self.drive is None and not clock
-
-    def clocks(
-        self, time: Float[Array, "*any"]
-    ) -> tuple[Float[Array, "*any"], Float[Array, "*any"]]:
-        """Return the time and the time after the last dose [h]."""
-        clock = self.span.start + time.astype(self.span.start.dtype)
-        since = after_dose(clock, self.span.last_dose)
-        return clock.astype(time.dtype), since.astype(time.dtype)
-
-
-def read_by_derivatives(
-    model: Model, individual: Mapping[str, Float[Array, "lane period"]]
-) -> dict[str, Float[Array, "lane period"]]:
-    """Keep the individual parameters that derivatives and Jacobian read."""
-    structure = model.structure
-    statements = (*structure.dynamic, *structure.derivatives, *structure.slopes)
-    expressions = [s.expression for s in statements]
-    expressions += [e for row in structure.jacobian for e in row if e is not None]
-    read = {name.name for e in expressions for name in names_in(e)}
-    return {name: value for name, value in individual.items() if name in read}
+        return after, trial, size
 
 
 def _judged(

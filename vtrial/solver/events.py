@@ -77,9 +77,9 @@ class Event(NamedTuple):
 class Table(NamedTuple):
     """Sorted events of some lanes, and where to look for what is asked.
 
-    `seen` and `end` say at which event the observations and the end of the stage
-    stand, `shown` which observations are in the stage; `impossible` are lanes whose
-    doses cannot be given.
+    `seen` and `end` say at, or after, how many events the observations and the end of
+    the stage stand, `shown` which observations are in the stage; `impossible` are
+    lanes whose doses cannot be given.
     """
 
     events: Event
@@ -187,6 +187,8 @@ def _places(
         count = times.time.shape[1]
         return place[:, :count], place[:, count]
     asked = key_of(same(times.time), times.rank, jnp.full((1, 1), SEEN))
+    if layout.window:
+        return count_before(key, asked), jnp.argsort(order, axis=1)[:, 0]
     first = jnp.full(boundary[:, None].shape, FIRST)
     end = key_of(same(boundary)[:, None], first, jnp.full((1, 1), BOUNDARY))
     return count_before(key, asked), count_before(key, end)[:, 0]
@@ -321,8 +323,9 @@ def _rows(
     """Lay out all events, observations first; and what runs on at a steady state."""
     parts = []
     if layout.merged:
-        first = jnp.full((1, 1), FIRST)
         parts.append(_row(times.time, times.rank, SEEN))
+    if layout.merged or layout.window:
+        first = jnp.full((1, 1), FIRST)
         parts.append(_row(boundary[:, None], first, BOUNDARY))
     if periods.shape[1] > 1:
         start = jnp.where(jnp.isfinite(periods), periods, jnp.inf)[:, 1:]

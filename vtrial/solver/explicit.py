@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from jaxtyping import Array, Float
 
-from vtrial.solver.adaptive import AbstractAdaptive, Field, Trial
+from vtrial.solver.adaptive import AbstractAdaptive, Trial
+from vtrial.solver.field import Field
 from vtrial.solver.method import Amounts
+from vtrial.solver.passage import Polynomial
 
 NODES = (0.161, 0.327, 0.9, 0.9800255409045097, 1.0, 1.0)
 STAGES = (
@@ -44,6 +46,17 @@ ERROR = (
     1 / 66,
 )
 
+# Weights of the stages inside a step: of the powers 1 to 4 of the part that is done.
+INSIDE = (
+    (1.0, -2.763706197274826, 2.9132554618219126, -1.0530884977290216),
+    (0.0, 0.13169999999999998, -0.2234, 0.1017),
+    (0.0, 3.9302962368947516, -5.941033872131505, 2.490627285651253),
+    (0.0, -12.411077166933676, 30.33818863028232, -16.548102889244902),
+    (0.0, 37.50931341651104, -88.1789048947664, 47.37952196281928),
+    (0.0, -27.896526289197286, 65.09189467479366, -34.87065786149661),
+    (0.0, 1.5, -4.0, 2.5),
+)
+
 
 @dataclass(frozen=True)
 class Explicit(AbstractAdaptive):
@@ -58,6 +71,11 @@ class Explicit(AbstractAdaptive):
     def gains(self) -> tuple[float, float]:
         """Look back by one step."""
         return 0.9, 0.1
+
+    @property
+    def is_dense(self) -> bool:
+        """Say so."""
+        return True
 
     def enter(self, field: Field, amounts: Amounts) -> Amounts:
         """Compute the slope at the start."""
@@ -81,7 +99,19 @@ class Explicit(AbstractAdaptive):
             for i in range(len(amounts))
         )
         error = self.scaled(errors, amounts, reached)
-        return Trial(reached, error, slopes[-1])
+        return Trial(reached, error, slopes[-1], slopes)
+
+    def inside(
+        self,
+        state: int,
+        before: Float[Array, " lane"],
+        size: Float[Array, " lane"],
+        trial: Trial,
+    ) -> Polynomial:
+        """Weigh the slopes, to order 4."""
+        slopes = [slope[state] for slope in trial.stages]
+        powers = zip(*INSIDE, strict=True)
+        return (before, *(size * _sum(weights, slopes) for weights in powers))
 
 
 def _moved(
@@ -101,7 +131,5 @@ def _sum(
     weights: tuple[float, ...], values: list[Float[Array, " lane"]]
 ) -> Float[Array, " lane"]:
     """Add up values by weight."""
-    total = weights[0] * values[0]
-    for weight, value in zip(weights[1:], values[1:], strict=True):
-        total = total + weight * value
-    return total
+    terms = [w * v for w, v in zip(weights, values, strict=True) if w]
+    return sum(terms[1:], terms[0])

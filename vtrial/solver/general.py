@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from vtrial.solver.adaptive import Field, read_by_derivatives
+from vtrial.solver.field import Field, read_by_derivatives
 from vtrial.solver.method import AbstractMethod, Amounts, Span, Step
 from vtrial.types import Status
 

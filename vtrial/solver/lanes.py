@@ -1,5 +1,6 @@
 """Subjects side by side: from their inputs and events to what is seen of them."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -7,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from vtrial.dosing.doses import Doses, Times
+from vtrial.solver.adaptive import AbstractAdaptive
 from vtrial.solver.events import Table, same, tabulate, take
 from vtrial.solver.kernel import follow_in_kernel
 from vtrial.solver.layout import Layout
@@ -15,11 +17,13 @@ from vtrial.solver.scan import (
     Shot,
     follow,
     follow_changes,
+    follow_reading,
     initial_amounts,
     is_below,
     watched_states,
 )
 from vtrial.solver.trajectory import State
+from vtrial.solver.window import windows
 from vtrial.types import Status
 
 
@@ -83,6 +87,10 @@ def solve_lanes(
     start = start._replace(status=jnp.where(bad, int(Status.NON_FINITE), start.status))
     if layout.merged:
         view, end, steps = _in_passing(layout, method, individual, table, start)
+    elif layout.window:
+        view, end, steps = _passing_by(
+            layout, method, individual, table, start, batch.times
+        )
     else:
         column = _column_at(batch.periods, begin)
         shots, steps = follow_changes(layout, method, individual, table, start, column)
@@ -195,6 +203,51 @@ def _in_passing(
     return view, end, tried
 
 
+def _passing_by(
+    layout: Layout,
+    method: AbstractMethod,
+    individual: dict[str, Float[Array, "lane period"]],
+    table: Table,
+    start: State,
+    times: Times,
+) -> tuple[_View, State, Int[Array, " lane"]]:
+    """Observe as the solution passes by between events."""
+    assert isinstance(method, AbstractAdaptive)  # the layout says so
+    asked = windows(table, times, layout.window)
+    (shots, end, tried), peaks = follow_reading(
+        layout, method, individual, table, start, asked.time
+    )
+
+    def at(value: Array) -> Array:
+        return take(value.reshape(-1, value.shape[2]).T, asked.place)
+
+    amounts = [None if a is None else at(a) for a in shots.amounts]
+    good = at(shots.fine) & table.shown
+    good, amounts = _without_negative(layout, amounts, peaks, good, times)
+    view = _View(tuple(amounts), at(shots.last_dose), good)
+    return view, end._replace(status=_judged(end.status, view, table)), tried
+
+
+def _without_negative(
+    layout: Layout,
+    amounts: Sequence[Float[Array, "#lane time"] | None],
+    peaks: Sequence[Float[Array, " lane"]],
+    good: Bool[Array, "#lane time"],
+    times: Times,
+) -> tuple[Bool[Array, "#lane time"], list[Float[Array, "#lane time"] | None]]:
+    """Take out what is seen from where a state is below zero; clear noise away."""
+    held = list(amounts)
+    for place, peak in zip(watched_states(layout), peaks, strict=True):
+        value = held[place]
+        if value is None:
+            continue
+        below = is_below(layout, value, peak[:, None]) & good
+        failed = jnp.min(jnp.where(below, times.time, jnp.inf), axis=1, keepdims=True)
+        good &= times.time < failed
+        held[place] = jnp.maximum(value, 0.0)
+    return good, held
+
+
 def _reach(
     method: AbstractMethod,
     prepared: object,
@@ -225,14 +278,9 @@ def _afterwards(
     """Observe between events, when all of these are known."""
     seen = _reach(method, prepared, shots, table.seen, times.time)
     good = (seen.status == Status.SOLVED) & table.shown
-    amounts = list(seen.amounts)
-    for place in watched_states(layout):
-        value = amounts[place]
-        peak = jnp.max(jnp.abs(shots.amounts[place]), axis=0)[:, None]
-        below = is_below(layout, value, peak) & good
-        failed = jnp.min(jnp.where(below, times.time, jnp.inf), axis=1, keepdims=True)
-        good &= times.time < failed
-        amounts[place] = jnp.maximum(value, 0.0)
+    watched = watched_states(layout)
+    peaks = [jnp.max(jnp.abs(shots.amounts[place]), axis=0) for place in watched]
+    good, amounts = _without_negative(layout, seen.amounts, peaks, good, times)
     return _View(tuple(amounts), seen.last_dose, good)
 
 

@@ -8,9 +8,10 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from vtrial.solver.adaptive import AbstractAdaptive
 from vtrial.solver.events import Event, Table, take
 from vtrial.solver.layout import Layout
-from vtrial.solver.method import AbstractMethod, Amounts, Span
+from vtrial.solver.method import AbstractMethod, Amounts, Span, Step
 from vtrial.solver.steady import Settled, nothing_settled, settle
 from vtrial.solver.trajectory import State
 from vtrial.types import Status
@@ -41,7 +42,7 @@ class Carry(NamedTuple):
 
 
 class Sight(NamedTuple):
-    """What is kept of an event: how things stood before it did anything.
+    """What is kept of events, or of places between them: how things stood there.
 
     States that no output reads are None.
     """
@@ -104,7 +105,7 @@ def parts_of(layout: Layout, carry: Carry) -> list[Array]:
 
 
 def sight_of(
-    layout: Layout, packed: Float[Array, "event part lane"], real: Any
+    layout: Layout, packed: Float[Array, "event part *place lane"], real: Any
 ) -> Sight:
     """Unpack what was kept of all events; amounts are of type `real`."""
     *seen, last_dose, fine = _unpacked(packed)
@@ -155,7 +156,55 @@ def follow_changes(
     return shots, last.tried
 
 
-def _packed(parts: Sequence[Array]) -> Float[Array, "part lane"]:
+def follow_reading(
+    layout: Layout,
+    method: AbstractAdaptive,
+    individual: Individual,
+    table: Table,
+    start: State,
+    asked: Float[Array, "event place #lane"],
+) -> tuple[Course, Amounts]:
+    """Go through a table without observations; read at the times asked between events.
+
+    The sights are (event, place, lane), and of one event more than there are: what is
+    seen after the last. Second come the peaks of the states that may not be negative.
+    """
+    prepared = method.prepare(individual)
+    kept = [i for i, keep in enumerate(_kept(layout)) if keep]
+    width = asked.shape[1]
+
+    def step(carry: Carry, item: tuple[Event, Array, Array]) -> tuple[Carry, Array]:
+        event, ends, time = item
+        here, span = pick(prepared, event.column), _span(layout, carry, event)
+        moved, values, reached = method.advance_reading(
+            here,
+            span,
+            carry.amounts,
+            carry.rates,
+            carry.memory,
+            time=time,
+            states=kept,
+        )
+        given = jnp.broadcast_to(carry.last_dose[None], reached.shape)
+        sight = _packed([*values, given, reached])
+        carry = _arrived(layout, carry, event, moved)
+        carry = carry._replace(end=_held(carry, ends))
+        return happen(layout, method, individual, prepared, carry, event), sight
+
+    begun = _begun(layout, method, start)._replace(end=start)
+    count = table.events.time.shape[0]
+    ends = jnp.arange(count)[:, None] == table.end[None]
+    last, packed = lax.scan(step, begun, (table.events, ends, asked))
+    assert last.end is not None  # it was laid out with one
+    after = [part[None] for part in parts_of(layout, last)]
+    wide = [jnp.broadcast_to(part, (width, *part.shape[1:])) for part in after]
+    packed = jnp.concatenate([packed, _packed(wide)[None]])
+    end = last.end._replace(status=last.status)
+    sight = sight_of(layout, packed, start.amounts.dtype)
+    return (sight, end, last.tried), last.peaks
+
+
+def _packed(parts: Sequence[Array]) -> Float[Array, "part *place lane"]:
     """Lay out what is kept of an event in one array.
 
     Several would be written by one fused loop, for which XLA then copies all that was
@@ -164,7 +213,7 @@ def _packed(parts: Sequence[Array]) -> Float[Array, "part lane"]:
     return jnp.stack([part.astype(float) for part in parts])
 
 
-def _unpacked(packed: Float[Array, "event part lane"]) -> list[Array]:
+def _unpacked(packed: Float[Array, "event part *place lane"]) -> list[Array]:
     return [packed[:, part] for part in range(packed.shape[1])]
 
 
@@ -248,10 +297,21 @@ def arrive(
 
     `here` is what the method has prepared, for the inputs that hold up to the event.
     """
+    span = _span(layout, carry, event)
+    moved = method.advance(here, span, carry.amounts, carry.rates, carry.memory)
+    return _arrived(layout, carry, event, moved)
+
+
+def _span(layout: Layout, carry: Carry, event: Event) -> Span:
+    """Say from where to where it goes on."""
     active = carry.status == Status.SOLVED
     left = layout.numerics.max_steps - carry.tried
-    span = Span(carry.time, event.time, carry.last_dose, active, left)
-    moved = method.advance(here, span, carry.amounts, carry.rates, carry.memory)
+    return Span(carry.time, event.time, carry.last_dose, active, left)
+
+
+def _arrived(layout: Layout, carry: Carry, event: Event, moved: Step) -> Carry:
+    """Stand at the event."""
+    active = carry.status == Status.SOLVED
     status = jnp.where(active, moved.status, carry.status)
     fine = status == Status.SOLVED
     arrived = carry._replace(

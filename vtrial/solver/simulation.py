@@ -26,6 +26,7 @@ from vtrial.solver.request import checked, overlaps_of
 from vtrial.solver.sensitivity import differentiable
 from vtrial.solver.spread import cut, solve_parts, threads
 from vtrial.solver.trajectory import State, Trajectory
+from vtrial.solver.window import width_of
 from vtrial.types import Numerics
 
 EXACT = ("algebra", "closed form")  # no loop of unknown length
@@ -117,6 +118,9 @@ def simulate_from(
         method = "hybrid explicit" if model.structure.driver else "explicit"
     layout = _layout(model, method, numerics, batch, keep_states)
     layout = replace(layout, kernel=is_wanted(layout))
+    window = width_of(layout, batch.doses, batch.times)
+    if window:
+        layout = replace(layout, merged=False, window=window)
     seen = _solve_spread(layout, batch)
     return Trajectory(
         time=jnp.asarray(times.time, float),
@@ -149,7 +153,7 @@ def _solve_spread(layout: Layout, batch: Batch) -> Seen:
     rows = [(0, count)]
     traced = any(isinstance(leaf, Tracer) for leaf in leaves)
     observed, given = batch.times.time.shape[1], batch.doses.time.shape[1]
-    bound = not layout.merged and observed > given  # by memory, which cores share
+    bound = layout.is_exact and observed > given  # by memory, which cores share
     alone = traced or bound or jax.default_backend() != "cpu"
     if count > 2 * sizes[-1] and not alone:
         rows = cut(count, threads(), sizes[-1])
@@ -179,7 +183,7 @@ def _sizes(layout: Layout, batch: Batch) -> tuple[int, ...]:
     if jax.default_backend() != "cpu":
         return DEVICE
     shared = batch.doses.time.shape[0] == batch.times.time.shape[0] == 1
-    return WIDE if shared and not layout.merged else LANES
+    return WIDE if shared and layout.is_exact else LANES
 
 
 def _count(batch: Batch) -> int:
@@ -263,7 +267,7 @@ def _solve(
     method = METHODS[layout.method](layout.model, layout.numerics, layout.infusions)
     if chunks == 1:
         return solve_lanes(layout, method, batch, lanes)
-    if not layout.merged:
+    if layout.is_exact:
         return _in_chunks(layout, method, (batch, None), lanes, chunks)
     order = order_by_cost(layout, method, batch.inputs, count, lanes * chunks)
     asked = (reorder(batch, order), asked[1])

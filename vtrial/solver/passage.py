@@ -1,0 +1,146 @@
+"""What is kept of steps, so that observations make no lane wait for others.
+
+Between two events every lane goes its own way. Where it stood is kept side by side with
+the others, a row for each time that any lane tried a step, and observations are read
+from there when some rows are full: at the ends of steps, or inside them.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from vtrial.solver.method import Amounts
+
+ROWS = 32
+BLOCK = 16  # places that are read at once
+
+Parts = list[Float[Array, " lane"]]
+Polynomial = tuple[Float[Array, " lane"], ...]
+
+
+class Passage(NamedTuple):
+    """Some rows, of which `count` are written.
+
+    A row holds the time [h] from the interval's start and the states that are read;
+    or, of steps that are read inside, what `inside` lists.
+    """
+
+    count: Int[Array, ""]
+    rows: Float[Array, "row part lane"]
+
+
+class Reading(NamedTuple):
+    """What is read where it is asked: times [h] from the interval's start, values."""
+
+    time: Float[Array, "place lane"]
+    values: tuple[Float[Array, "place lane"], ...]
+
+
+def blank(parts: int, like: Float[Array, " lane"]) -> Passage:
+    """Lay out rows of which none is written."""
+    rows = jnp.zeros((ROWS, parts, like.shape[0]), like.dtype)
+    return Passage(jnp.zeros((), int), rows)
+
+
+def inside(
+    begun: Float[Array, " lane"],
+    ended: Float[Array, " lane"],
+    size: Float[Array, " lane"],
+    polynomials: list[Polynomial],
+) -> Parts:
+    """List what is kept of a step: when, and each state's polynomial.
+
+    A refused step ends where it began.
+    """
+    return [begun, ended, 1 / size, *(c for each in polynomials for c in each)]
+
+
+def written(passage: Passage, parts: Parts) -> Passage:
+    """Write a row."""
+    rows = passage.rows
+    for number, part in enumerate(parts):
+        place = (passage.count, number, 0)
+        rows = lax.dynamic_update_slice(rows, part[None, None], place)
+    return Passage(passage.count + 1, rows)
+
+
+def opened(time: Float[Array, "place lane"], values: Amounts) -> Reading:
+    """Begin to read: the values are those at the interval's start."""
+    return Reading(
+        time, tuple(jnp.broadcast_to(value[None], time.shape) for value in values)
+    )
+
+
+def read(
+    passage: Passage,
+    reading: Reading,
+    *,
+    since: Float[Array, " lane"],
+    until: Float[Array, " lane"],
+    dense: bool,
+) -> Reading:
+    """Read what is asked between two times, from rows at or inside steps.
+
+    Lanes are at about the same place, so only some places are looked at.
+    """
+    width = reading.time.shape[0]
+    size = min(BLOCK, width)
+    first = jnp.min(jnp.sum(reading.time < since[None], axis=0, dtype=int))
+    last = jnp.max(jnp.sum(reading.time <= until[None], axis=0, dtype=int))
+    look_at = _look_inside if dense else _look_at
+
+    def is_left(carry: tuple[Int[Array, ""], Reading]) -> Bool[Array, ""]:
+        return carry[0] < last
+
+    def look(
+        carry: tuple[Int[Array, ""], Reading],
+    ) -> tuple[Int[Array, ""], Reading]:
+        start, reading = carry
+        place = jnp.minimum(start, width - size)
+        some = jax.tree.map(
+            lambda value: lax.dynamic_slice_in_dim(value, place, size), reading
+        )
+        found = lax.fori_loop(
+            0, passage.count, functools.partial(look_at, passage), some
+        )
+        whole = tuple(
+            lax.dynamic_update_slice_in_dim(old, new, place, axis=0)
+            for old, new in zip(reading.values, found.values, strict=True)
+        )
+        return start + size, reading._replace(values=whole)
+
+    return lax.while_loop(is_left, look, (first, reading))[1]
+
+
+def _row(passage: Passage, number: Int[Array, ""]) -> Float[Array, "part 1 lane"]:
+    return lax.dynamic_index_in_dim(passage.rows, number, keepdims=False)[:, None]
+
+
+def _look_at(passage: Passage, number: Int[Array, ""], reading: Reading) -> Reading:
+    """Read what is asked just where the lanes stood."""
+    time, *states = _row(passage, number)
+    here = reading.time == time
+    values = [
+        jnp.where(here, state, value)
+        for state, value in zip(states, reading.values, strict=True)
+    ]
+    return reading._replace(values=tuple(values))
+
+
+def _look_inside(passage: Passage, number: Int[Array, ""], reading: Reading) -> Reading:
+    """Read what lies in one step of each lane."""
+    begun, ended, inverse, *rest = _row(passage, number)
+    here = (reading.time > begun) & (reading.time <= ended)
+    part = (reading.time - begun) * inverse
+    length = len(rest) // max(len(reading.values), 1)
+    values = []
+    for state, value in enumerate(reading.values):
+        *lower, total = rest[state * length : (state + 1) * length]
+        for coefficient in reversed(lower):
+            total = coefficient + part * total
+        values.append(jnp.where(here, total, value))
+    return reading._replace(values=tuple(values))
