@@ -9,12 +9,15 @@ import pytest
 from vtrial.analysis.estimates import (
     CONTRASTS,
     CONVERGENCE,
+    COURSES,
     CURVES,
     ENDPOINTS,
     EXPLAINED,
     OPERATING,
     PERSONS,
     PREDICTIVE,
+    PREDICTIVE_EVENTS,
+    PREDICTIVE_SHARES,
     PUBLISHED,
     SUBGROUPS,
     Estimates,
@@ -305,6 +308,9 @@ def _make_full(protocol):
         explained=_explained(arms),
         persons=_persons(arms),
         predictive=_predictive(arms),
+        predictive_events=_predictive_events(arms),
+        predictive_shares=_predictive_shares(arms),
+        courses=_courses(arms),
     )
 
 
@@ -385,5 +391,37 @@ def _predictive(arms):
                 middle = value * np.exp(-time / 300)
                 limits = (middle * 0.8, middle, middle * 1.25)
                 row = (arm, "anc", "1e9/L", time, quantile, middle * 1.05)
-                rows.append((*row, *limits, False))
+                rows.append((*row, *limits, "nothing"))
     return pd.DataFrame(rows, columns=PREDICTIVE)
+
+
+def _predictive_events(arms):
+    rows = []
+    for place, arm in enumerate(arms):
+        for time in np.arange(0.0, 505.0, 24.0):
+            middle = np.exp(-time / (200 + 100 * place))
+            seen, limits = min(1.0, 1.1 * middle), (0.8 * middle, middle)
+            risk = 120 * middle
+            row = (arm, "recovery", time, seen, *limits, min(1.0, 1.2 * middle))
+            rows.append((*row, risk, 120 - risk, 118 * middle))
+    return pd.DataFrame(rows, columns=PREDICTIVE_EVENTS)
+
+
+def _predictive_shares(arms):
+    rows = [(arm, "grade 4", np.nan, 1.0, 120, 0.4, 0.3, 0.41, 0.5) for arm in arms] + [
+        (arm, "anc", time, grade, 118, 0.5, 0.4, 0.5, 0.6)
+        for arm in arms
+        for time in (0.0, 168.0, 336.0)
+        for grade in (0.0, 1.0)
+    ]
+    return pd.DataFrame(rows, columns=PREDICTIVE_SHARES)
+
+
+def _courses(arms):
+    rows = [
+        (arm, "anc", "1e9/L", 0, subject, time, (1 + subject) * np.exp(-time / 200))
+        for arm in arms
+        for subject in range(4)
+        for time in np.arange(0.0, 505.0, 24.0)
+    ]
+    return pd.DataFrame(rows, columns=COURSES)

@@ -276,7 +276,12 @@ def test_print_has_all_and_is_light(browser, report):
     assert luminance(browser, "document.body", "color") < 0.05
     assert contrast(browser, "document.querySelector('figure svg text')", "fill") > 7
     total = browser.run("document.querySelectorAll('figure').length")
-    assert len(browser.run(SHOWN)) == total
+    courses = browser.run("document.querySelectorAll('.ondemand figure').length")
+    assert courses == 2
+    assert len(browser.run(SHOWN)) == total - courses
+    browser.run("document.querySelector('.ondemand').open = true")
+    assert len(browser.run(SHOWN)) == total, "what is open is printed"
+    browser.run("document.querySelector('.ondemand').open = false")
     assert not browser.run("document.querySelector('[data-switch]').offsetWidth")
     folded = "document.querySelector('details pre').getClientRects().length"
     browser.run("dispatchEvent(new Event('beforeprint'))")

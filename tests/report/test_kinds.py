@@ -24,6 +24,11 @@ from vtrial.report.survival import at_risk, draw_survival, half_time
 from vtrial.report.tables import operating_table
 from vtrial.report.tornado import draw_tornado
 
+BY_ARM = (
+    *("curves", "subgroups", "explained", "persons", "predictive"),
+    *("predictive_events", "predictive_shares", "courses"),
+)
+
 
 @pytest.fixture(autouse=True)
 def _style():
@@ -55,6 +60,8 @@ def test_every_table_has_its_section_and_figures(folder):
         *("dose-response-grade-4", "survival-recovery", "subgroups-c1"),
         *("attainment-grade-4", "convergence-c1", "predictive-anc-linear"),
         *("predictive-anc-log", "waterfall-change", "lanes", "explained-nadir"),
+        *("predictive-events-recovery", "predictive-shares-grade-4"),
+        *("predictive-shares-anc-d60", "courses-anc-linear", "courses-anc-log"),
     } <= names
 
 
@@ -236,7 +243,7 @@ def test_many_arms_and_hostile_words_are_drawn(dosed, full, make_protocol, tmp_p
         arms=tuple(replace(dosed.arms[0], name=arm, title=bad + arm) for arm in arms),
     )
     frames = {}
-    for name in ("curves", "subgroups", "explained", "persons", "predictive"):
+    for name in BY_ARM:
         frame = getattr(full, name)
         one = frame[frame["arm"] == "d60"]
         frames[name] = pd.concat([one.assign(arm=arm) for arm in arms])
@@ -251,7 +258,7 @@ def test_many_arms_and_hostile_words_are_drawn(dosed, full, make_protocol, tmp_p
 
 def test_gaps_are_left_out_and_not_fatal(dosed, full, tmp_path):
     holed = {}
-    for name in ("curves", "subgroups", "explained", "persons", "predictive"):
+    for name in BY_ARM:
         frame = getattr(full, name).copy()
         for column in frame.columns.intersection(
             ["low", "high", "error", "mc_error", "observed", "at_risk", "correlation"]
@@ -292,8 +299,14 @@ def test_predictive_check_counts_what_lies_inside(dosed, full):
     linear, log = draw_predictive(dosed, "anc", off)
     assert "85 of 90 observed quantiles lie in their bands." in linear.caption
     assert (linear.scale, log.scale) == ("linear", "log")
-    corrected = next(draw_predictive(dosed, "anc", off.assign(corrected=True)))
-    assert "corrected to the median prediction" in corrected.caption
+    kinds = ("prediction", "prediction and variability")
+    by, also = (
+        next(draw_predictive(dosed, "anc", off.assign(corrected=kind)))
+        for kind in kinds
+    )
+    assert "corrected to the median prediction" in by.caption
+    assert "variability" not in by.caption
+    assert "and to its median variability" in also.caption
 
 
 def test_operating_characteristics_have_their_errors(dosed, full):

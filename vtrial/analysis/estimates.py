@@ -47,6 +47,7 @@ CONTRASTS = [
     "unit",
 ]
 BANDS = ["arm", "output", "unit", "time", "quantile", "value"]
+COURSES = ["arm", "output", "unit", "replicate", "subject", "time", "value"]
 CURVES = [
     "arm",
     "endpoint",
@@ -84,6 +85,29 @@ PREDICTIVE = [
     "median",
     "high",
     "corrected",
+]
+PREDICTIVE_EVENTS = [
+    "arm",
+    "endpoint",
+    "time",
+    "observed",
+    "low",
+    "median",
+    "high",
+    "at_risk",
+    "events",
+    "expected_at_risk",
+]
+PREDICTIVE_SHARES = [
+    "arm",
+    "of",
+    "time",
+    "category",
+    "n",
+    "observed",
+    "low",
+    "median",
+    "high",
 ]
 DISTRIBUTIONS = ["arm", "endpoint", "unit", "low", "high", "count", "share"]
 FAILURES = ["arm", "status", "count"]
@@ -164,7 +188,20 @@ class Estimates:
     predictive
         Visual predictive check: quantiles of what was observed, and where those of
         simulated trials of the same design lie (90 %), by time [h]. `corrected` says
-        whether values were brought to the median prediction of their time.
+        to what of their time values were brought: `nothing`, the median
+        `prediction`, or `prediction and variability`.
+    predictive_events
+        The observed product-limit curve of a time to an event by time [h], with the
+        observed numbers at risk and of events by then, and where the curves of 90 % of
+        simulated trials lie (where at least half of them are known), with their mean
+        number at risk.
+    predictive_shares
+        The observed share of each category of an output at its planned times [h], or
+        of an endpoint (no time), among `n` values, and where those of 90 % of
+        simulated trials lie.
+    courses
+        True values of single subjects over time [h], of the first fifty of an arm at
+        most, where the record keeps them. `subject` is the number in the `replicate`.
     published
         A row for each published number: the limits that count as within, and the
         simulated value; of those in the arm `where` a condition holds, if there is
@@ -185,6 +222,9 @@ class Estimates:
     explained: pd.DataFrame = none_of(EXPLAINED)
     persons: pd.DataFrame = none_of(PERSONS)
     predictive: pd.DataFrame = none_of(PREDICTIVE)
+    predictive_events: pd.DataFrame = none_of(PREDICTIVE_EVENTS)
+    predictive_shares: pd.DataFrame = none_of(PREDICTIVE_SHARES)
+    courses: pd.DataFrame = none_of(COURSES)
 
     def published_words(self) -> pd.DataFrame:
         """Return the published numbers beside the simulated ones, in words."""

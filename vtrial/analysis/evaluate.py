@@ -9,6 +9,7 @@ import xarray as xr
 
 from vtrial.analysis.bands import bands_of
 from vtrial.analysis.contrast import Contrast
+from vtrial.analysis.courses import courses_of
 from vtrial.analysis.estimates import (
     CONTRASTS,
     DISTRIBUTIONS,
@@ -74,6 +75,9 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         explained=seen.explained.table(),
         persons=seen.persons,
         predictive=seen.predictive.table(protocol),
+        predictive_events=seen.predictive_events.table(protocol),
+        predictive_shares=seen.predictive_shares.table(protocol),
+        courses=courses_of(tree, protocol),
     )
 
 

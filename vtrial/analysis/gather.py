@@ -10,6 +10,7 @@ import pandas as pd
 from vtrial.analysis.contrast import Contrast
 from vtrial.analysis.curves import Curves
 from vtrial.analysis.explain import Explained
+from vtrial.analysis.foreseen import PredictiveEvents, PredictiveShares
 from vtrial.analysis.persons import persons_of
 from vtrial.analysis.predictive import Predictive
 from vtrial.analysis.question import Truth, answered, sides, truth
@@ -63,6 +64,8 @@ class Gathered:
     curves: Curves = field(default_factory=Curves)
     explained: Explained = field(default_factory=Explained)
     predictive: Predictive = field(default_factory=Predictive)
+    predictive_events: PredictiveEvents = field(default_factory=PredictiveEvents)
+    predictive_shares: PredictiveShares = field(default_factory=PredictiveShares)
     persons: pd.DataFrame = field(default_factory=pd.DataFrame)
     edges: dict[str, np.ndarray] = field(default_factory=dict)
     bars: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
@@ -73,6 +76,8 @@ class Gathered:
         self.replicates += chunk.replicates
         self.explained.look(chunk)
         self.predictive.add(chunk, protocol)
+        self.predictive_events.add(chunk, protocol)
+        self.predictive_shares.add(chunk, protocol)
         if chunk.start == 0:
             self.persons = persons_of(chunk, protocol)
         for arm in protocol.arms:

@@ -3,29 +3,61 @@
 References
 ----------
 Karlsson MO, Holford N (2008) PAGE 17, abstract 1434.
+Bergstrand M, Hooker AC, Wallin JE, Karlsson MO (2011) AAPS J 13:143-151.
 """
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from vtrial.analysis.correction import (
+    correct_prediction,
+    correct_variability,
+    corrected_spread,
+)
 from vtrial.analysis.estimates import PREDICTIVE
-from vtrial.analysis.reading import Chunk, has_measurements
+from vtrial.analysis.reading import Chunk, has_measurements, predictions_of
+from vtrial.dims import MEASURED, PREDICTED, SPREAD
 from vtrial.protocol.protocol import Endpoint, Observed, Protocol
 
 QUANTILES = (0.1, 0.5, 0.9)
 BETWEEN = (0.05, 0.5, 0.95)  # of trials
+Key = tuple[int, str]
+
+
+class Bins(NamedTuple):
+    """The observed points by planned time, corrected if that is asked for.
+
+    Fields
+    ------
+    times
+        [h] Planned times.
+    place
+        The planned time that is nearest to each point's own.
+    value
+        [the output's unit] The points.
+    middle
+        [the output's unit] Median prediction of the points of each time.
+    usual
+        [the output's unit] Median standard deviation of the corrected points there.
+    """
+
+    times: np.ndarray
+    place: np.ndarray
+    value: np.ndarray
+    middle: np.ndarray
+    usual: np.ndarray
 
 
 @dataclass
 class Predictive:
-    """Quantiles of each trial's measurements, by place among the observed."""
+    """Quantiles of each trial's measurements, by place among the observed, and arm."""
 
-    planned: dict[tuple[int, str], np.ndarray] = field(default_factory=dict)
-    parts: defaultdict[tuple[int, str], list[np.ndarray]] = field(
+    bins: dict[Key, Bins] = field(default_factory=dict)
+    parts: defaultdict[Key, list[np.ndarray]] = field(
         default_factory=lambda: defaultdict(list)
     )
 
@@ -34,20 +66,16 @@ class Predictive:
         if not has_measurements(chunk.tree, chunk.arms[0]):
             return
         for place, observed in enumerate(protocol.observed):
-            endpoint = _looks_at(observed, protocol)
-            if not endpoint.visits:
+            endpoint = looks_at(observed, protocol)
+            if not endpoint.visits or of_shares(observed):
                 continue
-            arms = [observed.arm] if observed.arm else [a.name for a in protocol.arms]
-            for arm in arms:
-                measured = chunk.measured(arm, endpoint)
-                inside = chunk.in_arm(arm)[:, :, None]
-                measured = np.where(inside, measured, np.nan)
-                here: Any = np.isfinite(measured).any(axis=1)
-                full = np.where(here[:, None], measured, 0.0)
-                found = np.nanquantile(full, QUANTILES, axis=1)
-                found = np.where(here[None], found, np.nan)
-                self.parts[place, arm].append(np.moveaxis(found, 0, 2))
-                self.planned[place, arm] = chunk.planned(endpoint)
+            for arm in arms_beside(observed.arm, protocol):
+                key, planned = (place, arm), chunk.planned(endpoint)
+                if key not in self.bins:
+                    points = predictions_of(chunk.tree, protocol.observed, place)
+                    self.bins[key] = bins_of(observed, planned, *points)
+                values = _values(chunk, arm, endpoint, observed, self.bins[key])
+                self.parts[key].append(quantiles_of(values))
 
     def table(self, protocol: Protocol) -> pd.DataFrame:
         """Lay down the observed quantiles and where those of single trials lie.
@@ -56,38 +84,114 @@ class Predictive:
         """
         rows = []
         for (place, arm), parts in self.parts.items():
-            observed, planned = protocol.observed[place], self.planned[place, arm]
-            times, where = np.unique(planned, return_inverse=True)
-            nearest = _nearest(times, np.array(observed.time))
-            values = np.array(observed.value)
-            simulated = np.concatenate(parts)[:, np.unique(where, return_index=True)[1]]
-            for i, time in enumerate(times):
-                seen = values[nearest == i]
+            observed, bins = protocol.observed[place], self.bins[place, arm]
+            simulated = np.concatenate(parts)
+            for i, time in enumerate(bins.times):
+                seen = bins.value[(bins.place == i) & np.isfinite(bins.value)]
                 if not len(seen) or not np.isfinite(simulated[:, i]).any():
                     continue
                 spread = np.nanquantile(simulated[:, i], BETWEEN, axis=0)
                 for j, quantile in enumerate(QUANTILES):
                     low, middle, high = spread[:, j]
                     found = float(np.quantile(seen, quantile))
-                    unit = _unit(observed, protocol)
+                    unit = unit_of(observed, protocol)
                     head = (arm, observed.output, unit, time, quantile, found)
-                    rows.append((*head, low, middle, high, False))
+                    rows.append((*head, low, middle, high, observed.correct))
         return pd.DataFrame(rows, columns=PREDICTIVE)
 
 
-def _looks_at(observed: Observed, protocol: Protocol) -> Endpoint:
+def bins_of(
+    observed: Observed,
+    planned: np.ndarray,
+    predicted: np.ndarray | None = None,
+    spread: np.ndarray | None = None,
+) -> Bins:
+    """Put observed points into bins, and correct them where that is asked for."""
+    times = np.unique(planned)
+    place = nearest(times, np.array(observed.time))
+    value = np.array(observed.value, float)
+    nothing = np.full(len(times), np.nan)
+    if predicted is None:
+        return Bins(times, place, value, nothing, nothing)
+    how = _how(observed)
+    middle = _medians(predicted, place, len(times))
+    value = correct_prediction(value, predicted, middle[place], **how)
+    if spread is None:
+        return Bins(times, place, value, middle, nothing)
+    spread = corrected_spread(spread, predicted, middle[place], **how)
+    usual = _medians(spread, place, len(times))
+    value = correct_variability(value, middle[place], spread, usual[place])
+    return Bins(times, place, value, middle, usual)
+
+
+def quantiles_of(values: np.ndarray) -> np.ndarray:
+    """Return each trial's quantiles (trial, time, quantile) of its subjects' values."""
+    here: Any = np.isfinite(values).any(axis=1)
+    full = np.where(here[:, None], values, 0.0)
+    found = np.nanquantile(full, QUANTILES, axis=1)
+    return np.moveaxis(np.where(here[None], found, np.nan), 0, 2)
+
+
+def looks_at(observed: Observed, protocol: Protocol) -> Endpoint:
     """Name the visits at which the observed output is measured."""
     visits = tuple(v.name for v in protocol.visits if observed.output in v.measure)
     return Endpoint("observed", observed.output, "value", 0.0, np.inf, visits=visits)
 
 
-def _nearest(times: np.ndarray, observed: np.ndarray) -> np.ndarray:
+def of_shares(observed: Observed) -> bool:
+    """Say whether shares of categories are checked, not quantiles."""
+    return observed.categories or bool(observed.grades)
+
+
+def arms_beside(arm: str, protocol: Protocol) -> list[str]:
+    """Name the arms beside which something observed is held: its own, or all."""
+    return [arm] if arm else [one.name for one in protocol.arms]
+
+
+def nearest(times: np.ndarray, observed: np.ndarray) -> np.ndarray:
     """Return the place of the time that is nearest to each observed one."""
     middles = (times[1:] + times[:-1]) / 2
     return np.searchsorted(middles, observed)
 
 
-def _unit(observed: Observed, protocol: Protocol) -> str:
-    return next(
-        (o.unit for o in protocol.model.outputs if o.name == observed.output), "1"
-    )
+def unit_of(observed: Observed, protocol: Protocol) -> str:
+    """Return the unit of an observed output."""
+    outputs = {o.name: o.unit for o in protocol.model.outputs}
+    return outputs.get(observed.output, "1")
+
+
+def first_at(planned: np.ndarray) -> np.ndarray:
+    """Return the place of the first visit at each planned time."""
+    return np.unique(planned, return_index=True)[1]
+
+
+def _values(
+    chunk: Chunk, arm: str, endpoint: Endpoint, observed: Observed, bins: Bins
+) -> np.ndarray:
+    """Return what the arm's own subjects show at each planned time, corrected."""
+    first = first_at(chunk.planned(endpoint))
+
+    def read(name: str) -> np.ndarray:
+        return chunk.measured(arm, endpoint, name)[:, :, first]
+
+    values = np.where(chunk.in_arm(arm)[:, :, None], read(MEASURED), np.nan)
+    if observed.correct == "nothing":
+        return values
+    how, middle = _how(observed), bins.middle[None, None, :]
+    predicted = read(PREDICTED)
+    values = correct_prediction(values, predicted, middle, **how)
+    if observed.correct == "prediction":
+        return values
+    spread = corrected_spread(read(SPREAD), predicted, middle, **how)
+    return correct_variability(values, middle, spread, bins.usual[None, None, :])
+
+
+def _how(observed: Observed) -> dict[str, Any]:
+    """Say how points are corrected."""
+    return {"bound": observed.bound, "logarithms": observed.logarithms}
+
+
+def _medians(values: np.ndarray, place: np.ndarray, count: int) -> np.ndarray:
+    """Return the median of the values of each bin; NaN where there are none."""
+    parts = [values[(place == i) & np.isfinite(values)] for i in range(count)]
+    return np.array([np.median(part) if len(part) else np.nan for part in parts])

@@ -16,19 +16,29 @@ from vtrial.dims import (
     MEASURED,
     MEASUREMENTS,
     NUMBER,
+    OBSERVED,
     OUTCOME,
     OUTCOMES,
     OUTPUT,
     PLANNED,
+    POINT,
+    PREDICTED,
     REPLICATE,
     SCREENED,
+    SPREAD,
     STATUS,
     SUBJECT,
     SUBJECTS,
     VISIT,
 )
 from vtrial.errors import Fault, ProtocolError, StoreError
-from vtrial.protocol.protocol import Comparison, Endpoint, Protocol
+from vtrial.protocol.protocol import (
+    Comparison,
+    Endpoint,
+    Observed,
+    Protocol,
+    name_points,
+)
 from vtrial.protocol.where import names_of
 from vtrial.sheets import listed, nearest, raise_faults
 from vtrial.types import Status
@@ -100,17 +110,18 @@ class Chunk:
         return self._visits(endpoint)[1]
 
     def measured(
-        self, arm: str, endpoint: Endpoint
+        self, arm: str, endpoint: Endpoint, variable: str = MEASURED
     ) -> Float[np.ndarray, "replicate subject visit"]:
         """Return what is measured of an endpoint's output at its visits, under an arm.
 
-        NaN for failed subjects, and at visits that were missed.
+        NaN for failed subjects, and at visits that were missed. Other variables are
+        those of predictions.
         """
         path = f"{ARMS}/{arm}/{MEASUREMENTS}"
         output = names_along(self.tree, path, OUTPUT).index(endpoint.of)
         first = self.start * self.subjects
         rows = slice(first, first + self.replicates * self.subjects)
-        read = dataset(self.tree, path)[MEASURED].isel({SUBJECT: rows, OUTPUT: output})
+        read = dataset(self.tree, path)[variable].isel({SUBJECT: rows, OUTPUT: output})
         values = np.asarray(read.values)[:, self._visits(endpoint)[0]]
         values = values.reshape(self.replicates, self.subjects, -1).astype(float)
         solved = self.status(arm) == Status.SOLVED
@@ -238,6 +249,7 @@ def check_record(tree: xr.DataTree, protocol: Protocol) -> None:
         for comparison in protocol.analysis
         if comparison.by == "MMRM" and not has_measurements(tree, arms[0])
     ]
+    faults += _predictions(tree, protocol)
     raise_faults(ProtocolError, faults)
 
 
@@ -245,6 +257,46 @@ def has_measurements(tree: xr.DataTree, arm: str) -> bool:
     """Say whether a record holds every measured value."""
     paths = {group.strip("/") for group in tree.groups}
     return f"{ARMS}/{arm}/{MEASUREMENTS}" in paths
+
+
+def predictions_of(
+    tree: xr.DataTree, observed: Sequence[Observed], place: int
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return the predictions of observed points, and their standard deviations.
+
+    None where they are not asked for. The record holds those of all corrected points
+    one after another.
+    """
+    seen = observed[place]
+    if seen.correct == "nothing":
+        return None, None
+    before = [o for o in observed[:place] if o.correct != "nothing"]
+    first = sum(len(o.value) for o in before)
+    rows = {POINT: slice(first, first + len(seen.value))}
+    held = dataset(tree, OBSERVED).isel(rows)
+    names = (PREDICTED, SPREAD) if seen.correct != "prediction" else (PREDICTED,)
+    found = [held[name].to_numpy().astype(float) for name in names]
+    return found[0], found[1] if len(found) > 1 else None
+
+
+def _predictions(tree: xr.DataTree, protocol: Protocol) -> Iterator[Fault]:
+    """Yield corrections for which the record does not hold the predictions."""
+    arms = arms_of(tree, protocol)
+    for seen in protocol.observed:
+        names = (PREDICTED, SPREAD) if seen.correct != "prediction" else (PREDICTED,)
+        arm = seen.arm if seen.arm in arms else arms[0]
+        held = has_measurements(tree, arm) and all(
+            name in dataset(tree, f"{ARMS}/{arm}/{MEASUREMENTS}") for name in names
+        )
+        named = tree.attrs.get(OBSERVED) == name_points(protocol.observed)
+        if seen.correct != "nothing" and not (held and named):
+            yield Fault(
+                f"observed.{seen.output}.correct",
+                f"`{seen.correct}`, by predictions that the record does not hold",
+                "of a record that was run with this entry and these points",
+                f"vtrial run {protocol.path or protocol.name}",
+                protocol.path,
+            )
 
 
 def _covariates(comparison: Comparison) -> list[tuple[str, str]]:

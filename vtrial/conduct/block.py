@@ -4,7 +4,9 @@ import numpy as np
 
 from vtrial.analysis.sketch import BINS
 from vtrial.cohort.subjects import Subjects
+from vtrial.conduct.layout import predictions
 from vtrial.conduct.trial import Identity, Seen, Trial
+from vtrial.conduct.typical import Typical, typical_of
 from vtrial.dims import (
     ARM,
     ARMS,
@@ -46,6 +48,9 @@ def simulate_block(trial: Trial, block: int) -> dict[str, np.ndarray]:
         chosen = np.flatnonzero(everybody | (allocated == index))
         seen = trial.observe(arm, people, chosen) if chosen.size else None
         rows = _arm(trial, block, chosen, seen)
+        if predictions(trial.protocol):
+            found = typical_of(trial, arm, people, chosen) if chosen.size else None
+            rows |= _predicted(trial, block, chosen, found)
         arrays |= {f"{ARMS}/{arm.name}/{path}": rows[path] for path in rows}
     return arrays
 
@@ -112,6 +117,21 @@ def _arm(
             values = spread("values", outputs, times)
             values[~within] = np.nan
             rows[f"{TRAJECTORIES}/{VALUE}"] = values
+    return rows
+
+
+def _predicted(
+    trial: Trial, block: int, chosen: np.ndarray, found: Typical | None
+) -> dict[str, np.ndarray]:
+    """Put what the population predicts under one arm into the block's rows."""
+    outputs, visits = len(trial.protocol.model.outputs), len(trial.schedule.visits)
+    rows = {}
+    for name in predictions(trial.protocol):
+        rows[f"{MEASUREMENTS}/{name}"] = np.full(
+            (trial.size(block), visits, outputs), np.nan
+        )
+        if found is not None:
+            rows[f"{MEASUREMENTS}/{name}"][chosen] = getattr(found, name)
     return rows
 
 

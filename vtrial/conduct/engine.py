@@ -43,6 +43,7 @@ _MAKERS = (
     "conduct/layout.py",
     "conduct/measuring.py",
     "conduct/trial.py",
+    "conduct/typical.py",
     "conduct/block.py",
 )
 

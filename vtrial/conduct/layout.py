@@ -21,9 +21,11 @@ from vtrial.dims import (
     OUTCOMES,
     OUTPUT,
     PLANNED,
+    PREDICTED,
     REPLICATE,
     SCREENED,
     SKETCH,
+    SPREAD,
     STATUS,
     SUBJECT,
     SUBJECTS,
@@ -141,6 +143,14 @@ def _arm_variables(protocol: Protocol, at: str) -> list[Variable]:
                 (visits,),
                 attributes=hours,
             ),
+            *(
+                Variable(
+                    f"{at}/{MEASUREMENTS}/{name}",
+                    (SUBJECT, VISIT, OUTPUT),
+                    (visits, outputs),
+                )
+                for name in predictions(protocol)
+            ),
         ]
     kept = protocol.keep.trajectories
     if kept == "quantiles":
@@ -165,6 +175,14 @@ def _arm_variables(protocol: Protocol, at: str) -> list[Variable]:
         axes, tail = (SUBJECT, OUTPUT, TIME), (outputs, times)
         found += [Variable(f"{at}/{TRAJECTORIES}/{VALUE}", axes, tail)]
     return found
+
+
+def predictions(protocol: Protocol) -> tuple[str, ...]:
+    """Name what is kept beside measured values for corrected predictive checks."""
+    kept = protocol.keep.predictions
+    if kept == "nothing" or not protocol.visits:
+        return ()
+    return (PREDICTED,) if kept == "prediction" else (PREDICTED, SPREAD)
 
 
 def _units(protocol: Protocol) -> dict[str, object]:

@@ -9,6 +9,7 @@ from vtrial.cohort.sheet import load_cohort
 from vtrial.conduct.engine import engine, solved_as
 from vtrial.conduct.layout import bytes_for
 from vtrial.conduct.refusal import faults_of
+from vtrial.conduct.typical import solutions_of
 from vtrial.errors import ProtocolError
 from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.sheets import raise_faults
@@ -53,9 +54,13 @@ class Plan:
 
     @property
     def simulations(self) -> int:
-        """How many solutions there are: subjects, times arms if each gets all."""
+        """How many solutions there are: subjects, times arms if each gets all.
+
+        Predictions of the population are solutions, too.
+        """
         every = self.protocol.potential == "all"
-        return self.subjects * (len(self.protocol.arms) if every else 1)
+        arms = len(self.protocol.arms) if every else 1
+        return self.subjects * arms * (1 + solutions_of(self.protocol))
 
     @property
     def compared(self) -> int:
@@ -91,6 +96,7 @@ class Plan:
             ),
             ("blocks", f"{self.blocks:,} of up to {protocol.block:,} subjects"),
             ("method", self.choice.words),
+            *_prediction_words(protocol),
             *_precision_words(self),
             ("record", f"about {size_words(self.bytes)} before compression"),
             ("folder", str(self.folder)),
@@ -182,6 +188,16 @@ def _arm_words(protocol: Protocol, index: int) -> str:
     if len(protocol.arms) > 1:
         parts += [f"{weights[index]} of {sum(weights)} subjects"]
     return "; ".join(parts)
+
+
+def _prediction_words(protocol: Protocol) -> list[tuple[str, str]]:
+    """Say how often more a subject is solved for corrected predictive checks."""
+    more = solutions_of(protocol)
+    if not more:
+        return []
+    times = "once more" if more == 1 else f"{more} times more"
+    words = f"of the population, for corrected checks: each subject is solved {times}"
+    return [("predictions", words)]
 
 
 def _precision_words(planned: Plan) -> list[tuple[str, str]]:

@@ -7,18 +7,20 @@ import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 from vtrial.conduct.engine import engine, machine, solved_as, versions
 from vtrial.conduct.plan import Plan
 from vtrial.errors import StoreError
 from vtrial.model.model import Source
 from vtrial.protocol.load import build_protocol
-from vtrial.protocol.protocol import Observed, Protocol
+from vtrial.protocol.protocol import Observed, ObservedOutcomes, Protocol
 from vtrial.sheets import find_sheet, parse_sheet
 from vtrial.store.record import Record
 
 SIZES = ("subjects", "replicates", "block", "seed")
 PROTOCOL, MODEL, COHORT = "protocol", "model", "cohort"
+Kind = TypeVar("Kind", Observed, ObservedOutcomes)
 
 
 def about(planned: Plan) -> dict[str, object]:
@@ -51,7 +53,7 @@ def about(planned: Plan) -> dict[str, object]:
             MODEL: protocol.model.text,
             COHORT: planned.cohort.text,
         },
-        "given": _given(planned),
+        "given": given_with(planned),
     }
 
 
@@ -99,7 +101,8 @@ def protocol_of(record: Record) -> Protocol:
     return dataclasses.replace(
         protocol,
         cohort=str(sheet.data[COHORT]),
-        observed=tuple(_observed(points) for points in given.get("observed", [])),
+        observed=_seen(given, "observed", Observed),
+        observed_outcomes=_seen(given, "observed_outcomes", ObservedOutcomes),
         path=str(given.get("path", "")),
         data={**sheet.data, **size},
     )
@@ -121,18 +124,28 @@ def sheet_files(planned: Plan) -> dict[str, str]:
     return {name: text for name, text in files.items() if text}
 
 
-def _given(planned: Plan) -> dict[str, object]:
+def given_with(planned: Plan) -> dict[str, object]:
     """Keep what the protocol sheet names and does not hold itself."""
     return {
         "path": planned.protocol.path,
         "covariates": list(planned.cohort.names),
-        "observed": [
-            dataclasses.asdict(points) for points in planned.protocol.observed
-        ],
+        **{
+            name: [dataclasses.asdict(seen) for seen in getattr(planned.protocol, name)]
+            for name in ("observed", "observed_outcomes")
+        },
     }
 
 
-def _observed(points: Mapping) -> Observed:
-    """Make measured points of what the record holds."""
-    lists = {name: tuple(points[name]) for name in ("time", "value")}
-    return Observed(**{**points, **lists, "source": Source(**points["source"])})
+def _seen(given: Mapping, name: str, kind: type[Kind]) -> tuple[Kind, ...]:
+    """Make what was observed of what the record holds."""
+    entries: list[dict[str, Any]] = [
+        {key: _frozen(part) for key, part in one.items()} for one in given.get(name, [])
+    ]
+    return tuple(
+        kind(**{**entry, "source": Source(**entry["source"])}) for entry in entries
+    )
+
+
+def _frozen(part: Any) -> Any:
+    """Make tuples of lists, as a protocol has them."""
+    return tuple(map(_frozen, part)) if isinstance(part, list) else part

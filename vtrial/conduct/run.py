@@ -9,18 +9,21 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from vtrial.conduct.executor import AbstractExecutor, Done, blocks_failed, executor
 from vtrial.conduct.folder import LEDGER, SHEETS, locked, write_sheets
 from vtrial.conduct.layout import coordinates, variables
 from vtrial.conduct.plan import Plan, plan
 from vtrial.conduct.precision import precision_error
 from vtrial.conduct.progress import progress, tell
-from vtrial.conduct.provenance import about, now, sheet_files
+from vtrial.conduct.provenance import about, given_with, now, sheet_files
 from vtrial.conduct.task import conduct_block, remember_compiled
 from vtrial.conduct.trial import Trial, spec_of
-from vtrial.dims import PRECISION_ERROR
+from vtrial.conduct.typical import predict_points
+from vtrial.dims import OBSERVED, POINT, PRECISION_ERROR, PREDICTED, SPREAD
 from vtrial.errors import StoreError
-from vtrial.protocol.protocol import Protocol
+from vtrial.protocol.protocol import Protocol, name_points
 from vtrial.store.ledger import Ledger
 from vtrial.store.record import NAME, Record, create_record, open_record
 
@@ -195,7 +198,11 @@ def _conduct(
 
 
 def _finish(planned: Plan, record: Record, folder: Path, *, fresh: bool) -> None:
-    """Measure what single precision cost, unless it is known; mark it complete."""
+    """Measure what single precision cost, unless it is known; mark it complete.
+
+    Before that observed points are predicted, where they are to be corrected.
+    """
+    _predict(planned, record)
     if planned.compared and PRECISION_ERROR not in record.attributes:
         trial = Trial(planned.protocol, planned.cohort)
         record.note(**{PRECISION_ERROR: precision_error(trial, planned.compared)})
@@ -208,6 +215,27 @@ def _finish(planned: Plan, record: Record, folder: Path, *, fresh: bool) -> None
         failures=sum(entries[block].failed for block in range(planned.blocks)),
         seconds=round(sum(entries[b].seconds for b in range(planned.blocks)), 1),
     )
+
+
+def _predict(planned: Plan, record: Record) -> None:
+    """Keep the predictions of observed points that are corrected; once for each set."""
+    protocol, group = planned.protocol, f"{OBSERVED}/{PREDICTED}"
+    name = name_points(protocol.observed)
+    if not name or record.attributes.get(OBSERVED) == name:
+        return
+    trial = Trial(protocol, planned.cohort)
+    asked = [o for o in protocol.observed if o.correct != "nothing"]
+    found = [predict_points(trial, observed) for observed in asked]
+    predicted = np.concatenate([one.predicted.reshape(-1) for one in found])
+    record.put(group, predicted, dims=(POINT,))
+    spread = [
+        np.full(one.predicted.size, np.nan)
+        if one.spread is None
+        else one.spread.reshape(-1)
+        for one in found
+    ]
+    record.put(f"{OBSERVED}/{SPREAD}", np.concatenate(spread), dims=(POINT,))
+    record.note(**{OBSERVED: name, "given": given_with(planned)})
 
 
 @contextlib.contextmanager

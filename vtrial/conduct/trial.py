@@ -134,16 +134,26 @@ class Trial:
 
     def people(self, who: Identity) -> Subjects:
         """Draw subjects, padded to the height of a block with the last of them."""
-        return self.drawn(Identity(*(_pad(part, self.height) for part in who)))
+        return self.drawn(Identity(*(padded(part, self.height) for part in who)))
 
     def drawn(self, who: Identity) -> Subjects:
         """Draw subjects by identity."""
+        return self.drawn_as(who.replicate, who.number, seed=self.protocol.seed)
+
+    def drawn_as(
+        self,
+        replicate: Int[np.ndarray, " subject"],
+        number: Int[np.ndarray, " subject"],
+        *,
+        seed: int,
+    ) -> Subjects:
+        """Draw subjects by identity in the trial of a seed."""
         return sample(
             self.cohort,
             self.protocol.model,
-            seed=self.protocol.seed,
-            replicate=who.replicate,
-            subject=who.number,
+            seed=seed,
+            replicate=replicate,
+            subject=number,
             occasions=len(self.protocol.occasions),
             uncertainty=self.protocol.uncertainty,
         )
@@ -172,7 +182,7 @@ class Trial:
         ready = self.ready(arm, people, chosen)
         path = self.solve(ready, self.protocol.numerics)
         real = jnp.arange(ready.keys.size) < chosen.size
-        place = jnp.asarray(_pad(chosen, ready.keys.size))
+        place = jnp.asarray(padded(chosen, ready.keys.size))
         asked = covariates_asked(self.protocol)
         who = Who(
             ready.keys,
@@ -184,7 +194,7 @@ class Trial:
     def ready(self, arm: Arm, people: Subjects, chosen: np.ndarray) -> Ready:
         """Return what the chosen subjects under an arm bring to the solver, padded."""
         capacity = math.prod(bucket(chosen.size))
-        return self._prepare(arm.name, people, jnp.asarray(_pad(chosen, capacity)))
+        return self._prepare(arm.name, people, jnp.asarray(padded(chosen, capacity)))
 
     def solve(self, ready: Ready, numerics: Numerics) -> Trajectory:
         """Solve what is ready."""
@@ -261,7 +271,15 @@ def _prepare(
     trial: Trial, name: str, people: Subjects, place: Int[Array, " place"]
 ) -> Ready:
     """Return what some subjects under an arm bring to the solver."""
-    protocol, arm = trial.protocol, trial.protocol.arm(name)
+    inputs, doses, keys = brought(trial.protocol, name, people, place)
+    return Ready(inputs, doses, trial.schedule.times(trial.schedule.taken(keys)), keys)
+
+
+def brought(
+    protocol: Protocol, name: str, people: Subjects, place: Int[Array, " place"]
+) -> tuple[Inputs, Doses, Key[Array, " place"]]:
+    """Return the model's inputs, the doses and the keys of subjects under an arm."""
+    arm = protocol.arm(name)
     inputs = {k: v[place] for k, v in people.inputs().items()}
     like = next(iter(inputs.values()), place)
     inputs |= {
@@ -272,9 +290,8 @@ def _prepare(
     doses = expand(arm.regimen, {need: _first(inputs[need]) for need in needs})
     find = functools.partial(subject_key, protocol.seed)
     keys = jax.vmap(find)(people.replicate[place], people.subject[place])
-    times = trial.schedule.times(trial.schedule.taken(keys))
     known = set(protocol.model.inputs)
-    return Ready({k: v for k, v in inputs.items() if k in known}, doses, times, keys)
+    return {k: v for k, v in inputs.items() if k in known}, doses, keys
 
 
 def _reduce(
@@ -336,7 +353,7 @@ def _first(value: Array) -> Array:
     return value[:, 0] if value.ndim == 2 else value
 
 
-def _pad(places: np.ndarray, length: int) -> np.ndarray:
+def padded(places: np.ndarray, length: int) -> np.ndarray:
     """Lengthen by repeating the last entry."""
     return np.pad(places, (0, length - places.size), mode="edge")
 

@@ -160,8 +160,7 @@ def _endpoint(
     if output is None or when is None:
         return None
     limits = _limits(path, shape, output, known, faults)
-    taken = unit_taken(shape.take or "", output.unit)
-    grades = read_grades(path, shape, taken, faults)
+    grades = read_grades(path, shape, unit_taken(take, output.unit), faults)
     confirmed, by = _confirmed((*path, "confirmed"), shape, faults)
     scale = _factor((*path, "of"), take, output, faults)
     whole = len(visits) == len(known.visits)  # else a fault would be told twice

@@ -1,10 +1,8 @@
-"""What real trials saw: published outcomes, and measured points."""
+"""What real trials saw: published outcomes."""
 
-import csv
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from vtrial.errors import ProtocolError, UnitError
+from vtrial.errors import ProtocolError
 from vtrial.model.model import Source
 from vtrial.model.tree import Expression
 from vtrial.protocol.faults import Faults
@@ -12,19 +10,15 @@ from vtrial.protocol.known import Known
 from vtrial.protocol.protocol import (
     Comparison,
     Endpoint,
-    Observed,
     Published,
     Statistic,
     effect_kind,
 )
-from vtrial.protocol.shape import ObservedShape, PublishedShape, SourceShape
+from vtrial.protocol.shape import PublishedShape, SourceShape
 from vtrial.protocol.values import difference_in, number_in, share_in
 from vtrial.protocol.where import read_where
-from vtrial.sheets import Path_, nearest
-from vtrial.units import factor, quantity
-
-MAX_FILE = 20_000_000
-_MISSING = {"", ".", "NA", "NaN", "nan"}
+from vtrial.sheets import Path_
+from vtrial.units import quantity
 
 
 def read_source(shape: SourceShape) -> Source:
@@ -58,26 +52,6 @@ def read_published(
         if numbers is not None:
             said = (statistic, shape.verified, read_source(shape.source), where)
             read.append(Published(*numbers, *asked, *said))
-    return tuple(read)
-
-
-def read_observed(
-    shapes: Mapping[str, Sequence[ObservedShape]], known: Known, faults: Faults
-) -> tuple[Observed, ...]:
-    """Read measured points from the CSV files that stand beside the sheet."""
-    read = []
-    for name, entries in shapes.items():
-        if known.model and known.output(name) is None:
-            names = [output.name for output in known.model.outputs]
-            faults.unknown(("observed", name), name, names, "output")
-            continue
-        for place, shape in enumerate(entries):
-            given = faults.sheet.data.get("observed")
-            many = isinstance(given, dict) and isinstance(given.get(name), list)
-            path = ("observed", name, place) if many else ("observed", name)
-            observed = _observed(path, name, shape, known, faults)
-            if observed is not None:
-                read.append(observed)
     return tuple(read)
 
 
@@ -229,92 +203,3 @@ def _margin(within: float | str, value: float, kind: str, unit: str) -> float:
     if isinstance(within, str) and unit == "%":
         within = within.replace("pp", "%")
     return number_in(within, unit)
-
-
-def _observed(
-    path: Path_, name: str, shape: ObservedShape, known: Known, faults: Faults
-) -> Observed | None:
-    """Read one file of measured points."""
-    if shape.arm is not None and shape.arm not in known.arms:
-        faults.unknown((*path, "arm"), shape.arm, known.arms, "arm")
-    output = known.output(name)
-    scales = []
-    for key, given, wanted in (
-        ("time unit", shape.time_unit, "h"),
-        ("unit", shape.unit, output.unit if output else None),
-    ):
-        try:
-            scales.append(factor(given, wanted) if given and wanted else 1.0)
-        except UnitError as error:
-            faults.relay((*path, key), error)
-    rows = _rows(path, shape, faults)
-    if rows is None or len(scales) < 2:
-        return None
-    columns = []
-    for scale, key, column in zip(
-        scales, ("time", "value"), (shape.time, shape.value), strict=True
-    ):
-        if rows and column not in rows[0]:
-            faults.unknown((*path, key), column, [str(c) for c in rows[0]], "column")
-            return None
-        columns.append((scale, key, column))
-    points = _points(path, shape, rows, columns, faults)
-    time, value = zip(*points, strict=True) if points else ((), ())
-    return Observed(name, time, value, shape.arm or "", read_source(shape.source))
-
-
-def _points(
-    path: Path_,
-    shape: ObservedShape,
-    rows: list[dict[str, str]],
-    columns: list[tuple[float, str, str]],
-    faults: Faults,
-) -> list[tuple[float, float]]:
-    """Turn the rows of a file into points; a missing value leaves its row out."""
-    points = []
-    for number, row in enumerate(rows, start=2):
-        cells = [(row.get(column) or "").strip() for _, _, column in columns]
-        if _MISSING & set(cells):
-            continue
-        point = []
-        for cell, (scale, _, column) in zip(cells, columns, strict=True):
-            try:
-                point.append(float(cell) * scale)
-            except ValueError:
-                faults.add(
-                    (*path, "file"),
-                    found=f"`{shape.file}`, whose row {number} has `{cell[:40]}` "
-                    f"under {column}",
-                    allowed="a table with numbers there",
-                    write="NA (where a value is missing)",
-                )
-        if len(point) == 2:
-            points.append((point[0], point[1]))
-    return points
-
-
-def _rows(
-    path: Path_, shape: ObservedShape, faults: Faults
-) -> list[dict[str, str]] | None:
-    """Read a CSV file that lies in the sheet's folder, and nowhere else."""
-    folder = Path(faults.sheet.source).parent.resolve()
-    file = (folder / shape.file).resolve()
-    there = sorted(p.name for p in folder.glob("*.csv"))
-    if not file.is_relative_to(folder) or file.suffix != ".csv" or not file.is_file():
-        faults.add(
-            (*path, "file"),
-            found=f"`{shape.file}`, not a CSV file beside the sheet",
-            allowed="the name of one in the sheet's folder",
-            write=nearest(shape.file, there),
-        )
-        return None
-    if file.stat().st_size > MAX_FILE:
-        faults.add(
-            (*path, "file"),
-            found=f"{file.stat().st_size} bytes long",
-            allowed=f"at most {MAX_FILE} bytes",
-            write="",
-        )
-        return None
-    with file.open(newline="", encoding="utf-8-sig", errors="replace") as lines:
-        return [dict(row) for row in csv.DictReader(lines)]

@@ -5,16 +5,17 @@ from typing import Literal
 from vtrial.errors import ProtocolError
 from vtrial.protocol.ctcae import FIXED, GRADES, ULN, Limits
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.shape import EndpointShape
+from vtrial.protocol.shape import EndpointShape, ObservedShape
 from vtrial.protocol.values import number_in
 from vtrial.sheets import Path_, listed
 from vtrial.units import compatible, is_unit
 
+Graded = EndpointShape | ObservedShape
 Side = Literal["lower", "upper"]
 
 
 def read_grades(
-    path: Path_, shape: EndpointShape, unit: str, faults: Faults
+    path: Path_, shape: Graded, unit: str, faults: Faults
 ) -> tuple[float, ...]:
     """Return the limits of grades in the unit of what is taken."""
     given = shape.grades
@@ -52,7 +53,7 @@ def _side(name: str) -> Side | None:
 
 
 def _check_normal(
-    path: Path_, shape: EndpointShape, side: Side | None, faults: Faults
+    path: Path_, shape: Graded, side: Side | None, faults: Faults
 ) -> None:
     """Find limits of normal that mean nothing."""
     for key in ("lower", "upper"):
@@ -67,7 +68,7 @@ def _check_normal(
 
 
 def _of_value(
-    path: Path_, shape: EndpointShape, known: Limits, unit: str, faults: Faults
+    path: Path_, shape: Graded, known: Limits, unit: str, faults: Faults
 ) -> tuple[float, ...]:
     """Return a laboratory value's limits, from the limit of normal that is given."""
     name = str(shape.grades)

@@ -6,6 +6,7 @@ import math
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
+from typing import get_args
 
 from vtrial.errors import Fault, ProtocolError
 from vtrial.protocol.arms import find_cycle, read_allocation, read_arms, read_dropout
@@ -15,16 +16,19 @@ from vtrial.protocol.endpoints import (
     read_endpoints,
     read_spans,
 )
-from vtrial.protocol.evidence import read_observed, read_published, read_source
+from vtrial.protocol.evidence import read_published, read_source
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.known import Known, find_covariates, find_model
 from vtrial.protocol.multiplicity import read_multiplicity
+from vtrial.protocol.observed import read_observed
 from vtrial.protocol.protocol import (
     Arm,
     Comparison,
+    Correct,
     Endpoint,
     Keep,
     Multiplicity,
+    Observed,
     Protocol,
     Published,
     Visit,
@@ -211,10 +215,10 @@ def _build(
         shape.grid, horizon=horizon, extra=extra, known=known, faults=faults
     )
     occasions = read_occasions(shape.occasions, known, faults)
-    observed = read_observed(shape.observed, known, faults)
-    keep = _keep(shape.keep, known, faults)
-    if any(one.by == "MMRM" for one in analysis) or observed:
-        keep = dataclasses.replace(keep, measurements=True)
+    observed, outcomes = read_observed(
+        shape.observed, arms, endpoints, known=known, faults=faults
+    )
+    keep = _asked_for(_keep(shape.keep, known, faults), analysis, observed)
     _check_size(shape, faults)
     faults.refuse()
     if known.model is None:
@@ -242,6 +246,7 @@ def _build(
         keep=keep,
         published=published,
         observed=observed,
+        observed_outcomes=outcomes,
         numerics=Numerics(**dict(shape.numerics)),
         sources=tuple(map(read_source, shape.source)),
         path=faults.sheet.source,
@@ -365,9 +370,25 @@ def _keep(shape: KeepShape, known: Known, faults: Faults) -> Keep:
     return Keep(
         kept,  # type: ignore[arg-type] # one of three words, or a number
         shape.measurements,
+        shape.predictions,
         shape.covariates,
         tuple(shape.individual),
     )
+
+
+def _asked_for(
+    keep: Keep, analysis: tuple[Comparison, ...], observed: tuple[Observed, ...]
+) -> Keep:
+    """Keep, too, what comparisons and predictive checks ask for."""
+    kinds = get_args(Correct)
+    predictions = max(
+        [keep.predictions, *(o.correct for o in observed)], key=kinds.index
+    )
+    mixed = any(one.by == "MMRM" for one in analysis)
+    measurements = (
+        keep.measurements or mixed or bool(observed) or predictions != kinds[0]
+    )
+    return dataclasses.replace(keep, measurements=measurements, predictions=predictions)
 
 
 def _check_size(shape: ProtocolShape, faults: Faults) -> None:

@@ -3,7 +3,7 @@
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Literal
 
@@ -121,6 +121,7 @@ Covariance = Literal[
 Freedom = Literal["Kenward-Roger", "Satterthwaite"]
 Ties = Literal["Efron", "Breslow", "exact"]
 Statistic = Literal["mean", "sd", "median", "geometric mean", "share"]
+Correct = Literal["nothing", "prediction", "prediction and variability"]
 
 
 @dataclass(frozen=True)
@@ -326,22 +327,55 @@ class Dropout:
 class Keep:
     """What the record holds beside the outcomes.
 
-    `trajectories` is `nothing`, `quantiles`, `all`, or how many subjects.
+    `trajectories` is `nothing`, `quantiles`, `all`, or how many subjects. `predictions`
+    are the population's, for every measured value; with variability, how much such a
+    value varies, too.
     """
 
     trajectories: Literal["nothing", "quantiles", "all"] | int = "quantiles"
     measurements: bool = False
+    predictions: Correct = "nothing"
     covariates: bool = True
     individual: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Observed:
-    """Measured points of a real study, shown beside the simulated bands."""
+    """Measured points of a real study, shown beside the simulated bands.
+
+    `correct` says to what the predictive check brings the points: nothing, or the
+    median prediction of their time; then `subject` is each point's place among the
+    subjects, whose `covariates` stand by name, and `bound` is the lowest value that the
+    output can have. The values of an output may be `logarithms`. With `grades`
+    (limits from grade 1 on), or where values are `categories` themselves, the check is
+    of shares.
+    """
 
     output: str
     time: tuple[float, ...]
     value: tuple[float, ...]
+    arm: str = ""
+    source: Source = Source()
+    correct: Correct = "nothing"
+    bound: float = 0.0
+    logarithms: bool = False
+    subject: tuple[int, ...] = ()
+    covariates: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    grades: tuple[float, ...] = ()
+    categories: bool = False
+
+
+@dataclass(frozen=True)
+class ObservedOutcomes:
+    """What a real study saw of an endpoint: a number for each of its subjects.
+
+    Times to an event are in h, `event` 1 where it happened and 0 where the subject was
+    censored; any other endpoint is a response, a grade or another category.
+    """
+
+    endpoint: str
+    value: tuple[float, ...]
+    event: tuple[float, ...] = ()
     arm: str = ""
     source: Source = Source()
 
@@ -372,6 +406,7 @@ class Protocol:
     keep: Keep = Keep()
     published: tuple[Published, ...] = ()
     observed: tuple[Observed, ...] = ()
+    observed_outcomes: tuple[ObservedOutcomes, ...] = ()
     numerics: Numerics = Numerics()
     sources: tuple[Source, ...] = ()
     path: str = ""
@@ -404,9 +439,19 @@ class Protocol:
         return next(point for point in self.endpoints if point.name == name)
 
 
+def name_points(observed: Sequence[Observed]) -> str:
+    """Name what the predictions of corrected points depend on, besides the trial."""
+    parts = [
+        (o.output, o.arm, o.correct, o.time, o.subject, o.covariates)
+        for o in observed
+        if o.correct != "nothing"
+    ]
+    return hashlib.sha256(repr(parts).encode()).hexdigest() if parts else ""
+
+
 _ASIDE = {
     *("model", "title", "replicates", "analysis", "multiplicity"),
-    *("published", "observed"),
+    *("published", "observed", "observed_outcomes"),
     *("sources", "path", "text", "data"),
 }
 _WORDS = {"title", "words", "source", "sources"}

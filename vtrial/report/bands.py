@@ -30,7 +30,7 @@ def draw_bands(
 
     `bands` has arm, time [h], quantile and value of one output.
     """
-    until = _until(protocol, output, bands)
+    until = shown_until(protocol, output, bands)
     early = bands[bands["time"] <= until]
     linear = _draw_bands(protocol, output, early, log=False)
     if len(early) < len(bands):
@@ -57,15 +57,15 @@ def spans_decades(values: Sequence[float]) -> bool:
     return bool(known.size and known.max() > 3 * known.min())
 
 
-def _until(protocol: Protocol, output: str, bands: pd.DataFrame) -> float:
+def shown_until(protocol: Protocol, output: str, rows: pd.DataFrame) -> float:
     """Return the time [h] after which a linear scale shows nothing but zero.
 
     That is where all values have fallen below 1 % of the highest; the whole time
     if that is not much longer, or if something was measured later.
     """
-    end = float(bands["time"].max())
-    high = bands["value"].abs()
-    last = float(bands.loc[high > 0.01 * high.max(), "time"].max())
+    end = float(rows["time"].max())
+    high = rows["value"].abs()
+    last = float(rows.loc[high > 0.01 * high.max(), "time"].max())
     seen = [time for o in _observed(protocol, output) for time in o.time]
     last = max([last, *seen])
     return min(_rounded(1.5 * last), end) if last < end / 4 else end
@@ -103,7 +103,7 @@ def _draw_bands(
         panel.set_xlabel("")
         for other in arms:
             if other != arm:
-                _median(panel, tables[other], scale.hours, FAINT, 1.0)
+                draw_median(panel, tables[other], scale.hours, FAINT, 1.0)
         colour = pick_colour(protocol, arm)
         draw_band(panel, tables[arm], scale.hours, colour)
         for points in seen:
@@ -138,7 +138,7 @@ def draw_band(
         axes.fill_between(
             times, table[low], table[high], color=colour, alpha=depth, linewidth=0
         )
-    _median(axes, table, hours, colour, 1.8, dash)
+    draw_median(axes, table, hours, colour, 1.8, dash)
 
 
 def pairs_of(table: pd.DataFrame) -> list[tuple[float, float, float]]:
@@ -149,7 +149,7 @@ def pairs_of(table: pd.DataFrame) -> list[tuple[float, float, float]]:
     return [(low, high, 0.18) for low, high in pairs]
 
 
-def _median(
+def draw_median(
     axes: Axes,
     table: pd.DataFrame,
     hours: float,

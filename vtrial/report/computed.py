@@ -31,6 +31,7 @@ _HIDDEN = {
     "failures",
     "given",
     "model",
+    "observed",
     "protocol",
     "replicates",
     "sheets",
@@ -173,6 +174,8 @@ def sources_list(protocol: Protocol) -> list[Cell]:
         add(point.source, "published outcomes")
     for points in protocol.observed:
         add(points.source, "measured points")
+    for outcomes in protocol.observed_outcomes:
+        add(outcomes.source, "observed outcomes")
     return [
         Cell(
             text,

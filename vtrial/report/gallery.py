@@ -11,9 +11,11 @@ from markupsafe import Markup
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.bands import draw_bands
 from vtrial.report.convergence import draw_convergence, settles
+from vtrial.report.courses import draw_courses
 from vtrial.report.dose import doses_of, draw_dose_response
 from vtrial.report.drawing import Drawing, keep
 from vtrial.report.flow import draw_flow, flow_of
+from vtrial.report.foreseen import draw_predictive_events, draw_predictive_shares
 from vtrial.report.forest import draw_contrasts, draw_published, draw_shares
 from vtrial.report.frames import each_row
 from vtrial.report.histogram import Bars, draw_distribution
@@ -54,7 +56,10 @@ def draw_all(
         "attainment": _attainment,
         "convergence": _convergence,
         "bands": _bands,
+        "courses": _courses,
         "predictive": _predictive,
+        "predictive_events": _predictive_events,
+        "predictive_shares": _predictive_shares,
         "distributions": _distributions,
         "persons": _persons,
         "explained": _explained,
@@ -165,9 +170,28 @@ def _bands(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
         yield from draw_bands(protocol, output, rows)
 
 
+def _courses(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    """Draw every output's single subjects, with the medians of all."""
+    bands = frames["bands"]
+    for output, rows in _groups(frames["courses"], "output"):
+        yield from draw_courses(
+            protocol, output, rows, bands[bands["output"] == output]
+        )
+
+
 def _predictive(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
     for output, rows in _groups(frames["predictive"], "output"):
         yield from draw_predictive(protocol, output, rows)
+
+
+def _predictive_events(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    for endpoint, rows in _groups(frames["predictive_events"], "endpoint"):
+        yield draw_predictive_events(protocol, endpoint, rows)
+
+
+def _predictive_shares(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    for name, rows in _groups(frames["predictive_shares"], "of"):
+        yield from draw_predictive_shares(protocol, name, rows)
 
 
 def _distributions(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:

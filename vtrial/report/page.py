@@ -69,6 +69,9 @@ _FRAMES = (
     "explained",
     "persons",
     "predictive",
+    "predictive_events",
+    "predictive_shares",
+    "courses",
 )
 _SECTIONS = (
     ("answer", "Answer"),
@@ -95,14 +98,17 @@ _IF_ANY = {  # sections that stand only where one of these has something to show
     "survival": ("survival",),
     "subgroups": ("subgroups", "attainment"),
     "operating": ("convergence",),
-    "predictive": ("predictive",),
+    "predictive": ("predictive", "predictive_events", "predictive_shares"),
     "persons": ("persons",),
     "explained": ("explained",),
 }
 _DRAWN = {  # a section's frame, and what its figures are of
     "bands": ("bands", "output"),
+    "courses": ("courses", "output"),
     "survival": ("curves", "endpoint"),
     "predictive": ("predictive", "output"),
+    "predictive_events": ("predictive_events", "endpoint"),
+    "predictive_shares": ("predictive_shares", "of"),
     "convergence": ("convergence", "comparison"),
     "explained": ("explained", "endpoint"),
 }

@@ -103,6 +103,13 @@ def _how_to_read(rows: pd.DataFrame) -> str:
         "Bands: where those of 90 % of simulated trials lie, each with its median "
         "dotted."
     )
-    if rows["corrected"].astype(bool).any():
-        words += " Values are corrected to the median prediction of their time."
+    kinds = {str(kind) for kind in rows["corrected"]} - {"nothing"}
+    if kinds:
+        words += " Values are corrected to the median prediction of their time"
+        also = (
+            ", and to its median variability"
+            if "prediction and variability" in kinds
+            else ""
+        )
+        words += f"{also} (Bergstrand and others, 2011)."
     return words

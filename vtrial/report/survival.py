@@ -1,5 +1,7 @@
 """Survival: product-limit curves by arm, with the numbers at risk below them."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -17,7 +19,8 @@ from vtrial.report.drawing import (
 from vtrial.report.legend import arms_in, pick_colour, pick_dash
 from vtrial.report.words import duration, fixed, slug
 
-_LINE = 0.3  # inches, for an arm's name and its numbers
+LINE = 0.3  # inches, for an arm's name and its numbers
+WHOLE = {"survival": 1.0, "low": 1.0, "high": 1.0, "events": 0.0}
 
 
 def draw_survival(protocol: Protocol, endpoint: str, curves: pd.DataFrame) -> Drawing:
@@ -27,8 +30,8 @@ def draw_survival(protocol: Protocol, endpoint: str, curves: pd.DataFrame) -> Dr
     as in `Estimates.curves`.
     """
     arms = arms_in(protocol, curves)
-    tables = {str(arm): _from_zero(rows) for arm, rows in curves.groupby("arm")}
-    below = _LINE * len(arms) + 0.3
+    tables = {str(arm): from_zero(rows) for arm, rows in curves.groupby("arm")}
+    below = LINE * len(arms) + 0.3
     figure = new_figure(2.5 + below)
     upper, lower = figure.subplots(
         2, 1, sharex=True, gridspec_kw={"height_ratios": [2.2, below]}
@@ -41,19 +44,21 @@ def draw_survival(protocol: Protocol, endpoint: str, curves: pd.DataFrame) -> Dr
     for arm in arms:
         _curve(protocol, upper, arm, tables[arm], scale.hours)
     ticks = [t * scale.hours for t in upper.get_xticks() if 0 <= t * scale.hours <= end]
-    _numbers(protocol, lower, {arm: tables[arm] for arm in arms}, ticks, scale.hours)
+    write_numbers(
+        protocol, lower, {arm: tables[arm] for arm in arms}, ticks, scale.hours
+    )
     upper.tick_params(labelbottom=True)
     upper.set_xlabel(f"Time since the first dose [{scale.name}]")
     return _with_words(protocol, endpoint, curves, figure)
 
 
-def _from_zero(rows: pd.DataFrame) -> pd.DataFrame:
+def from_zero(rows: pd.DataFrame, whole: Mapping[str, float] = WHOLE) -> pd.DataFrame:
     """Begin a curve at time zero, where nobody has had the event."""
     rows = rows.sort_values("time")
     if float(rows["time"].iloc[0]) <= 0.0:
         return rows
-    whole = {"survival": 1.0, "low": 1.0, "high": 1.0, "events": 0.0, "time": 0.0}
-    return pd.concat([rows.head(1).assign(**whole), rows], ignore_index=True)
+    first = rows.head(1).assign(**whole, time=0.0)
+    return pd.concat([first, rows], ignore_index=True)
 
 
 def _curve(
@@ -83,7 +88,7 @@ def at_risk(rows: pd.DataFrame, times: list[float]) -> list[float]:
     return [float(numbers[min(place, len(numbers) - 1)]) for place in places]
 
 
-def _numbers(
+def write_numbers(
     protocol: Protocol,
     axes: Axes,
     tables: dict[str, pd.DataFrame],

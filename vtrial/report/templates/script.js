@@ -68,10 +68,10 @@
     });
   }
 
-  // What is folded on a screen is printed, too.
+  // What is folded on a screen is printed, too, but for single subjects' courses.
   let folded = [];
   addEventListener("beforeprint", () => {
-    folded.push(...document.querySelectorAll("details:not([open])"));
+    folded.push(...document.querySelectorAll("details:not([open], .ondemand)"));
     for (const part of folded) part.open = true;
   });
   addEventListener("afterprint", () => {

@@ -1,0 +1,167 @@
+"""What was observed: which files and columns an entry asks for, and what is refused."""
+
+import re
+
+import pytest
+
+from vtrial.errors import ProtocolError
+from vtrial.protocol import build_protocol
+from vtrial.sheets import parse_sheet
+
+SHEET = """
+protocol: seen
+model: drug
+cohort: folk
+subjects: 20
+arms:
+  low: {dose: "1 mg/kg"}
+  high: {dose: 200 mg, set: {WT: 70}}
+visits:
+  blood: {at: "1 h, 4 h", measure: [conc]}
+endpoints:
+  peak: {of: conc, take: maximum}
+  exposed: {of: conc, take: maximum, above: 1}
+  grade: {of: conc, take: maximum, grades: [1, 2, 3]}
+  relief: {of: conc, take: time to, low: 1}
+  twice: {equals: 2 * exposed}
+"""
+MODEL = """
+model: drug
+covariates: {WT: {unit: kg, typical: 70}}
+parameters: {CL: {value: 1, unit: L/h}, V: {value: 10, unit: L}}
+equations: |
+  d/dt(central) = -CL/V * central * (WT/70)
+  conc = central / V
+outputs:
+  conc: {unit: mg/L}
+  other: {equals: central, unit: mg}
+"""
+COHORT = "cohort: folk\ncovariates: {WT: {unit: kg, uniform: [50, 90]}}\n"
+POINTS = "ID,TIME,DV,WT\n1,1,2.5,60\n1,4,1.5,\n2,1,3.5,70\n2,4,NA,70\n"
+
+
+@pytest.fixture
+def load(tmp_path):
+    """Return what loads the sheet with an entry of `observed` and a file."""
+    (tmp_path / "drug.yaml").write_text(MODEL)
+    (tmp_path / "folk.yaml").write_text(COHORT)
+
+    def loaded(entry, points=POINTS):
+        (tmp_path / "seen.csv").write_text(points)
+        text = f"{SHEET}observed: {{{entry}}}\n"
+        return build_protocol(parse_sheet(text, source=str(tmp_path / "seen.yaml")))
+
+    return loaded
+
+
+def test_corrected_points_know_their_subjects(load):
+    protocol = load("conc: {file: seen.csv, arm: low, correct: prediction}")
+    (seen,) = protocol.observed
+    assert seen.subject == (0, 0, 1)
+    assert seen.covariates == (("WT", (60.0, 70.0)),)
+    assert (seen.bound, seen.logarithms) == (0.0, False)
+    assert protocol.keep.predictions == "prediction"
+    entry = "conc: {file: seen.csv, arm: low, correct: prediction, lower bound: %s}"
+    assert load(entry % "-500 ug/L").observed[0].bound == pytest.approx(-0.5)
+
+
+def test_what_an_arm_sets_need_not_be_known(load):
+    entry = "conc: {file: seen.csv, arm: high, correct: prediction and variability}"
+    protocol = load(entry, "ID,TIME,DV\na,1,2\n")
+    assert protocol.observed[0].covariates == ()
+    assert protocol.keep.predictions == "prediction and variability"
+
+
+def test_points_may_be_categories_and_grades(load):
+    (seen,) = load("conc: {file: seen.csv, grades: [1, 2, 3]}").observed
+    assert seen.grades == (1.0, 2.0, 3.0)
+    (seen,) = load("conc: {file: seen.csv, categories: true}").observed
+    assert seen.categories
+    assert seen.value == (2.5, 1.5, 3.5)
+
+
+def test_outcomes_are_read_by_what_their_endpoint_is(load):
+    protocol = load(
+        "relief: {file: seen.csv, time unit: d, event: EVENT, arm: low}",
+        "TIME,EVENT\n1,1\n2,0\nNA,1\n",
+    )
+    (seen,) = protocol.observed_outcomes
+    assert (seen.endpoint, seen.arm) == ("relief", "low")
+    assert (seen.value, seen.event) == ((24.0, 48.0), (1.0, 0.0))
+    assert not protocol.keep.measurements
+    for name in ("exposed", "grade", "twice"):
+        protocol = load(f"{name}: {{file: seen.csv, value: X}}", "X\n0\n1\n1\n")
+        assert protocol.observed_outcomes[0].value == (0.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("entry", "points", "words"),
+    [
+        ("conc: {file: seen.csv, correct: prediction}", POINTS, "observed.conc.arm is"),
+        (
+            "conc: {file: seen.csv, arm: low, correct: prediction, subject: WHO}",
+            POINTS,
+            "unknown column",
+        ),
+        (
+            "conc: {file: seen.csv, arm: low, correct: prediction}",
+            "ID,TIME,DV\n1,1,2\n",
+            "without a column WT, which the prediction of a point asks for",
+        ),
+        (
+            "conc: {file: seen.csv, arm: low, correct: prediction}",
+            "ID,TIME,DV,WT\n1,1,2,60\n2,1,2,\n",
+            "without WT of subject 2",
+        ),
+        (
+            "conc: {file: seen.csv, arm: low, correct: prediction}",
+            "ID,TIME,DV,WT\n1,1,2,60\n1,2,2,61\n",
+            "row 3 has `61` under WT; it must be a table with one value for each",
+        ),
+        (
+            "conc: {file: seen.csv, arm: low, correct: prediction}",
+            "ID,TIME,DV,WT\n1,1,2,heavy\n",
+            "row 2 has `heavy` under WT",
+        ),
+        (
+            "conc: {file: seen.csv, arm: low, correct: prediction}",
+            "ID,TIME,DV,WT\n,1,2,60\n",
+            "row 2 has `` under ID",
+        ),
+        ("conc: {file: seen.csv, correct: predictions}", POINTS, "one of prediction"),
+        ("conc: {file: seen.csv, lower bound: 1}", POINTS, "nothing is corrected"),
+        (
+            "conc: {file: seen.csv, arm: low, correct: prediction, logarithms: true, "
+            "lower bound: 1}",
+            POINTS,
+            "logarithms have no bound",
+        ),
+        (
+            "conc: {file: seen.csv, arm: low, correct: prediction, grades: [1, 2]}",
+            POINTS,
+            "given with `correct`",
+        ),
+        ("other: {file: seen.csv, grades: [1, 2]}", POINTS, "no visit measures"),
+        ("conc: {file: seen.csv, event: DV}", POINTS, "`conc` is an output"),
+        ("peak: {file: seen.csv}", POINTS, "whose `maximum` is a number"),
+        ("exposed: {file: seen.csv}", POINTS, "row 2 has `2.5` under DV"),
+        ("exposed: {file: seen.csv, unit: mg/L}", POINTS, "`exposed` is an endpoint"),
+        ("relief: {file: seen.csv, value: DV}", POINTS, "is a time to an event"),
+        ("relief: {file: seen.csv, event: DV}", POINTS, "a table with 0 or 1 there"),
+        (
+            "twice: {file: seen.csv}",
+            "DV\n" + "\n".join(map(str, range(13))),
+            "with 13 different values",
+        ),
+        ("pek: {file: seen.csv}", POINTS, "unknown output or endpoint"),
+        (
+            "exposed: [{file: seen.csv, value: ID}, {file: seen.csv, value: ID, "
+            "arm: low}]",
+            "ID\n1\n",
+            "as an entry before it",
+        ),
+    ],
+)
+def test_what_cannot_be_observed_is_refused(load, entry, points, words):
+    with pytest.raises(ProtocolError, match=re.escape(words)):
+        load(entry, points)

@@ -1,0 +1,104 @@
+"""Courses of single subjects: thin lines under the median of their arm."""
+
+import math
+from collections.abc import Iterator
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from vtrial.protocol.protocol import Protocol
+from vtrial.report.bands import draw_median, shown_until, spans_decades
+from vtrial.report.design import output_title, output_unit, short_title
+from vtrial.report.drawing import (
+    INK,
+    Drawing,
+    limit_values,
+    new_figure,
+    number_axis,
+    time_axis,
+)
+from vtrial.report.legend import arms_in, axis_label, pick_colour
+from vtrial.report.words import clock, count, duration, slug
+
+
+def draw_courses(
+    protocol: Protocol, output: str, courses: pd.DataFrame, bands: pd.DataFrame
+) -> Iterator[Drawing]:
+    """Draw single subjects by arm: linear, and log where that helps.
+
+    `courses` are the rows of `Estimates.courses` for one output, and `bands` those of
+    `Estimates.bands`, of which the medians are drawn.
+    """
+    until = shown_until(protocol, output, courses)
+    early = courses[courses["time"] <= until]
+    linear = _draw(protocol, output, early, bands[bands["time"] <= until], log=False)
+    if len(early) < len(courses):
+        said = f" Later all is below 1 % of the highest; {duration(until)} are shown."
+        linear = linear._replace(caption=linear.caption + said)
+    if not spans_decades(courses["value"].to_list()):
+        yield linear
+        return
+    yield linear._replace(scale="linear")
+    yield _draw(protocol, output, courses, bands, log=True)._replace(scale="log")
+
+
+def _draw(
+    protocol: Protocol,
+    output: str,
+    courses: pd.DataFrame,
+    bands: pd.DataFrame,
+    *,
+    log: bool,
+) -> Drawing:
+    """Draw one output on one scale, a panel for each arm."""
+    arms = arms_in(protocol, courses)
+    columns = 1 if len(arms) <= 4 else 2
+    lines = math.ceil(len(arms) / columns)
+    figure = new_figure(0.6 + (2.4 if len(arms) == 1 else 1.45) * lines)
+    panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+    ends = min(0.0, float(courses["time"].min())), float(courses["time"].max())
+    scale = clock(ends[1] - ends[0])
+    for panel, arm in zip(panels.flat, arms, strict=False):
+        time_axis(panel, *ends)
+        panel.set_xlabel("")
+        colour = pick_colour(protocol, arm)
+        _lines(panel, courses[courses["arm"] == arm], scale.hours, colour)
+        one = bands[bands["arm"] == arm]
+        table = one.pivot_table(index="time", columns="quantile", values="value")
+        draw_median(panel, table, scale.hours, INK, 1.6)
+        if len(protocol.arms) > 1:
+            panel.set_title(short_title(protocol, arm), color=colour)
+        number_axis(panel)
+    for panel in panels.flat[len(arms) :]:
+        panel.set_visible(False)
+    for panel in panels[-1]:
+        panel.set_xlabel(f"Time since the first dose [{scale.name}]")
+    limit_values(panels, courses["value"].to_list(), log=log)
+    title = output_title(protocol, output)
+    label = axis_label(title, "plain", output_unit(protocol, output))
+    figure.supylabel(label, fontsize=9.5)
+    scaled = f"{title}, single subjects, {'logarithmic' if log else 'linear'} scale"
+    name = slug(f"courses {output} {'log' if log else 'linear'}")
+    alt = f"True courses of single subjects by arm: {scaled}."
+    return Drawing(name, scaled, alt, _how_to_read(courses), figure, courses)
+
+
+def _lines(axes: Axes, rows: pd.DataFrame, hours: float, colour: str) -> None:
+    """Draw each subject as a thin line."""
+    for _, one in rows.groupby(["replicate", "subject"], sort=False):
+        times = one["time"].to_numpy(float) / hours
+        values = one["value"].to_numpy(float)
+        axes.plot(times, values, "-", color=colour, alpha=0.45, linewidth=0.5)
+
+
+def _how_to_read(courses: pd.DataFrame) -> str:
+    """Say who is drawn."""
+    sizes = {
+        len(one.groupby(["replicate", "subject"])) for _, one in courses.groupby("arm")
+    }
+    least, most = (count(size) for size in (min(sizes), max(sizes)))
+    many = most if least == most else f"{least} to {most}"
+    return (
+        f"Thin lines: the first {many} subjects of each arm, true values without "
+        "residual error. Thick line: the median of all that are kept."
+    )
