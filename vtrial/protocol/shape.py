@@ -463,7 +463,10 @@ class ProtocolShape(Shape):
     )
     observed: dict[
         str, Annotated[list[ObservedShape], BeforeValidator(as_many), OneOrMany()]
-    ] = Field(default_factory=dict)
+    ] = Field(
+        default_factory=dict,
+        description="What real trials measured, by output or endpoint.",
+    )
     grid: Annotated[list[GridShape], BeforeValidator(as_many), OneOrMany()] = Field(
         default_factory=list,
         description="When true values are computed; a list goes on where it left off.",
