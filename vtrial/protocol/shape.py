@@ -561,7 +561,10 @@ class ProtocolShape(_Shape):
     )
     observed: dict[
         str, Annotated[list[ObservedShape], BeforeValidator(_many), _OneOrMany()]
-    ] = Field(default_factory=dict)
+    ] = Field(
+        default_factory=dict,
+        description="What real trials measured, by output or endpoint.",
+    )
     grid: Annotated[list[GridShape], BeforeValidator(_many), _OneOrMany()] = Field(
         default_factory=list,
         description="When true values are computed; a list goes on where it left off.",
