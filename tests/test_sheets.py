@@ -16,6 +16,7 @@ from vtrial.sheets import (
     parse_sheet,
     read_sheet,
     sheet_name,
+    shipped,
 )
 
 
@@ -93,8 +94,28 @@ def test_sheets_are_found_beside_and_by_name(tmp_path):
     (tmp_path / "mine.yaml").write_text("cohort: mine\n")
     beside = tmp_path / "trial.yaml"
     assert find_sheet("mine", kind="cohorts", beside=beside) == tmp_path / "mine.yaml"
-    assert find_sheet("../mine", kind="cohorts") is None
+    assert find_sheet("../no such sheet", kind="cohorts") is None
     assert find_sheet("adults", kind="cohorts") is not None
+
+
+def test_sheets_are_found_by_their_kind(tmp_path):
+    """A protocol, a cohort and a model may share a name, and lie beside each other."""
+    trial = tmp_path / "x.yaml"
+    trial.write_text("# a trial\nprotocol: x\nmodel: x\ncohort: x\n")
+    for kind in ("cohorts", "models"):
+        assert find_sheet("x", kind=kind, beside=trial) is None
+    (tmp_path / "people.yaml").write_text("title: people\n\"cohort\": 'x'\n")
+    (tmp_path / "x.yml").write_text("model: x\nequations: y = 1\n")
+    found = {k: find_sheet("x", kind=k, beside=trial) for k in ("cohorts", "models")}
+    assert found == {"cohorts": tmp_path / "people.yaml", "models": tmp_path / "x.yml"}
+    assert find_sheet(str(tmp_path / "x"), kind="protocols") == trial
+    assert find_sheet("x.yaml", kind="cohorts", beside=trial) == trial, "so it is said"
+    trial.rename(tmp_path / "adults.yaml")
+    assert find_sheet("adults", kind="cohorts", beside=trial) == (
+        shipped("cohorts") / "adults.yaml"
+    )
+    (tmp_path / "odd.yaml").write_text("[")
+    assert find_sheet("odd", kind="cohorts", beside=trial) == tmp_path / "odd.yaml"
 
 
 def test_names_may_be_files():

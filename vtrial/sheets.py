@@ -28,6 +28,9 @@ Shape = TypeVar("Shape", bound=BaseModel)
 _UNREADABLE = (YAMLError, ValueError, NotImplementedError, RecursionError)
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 30
+_ENDINGS = (".yaml", ".yml")
+_KINDS = {"protocol": "protocols", "model": "models", "cohort": "cohorts"}
+_HEAD = re.compile(r"""^["']?(protocol|model|cohort)["']?\s*:\s*["']?([\w.-]*)""", re.M)
 
 
 @dataclass(frozen=True)
@@ -180,15 +183,40 @@ def shipped(kind: str) -> Path:
 def find_sheet(name: str, *, kind: str, beside: str | Path = "") -> Path | None:
     """Find a sheet by path or name: beside another sheet, here, or among the shipped.
 
-    `kind` is `protocols` or `cohorts`; a name is a file's name without `.yaml`.
+    `kind` is `protocols`, `cohorts` or `models`; a name is that of a file without its
+    ending. If that file is a sheet of another kind, it is passed over for one beside
+    it that calls itself by the name.
     """
     folders = [Path(beside).parent] if str(beside) else []
     for folder in [*folders, Path()]:
-        for candidate in (folder / name, folder / f"{name}.yaml"):
-            if candidate.is_file() and candidate.suffix in {".yaml", ".yml"}:
-                return candidate
+        path = folder / name
+        if path.is_file() and path.suffix in _ENDINGS:
+            return path
+        found = _of_kind(path, kind)
+        if found is not None:
+            return found
     candidate = shipped(kind) / f"{name}.yaml"
     return candidate if "/" not in name and candidate.is_file() else None
+
+
+def _of_kind(path: Path, kind: str) -> Path | None:
+    """Find a sheet of a kind by its path without an ending."""
+    there = [path.with_name(path.name + ending) for ending in _ENDINGS if path.name]
+    there = [one for one in there if one.is_file()]
+    for one in there:
+        if _head(one)[0] in ("", kind):
+            return one
+    beside = sorted(path.parent.glob("*.yaml")) if there else []
+    return next((one for one in beside if _head(one) == (kind, path.name)), None)
+
+
+def _head(path: Path) -> tuple[str, str]:
+    """Read a sheet's kind and its own name, without composing it; empty if unknown."""
+    with path.open("rb") as file:
+        text = file.read(MAX_BYTES).decode("utf-8", "replace")
+    heads = {key: name for key, name in reversed(_HEAD.findall(text))}
+    key = next((key for key in _KINDS if key in heads), "")
+    return _KINDS.get(key, ""), heads.get(key, "")
 
 
 def _refuse_hostile(text: str, source: str) -> None:

@@ -8,7 +8,15 @@ from vtrial.analysis import reading
 from vtrial.analysis.contrast import compare
 from vtrial.analysis.evaluate import evaluate
 from vtrial.errors import ProtocolError, StoreError
-from vtrial.protocol.protocol import Arm, Comparison, Endpoint, Observed, Visit
+from vtrial.model.grammar import parse_expression
+from vtrial.protocol.protocol import (
+    Arm,
+    Comparison,
+    Endpoint,
+    Observed,
+    Published,
+    Visit,
+)
 
 EFFECT, RISKS = 1.5, {"low": 0.2, "high": 0.4}  # as the record was drawn
 
@@ -122,6 +130,36 @@ def test_published_within_and_missed(estimates):
     assert words["mc error"].str.fullmatch(r"[\d.]{1,5} (%|pp|mg/L)").iloc[:3].all()
 
 
+def test_published_numbers_may_be_of_a_part_of_an_arm(tree, protocol):
+    """They are those that the arm's own subjects have whom the condition chooses."""
+    heavy = parse_expression("WT > 75")
+    asked = (
+        Published(0.4, 0.3, 0.5, "cured", "high", where=heavy),
+        Published(8.0, 5.0, 9.0, "relief", "low", statistic="median", where=heavy),
+        Published(3.0, 2.9, 3.1, "peak", "low", statistic="median", where=heavy),
+        Published(3.0, 2.9, 3.1, "peak", "low", statistic="median"),
+    )
+    estimates = evaluate(tree, replace(protocol, published=asked))
+    share, relief, peak, whole = estimates.published.to_dict("records")
+    subjects = tree["subjects"].to_dataset()
+    chosen = (subjects["WT"].values > 75).reshape(40, 60)
+    arm = subjects["arm"].values.reshape(40, 60)
+    for found, name, column, place in ((share, "high", 1, 1), (peak, "low", 0, 0)):
+        outcome = tree[f"arms/{name}/outcomes/outcome"].values[:, column]
+        outcome = np.where(chosen & (arm == place), outcome.reshape(40, 60), np.nan)
+        take = np.nanmean if column else np.nanmedian
+        by_trial = [take(one) for one in outcome]
+        assert found["simulated"] == pytest.approx(np.mean(by_trial))
+        wanted = np.std(by_trial, ddof=1) / np.sqrt(40)
+        assert found["mc_error"] == pytest.approx(wanted)
+        assert found["where"] == "WT > 75"
+    assert share["kind"] == "share"
+    assert abs(relief["simulated"] - 10 * np.log(2)) < 4 * relief["mc_error"]
+    assert peak["what"] == "peak (median), low, where WT > 75"
+    assert (whole["where"], whole["what"]) == ("", "peak (median), low")
+    assert whole["mc_error"] < peak["mc_error"]
+
+
 def test_bands_and_distributions(tree, protocol, estimates):
     values = tree["arms/high/trajectories"]["value"].values[:, 0, 1]
     got = estimates.bands.query("arm == 'high' and time == 1.0")
@@ -199,11 +237,14 @@ def test_what_the_record_lacks_is_refused_all_at_once(tree, protocol):
             Comparison("a", "high", "low", "peak", "difference of means", ("AGE",)),
             Comparison("b", "high", "low", "cured", "odds ratio", strata=("SEX",)),
         ),
+        published=(
+            Published(1.0, 0.0, 2.0, "peak", "low", where=parse_expression("HT > 170")),
+        ),
     )
     with pytest.raises(ProtocolError) as refused:
         evaluate(tree, asked)
     words = [str(fault) for fault in refused.value.faults]
-    assert len(words) == 3
+    assert len(words) == 4
     assert any("`peek`" in word and "peak" in word for word in words)
     assert any("`AGE`" in word for word in words)
     assert any("`SEX`" in word for word in words)
@@ -211,6 +252,7 @@ def test_what_the_record_lacks_is_refused_all_at_once(tree, protocol):
         "endpoints.peek",
         "analysis.a.adjust",
         "analysis.b.strata",
+        "published.0.where",
     }
     with pytest.raises(ProtocolError, match="`middle`"):
         evaluate(tree, replace(protocol, arms=(Arm("low"), Arm("middle"))))

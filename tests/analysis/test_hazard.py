@@ -1,6 +1,10 @@
+import itertools
+import warnings
+
 import numpy as np
 import pytest
-from scipy import special
+from scipy import optimize, special
+from statsmodels.discrete.conditional_models import ConditionalLogit
 from statsmodels.duration.hazard_regression import PHReg
 
 from vtrial.analysis.hazard import hazard_ratio
@@ -172,3 +176,112 @@ def test_tiny_trials_give_sound_numbers_or_none():
         assert (made.low <= made.high)[known].all()
         for field in made:
             np.testing.assert_array_equal(np.isfinite(field), known)
+
+
+def every_set(slopes, time, event, columns, strata):
+    """Return the exact partial likelihood's logarithm by listing all sets."""
+    total = 0.0
+    for stratum, t in set(zip(strata[event == 1], time[event == 1], strict=True)):
+        risk = np.flatnonzero((strata == stratum) & (time >= t))
+        happened = np.flatnonzero((strata == stratum) & (time == t) & (event == 1))
+        predictor = columns @ slopes
+        sets = itertools.combinations(risk, len(happened))
+        chances = [predictor[list(one)].sum() for one in sets]
+        total += predictor[happened].sum() - special.logsumexp(chances)
+    return total
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("adjusted", [False, True])
+def test_exact_ties_agree_with_a_list_of_all_sets(split, adjusted):
+    """Trials of fourteen with up to five events at a time."""
+    time, event, treated, covariates, strata = draw(8, 14, seed=9, grid=8.0)
+    strata = np.minimum(strata, 1)
+    made = hazard_ratio(
+        time,
+        event,
+        treated,
+        covariates=covariates[..., :1] if adjusted else None,
+        strata=strata if split else None,
+        ties="exact",
+    )
+    known = np.isfinite(made.estimate)
+    assert known.sum() >= 4
+    for i in np.flatnonzero(known):
+        seen = np.isfinite(time[i])
+        columns = treated[i, seen, None].astype(float)
+        if adjusted:
+            columns = np.column_stack([columns, (covariates[i, seen, 0] - 60) / 10])
+        given = (time[i, seen], event[i, seen], columns)
+        part = strata[i, seen] if split else np.zeros(seen.sum(), int)
+        lost = optimize.minimize(
+            lambda slopes, *given: -every_set(slopes, *given),
+            np.zeros(columns.shape[1]),
+            args=(*given, part),
+            method="Nelder-Mead",
+            options={"xatol": 1e-9, "fatol": 1e-13, "maxiter": 4000},
+        )
+        np.testing.assert_allclose(np.log(made.estimate[i]), lost.x[0], atol=2e-6)
+
+
+@pytest.mark.parametrize("adjusted", [False, True])
+def test_exact_ties_agree_with_a_conditional_logistic_regression(adjusted):
+    """Everybody at risk at a time of events is a group of it."""
+    time, event, treated, covariates, _ = draw(3, 60, seed=10, grid=4.0)
+    made = hazard_ratio(
+        time,
+        event,
+        treated,
+        covariates=covariates if adjusted else None,
+        ties="exact",
+        test="likelihood ratio",
+    )
+    for i in range(len(time)):
+        seen = np.isfinite(time[i]) & (
+            np.isfinite(covariates[i, :, 1]) | (not adjusted)
+        )
+        columns = treated[i][:, None].astype(float)
+        if adjusted:
+            scaled = covariates[i] / [10, 0.004]
+            columns = np.column_stack([columns, scaled - np.nanmean(scaled, axis=0)])
+        times = np.unique(time[i][seen & (event[i] == 1)])
+        risks = [np.flatnonzero(seen & (time[i] >= t)) for t in times]
+        happened = [
+            (time[i][risk] == t) & (event[i][risk] == 1)
+            for t, risk in zip(times, risks, strict=True)
+        ]
+        group = np.repeat(np.arange(len(times)), [len(risk) for risk in risks])
+        y, rows = np.concatenate(happened) * 1.0, columns[np.concatenate(risks)]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = ConditionalLogit(y, rows, groups=group)
+            fit = model.fit(disp=False)  # it stops 1e-5 from the top
+        slope = np.log(made.estimate[i : i + 1])
+        np.testing.assert_allclose(slope, fit.params[:1], atol=1e-4)
+        if not adjusted:
+            np.testing.assert_allclose(model.score(slope), 0, atol=1e-8)
+        np.testing.assert_allclose(made.error[i], fit.bse[0], rtol=1e-3)
+        assert 0 < made.p[i] < 1
+
+
+def test_exact_ties_are_efrons_and_breslows_without_ties():
+    time, event, treated, covariates, strata = draw(seed=11)
+    time = time + np.random.default_rng(1).uniform(0, 1, time.shape)
+    how = {"covariates": covariates, "strata": strata}
+    exact = hazard_ratio(time, event, treated, **how, ties="exact")
+    efron = hazard_ratio(time, event, treated, **how)
+    for field, other in zip(exact, efron, strict=True):
+        np.testing.assert_allclose(field, other, rtol=1e-7)
+
+
+def test_exact_ties_of_a_trial_do_not_depend_on_the_others():
+    time, event, treated, covariates, strata = draw(seed=12, grid=10.0)
+    event[0] = 0.0
+    how = {"covariates": covariates, "strata": strata}
+    made = hazard_ratio(time, event, treated, **how, ties="exact")
+    assert np.isnan(made.estimate[0])
+    rows = slice(2, 3)
+    how = {name: value[rows] for name, value in how.items()}
+    one = hazard_ratio(time[rows], event[rows], treated[rows], **how, ties="exact")
+    for whole, part in zip(made, one, strict=True):
+        np.testing.assert_allclose(whole[2], part[0], rtol=1e-9)

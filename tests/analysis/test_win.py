@@ -135,3 +135,61 @@ def test_a_net_benefit_can_be_held_against_a_margin():
     made = win_contrast("net benefit", tiers, treated)
     p = margin_test(normal_effect(made.estimate, made.error), 0.0, above=True)
     np.testing.assert_allclose(np.minimum(p, 1 - p) * 2, made.p, **EXACT)
+
+
+@pytest.mark.parametrize("measure", ["win ratio", "win odds", "net benefit"])
+def test_strata_are_weighted_by_one_over_their_size(measure, monkeypatch):
+    """Dong and others' (2018) sums of counts, stratum by stratum and pair by pair."""
+    monkeypatch.setattr(win, "PAIRS_AT_ONCE", 2000)
+    tiers, treated = draw(subjects=60, seed=7)
+    strata = np.random.default_rng(7).integers(-1, 3, treated.shape)
+    strata[1, strata[1] == 2] = np.where(treated[1, strata[1] == 2], 2, 0)
+    made = win_contrast(measure, tiers, treated, strata=strata)
+    for i in range(len(treated)):
+        total, spread = np.zeros(3), np.zeros((2, 2))
+        for stratum in range(3):
+            group = [
+                np.flatnonzero((strata[i] == stratum) & (treated[i] == g))
+                for g in (True, False)
+            ]
+            arm, other = (side[side >= 3] for side in group)
+            if not len(arm) or not len(other):
+                continue
+            result = np.array([[against(tiers, i, a, b) for b in other] for a in arm])
+            hits = np.stack([result > 0, result < 0]) * 1.0
+            weight = result.size / (len(arm) + len(other))
+            total += weight * np.array([*hits.mean(axis=(1, 2)), 1.0])
+            spread += weight**2 * sum(
+                np.cov(hits.mean(axis=axis)) / hits.shape[3 - axis] for axis in (2, 1)
+            )
+        wins, losses, pairs_ = total
+        ties = pairs_ - wins - losses
+        if measure == "net benefit":
+            estimate, slope = (wins - losses) / pairs_, np.array([1, -1]) / pairs_
+        elif measure == "win ratio":
+            estimate, slope = wins / losses, np.array([1 / wins, -1 / losses])
+        else:
+            up, down = wins + ties / 2, losses + ties / 2
+            estimate = up / down
+            slope = np.array([1, -1]) * (1 / up + 1 / down) / 2
+        error = np.sqrt(slope @ spread @ slope)
+        got = [made.estimate[i], made.error[i]]
+        np.testing.assert_allclose(got, [estimate, error], **EXACT)
+
+
+def test_one_stratum_is_none_and_one_without_pairs_tells_nothing():
+    tiers, treated = draw(seed=8)
+    plain = win_contrast("win ratio", tiers, treated)
+    same = np.full(treated.shape, 4)
+    np.testing.assert_allclose(
+        win_contrast("win ratio", tiers, treated, strata=same), plain, **EXACT
+    )
+    apart = np.where(treated, 0, 1)
+    for field in win_contrast("win ratio", tiers, treated, strata=apart):
+        assert np.isnan(field).all()
+    lone = np.zeros(treated.shape, int)
+    lone[:, 10:14] = 1
+    treated[:, 10:14] = [True, False, False, False]
+    made = win_contrast("net benefit", tiers, treated, strata=lone)
+    assert np.isfinite(made.estimate).all()
+    assert np.isnan(made.error).all()

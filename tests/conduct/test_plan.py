@@ -93,6 +93,13 @@ FAULTS = [
         "by: difference of means, adjust: [WT]}\nkeep: {covariates: false, ",
         "off",
     ),
+    (
+        "small",
+        "keep: {",
+        "published: [{arm: high, endpoint: peak, value: 2, within: 1, where: WT > 70}]"
+        "\nkeep: {covariates: false, ",
+        "published.0.where asks for `WT`",
+    ),
     ("small", "measurements: true", "individual: [WT]", "kept already"),
 ]
 

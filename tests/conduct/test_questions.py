@@ -20,7 +20,7 @@ analysis:
   - {compare: high with low, on: exposed, by: risk difference, strata: [FEMALE]}
   - {compare: high with low, on: exposed, by: risk ratio, interval: score}
   - {compare: high with low, on: exposed, by: odds ratio, where: WT > 70, name: heavy}
-  - {compare: high with low, on: cleared, by: hazard ratio, adjust: [WT]}
+  - {compare: high with low, on: cleared, by: hazard ratio, adjust: [WT], ties: exact}
   - {compare: high with low, on: cleared, by: log-rank, weights: [0, 1]}
   - {compare: high with low, on: cleared, by: difference of restricted means,
      until: 40 h}
@@ -30,6 +30,7 @@ analysis:
   - compare: high with low
     on: [{on: cleared}, {on: peak, margin: 100 ug/L}]
     by: win ratio
+    strata: [FEMALE]
 multiplicity:
   of: [high with low on change, heavy]
   method: graph
@@ -101,6 +102,8 @@ def test_every_question_has_an_answer(asked, tmp_path):
         ),
         ("on: change, by: MMRM", "on: peak, by: MMRM", "2.by", ""),
         ("weights: [0, 1]", "weights: [0]", "7.weights", ""),
+        ("weights: [0, 1]", "ties: exact", "7.ties", "by: hazard ratio"),
+        ("ties: exact", "ties: Effron", "6.ties", "Efron"),
         (
             "by: ratio of geometric means, adjust: [WT]",
             "by: ratio of geometric means, strata: [FEMALE]",

@@ -58,7 +58,8 @@ def test_published_trials_are_answered_in_full(name, tmp_path):
     (tmp_path / f"{name}.yaml").write_text(text)
     table = vt.conduct.validate([tmp_path / f"{name}.yaml"], out=tmp_path, workers=0)
     assert len(table) == len(vt.load_protocol(ROOT / f"{name}.yaml").published)
-    assert np.isfinite(table["simulated"].astype(float)).all()
+    whole = table[table["where"] == ""]  # of a few Asians, half may outlive the trial
+    assert np.isfinite(whole["simulated"].astype(float)).all()
 
 
 HITS = {

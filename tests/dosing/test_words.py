@@ -202,6 +202,47 @@ def test_what_a_regimen_says_of_itself():
     assert hash(regimen) == hash(same)
 
 
+@pytest.mark.parametrize(
+    ("words", "amount", "unit", "interval", "changed"),
+    [
+        ("100 mg every 12 h x 7", 100, "mg", 12, False),
+        ("0.2 g", 200, "mg", 0, False),
+        ("60 mg/m2 over 1 h every 21 d x 6", 60, "mg/m2", 504, False),
+        ("5 mg/kg up to 400 mg rounded to 50 mg every 1 d x 3", 5, "mg/kg", 24, 0),
+        (
+            "escalating 2.5 mg by 2.5 mg every 4 doses to 15 mg, every 7 d x 72",
+            *(15, "mg", 168, True),
+        ),
+        (
+            "escalating 2.5 mg by 2.5 mg every 4 doses to 15 mg, every 7 d x 8",
+            *(5, "mg", 168, True),
+        ),
+        (
+            "tapering 4 mg/kg by 50 % every 1 dose to 1 mg/kg every 1 d x 5",
+            *(1, "mg/kg", 24, True),
+        ),
+        ("200 mg then 100 mg every 24 h x 6", 100, "mg", 24, True),
+        (["200 mg", "100 mg every 24 h x 6"], 100, "mg", 24, True),
+        (["60 mg into depot every 1 d x 3"] * 2, 120, "mg", 24, False),
+        ("30 mg at 0 h, 168 h every 21 d x 4", 30, "mg", 0, False),
+        (["20 mg every 24 h x 7", "5 mg every 8 h x 21"], None, "", 0, False),
+        (["20 mg", "1 mg/kg"], None, "", 0, False),
+        ("(2 * DOSE) mg every 24 h x 7", None, "", 0, False),
+        ("(5 + DOSE) mg/kg", None, "", 0, False),
+        ("by FEMALE: 10 mg when 1, else 20 mg", None, "", 0, False),
+    ],
+)
+def test_a_regimen_names_the_dose_that_it_comes_to(
+    words, amount, unit, interval, changed
+):
+    found = read(words).nominal()
+    if amount is None:
+        assert found is None
+        return
+    assert found[:4] == (pytest.approx(amount), unit, interval, ("depot",))
+    assert found.changed == changed
+
+
 def test_the_outer_interval_is_the_cycle():
     regimen = read("100 mg every 24 h x 21 every 28 d x 6")
     assert regimen.interval == 28 * 24

@@ -17,6 +17,7 @@ from vtrial.errors import (
 from vtrial.model.grammar import write_expression
 from vtrial.protocol import build_protocol, load_protocol
 from vtrial.protocol.protocol import Allocation, Keep
+from vtrial.protocol.where import write_where
 from vtrial.sheets import parse_sheet
 
 ROOT = Path(__file__).parents[2]
@@ -68,6 +69,7 @@ published:
     value: 800 ug/L
     within: [0.5, 1 mg/L]
     statistic: median
+    where: WT >= 65 and FEMALE == 1
   - {comparison: main, value: 0.4, within: 10 %, verified: false}
   - {comparison: low with placebo on high by risk difference, value: 60 pp, within: 0.1}
 numerics: {method: explicit, rtol: 1e-8}
@@ -147,6 +149,8 @@ def test_questions_and_evidence_are_resolved():
     assert share.statistic == "share"
     assert (median.value, median.low, median.high) == pytest.approx((0.8, 0.5, 1))
     assert median.statistic == "median"
+    assert write_where(median.where) == "WT >= 65 and FEMALE == 1"
+    assert share.where is None
     assert (mean.low, mean.high) == pytest.approx((0.36, 0.44))
     assert not mean.verified
     assert (risk.value, risk.low, risk.high) == pytest.approx((0.6, 0.5, 0.7))
@@ -355,6 +359,14 @@ def test_unknown_visit_arm_output_and_unit_in_one_error():
             "arm: placebo",
         ),
         ("comparison: main", "comparison: man", "published.2.comparison", "main"),
+        ("where: WT >=", "where: WTT >=", "published.1.where", "WT"),
+        ("where: WT >=", "where: WT >= >=", "published.1.where", None),
+        (
+            "comparison: main,",
+            "comparison: main, where: AGE > 65,",
+            "published.2.where",
+            "where: AGE > 65 (in `analysis`)",
+        ),
         (
             "comparison: main",
             "comparison: main, endpoint: peak",
@@ -458,6 +470,39 @@ def test_cohort_beside_the_sheet_names_its_covariates(tmp_path):
     text = swapped("cohort: adults", "cohort: few").replace("FEMALE", "GENE")
     text = text.replace("WT: 70", "WT: 70 * SIZE").replace("baseline, AGE", "SIZE")
     assert load(text, folder=tmp_path).allocation.strata == ("GENE",)
+
+
+def test_cohort_and_model_may_share_the_protocols_name(tmp_path):
+    """Each kind is found by what it is, not by its file's name alone."""
+    covariates = "{WT: {unit: kg, constant: 70}, FEMALE: {categorical: {0: 1}}}"
+    (tmp_path / "who.yaml").write_text(f"cohort: x\ncovariates: {covariates}\n")
+    text = swapped("cohort: adults", "cohort: x").replace("baseline, AGE", "WT")
+    (tmp_path / "x.yaml").write_text(text)
+    protocol = load_protocol(tmp_path / "x")
+    assert protocol.analysis[-1].adjust == ("WT",)
+    (tmp_path / "who.yaml").unlink()
+    with pytest.raises(ProtocolError, match="`x`, an unknown cohort"):
+        load_protocol(tmp_path / "x.yaml")
+
+
+@pytest.mark.parametrize(
+    ("section", "first", "second", "entry"),
+    [
+        ("endpoints", "last", "Last", "{of: conc, take: value, at: day 14}"),
+        ("endpoints", "last one", "last-one", "{of: conc, take: value, at: day 7}"),
+        ("arms", "high with food", "high with_food", "{}"),
+        ("visits", "trough", "TROUGH", "{at: day 1, measure: [conc]}"),
+    ],
+)
+def test_names_that_are_written_alike_are_refused(section, first, second, entry):
+    text = SHEET.replace("  last: {", f"  {first}: {{") if "last" in first else SHEET
+    text = text.replace(f"\n{section}:\n", f"\n{section}:\n  {second}: {entry}\n")
+    (fault,) = (f for f in faults_in(text) if "written like" in f.found)
+    line = text[: text.index(f"  {second}:")].count("\n") + 1
+    assert fault.at == f"{section}.{first}"
+    assert f"`{first}`" in fault.found
+    assert f"`{second}` on line {line}" in fault.found
+    assert fault.line == text[: text.index(f"  {first}:")].count("\n") + 1
 
 
 def test_arms_may_differ_by_nothing_but_their_name():

@@ -250,6 +250,7 @@ def _published(protocol):
                 "what": f"{point.arm} {point.endpoint}",
                 "arm": point.arm,
                 "endpoint": point.endpoint,
+                "where": "",
                 "comparison": point.comparison,
                 "statistic": "share",
                 "kind": "share",
@@ -291,7 +292,8 @@ def _make_dosed():
 def _regimen(name):
     amount = parse_expression(f"{name[1:]} * BSA")
     repeats = (Repeat(504.0, 6),)
-    step = Step((Level(amount, 1),), repeats=repeats, into="central", words=name)
+    level = Level(amount, 1, (float(name[1:]), "m2"))
+    step = Step((level,), repeats=repeats, into="central", words=name)
     return Regimen((step,))
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vtrial.dosing.regimen import Level, Regimen, Repeat, Step
-from vtrial.model.grammar import parse_expression
+from vtrial.dosing.words import parse_regimen
+from vtrial.model.grammar import parse_model
+from vtrial.model.model import Covariate, Model
 from vtrial.model.tree import Number
 from vtrial.protocol.protocol import Arm, Comparison
 from vtrial.report.convergence import draw_convergence, settles
@@ -108,11 +109,13 @@ def test_survival_starts_whole_and_counts_who_is_at_risk(dosed, full):
     assert "the trial's own 95 % limits" in one.caption
 
 
-def arm(name, amount, interval=24.0, **changes):
-    expression = amount if not isinstance(amount, str) else parse_expression(amount)
-    repeats = (Repeat(interval, 10),) if interval else ()
-    step = Step((Level(expression, 1),), repeats=repeats, into="depot")
-    return Arm(name, regimen=Regimen((replace(step, **changes),)))
+def arm(name, *words):
+    model = Model(
+        "two",
+        parse_model("d/dt(depot) = -depot\nd/dt(central) = depot - central"),
+        covariates=(Covariate("WT", "kg"), Covariate("AGE", "a")),
+    )
+    return Arm(name, regimen=parse_regimen(words, model=model))
 
 
 def given(protocol, *arms):
@@ -123,32 +126,35 @@ def test_doses_are_amounts_each_time_or_each_day(dosed):
     made = doses_of(dosed)
     assert made.by_arm == {"d60": 60.0, "d75": 75.0, "d100": 100.0}
     assert (made.unit, made.how) == ("mg/m2", "amount by dose")
-    none, low = Arm("none"), arm("low", Number(50.0))
-    made = given(dosed, none, low, arm("high", Number(100.0)))
+    none, low = Arm("none"), arm("low", "50 mg every 24 h x 10")
+    made = given(dosed, none, low, arm("high", "100 mg every 24 h x 10"))
     assert made.by_arm == {"none": 0.0, "low": 50.0, "high": 100.0}
-    twice = arm("twice", Number(100.0), 12.0)
-    made = given(dosed, none, low, twice)
+    made = given(dosed, none, low, arm("twice", "100 mg every 12 h x 20"))
     assert (made.by_arm["twice"], made.how) == (200.0, "amount by day")
-    climbing = (Level(Number(2.5), 4), Level(Number(5.0), 4))
-    made = given(dosed, none, low, arm("up", Number(1.0), levels=climbing))
-    assert (made.by_arm["up"], made.how) == (5.0, "last amount by dose")
+    up = "escalating 2.5 mg by 2.5 mg every 4 doses to 15 mg every 24 h x 40"
+    made = given(dosed, none, low, arm("up", up))
+    assert (made.by_arm["up"], made.how) == (15.0, "last amount by dose")
+    capped = arm("capped", "2 mg/kg up to 150 mg every 24 h x 9")
+    made = given(dosed, none, capped, arm("low", "1 mg/kg every 24 h x 9"))
+    assert (made.by_arm["capped"], made.unit) == (2.0, "mg/kg")
 
 
 def test_what_is_no_one_number_is_not_drawn_over_dose(dosed):
-    none, low = Arm("none"), arm("low", Number(50.0))
+    none, low = Arm("none"), arm("low", "50 mg every 24 h x 10")
     for other in (
-        arm("by weight", "5 * WT"),
-        arm("computed", "50 * exp(AGE)"),
-        arm("elsewhere", Number(9.0), into="central"),
-        arm("once", Number(9.0), 0.0),
-        arm("twice a day", Number(9.0), at=(0.0, 8.0)),
+        arm("by weight", "5 mg/kg every 24 h x 10"),
+        arm("computed", "(50 * exp(AGE)) mg every 24 h x 10"),
+        arm("elsewhere", "9 mg into central every 24 h x 10"),
+        arm("once", "9 mg"),
+        arm("twice a day", "9 mg at 0 h, 8 h every 24 h x 10"),
         Arm("other", set=(("CL", Number(1.0)),)),
-        arm("the same", Number(50.0)),
+        arm("the same", "50 mg every 24 h x 10"),
+        arm("side by side", "5 mg every 24 h x 10", "2 mg every 8 h x 30"),
     ):
         assert given(dosed, none, low, other) is None, other.name
     assert given(dosed, none) is None
-    together = Regimen((low.regimen.steps[0],) * 2)
-    assert given(dosed, none, low, Arm("both", regimen=together)) is None
+    both = arm("both", "50 mg every 24 h x 10", "50 mg every 24 h x 10")
+    assert given(dosed, none, low, both).by_arm["both"] == 100.0
 
 
 def test_dose_response_shows_estimates_at_their_doses(folder, full):

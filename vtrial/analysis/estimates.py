@@ -115,6 +115,7 @@ PUBLISHED = [
     "what",
     "arm",
     "endpoint",
+    "where",
     "comparison",
     "statistic",
     "published",
@@ -203,8 +204,8 @@ class Estimates:
         most, where the record keeps them. `subject` is the number in the `replicate`.
     published
         A row for each published number: the limits that count as within, and the
-        simulated value. `kind` is `share`, `points` (a difference of shares) or
-        `plain`.
+        simulated value; of those in the arm `where` a condition holds, if there is
+        one. `kind` is `share`, `points` (a difference of shares) or `plain`.
     """
 
     flow: pd.DataFrame

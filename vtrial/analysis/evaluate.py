@@ -19,7 +19,7 @@ from vtrial.analysis.estimates import (
     PUBLISHED,
     Estimates,
 )
-from vtrial.analysis.gather import Gathered
+from vtrial.analysis.gather import Gathered, statistic_of
 from vtrial.analysis.operating import convergence_of, operating_of, power_of
 from vtrial.analysis.question import Truth
 from vtrial.analysis.reading import check_record, chunks_of
@@ -31,6 +31,7 @@ from vtrial.protocol.protocol import (
     Published,
     effect_kind,
 )
+from vtrial.protocol.where import write_where
 from vtrial.types import Status
 
 Parts = TypeVar("Parts", Summary, Contrast, Truth)
@@ -66,7 +67,7 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         bands=bands_of(tree, protocol),
         distributions=_distributions(seen, protocol),
         failures=_failures(seen),
-        published=_published(endpoints, contrasts, protocol),
+        published=_published(seen, endpoints, contrasts, protocol),
         curves=seen.curves.table(protocol),
         operating=operating_of(protocol, found, truths, sizes),
         convergence=convergence_of(protocol, found),
@@ -206,31 +207,39 @@ def _distributions(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
 
 
 def _published(
-    endpoints: pd.DataFrame, contrasts: pd.DataFrame, protocol: Protocol
+    seen: Gathered,
+    endpoints: pd.DataFrame,
+    contrasts: pd.DataFrame,
+    protocol: Protocol,
 ) -> pd.DataFrame:
     """Lay every published number beside the simulated one."""
     rows = []
-    for point in protocol.published:
+    for place, point in enumerate(protocol.published):
         if point.comparison:
-            known = contrasts[contrasts["comparison"] == point.comparison]
             named = _of_comparison(point, protocol)
+            known = contrasts[contrasts["comparison"] == point.comparison]
+            simulated, error = _first(known)
         else:
             named = _of_endpoint(point, protocol)
+            statistic = named["statistic"]
             known = endpoints[
                 (endpoints["arm"] == point.arm)
                 & (endpoints["endpoint"] == point.endpoint)
-                & (endpoints["statistic"] == named["statistic"])
+                & (endpoints["statistic"] == statistic)
             ]
-        simulated = float(known["estimate"].iloc[0]) if len(known) else np.nan
+            part = point.where is not None
+            parts = seen.parts[place] if part else []
+            simulated, error = _of_part(parts, statistic) if part else _first(known)
         row = {
             "arm": point.arm,
             "endpoint": point.endpoint,
+            "where": write_where(point.where),
             "comparison": point.comparison,
             "published": point.value,
             "low": point.low,
             "high": point.high,
             "simulated": simulated,
-            "mc_error": float(known["mc_error"].iloc[0]) if len(known) else np.nan,
+            "mc_error": error,
             "within": bool(point.low <= simulated <= point.high),
             "verified": point.verified,
             "source": _cited(point),
@@ -240,15 +249,31 @@ def _published(
     return frame.astype({"within": bool, "verified": bool})
 
 
+def _first(known: pd.DataFrame) -> tuple[float, float]:
+    """Return the estimate of a table's one row and its Monte Carlo error, or NaN."""
+    if known.empty:
+        return np.nan, np.nan
+    return float(known["estimate"].iloc[0]), float(known["mc_error"].iloc[0])
+
+
+def _of_part(parts: Sequence[Summary], statistic: str) -> tuple[float, float]:
+    """Return a statistic of some of an arm's subjects, and its Monte Carlo error."""
+    if not parts:
+        return np.nan, np.nan
+    scale = "share" if statistic == "share" else "plain"
+    made = across(*_joined(parts), scale=scale)
+    return made.estimate, made.mc_error
+
+
 def _of_endpoint(point: Published, protocol: Protocol) -> dict[str, str]:
-    """Say what a published number of an arm is; the mean of a response is a share."""
+    """Say what a published number of an arm is."""
     endpoint = protocol.endpoint(point.endpoint)
-    mean_response = endpoint.binary and point.statistic == "mean"
-    statistic = "share" if mean_response else point.statistic
+    statistic = statistic_of(point, endpoint)
     share = statistic == "share"
     said = "" if share else f" ({statistic})"
+    where = f", where {write_where(point.where)}" if point.where is not None else ""
     return {
-        "what": f"{point.endpoint}{said}, {point.arm}",
+        "what": f"{point.endpoint}{said}, {point.arm}{where}",
         "statistic": statistic,
         "kind": "share" if share else "plain",
         "unit": "1" if share else endpoint.unit,

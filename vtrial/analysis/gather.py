@@ -18,7 +18,8 @@ from vtrial.analysis.reading import Chunk
 from vtrial.analysis.statistic import Numbers, Summary, summarise
 from vtrial.analysis.survival import kaplan_meier
 from vtrial.dims import EVENT, OUTCOME
-from vtrial.protocol.protocol import Endpoint, Protocol
+from vtrial.protocol.protocol import Endpoint, Protocol, Published
+from vtrial.protocol.where import holds
 from vtrial.types import Status
 
 BAR_COUNT = 40
@@ -38,7 +39,8 @@ class Flow(NamedTuple):
 class Gathered:
     """What has been seen of the record so far; lists hold an entry a chunk.
 
-    Keys are names of arms, endpoints and statistics, and positions of comparisons.
+    Keys are names of arms, endpoints and statistics, and positions of comparisons;
+    of published numbers in `parts`, which are of some of an arm's subjects only.
     """
 
     flow: dict[str, Flow] = field(default_factory=dict)
@@ -54,6 +56,9 @@ class Gathered:
         default_factory=lambda: defaultdict(list)
     )
     sizes: defaultdict[int, list[Numbers]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    parts: defaultdict[int, list[Summary]] = field(
         default_factory=lambda: defaultdict(list)
     )
     curves: Curves = field(default_factory=Curves)
@@ -83,6 +88,7 @@ class Gathered:
             }
             self.curves.look(endpoint, own)
             self._add_endpoint(chunk, endpoint, own)
+            self._add_parts(chunk, endpoint, own, protocol)
             self._add_bars(endpoint, own)
             self.explained.add(endpoint.name, own)
             for place, comparison in enumerate(protocol.analysis):
@@ -129,6 +135,28 @@ class Gathered:
             for name, summary in _summaries(endpoint, values, event).items():
                 self.summaries[*key, name].append(summary)
 
+    def _add_parts(
+        self,
+        chunk: Chunk,
+        endpoint: Endpoint,
+        own: dict[str, np.ndarray],
+        protocol: Protocol,
+    ) -> None:
+        """Summarise an endpoint among those that published numbers are of."""
+        for place, point in enumerate(protocol.published):
+            if point.where is None or point.endpoint != endpoint.name:
+                continue
+            chosen = holds(point.where, chunk.covariate)
+            values = np.where(chosen, own[point.arm], np.nan)
+            event = None
+            if endpoint.event:
+                event = chunk.own(point.arm, endpoint.name, EVENT)
+                event = np.where(np.isfinite(values), event, np.nan)
+            named = _summaries(endpoint, values, event)
+            statistic = statistic_of(point, endpoint)
+            if statistic in named:
+                self.parts[place].append(named[statistic])
+
     def _add_bars(self, endpoint: Endpoint, own: dict[str, np.ndarray]) -> None:
         """Count values in bins that the first trials fix for all arms."""
         name = endpoint.name
@@ -143,6 +171,12 @@ class Gathered:
             inside = np.clip(values, edges[0], edges[-1])
             counted = np.histogram(inside, edges)[0]
             self.bars[arm, name] = self.bars.get((arm, name), 0) + counted
+
+
+def statistic_of(point: Published, endpoint: Endpoint) -> str:
+    """Name a published number's statistic; the mean of a response is a share."""
+    mean = point.statistic == "mean"
+    return "share" if endpoint.binary and mean else point.statistic
 
 
 def _summaries(

@@ -7,11 +7,12 @@ from jaxtyping import Bool, Float
 from scipy import special
 
 from vtrial.analysis.contrast import Contrast, contrast_of, normal_effect
+from vtrial.analysis.exact import Discrete
 from vtrial.analysis.newton import SETTLED, Likelihood, climb, inverse, told
 from vtrial.analysis.order import Order, Strata, order_of
 from vtrial.analysis.statistic import Numbers, Values
 
-Ties = Literal["Efron", "Breslow"]
+Ties = Literal["Efron", "Breslow", "exact"]
 Test = Literal["Wald", "score", "likelihood ratio"]
 
 MOST = 12.0  # no logarithm of a hazard ratio is larger: the likelihood is monotone
@@ -60,6 +61,9 @@ def hazard_ratio(
     strata
         A subject's stratum from 0, each with its own baseline hazard; whoever has a
         negative one is left out.
+    ties
+        How events at the same time are told apart: `exact` takes times to be discrete
+        (R's `exact`, SAS's `DISCRETE`), and the ratio for one of odds.
     test
         Which of the three tests of no effect of treatment gives the p-value. The
         score and the likelihood-ratio test compare with the fit of the covariates.
@@ -74,6 +78,7 @@ def hazard_ratio(
     Cox DR (1972) J R Stat Soc B 34:187-220.
     Efron B (1977) J Am Stat Assoc 72:557-565.
     Breslow N (1974) Biometrics 30:89-99.
+    Gail MH, Lubin JH, Rubinstein LV (1981) Biometrika 68:703-707.
     """
     columns = treated[None].astype(float)
     if covariates is not None:
@@ -82,7 +87,10 @@ def hazard_ratio(
     order = order_of(np.where(complete, time, np.nan), strata)
     happened = order.arrange(event)
     placed, scale = _standardised(order, columns)
-    risk = _Risk(order, placed, happened, _earlier(order, happened, ties))
+    if ties == "exact":
+        risk: _Risk | Discrete = Discrete.of(order, placed, happened)
+    else:
+        risk = _Risk(order, placed, happened, _earlier(order, happened, ties))
     start = np.zeros((len(scale), len(columns)))
     fit = climb(risk, start)
     spread = inverse(fit.at.information)[:, 0, 0]
@@ -100,7 +108,7 @@ def hazard_ratio(
     return made._replace(p=p)
 
 
-def _square(risk: _Risk, value: np.ndarray, test: Test) -> Numbers:
+def _square(risk: _Risk | Discrete, value: np.ndarray, test: Test) -> Numbers:
     """Return the score or likelihood-ratio statistic, on one degree of freedom."""
     without = np.zeros((risk.columns.shape[1], risk.columns.shape[0]))
     if risk.columns.shape[0] > 1:

@@ -160,7 +160,11 @@ def _of_times(
     match comparison.by:
         case "hazard ratio":
             return hazard_ratio(
-                time, event, treated, covariates=covariates, strata=strata, level=level
+                *(time, event, treated),
+                covariates=covariates,
+                strata=strata,
+                ties=comparison.ties,
+                level=level,
             )
         case "log-rank":
             rho, gamma = comparison.weights
@@ -187,8 +191,13 @@ def _wins(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Contrast:
         value = sides(chunk, comparison, "outcome", tier.endpoint)
         tiers.append(Tier(value, event, tier.higher, tier.margin))
     treated = chunk.in_arm(comparison.arm)
-    by = comparison.by
-    return win_contrast(by, tiers, treated, level=comparison.level)  # type: ignore[arg-type]
+    return win_contrast(
+        comparison.by,  # type: ignore[arg-type] # one of the three of tiers
+        tiers,
+        treated,
+        strata=_strata(chunk, comparison),
+        level=comparison.level,
+    )
 
 
 def _repeated(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Contrast:

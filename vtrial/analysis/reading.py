@@ -233,6 +233,12 @@ def check_record(tree: xr.DataTree, protocol: Protocol) -> None:
         if name not in known
     ]
     faults += [
+        _fault(f"published.{place}.where", name, known, protocol)
+        for place, point in enumerate(protocol.published)
+        for name in (names_of(point.where) if point.where is not None else [])
+        if name not in known
+    ]
+    faults += [
         Fault(
             f"analysis.{comparison.name}.by",
             "`MMRM`, of measurements that the record does not hold",

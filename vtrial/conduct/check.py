@@ -39,7 +39,8 @@ def check_sheet(path: str | Path) -> tuple[str, list[str]]:
 
 def _found(path: str | Path) -> Path:
     """Find a sheet by path, or by name among those that are shipped."""
-    found = [find_sheet(str(path), kind=kind) for kind in ("protocols", "cohorts")]
+    kinds = ("protocols", "cohorts", "models")
+    found = [find_sheet(str(path), kind=kind) for kind in kinds]
     if str(path) in library():
         found.append(LIBRARY / f"{path}.yaml")
     return next((place for place in found if place), Path(path))

@@ -8,7 +8,8 @@ from vtrial.dims import ARM, BASELINE, REPLICATE, SCREENED, SUBJECT
 from vtrial.errors import Fault, UnitError
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
 from vtrial.protocol.protocol import Protocol
-from vtrial.sheets import Sheet, listed, nearest, parse_sheet
+from vtrial.protocol.where import names_of
+from vtrial.sheets import Path_, Sheet, listed, nearest, parse_sheet
 from vtrial.units import factor
 
 RESERVED = {SUBJECT, REPLICATE, ARM, SCREENED, "number"}
@@ -25,7 +26,7 @@ def faults_of(protocol: Protocol, cohort: Cohort) -> list[Fault]:
         *_arms(protocol, cohort, sheet),
         *_units(protocol, cohort, sheet),
         *_strata(protocol, cohort, sheet),
-        *_adjusted(protocol, cohort, sheet),
+        *_questions(protocol, cohort, sheet),
         *_kept(protocol, cohort, sheet),
         *_tolerance(protocol, sheet),
     ]
@@ -145,26 +146,39 @@ def _discrete(expression: Expression, known: Mapping[str, bool]) -> bool:
     return all(_discrete(argument, known) for argument in arguments)
 
 
-def _adjusted(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
-    """Yield covariates of comparisons that the record will not hold."""
+def _questions(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
+    """Yield covariates of questions that the record will not hold."""
+    for path, name in _asked(protocol):
+        known = [*([BASELINE] if path[-1] == "adjust" else []), *cohort.names]
+        if name in known and name not in cohort.names:
+            continue
+        if name not in known:
+            yield sheet.fault(
+                path,
+                found=f"`{name}`, which cohort `{cohort.name}` lacks",
+                allowed=listed(known),
+                write=nearest(name, known),
+            )
+        elif not protocol.keep.covariates:
+            yield sheet.fault(
+                ("keep", "covariates"),
+                found=f"off, but {'.'.join(map(str, path))} asks for `{name}`",
+                allowed="on",
+                write="covariates: true",
+            )
+
+
+def _asked(protocol: Protocol) -> Iterator[tuple[Path_, str]]:
+    """Yield the covariates that questions ask for, and where in the sheet."""
     for place, comparison in enumerate(protocol.analysis):
-        for name in comparison.adjust:
-            if name == BASELINE:
-                continue
-            if name not in cohort.names:
-                yield sheet.fault(
-                    ("analysis", place, "adjust"),
-                    found=f"`{name}`, which cohort `{cohort.name}` lacks",
-                    allowed=f"{BASELINE}, {listed(cohort.names)}",
-                    write=nearest(name, [BASELINE, *cohort.names]),
-                )
-            elif not protocol.keep.covariates:
-                yield sheet.fault(
-                    ("keep", "covariates"),
-                    found=f"off, but a comparison is adjusted for `{name}`",
-                    allowed="on",
-                    write="covariates: true",
-                )
+        where = names_of(comparison.where) if comparison.where is not None else []
+        asked = (("adjust", comparison.adjust), ("strata", comparison.strata))
+        for key, names in (*asked, ("where", where)):
+            yield from ((("analysis", place, key), name) for name in names)
+    for place, point in enumerate(protocol.published):
+        if point.where is not None:
+            for name in names_of(point.where):
+                yield ("published", place, "where"), name
 
 
 def _kept(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:

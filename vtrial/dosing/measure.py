@@ -42,7 +42,7 @@ class Measures:
         elif isinstance(head, Table):
             levels = (Level(self.table(head), 1),)
         else:
-            levels = (Level(self.amount(head), 1),)
+            levels = (self.level(self.amount(head), head, 1),)
         if len(adjust) > MAX_ADJUSTMENTS:
             found = f"{len(adjust)} caps and roundings"
             allowed = f"at most {MAX_ADJUSTMENTS}"
@@ -52,7 +52,9 @@ class Measures:
             if isinstance(clause.value, Quantity):
                 other = self.amount(clause.value)
                 adjusted = functools.partial(_ADJUSTED[clause.kind], other)
-                levels = tuple(Level(adjusted(x.amount), x.doses) for x in levels)
+                levels = tuple(
+                    Level(adjusted(x.amount), x.doses, x.nominal) for x in levels
+                )
         return levels
 
     def ladder(self, ladder: Ladder) -> tuple[Level, ...]:
@@ -85,7 +87,14 @@ class Measures:
         climb = [first * ratio**k if ratio else first + k * signed for k in steps]
         unit = ladder.first._replace(unit=self.per_unit(_per(ladder.first.unit)[1]))
         each = [Number(float(f"{value:.12g}")) for value in [*climb, last]]
-        return tuple(Level(self.scaled(value, unit), int(doses)) for value in each)
+        return tuple(self.level(self.scaled(x, unit), unit, int(doses)) for x in each)
+
+    def level(self, amount: Expression, quantity: Quantity, doses: int) -> Level:
+        """Make a level of an amount as `scaled` gives it, with the number written."""
+        per = _per(quantity.unit)[1].replace("²", "2")
+        head = amount.arguments[0] if per and isinstance(amount, Call) else amount
+        number = (head.value, per) if isinstance(head, Number) else None
+        return Level(amount, doses, number)
 
     def rungs(self, ladder: Ladder) -> tuple[float, float, float] | None:
         """Read the first amount, the step and the last of a ladder, or None.

@@ -1,7 +1,8 @@
 """Regimen: what is given, to whom how much, and when, before it is expanded."""
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,10 +21,16 @@ class Repeat:
 
 @dataclass(frozen=True)
 class Level:
-    """An amount that is given for a number of doses."""
+    """An amount that is given for a number of doses.
+
+    `nominal` is the number that was written for it [the model's amount], before caps
+    and rounding, and per what it is: `kg`, `m2` or nothing. It is None where nobody
+    wrote one number for everybody.
+    """
 
     amount: Expression
     doses: int
+    nominal: tuple[float, str] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,16 @@ class Step:
         return count
 
     @property
+    def last_level(self) -> Level:
+        """The level of the last dose, which may not be the last of an escalation."""
+        left = self.count
+        for level in self.levels:
+            left -= level.doses
+            if left <= 0:
+                return level
+        return self.levels[-1]
+
+    @property
     def interval(self) -> float:
         """[h] From one round to the next, the outermost one; 0 if there is none."""
         return self.repeats[-1].interval if self.repeats else 0.0
@@ -93,6 +110,28 @@ class Step:
             starts = np.arange(repeat.count) * repeat.interval
             times = (starts[:, None] + times[None, :]).ravel()
         return times
+
+
+class Nominal(NamedTuple):
+    """What a regimen is called by: one administration, once it has come to its dose.
+
+    Fields
+    ------
+    amount, unit
+        In the model's amount, or that per kg or m2: `mg`, `mg/kg`.
+    interval
+        [h] To the next administration; 0 if there is none, or not one alone.
+    into
+        The names of the states that it is given into.
+    changed
+        Whether other amounts came before it.
+    """
+
+    amount: float
+    unit: str
+    interval: float
+    into: tuple[str, ...]
+    changed: bool
 
 
 @dataclass(frozen=True)
@@ -130,6 +169,33 @@ class Regimen:
     def count(self) -> int:
         """Count the doses."""
         return sum(step.count for step in self.steps)
+
+    def nominal(self) -> Nominal | None:
+        """Return the dose that is kept to in the end; None if it is no one number.
+
+        Of escalations and tapers it is the last amount, and behind a loading dose that
+        of maintenance. What is given at the same times counts together; what is given
+        at other times until the end (basal and bolus insulin) is no one dose.
+        """
+        last = max(float(step.times().max()) for step in self.steps)
+        kept = [step for step in self.steps if step.times().max() == last]
+        before = [step for step in self.steps if step.times().max() < last]
+        alike = all(step.times().tolist() == kept[0].times().tolist() for step in kept)
+        named = [step.last_level.nominal for step in kept]
+        amounts = [one[0] for one in named if one is not None]
+        pers = {one[1] for one in named if one is not None}
+        over = all(step.end <= last for step in before)
+        if not (alike and over) or len(amounts) < len(kept) or len(pers) > 1:
+            return None
+        per = pers.pop()
+        single = len(kept[0].at) > 1 or kept[0].count == 1
+        return Nominal(
+            sum(amounts),
+            f"{self.unit}/{per}" if per else self.unit,
+            0.0 if single else kept[0].inner_interval,
+            tuple(sorted({step.into for step in kept})),
+            bool(before) or any(len(step.levels) > 1 for step in kept),
+        )
 
     @property
     def words(self) -> str:

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from vtrial.errors import ProtocolError, UnitError
 from vtrial.model.model import Output
-from vtrial.protocol.ctcae import GRADES
 from vtrial.protocol.derived import is_derived, read_derived, read_intercurrent
 from vtrial.protocol.faults import Faults
+from vtrial.protocol.grades import read_grades
 from vtrial.protocol.known import Known
 from vtrial.protocol.protocol import DRAWN, Endpoint, Visit
 from vtrial.protocol.shape import EndpointShape
@@ -160,8 +160,7 @@ def _endpoint(
     if output is None or when is None:
         return None
     limits = _limits(path, shape, output, known, faults)
-    unit = unit_taken(take, output.unit)
-    grades = read_grades((*path, "grades"), shape.grades, unit, faults)
+    grades = read_grades(path, shape, unit_taken(take, output.unit), faults)
     confirmed, by = _confirmed((*path, "confirmed"), shape, faults)
     scale = _factor((*path, "of"), take, output, faults)
     whole = len(visits) == len(known.visits)  # else a fault would be told twice
@@ -206,34 +205,6 @@ def _asked(
                 write=f"{key}: {write}",
             )
     return shape.of or "", shape.take or ""
-
-
-def read_grades(
-    path: Path_, given: Sequence[float | str] | str | None, unit: str, faults: Faults
-) -> tuple[float, ...]:
-    """Return the limits of grades in the unit of what is graded."""
-    if given is None:
-        return ()
-    if isinstance(given, str):
-        if given not in GRADES:
-            faults.unknown(path, given, list(GRADES), "laboratory value")
-            return ()
-        own, limits = GRADES[given]
-        given = [f"{limit} {own}" for limit in limits]
-    try:
-        limits = tuple(number_in(limit, unit) for limit in given)
-    except ProtocolError as error:
-        faults.relay(path, error)
-        return ()
-    steps = [b - a for a, b in zip(limits, limits[1:], strict=False)]
-    if not (all(step > 0 for step in steps) or all(step < 0 for step in steps)):
-        faults.add(
-            path,
-            found=listed([f"{limit:g}" for limit in limits]),
-            allowed="limits from grade 1 on, all rising or all falling",
-            write="[1.5, 1.0, 0.5]",
-        )
-    return limits
 
 
 def _confirmed(

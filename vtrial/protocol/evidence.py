@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from vtrial.errors import ProtocolError
 from vtrial.model.model import Source
+from vtrial.model.tree import Expression
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.known import Known
 from vtrial.protocol.protocol import (
@@ -15,6 +16,7 @@ from vtrial.protocol.protocol import (
 )
 from vtrial.protocol.shape import PublishedShape, SourceShape
 from vtrial.protocol.values import difference_in, number_in, share_in
+from vtrial.protocol.where import read_where
 from vtrial.sheets import Path_
 from vtrial.units import quantity
 
@@ -46,10 +48,10 @@ def read_published(
             continue
         numbers = _numbers(path, shape, *kind, faults)
         statistic = _statistic((*path, "statistic"), shape, kind[0], faults)
+        where = _where((*path, "where"), shape, known, faults)
         if numbers is not None:
-            source = read_source(shape.source)
-            verified = shape.verified
-            read.append(Published(*numbers, *asked, statistic, verified, source))
+            said = (statistic, shape.verified, read_source(shape.source), where)
+            read.append(Published(*numbers, *asked, *said))
     return tuple(read)
 
 
@@ -132,6 +134,21 @@ def _statistic(
             write="" if what != "a number" else "statistic: mean",
         )
     return given
+
+
+def _where(
+    path: Path_, shape: PublishedShape, known: Known, faults: Faults
+) -> Expression | None:
+    """Read of whom in an arm an outcome is; a comparison says so itself."""
+    if shape.where is not None and shape.comparison is not None:
+        faults.add(
+            path,
+            found="given for a comparison",
+            allowed="for an arm's endpoint; a comparison has its own `where`",
+            write=f"where: {shape.where} (in `analysis`)",
+        )
+        return None
+    return read_where(path, shape.where, known, faults)
 
 
 def _numbers(

@@ -3,12 +3,14 @@
 import copy
 import dataclasses
 import math
+import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
 from vtrial.errors import Fault, ProtocolError
 from vtrial.protocol.arms import find_cycle, read_allocation, read_arms, read_dropout
+from vtrial.protocol.derived import called
 from vtrial.protocol.endpoints import (
     is_of_true_values,
     read_endpoints,
@@ -83,7 +85,7 @@ def load_protocol(
         near = nearest(str(name), there)
         raise ProtocolError(
             at="the protocol",
-            found=f"`{name}`, which is neither a sheet here nor shipped",
+            found=f"`{name}`, which is neither a protocol here nor shipped",
             allowed="the path of a sheet, or the name of a shipped one",
             write=near or "vtrial new protocol my-trial.yaml",
         )
@@ -193,6 +195,7 @@ def _build(
 ) -> Protocol:
     """Give a shape its meaning, or raise all that is wrong."""
     known = _known(shape, faults)
+    _check_names(faults)
     arms = read_arms(shape.arms, known, faults)
     known = known.with_cycle(find_cycle(arms, shape.arms))
     allocation = read_allocation(shape.design, tuple(shape.arms), known, faults)
@@ -304,6 +307,35 @@ def _names(sheet: Sheet, section: str) -> tuple[str, ...]:
     """Name the entries of a section, faulty ones included."""
     entries = sheet.data.get(section)
     return tuple(entries) if isinstance(entries, dict) else ()
+
+
+def _check_names(faults: Faults) -> None:
+    """Find names that are one in equations, or in a folder that knows no capitals."""
+    for section in ("arms", "visits", "endpoints"):
+        known: dict[str, str] = {}
+        for name in _names(faults.sheet, section):
+            first = known.setdefault(written(name), name)
+            if first == name:
+                continue
+            line, _ = faults.sheet.place((section, first))
+            faults.add(
+                (section, name),
+                found=f"`{name}`, which is written like `{first}` on line {line}",
+                allowed="a name that differs by more than spaces, dashes, "
+                "underscores and capitals",
+                write=f"{name} {len(known) + 1}: ...",
+            )
+
+
+def written(name: str) -> str:
+    """Return how a name is written where all files and equations can bear it.
+
+    Examples
+    --------
+    >>> written("Grade 4"), written("grade-4")
+    ('grade_4', 'grade_4')
+    """
+    return unicodedata.normalize("NFC", called(name)).casefold()
 
 
 def _horizon(arms: tuple[Arm, ...], visits: tuple[Visit, ...]) -> float:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from vtrial.errors import ProtocolError, UnitError
 from vtrial.model.model import Output
 from vtrial.model.tree import names_in
-from vtrial.protocol.endpoints import read_grades
 from vtrial.protocol.evidence import read_source
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.file import Column, Rows, read_rows
+from vtrial.protocol.grades import read_grades
 from vtrial.protocol.known import Known
 from vtrial.protocol.protocol import Arm, Endpoint, Observed, ObservedOutcomes
 from vtrial.protocol.shape import ObservedShape
@@ -164,9 +164,7 @@ def _points(reader: _Reader, output: Output, arms: Sequence[Arm]) -> list[Observ
         Column("time", shape.time, reader.scale("time unit", shape.time_unit, "h")),
         Column("value", shape.value, reader.scale("unit", shape.unit, output.unit)),
     ]
-    grades = read_grades(
-        (*reader.path, "grades"), shape.grades, output.unit, reader.faults
-    )
+    grades = read_grades(reader.path, shape, output.unit, reader.faults)
     bound = _bound(reader, output)
     _check_kind(reader)
     rows = reader.rows(*columns)

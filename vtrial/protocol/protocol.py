@@ -119,6 +119,7 @@ Covariance = Literal[
     "compound symmetry",
 ]
 Freedom = Literal["Kenward-Roger", "Satterthwaite"]
+Ties = Literal["Efron", "Breslow", "exact"]
 Statistic = Literal["mean", "sd", "median", "geometric mean", "share"]
 Correct = Literal["nothing", "prediction", "prediction and variability"]
 
@@ -225,6 +226,7 @@ class Comparison:
     of Fleming and Harrington, `score` asks for Miettinen and Nurminen's interval.
     `above` and `below` are margins that the effect is to be shown above, below, or
     between. `tiers` are the endpoints of a hierarchy, the first of which is `endpoint`.
+    `ties` says how Cox's regression takes events at the same time.
     """
 
     name: str
@@ -244,6 +246,7 @@ class Comparison:
     tiers: tuple[Tier, ...] = ()
     covariance: Covariance = "unstructured"
     freedom: Freedom = "Kenward-Roger"
+    ties: Ties = "Efron"
 
     @property
     def alpha(self) -> float:
@@ -287,7 +290,8 @@ class Published:
     """What a real trial saw, and how near the simulated value should be.
 
     Either `arm` and `endpoint`, or `comparison`, say of what; shares are fractions.
-    `low` and `high` bound the simulated values that count as within.
+    `low` and `high` bound the simulated values that count as within. `where` chooses
+    subjects of the arm by their covariates.
     """
 
     value: float
@@ -299,6 +303,7 @@ class Published:
     statistic: Statistic = "mean"
     verified: bool = True
     source: Source = Source()
+    where: Expression | None = None
 
 
 @dataclass(frozen=True)

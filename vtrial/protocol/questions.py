@@ -3,9 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from vtrial.errors import ModelError, ProtocolError
-from vtrial.model.grammar import parse_expression
-from vtrial.model.tree import Expression, names_in
+from vtrial.errors import ProtocolError
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.known import Known
 from vtrial.protocol.protocol import (
@@ -24,6 +22,7 @@ from vtrial.protocol.protocol import (
 from vtrial.protocol.shape import ComparisonShape
 from vtrial.protocol.times import moment
 from vtrial.protocol.values import difference_in, number_in
+from vtrial.protocol.where import read_where
 from vtrial.sheets import Path_, listed, nearest
 
 BASELINE = "baseline"
@@ -94,7 +93,7 @@ def _comparison(
         _check_adjust((*path, "adjust"), shape, endpoint, visits, known, faults)
         _check_options(path, shape, faults)
     strata = _covariates((*path, "strata"), shape.strata, known, faults)
-    where = _where((*path, "where"), shape.where, known, faults)
+    where = read_where((*path, "where"), shape.where, known, faults)
     until = _until((*path, "until"), shape.until, known, faults)
     if pair is None or endpoint is None:
         return None
@@ -119,6 +118,7 @@ def _comparison(
         tiers=tiers,
         covariance=shape.covariance,
         freedom=shape.freedom,
+        ties=shape.ties,
     )
 
 
@@ -206,23 +206,6 @@ def _covariates(
     return tuple(dict.fromkeys(names))
 
 
-def _where(
-    path: Path_, words: str | None, known: Known, faults: Faults
-) -> Expression | None:
-    """Read a condition on covariates."""
-    if words is None:
-        return None
-    try:
-        expression = parse_expression(words)
-    except ModelError as error:
-        faults.relay(path, error)
-        return None
-    for name in names_in(expression):
-        if known.covariates and name.name not in known.covariates:
-            faults.unknown(path, name.name, sorted(known.covariates), "covariate")
-    return expression
-
-
 def _until(
     path: Path_, words: str | None, known: Known, faults: Faults
 ) -> float | None:
@@ -239,7 +222,11 @@ def _until(
 def _check_options(path: Path_, shape: ComparisonShape, faults: Faults) -> None:
     """Find options that the measure does not have, or lacks."""
     fits = {
-        "strata": ("hazard ratio", "log-rank", "difference by ranks", *OF_RESPONSES),
+        "strata": (
+            *("hazard ratio", "log-rank", "difference by ranks"),
+            *(*OF_RESPONSES, *OF_TIERS),
+        ),
+        "ties": ("hazard ratio",),
         "until": OF_TIMES[2:],
         "weights": ("log-rank",),
         "interval": OF_RESPONSES,

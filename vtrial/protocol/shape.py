@@ -5,11 +5,28 @@ Nothing is resolved here. Words stay words; `vtrial.protocol.load` gives them me
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic.annotated_handlers import GetJsonSchemaHandler
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic import BeforeValidator, Field
 
+from vtrial.protocol.entry import (
+    MOST,
+    Margin,
+    Name,
+    OneOrMany,
+    OrEmpty,
+    Randomised,
+    Shape,
+    Texts,
+    Truth,
+    Value,
+    Words,
+    as_many,
+    as_maybe_empty,
+    as_number_or_text,
+    as_randomisation,
+    as_trajectories,
+    as_values,
+    as_within,
+)
 from vtrial.protocol.protocol import (
     Correct,
     Covariance,
@@ -19,158 +36,13 @@ from vtrial.protocol.protocol import (
     Statistic,
     Strategy,
     Take,
+    Ties,
 )
-from vtrial.sheets import listed, nearest, sheet_name
+from vtrial.sheets import sheet_name
 from vtrial.types import Method
 
-MOST = 1_000_000_000
 
-
-class _OneOrMany:
-    """Say in the JSON Schema that one entry may stand where a list may."""
-
-    def __get_pydantic_json_schema__(
-        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        schema = handler(core_schema)
-        return {"anyOf": [schema["items"], schema]}
-
-
-class _OrEmpty:
-    """Say in the JSON Schema that nothing may stand where a map may."""
-
-    def __get_pydantic_json_schema__(
-        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return {"anyOf": [handler(core_schema), {"type": "null"}]}
-
-
-class _Words:
-    """Hold a text against the words that may stand there."""
-
-    def __init__(self, *words: str) -> None:
-        self.words = words
-
-    def __call__(self, value: object) -> object:
-        if value not in self.words:
-            write = nearest(str(value), self.words)
-            allowed = f"one of {listed(self.words)}"
-            raise ValueError(f"`{value}`|{allowed}|{write}")
-        return value
-
-
-def _many(value: object) -> object:
-    return value if isinstance(value, list) else [value]
-
-
-def _maybe_empty(value: object) -> object:
-    return {} if value is None else value
-
-
-def _texts(value: object) -> list[object]:
-    """Take a text or a list of texts; numbers alone are refused, having no unit."""
-    values = value if isinstance(value, list) else [value]
-    for one in values:
-        if isinstance(one, int | float) and not isinstance(one, bool):
-            raise ValueError(f"`{one}`, a bare number|a text with its unit|{one} h")
-        if not isinstance(one, str) or not one.strip():
-            raise ValueError(f"`{one}`|a text or a list of texts|")
-    if not values:
-        raise ValueError("empty|a text or a list of texts|")
-    return values
-
-
-def _number_or_text(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"`{value}`|a number, or a text with a number|")
-    return value
-
-
-def _values(value: object) -> object:
-    """Take YAML's own `true` for the word."""
-    if value is None:
-        return None
-    return "true" if value is True else _Words("measured", "true")(value)
-
-
-def _within(value: object) -> object:
-    if isinstance(value, list) and len(value) != 2:
-        raise ValueError(f"{len(value)} numbers|one margin, or two limits|[1, 2]")
-    for one in value if isinstance(value, list) else [value]:
-        _number_or_text(one)
-    return value
-
-
-def _trajectories(value: object) -> object:
-    words = str(value).split()
-    if value in ("nothing", "quantiles", "all"):
-        return value
-    if len(words) == 2 and words[0] == "first" and words[1].isdecimal():
-        return value
-    allowed = "`nothing`, `quantiles`, `all` or `first N`"
-    raise ValueError(f"`{value}`|{allowed}|first 20")
-
-
-def _randomisation(value: object) -> object:
-    if value == "simple":
-        return {"simple": True}
-    if isinstance(value, str):
-        write = "{permuted block: 6}"
-        raise ValueError(f"`{value}`|`simple` or a map with a block size|{write}")
-    return value
-
-
-_NUMBER_OR_TEXT = {"anyOf": [{"type": "number"}, {"type": "string"}]}
-
-
-class _Number:
-    """Say in the JSON Schema that a number or a text may stand here."""
-
-    def __get_pydantic_json_schema__(
-        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return dict(_NUMBER_OR_TEXT)
-
-
-class _Margin:
-    """Say in the JSON Schema that a margin or two limits may stand here."""
-
-    def __get_pydantic_json_schema__(
-        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        pair = {"type": "array", "items": _NUMBER_OR_TEXT}
-        both = {**pair, "minItems": 2, "maxItems": 2}
-        return {"anyOf": [*_NUMBER_OR_TEXT["anyOf"], both]}
-
-
-class _Truth:
-    """Say in the JSON Schema that `true` is the word, as YAML reads it."""
-
-    def __get_pydantic_json_schema__(
-        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return {"enum": ["measured", True]}
-
-
-class _Randomised:
-    """Say in the JSON Schema that `simple` may stand for the map."""
-
-    def __get_pydantic_json_schema__(
-        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return {"anyOf": [{"const": "simple"}, handler(core_schema)]}
-
-
-Texts = Annotated[list[str], BeforeValidator(_texts), _OneOrMany()]
-Value = Annotated[float | str, BeforeValidator(_number_or_text), _Number()]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-
-
-class _Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class SourceShape(_Shape):
+class SourceShape(Shape):
     """Where a number comes from."""
 
     cite: str = Field(
@@ -181,7 +53,7 @@ class SourceShape(_Shape):
     note: str = ""
 
 
-class ArmShape(_Shape):
+class ArmShape(Shape):
     """What is done to a group: doses, values it sets, or nothing."""
 
     title: str = Field("", description="What reports call the arm.")
@@ -197,7 +69,7 @@ class ArmShape(_Shape):
     )
 
 
-class VisitShape(_Shape):
+class VisitShape(Shape):
     """When outputs are measured."""
 
     at: Texts = Field(
@@ -225,7 +97,7 @@ class VisitShape(_Shape):
     )
 
 
-class RandomisationShape(_Shape):
+class RandomisationShape(Shape):
     """How subjects get their arm."""
 
     simple: Literal[True] | None = Field(None, exclude=True, repr=False)
@@ -243,7 +115,7 @@ class RandomisationShape(_Shape):
     )
 
 
-class DropoutShape(_Shape):
+class DropoutShape(Shape):
     """How many leave, at a constant hazard; what is due after it is missing."""
 
     share: Value | dict[str, Value] = Field(
@@ -253,7 +125,7 @@ class DropoutShape(_Shape):
     by: Name = Field(description="When so many have left.", examples=["week 72"])
 
 
-class DesignShape(_Shape):
+class DesignShape(Shape):
     """How subjects are spread over the arms, and how long they stay."""
 
     allocation: dict[str, Annotated[int, Field(ge=1, le=1000)]] | None = Field(
@@ -262,7 +134,7 @@ class DesignShape(_Shape):
         examples=[{"low": 1, "high": 2}],
     )
     randomisation: Annotated[
-        RandomisationShape, BeforeValidator(_randomisation), _Randomised()
+        RandomisationShape, BeforeValidator(as_randomisation), Randomised()
     ] = Field(
         RandomisationShape.model_construct(),
         description="`simple`, or a map with a block size.",
@@ -271,11 +143,29 @@ class DesignShape(_Shape):
     dropout: DropoutShape | None = Field(None, description="Nobody if left out.")
 
 
-class EndpointShape(_Shape):
+LowerLimit = Annotated[
+    Value | None,
+    Field(
+        alias="lower limit",
+        description="Of normal, below which grade 1 of a value of CTCAE begins.",
+        examples=["1.8 1e9/L"],
+    ),
+]
+UpperLimit = Annotated[
+    Value | None,
+    Field(
+        alias="upper limit",
+        description="Of normal, above which it begins, and of which it has multiples.",
+        examples=["40 U/L"],
+    ),
+]
+
+
+class EndpointShape(Shape):
     """One number for each subject."""
 
     of: Name | None = Field(None, description="An output of the model.")
-    take: Annotated[Take, BeforeValidator(_Words(*get_args(Take)))] | None = Field(
+    take: Annotated[Take, BeforeValidator(Words(*get_args(Take)))] | None = Field(
         None, description="How the number is made of the output's values."
     )
     equals: Name | None = Field(
@@ -300,7 +190,7 @@ class EndpointShape(_Shape):
     )
     low: Value | None = Field(None, description="Lower limit of a range of values.")
     high: Value | None = Field(None, description="Upper limit of a range of values.")
-    confirmed: Annotated[int | str, BeforeValidator(_number_or_text)] | None = Field(
+    confirmed: Annotated[int | str, BeforeValidator(as_number_or_text)] | None = Field(
         None,
         description="So many values, or values for so long, confirm it.",
         examples=[2, "28 d"],
@@ -310,10 +200,12 @@ class EndpointShape(_Shape):
         description="Limits from grade 1 on, or a laboratory value of CTCAE.",
         examples=["neutrophils", [3, 5, 20]],
     )
+    lower_limit: LowerLimit = None
+    upper_limit: UpperLimit = None
     above: Value | None = Field(None, description="A response is a number above it.")
     below: Value | None = Field(None, description="A response is a number below it.")
     values: Annotated[
-        Literal["measured", "true"] | None, BeforeValidator(_values), _Truth()
+        Literal["measured", "true"] | None, BeforeValidator(as_values), Truth()
     ] = Field(
         None,
         description="Measured at visits, or true on the grid; measured if left out, "
@@ -323,7 +215,7 @@ class EndpointShape(_Shape):
         None, description="Visits that count; all that measure it if left out."
     )
     intercurrent: dict[
-        str, Annotated[Strategy, BeforeValidator(_Words(*get_args(Strategy)))]
+        str, Annotated[Strategy, BeforeValidator(Words(*get_args(Strategy)))]
     ] = Field(
         default_factory=dict,
         description="How events (endpoints that are times to one, or `dropout`) are "
@@ -336,14 +228,14 @@ class EndpointShape(_Shape):
     title: str = ""
 
 
-class MarginShape(_Shape):
+class MarginShape(Shape):
     """What the effect is to be shown above, below, or between."""
 
     above: Value | None = Field(None, examples=["-5 pp", 0.8])
     below: Value | None = Field(None, examples=[1.3, 1.25])
 
 
-class TierShape(_Shape):
+class TierShape(Shape):
     """One endpoint of a hierarchy."""
 
     on: Name = Field(description="An endpoint.")
@@ -353,7 +245,7 @@ class TierShape(_Shape):
     )
 
 
-class ComparisonShape(_Shape):
+class ComparisonShape(Shape):
     """A question: one arm with another."""
 
     compare: Name = Field(
@@ -362,7 +254,7 @@ class ComparisonShape(_Shape):
     on: Name | Annotated[list[TierShape], Field(min_length=1)] = Field(
         description="An endpoint; for wins a list of them, the most important first."
     )
-    by: Annotated[Measure, BeforeValidator(_Words(*get_args(Measure)))]
+    by: Annotated[Measure, BeforeValidator(Words(*get_args(Measure)))]
     adjust: list[str] = Field(
         default_factory=list,
         description="Covariates, or `baseline`: the endpoint's own baseline value.",
@@ -389,11 +281,14 @@ class ComparisonShape(_Shape):
     margin: MarginShape | None = Field(
         None, description="What is to be shown, instead of any difference."
     )
-    covariance: Annotated[
-        Covariance, BeforeValidator(_Words(*get_args(Covariance)))
-    ] = Field("unstructured", description="Of repeated values (MMRM).")
-    freedom: Annotated[Freedom, BeforeValidator(_Words(*get_args(Freedom)))] = Field(
+    covariance: Annotated[Covariance, BeforeValidator(Words(*get_args(Covariance)))] = (
+        Field("unstructured", description="Of repeated values (MMRM).")
+    )
+    freedom: Annotated[Freedom, BeforeValidator(Words(*get_args(Freedom)))] = Field(
         "Kenward-Roger", description="Degrees of freedom (MMRM)."
+    )
+    ties: Annotated[Ties, BeforeValidator(Words(*get_args(Ties)))] = Field(
+        "Efron", description="How events at the same time count (hazard ratio)."
     )
     level: float | None = Field(
         None,
@@ -404,10 +299,10 @@ class ComparisonShape(_Shape):
     name: Name | None = Field(None, description="What `published` calls it.")
 
 
-class MultiplicityShape(_Shape):
+class MultiplicityShape(Shape):
     """How the p-values of several comparisons are adjusted."""
 
-    method: Annotated[Procedure, BeforeValidator(_Words(*get_args(Procedure)))] = Field(
+    method: Annotated[Procedure, BeforeValidator(Words(*get_args(Procedure)))] = Field(
         "Holm", description="The procedure; `graph` has weights and transitions."
     )
     of: Annotated[list[str], Field(min_length=2)] = Field(
@@ -423,12 +318,12 @@ class MultiplicityShape(_Shape):
     )
 
 
-class PublishedShape(_Shape):
+class PublishedShape(Shape):
     """What a real trial saw."""
 
     value: Value = Field(examples=["75.4 %", 2.1])
     within: Annotated[
-        float | str | list[float | str], BeforeValidator(_within), _Margin()
+        float | str | list[float | str], BeforeValidator(as_within), Margin()
     ] = Field(
         description="How near the simulated value should be: a margin or two limits.",
         examples=["5 pp", 0.3, [1.8, 2.4]],
@@ -436,8 +331,13 @@ class PublishedShape(_Shape):
     arm: Name | None = None
     endpoint: Name | None = None
     comparison: Name | None = Field(None, description="Name of a comparison.")
+    where: Name | None = Field(
+        None,
+        description="A condition on covariates: of whom in the arm.",
+        examples=["AGE >= 65"],
+    )
     statistic: (
-        Annotated[Statistic, BeforeValidator(_Words(*get_args(Statistic)))] | None
+        Annotated[Statistic, BeforeValidator(Words(*get_args(Statistic)))] | None
     ) = Field(None, description="`share` for responses, else `mean` if left out.")
     verified: bool = Field(
         True, description="Whether the number was read in the source itself."
@@ -445,7 +345,7 @@ class PublishedShape(_Shape):
     source: SourceShape = SourceShape()
 
 
-class ObservedShape(_Shape):
+class ObservedShape(Shape):
     """What a real study saw, in a CSV file beside the sheet."""
 
     file: Name
@@ -461,7 +361,7 @@ class ObservedShape(_Shape):
     correct: (
         Annotated[
             Literal["prediction", "prediction and variability"],
-            BeforeValidator(_Words("prediction", "prediction and variability")),
+            BeforeValidator(Words("prediction", "prediction and variability")),
         ]
         | None
     ) = Field(None, description="Bring values to the median prediction of their time.")
@@ -477,21 +377,23 @@ class ObservedShape(_Shape):
         "value of CTCAE.",
         examples=["neutrophils", [3, 5, 20]],
     )
+    lower_limit: LowerLimit = None
+    upper_limit: UpperLimit = None
     categories: bool = Field(
         False, description="Check shares: the values are categories."
     )
     source: SourceShape = SourceShape()
 
 
-class KeepShape(_Shape):
+class KeepShape(Shape):
     """What the record holds beside the outcomes."""
 
-    trajectories: Annotated[str, BeforeValidator(_trajectories)] = Field(
+    trajectories: Annotated[str, BeforeValidator(as_trajectories)] = Field(
         "quantiles", examples=["nothing", "quantiles", "all", "first 20"]
     )
     measurements: bool = False
-    predictions: Annotated[Correct, BeforeValidator(_Words(*get_args(Correct)))] = (
-        Field("nothing", description="Of the population, for every measured value.")
+    predictions: Annotated[Correct, BeforeValidator(Words(*get_args(Correct)))] = Field(
+        "nothing", description="Of the population, for every measured value."
     )
     covariates: bool = True
     individual: list[str] = Field(
@@ -499,24 +401,24 @@ class KeepShape(_Shape):
     )
 
 
-class GridShape(_Shape):
+class GridShape(Shape):
     """Even steps at which true values are computed."""
 
     every: Name = Field(examples=["12 h"])
     until: Name | None = Field(None, examples=["day 42"])
 
 
-class NumericsShape(_Shape):
+class NumericsShape(Shape):
     """How equations are solved."""
 
-    method: Annotated[Method, BeforeValidator(_Words(*get_args(Method)))] = "auto"
+    method: Annotated[Method, BeforeValidator(Words(*get_args(Method)))] = "auto"
     rtol: float = Field(1e-6, gt=0, le=0.1)
     atol: float = Field(1e-9, gt=0)
     precision: Literal[32, 64] = 64
     max_steps: int = Field(200_000, ge=1, le=100_000_000)
 
 
-class ProtocolShape(_Shape):
+class ProtocolShape(Shape):
     """A trial: what is done, what is measured, and what is asked."""
 
     protocol: Annotated[str, BeforeValidator(sheet_name)] = Field(
@@ -524,7 +426,7 @@ class ProtocolShape(_Shape):
         examples=["docetaxel-dose"],
     )
     title: str = ""
-    source: Annotated[list[SourceShape], BeforeValidator(_many), _OneOrMany()] = Field(
+    source: Annotated[list[SourceShape], BeforeValidator(as_many), OneOrMany()] = Field(
         default_factory=list
     )
     model: Name = Field(description="A library name, or a sheet beside this one.")
@@ -534,12 +436,12 @@ class ProtocolShape(_Shape):
     seed: int = Field(0, ge=0, le=2**31 - 1)
     block: int = Field(1000, ge=1, le=10_000_000, description="Subjects in a task.")
     potential: Annotated[
-        Literal["allocated", "all"], BeforeValidator(_Words("allocated", "all"))
+        Literal["allocated", "all"], BeforeValidator(Words("allocated", "all"))
     ] = Field("allocated", description="Arms under which a subject is simulated.")
     uncertainty: bool = Field(
         True, description="Draw parameters anew for each replicate."
     )
-    arms: dict[str, Annotated[ArmShape, BeforeValidator(_maybe_empty), _OrEmpty()]] = (
+    arms: dict[str, Annotated[ArmShape, BeforeValidator(as_maybe_empty), OrEmpty()]] = (
         Field(min_length=1, description="What is done to each group, by its name.")
     )
     visits: dict[str, VisitShape] = Field(
@@ -560,12 +462,12 @@ class ProtocolShape(_Shape):
         default_factory=list, description="What real trials saw."
     )
     observed: dict[
-        str, Annotated[list[ObservedShape], BeforeValidator(_many), _OneOrMany()]
+        str, Annotated[list[ObservedShape], BeforeValidator(as_many), OneOrMany()]
     ] = Field(
         default_factory=dict,
         description="What real trials measured, by output or endpoint.",
     )
-    grid: Annotated[list[GridShape], BeforeValidator(_many), _OneOrMany()] = Field(
+    grid: Annotated[list[GridShape], BeforeValidator(as_many), OneOrMany()] = Field(
         default_factory=list,
         description="When true values are computed; a list goes on where it left off.",
     )

@@ -1,11 +1,38 @@
-"""Who a condition on covariates chooses."""
+"""Conditions on covariates: how they are read and written, and whom they choose."""
 
 from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from vtrial.errors import ModelError
+from vtrial.model.grammar import parse_expression, write_expression
 from vtrial.model.tree import Expression, evaluate, names_in
+from vtrial.protocol.faults import Faults
+from vtrial.protocol.known import Known
+from vtrial.sheets import Path_
+
+
+def read_where(
+    path: Path_, words: str | None, known: Known, faults: Faults
+) -> Expression | None:
+    """Read a condition on covariates; None if there is none, or a faulty one."""
+    if words is None:
+        return None
+    try:
+        expression = parse_expression(words)
+    except ModelError as error:
+        faults.relay(path, error)
+        return None
+    for name in names_in(expression):
+        if known.covariates and name.name not in known.covariates:
+            faults.unknown(path, name.name, sorted(known.covariates), "covariate")
+    return expression
+
+
+def write_where(condition: Expression | None) -> str:
+    """Write a condition as text; empty if there is none."""
+    return "" if condition is None else write_expression(condition)
 
 
 def holds(

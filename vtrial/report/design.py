@@ -7,6 +7,7 @@ from typing import NamedTuple
 from vtrial.protocol.derived import equation_of
 from vtrial.protocol.endpoints import unit_taken
 from vtrial.protocol.protocol import Arm, Comparison, Endpoint, Protocol, Visit
+from vtrial.protocol.where import write_where
 from vtrial.report.words import (
     count,
     duration,
@@ -259,8 +260,10 @@ def comparison_in_words(protocol: Protocol, comparison: Comparison) -> str:
     )
     if comparison.strata:
         words += f", by strata of {listing(comparison.strata)}"
+    if comparison.ties != "Efron":
+        words += f", {comparison.ties} ties"
     if comparison.where is not None:
-        words += ", in a part of the subjects"
+        words += f", where {write_where(comparison.where)}"
     if comparison.above is not None:
         words += f", to be above {number(comparison.above, 4)}"
     if comparison.below is not None:

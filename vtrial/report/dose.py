@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from vtrial.protocol.protocol import Arm, Protocol
+from vtrial.protocol.protocol import Protocol
 from vtrial.report.design import arm_title, endpoint_title, short_title
 from vtrial.report.drawing import INK, MUTED, Drawing, new_figure, number_axis
 from vtrial.report.frames import each_row
@@ -13,7 +13,6 @@ from vtrial.report.legend import SCALE, axis_label, pick_colour, pick_marker, sh
 from vtrial.report.tables import endpoint_kind
 from vtrial.report.words import amount, number, slug
 
-_PER = {"WT": "kg", "BSA": "m2"}
 _DAY = 24.0
 _LEAST = 3  # amounts that make a curve
 
@@ -26,94 +25,33 @@ class Doses(NamedTuple):
     how: str
 
 
-class _Given(NamedTuple):
-    """One arm's last amount, per what it is, and hours from one to the next."""
-
-    amount: float
-    per: str
-    interval: float
-    into: str
-    unit: str
-    changes: bool
-
-
 def doses_of(protocol: Protocol) -> Doses | None:
     """Return what the arms are given, or None where that is no one number in one unit.
 
-    An arm without doses is given 0. Of doses that change over time the last amount
-    counts. Amounts are by day if the arms' intervals differ, else by dose.
+    An arm without doses is given 0, the others what their regimen keeps to in the end
+    (`Regimen.nominal`). Amounts are by day if the arms' intervals differ, else by dose.
     """
-    given: dict[str, _Given] = {}
-    for arm in protocol.arms:
-        if arm.set:
-            return None
-        if arm.regimen is not None:
-            one = _given(arm)
-            if one is None:
-                return None
-            given[arm.name] = one
-    kinds = {(one.per, one.into, one.unit) for one in given.values()}
-    if len(kinds) != 1:
+    if any(arm.set for arm in protocol.arms):
         return None
-    per, _, unit = kinds.pop()
-    intervals = {one.interval for one in given.values()}
+    dosed = [arm for arm in protocol.arms if arm.regimen is not None]
+    given = {arm.name: arm.regimen.nominal() for arm in dosed if arm.regimen}
+    known = {name: one for name, one in given.items() if one is not None}
+    if len(known) < len(dosed) or len({(x.unit, x.into) for x in known.values()}) != 1:
+        return None
+    intervals = {one.interval for one in known.values()}
     daily = len(intervals) > 1
     if daily and 0.0 in intervals:
         return None
     amounts = {
-        arm.name: _amount(given[arm.name], daily) if arm.name in given else 0.0
-        for arm in protocol.arms
+        name: one.amount * _DAY / one.interval if daily else one.amount
+        for name, one in known.items()
     }
-    if len(set(amounts.values())) < _LEAST:
+    by_arm = {arm.name: amounts.get(arm.name, 0.0) for arm in protocol.arms}
+    if len(set(by_arm.values())) < _LEAST:
         return None
-    last = "last " if any(one.changes for one in given.values()) else ""
-    how = f"{last}amount by {'day' if daily else 'dose'}"
-    return Doses(amounts, f"{unit}/{per}" if per else unit, how)
-
-
-def _amount(one: _Given, daily: bool) -> float:
-    """Return an amount by dose or by day."""
-    return one.amount * _DAY / one.interval if daily else one.amount
-
-
-def _given(arm: Arm) -> _Given | None:
-    """Read an arm's last amount; None if it is no number, or several at once."""
-    if arm.regimen is None:
-        return None
-    steps = sorted(arm.regimen.steps, key=lambda step: step.at[0])
-    starts = [step.at[0] for step in steps]
-    apart = all(a.end <= b.at[0] for a, b in zip(steps, steps[1:], strict=False))
-    if len(set(starts)) < len(starts) or not apart:
-        return None
-    if len({step.into for step in steps}) > 1:
-        return None
-    last = steps[-1]
-    found = _plain(last.levels[-1].amount)
-    if found is None or len(last.at) > 1:
-        return None
-    changes = sum(len(step.levels) for step in steps) > 1
-    interval = last.inner_interval if last.count > 1 else 0.0
-    return _Given(*found, interval, last.into, arm.regimen.unit, changes)
-
-
-def _plain(expression: object) -> tuple[float, str] | None:
-    """Read `100` or `100 * BSA`: the number, and per what it is.
-
-    Equations are looked at from outside, for this room knows no model's grammar.
-    """
-    value = getattr(expression, "value", None)
-    if isinstance(value, float):
-        return value, ""
-    if getattr(expression, "function", "") != "*":
-        return None
-    parts = getattr(expression, "arguments", ())
-    values = [getattr(part, "value", None) for part in parts]
-    names = [getattr(part, "name", "") for part in parts]
-    numbers = [value for value in values if isinstance(value, float)]
-    pers = [_PER[name] for name in names if name in _PER]
-    if len(parts) == 2 and len(numbers) == 1 and len(pers) == 1:
-        return numbers[0], pers[0]
-    return None
+    last = "last " if any(one.changed for one in known.values()) else ""
+    unit = next(iter(known.values())).unit
+    return Doses(by_arm, unit, f"{last}amount by {'day' if daily else 'dose'}")
 
 
 def draw_dose_response(protocol: Protocol, doses: Doses, rows: pd.DataFrame) -> Drawing:

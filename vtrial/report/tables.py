@@ -221,7 +221,8 @@ def _what(protocol: Protocol, row: Any) -> str:
         return str(row.what)
     said = "" if row.kind == "share" else f" ({row.statistic})"
     title = endpoint_title(protocol, row.endpoint)
-    return f"{title}{said}, {arm_title(protocol, row.arm)}"
+    where = f", where {row.where}" if row.where else ""
+    return f"{title}{said}, {arm_title(protocol, row.arm)}{where}"
 
 
 def published_table(frame: pd.DataFrame) -> Table:

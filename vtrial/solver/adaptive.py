@@ -287,7 +287,7 @@ class AbstractAdaptive(AbstractMethod):
             )
 
         def go_on(carry: tuple[_Course, Passage]) -> Bool[Array, ""]:
-            return jnp.any(way.going(carry[0])) & (carry[1].count < ROWS - 1)
+            return jnp.any(way.going(carry[0])) & (carry[1].filled < ROWS - 1)
 
         def pass_on(carry: tuple[_Course, Reading]) -> tuple[_Course, Reading]:
             before, reading = carry

@@ -14,15 +14,22 @@ from vtrial.types import Method, Numerics
 SPREAD = 300.0  # of rates: from here on an explicit method only keeps stable
 STABLE = 3.3  # Tsitouras' method is stable up to this step times the fastest rate
 OFTEN = 20.0  # steps a day that are no burden: doses and visits cost as many
+NEAR = 10.0  # subjects whose rates differ so much from the typical one's are rare
 NOTHING = 1e-11  # of the fastest rate: a state that only accumulates
 DOSED = (0.0, 1.0, 100.0)  # amounts given to the first state when rates are compared
 
 
 class Choice(NamedTuple):
-    """The method, and the reason in words."""
+    """The method, and the reason in words.
+
+    Where subjects may differ, `methods` are the explicit and the stiff one, and
+    subjects whose fastest rate is more than `border` times the typical one are stiff.
+    """
 
     method: Method | None
     reason: str
+    methods: tuple[Method, Method] | None = None
+    border: float = 1.0
 
     @property
     def words(self) -> str:
@@ -94,8 +101,12 @@ def _by_stiffness(model: Model) -> Choice:
         f" hour, and stability alone would take an explicit method {often:.2g} steps"
         " a day"
     )
-    is_stiff = fast > SPREAD * slow and often > OFTEN
-    return Choice(names[int(is_stiff)], compared)
+    border = max(SPREAD * slow, OFTEN * STABLE / 24.0) / fast
+    found = Choice(names[int(border < 1)], compared)
+    if not 1 / NEAR < border < NEAR:
+        return found
+    apart = f"; {names[1]} from {border:.2g} times that fastest rate on"
+    return found._replace(reason=compared + apart, methods=names, border=border)
 
 
 def typical_rates(model: Model, without: Sequence[str] = ()) -> list[np.ndarray]:

@@ -5,14 +5,21 @@ beforehand, but goes with its fastest rate, which costs next to nothing: in the
 workloads of `benchmarks.peers` the rank correlations are 0.66, 0.78 and 1.0.
 """
 
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+import numpy as np
+from jax.core import Tracer
+from jaxtyping import Array, ArrayLike, Float, Int
 
+from vtrial.model.model import Model
+from vtrial.solver.choice import Choice
 from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod
+from vtrial.types import Method
 
 
 def order_by_cost(
@@ -23,7 +30,9 @@ def order_by_cost(
     size: int,
 ) -> Int[Array, " subject"]:
     """Return `size` subjects in rising order of cost, those from `count` on last."""
-    rate = jnp.broadcast_to(_fastest_rate(layout, method, inputs), (size,))
+    stepped = getattr(method, "stepped", range(len(layout.model.states)))
+    rate = fastest_rate(layout.model, stepped, inputs)
+    rate = jnp.broadcast_to(rate, (size,))
     rate = jnp.where(jnp.isfinite(rate), rate, jnp.finfo(rate.dtype).max)
     return jnp.argsort(jnp.where(jnp.arange(size) < count, rate, jnp.inf))
 
@@ -37,21 +46,19 @@ def reorder(tree: Any, order: Int[Array, " subject"]) -> Any:
     return jax.tree.map(take, tree)
 
 
-def _fastest_rate(
-    layout: Layout,
-    method: AbstractMethod,
-    inputs: dict[str, Float[Array, "#subject period"]],
+def fastest_rate(
+    model: Model,
+    stepped: Sequence[int],
+    inputs: Mapping[str, Float[Array, "#subject period"]],
 ) -> Float[Array, "#subject"]:
     """Bound the eigenvalues at the initial values by Gershgorin's circles.
 
-    The inputs are those of the first period; only states that are stepped through
+    The inputs are those of the first period; only states at the positions `stepped`
     count.
     """
-    model = layout.model
     first = {name: value[:, 0].astype(float) for name, value in inputs.items()}
     individual = model.individual(first)
     rows = model.jacobian(0.0, model.initial(individual), individual)
-    stepped = getattr(method, "stepped", range(len(rows)))
     radius = jnp.zeros((1,))
     for i in stepped:
         entries = [rows[i][j] for j in stepped]
@@ -59,3 +66,53 @@ def _fastest_rate(
         if sizes:
             radius = jnp.maximum(radius, sum(sizes[1:], sizes[0]))
     return radius
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _rates(
+    model: Model,
+    stepped: tuple[int, ...],
+    inputs: dict[str, Float[Array, "#subject period"]],
+) -> Float[Array, "#subject"]:
+    """Return the bounds, those of the typical subject first."""
+    return fastest_rate(model, stepped, inputs)
+
+
+def parted(
+    model: Model,
+    choice: Choice,
+    inputs: Mapping[str, Float[ArrayLike, "#subject period"]],
+) -> Sequence[tuple[Method | None, np.ndarray | None]]:
+    """Say by which method which subjects are solved; None stands for all.
+
+    It goes by each subject's inputs alone, so that no company changes an answer. Where
+    they are traced, all are solved as the typical subject is.
+    """
+    traced = any(isinstance(value, Tracer) for value in inputs.values())
+    if choice.methods is None or traced:
+        return [(choice.method, None)]
+    driver = model.structure.driver
+    driven = driver.states if driver else ()
+    stepped = tuple(i for i, s in enumerate(model.states) if s not in driven)
+    typical = model.typical()
+    count = max(np.shape(value)[0] for value in inputs.values())
+    lanes = 1 << count.bit_length()  # so that few numbers of rows are compiled
+    first = {
+        name: np.pad(
+            np.broadcast_to(np.asarray(value)[:, :1], (count, 1)),
+            ((1, lanes - count), (0, 0)),
+            constant_values=1.0 if np.isnan(typical[name]) else typical[name],
+        )
+        for name, value in inputs.items()
+    }
+    rates = np.asarray(_rates(model, stepped, first))
+    rates = np.broadcast_to(rates, (lanes + 1,))
+    stiff = rates[1 : count + 1] > choice.border * rates[0]
+    found: list[tuple[Method | None, np.ndarray | None]] = []
+    for name, kind in zip(choice.methods, (False, True), strict=True):
+        rows = np.flatnonzero(stiff == kind)
+        if len(rows) == count:
+            return [(name, None)]
+        if len(rows):
+            found.append((name, rows))
+    return found

@@ -23,13 +23,13 @@ Polynomial = tuple[Float[Array, " lane"], ...]
 
 
 class Passage(NamedTuple):
-    """Some rows, of which `count` are written.
+    """Some rows, of which `filled` are written.
 
     A row holds the time [h] from the interval's start and the states that are read;
     or, of steps that are read inside, what `inside` lists.
     """
 
-    count: Int[Array, ""]
+    filled: Int[Array, ""]
     rows: Float[Array, "row part lane"]
 
 
@@ -63,9 +63,9 @@ def written(passage: Passage, parts: Parts) -> Passage:
     """Write a row."""
     rows = passage.rows
     for number, part in enumerate(parts):
-        place = (passage.count, number, 0)
+        place = (passage.filled, number, 0)
         rows = lax.dynamic_update_slice(rows, part[None, None], place)
-    return Passage(passage.count + 1, rows)
+    return Passage(passage.filled + 1, rows)
 
 
 def opened(time: Float[Array, "place lane"], values: Amounts) -> Reading:
@@ -105,7 +105,7 @@ def read(
             lambda value: lax.dynamic_slice_in_dim(value, place, size), reading
         )
         found = lax.fori_loop(
-            0, passage.count, functools.partial(look_at, passage), some
+            0, passage.filled, functools.partial(look_at, passage), some
         )
         whole = tuple(
             lax.dynamic_update_slice_in_dim(old, new, place, axis=0)

@@ -1,7 +1,7 @@
 """The verb: from a model, inputs, doses and times to a Trajectory."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from vtrial.dosing.doses import RESET, RESET_DOSE, Doses, Times
 from vtrial.model.model import Model
 from vtrial.solver.choice import choose
 from vtrial.solver.compiled import compiled
-from vtrial.solver.grouping import order_by_cost, reorder
+from vtrial.solver.grouping import order_by_cost, parted, reorder
 from vtrial.solver.kernel import is_wanted
 from vtrial.solver.lanes import Batch, Seen, solve_lanes
 from vtrial.solver.layout import Layout
@@ -27,7 +27,7 @@ from vtrial.solver.sensitivity import differentiable
 from vtrial.solver.spread import cut, solve_parts, threads
 from vtrial.solver.trajectory import State, Trajectory
 from vtrial.solver.window import width_of
-from vtrial.types import Numerics
+from vtrial.types import Method, Numerics
 
 EXACT = ("algebra", "closed form")  # no loop of unknown length
 LANES = (16, 64)  # side by side; more subjects come in chunks of the last
@@ -113,15 +113,16 @@ def simulate_from(
     numerics, keep_states = how.pop("numerics"), how.pop("keep_states")
     choice = choose(model, numerics)
     batch = checked(model, inputs, doses, times, begin=begin, **how)
-    method = choice.method or "algebra"
     if _has_no_closed_form(model, batch.doses) and numerics.method == "auto":
-        method = "hybrid explicit" if model.structure.driver else "explicit"
-    layout = _layout(model, method, numerics, batch, keep_states)
-    layout = replace(layout, kernel=is_wanted(layout))
-    window = width_of(layout, batch.doses, batch.times)
-    if window:
-        layout = replace(layout, merged=False, window=window)
-    seen = _solve_spread(layout, batch)
+        name: Method = "hybrid explicit" if model.structure.driver else "explicit"
+        choice = choice._replace(method=name)
+    parts = parted(model, choice, batch.inputs)
+    seen = []
+    for method, rows in parts:
+        part = batch if rows is None else _part(batch, rows)
+        layout = _layout(model, method or "algebra", numerics, part, keep_states)
+        seen.append(_solve_spread(layout, part))
+    seen = seen[0] if len(seen) == 1 else _joined(seen, [rows for _, rows in parts])
     return Trajectory(
         time=jnp.asarray(times.time, float),
         outputs=seen.outputs,
@@ -130,6 +131,16 @@ def simulate_from(
         steps=seen.steps,
         end=seen.end,
     )
+
+
+def _joined(parts: Sequence[Seen], rows: Sequence[Any]) -> Seen:
+    """Put subjects back in their order."""
+    order = np.argsort(np.concatenate(rows))
+
+    def join(*leaves: Array) -> Array:
+        return jnp.take(jnp.concatenate(leaves), order, axis=0)
+
+    return jax.tree.map(join, *parts)
 
 
 def bucket(count: int, sizes: tuple[int, ...] = LANES) -> tuple[int, int]:
@@ -165,7 +176,7 @@ def _solve_spread(layout: Layout, batch: Batch) -> Seen:
     return solve_parts(functools.partial(_solve_batch, layout), parts, rows, program)
 
 
-def _part(batch: Batch, rows: slice) -> Batch:
+def _part(batch: Batch, rows: slice | np.ndarray) -> Batch:
     return jax.tree.map(lambda leaf: leaf if leaf.shape[0] == 1 else leaf[rows], batch)
 
 
@@ -223,6 +234,16 @@ def _has_no_closed_form(model: Model, doses: Doses) -> bool:
 
 
 def _layout(
+    model: Model, method: str, numerics: Numerics, batch: Batch, keep_states: bool
+) -> Layout:
+    """Find out what is compiled: kinds of events, and how is observed."""
+    layout = _events(model, method, numerics, batch, keep_states)
+    layout = replace(layout, kernel=is_wanted(layout))
+    window = width_of(layout, batch.doses, batch.times)
+    return replace(layout, merged=False, window=window) if window else layout
+
+
+def _events(
     model: Model, method: str, numerics: Numerics, batch: Batch, keep_states: bool
 ) -> Layout:
     """Find out which kinds of events there are; any, where doses are traced."""

@@ -58,9 +58,8 @@ def width_of(layout: Layout, doses: Doses, times: Times) -> int:
     more in a stiff method than in others), or where steps would be cut short.
     """
     method = METHODS[layout.method](layout.model, layout.numerics)
-    stepping = isinstance(method, AbstractAdaptive) and not layout.kernel
-    whole = (doses.time, times.time)
-    if not stepping or any(isinstance(value, Tracer) for value in whole):
+    traced = any(isinstance(value, Tracer) for value in (doses.time, times.time))
+    if not isinstance(method, AbstractAdaptive) or layout.kernel or traced:
         return 0
     given, seen = np.asarray(doses.time), np.asarray(times.time)
     if seen.shape[1] < given.shape[1]:

@@ -1,0 +1,165 @@
+"""Entries of a protocol sheet: what may stand in one, before it has a meaning."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.annotated_handlers import GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from vtrial.sheets import listed, nearest
+
+MOST = 1_000_000_000
+
+
+class OneOrMany:
+    """Say in the JSON Schema that one entry may stand where a list may."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        return {"anyOf": [schema["items"], schema]}
+
+
+class OrEmpty:
+    """Say in the JSON Schema that nothing may stand where a map may."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [handler(core_schema), {"type": "null"}]}
+
+
+class Words:
+    """Hold a text against the words that may stand there."""
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def __call__(self, value: object) -> object:
+        """Refuse other words."""
+        if value not in self.words:
+            write = nearest(str(value), self.words)
+            allowed = f"one of {listed(self.words)}"
+            raise ValueError(f"`{value}`|{allowed}|{write}")
+        return value
+
+
+def as_many(value: object) -> object:
+    """Make a list of one entry."""
+    return value if isinstance(value, list) else [value]
+
+
+def as_maybe_empty(value: object) -> object:
+    """Make a map of nothing."""
+    return {} if value is None else value
+
+
+def _texts(value: object) -> list[object]:
+    """Take a text or a list of texts; numbers alone are refused, having no unit."""
+    values = value if isinstance(value, list) else [value]
+    for one in values:
+        if isinstance(one, int | float) and not isinstance(one, bool):
+            raise ValueError(f"`{one}`, a bare number|a text with its unit|{one} h")
+        if not isinstance(one, str) or not one.strip():
+            raise ValueError(f"`{one}`|a text or a list of texts|")
+    if not values:
+        raise ValueError("empty|a text or a list of texts|")
+    return values
+
+
+def as_number_or_text(value: object) -> object:
+    """Take a number or a text."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"`{value}`|a number, or a text with a number|")
+    return value
+
+
+def as_values(value: object) -> object:
+    """Take YAML's own `true` for the word."""
+    if value is None:
+        return None
+    return "true" if value is True else Words("measured", "true")(value)
+
+
+def as_within(value: object) -> object:
+    """Take one margin, or two limits."""
+    if isinstance(value, list) and len(value) != 2:
+        raise ValueError(f"{len(value)} numbers|one margin, or two limits|[1, 2]")
+    for one in value if isinstance(value, list) else [value]:
+        as_number_or_text(one)
+    return value
+
+
+def as_trajectories(value: object) -> object:
+    """Take what is kept of trajectories."""
+    words = str(value).split()
+    if value in ("nothing", "quantiles", "all"):
+        return value
+    if len(words) == 2 and words[0] == "first" and words[1].isdecimal():
+        return value
+    allowed = "`nothing`, `quantiles`, `all` or `first N`"
+    raise ValueError(f"`{value}`|{allowed}|first 20")
+
+
+def as_randomisation(value: object) -> object:
+    """Make a map of the word for a randomisation without any."""
+    if value == "simple":
+        return {"simple": True}
+    if isinstance(value, str):
+        write = "{permuted block: 6}"
+        raise ValueError(f"`{value}`|`simple` or a map with a block size|{write}")
+    return value
+
+
+_NUMBER_OR_TEXT = {"anyOf": [{"type": "number"}, {"type": "string"}]}
+
+
+class _Number:
+    """Say in the JSON Schema that a number or a text may stand here."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return dict(_NUMBER_OR_TEXT)
+
+
+class Margin:
+    """Say in the JSON Schema that a margin or two limits may stand here."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        pair = {"type": "array", "items": _NUMBER_OR_TEXT}
+        both = {**pair, "minItems": 2, "maxItems": 2}
+        return {"anyOf": [*_NUMBER_OR_TEXT["anyOf"], both]}
+
+
+class Truth:
+    """Say in the JSON Schema that `true` is the word, as YAML reads it."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"enum": ["measured", True]}
+
+
+class Randomised:
+    """Say in the JSON Schema that `simple` may stand for the map."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [{"const": "simple"}, handler(core_schema)]}
+
+
+Texts = Annotated[list[str], BeforeValidator(_texts), OneOrMany()]
+Value = Annotated[float | str, BeforeValidator(as_number_or_text), _Number()]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Shape(BaseModel):
+    """A map of a sheet: no other keys, nothing changed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
