@@ -87,11 +87,12 @@ def read(
 
     Lanes are at about the same place, so only some places are looked at.
     """
-    width = reading.time.shape[0]
-    size = min(BLOCK, width)
+    width, size = reading.time.shape[0], BLOCK
+    look_at = functools.partial(_look_inside if dense else _look_at, passage)
+    if width <= size:
+        return lax.fori_loop(0, passage.filled, look_at, reading)
     first = jnp.min(jnp.sum(reading.time < since[None], axis=0, dtype=int))
     last = jnp.max(jnp.sum(reading.time <= until[None], axis=0, dtype=int))
-    look_at = _look_inside if dense else _look_at
 
     def is_left(carry: tuple[Int[Array, ""], Reading]) -> Bool[Array, ""]:
         return carry[0] < last
@@ -104,9 +105,7 @@ def read(
         some = jax.tree.map(
             lambda value: lax.dynamic_slice_in_dim(value, place, size), reading
         )
-        found = lax.fori_loop(
-            0, passage.filled, functools.partial(look_at, passage), some
-        )
+        found = lax.fori_loop(0, passage.filled, look_at, some)
         whole = tuple(
             lax.dynamic_update_slice_in_dim(old, new, place, axis=0)
             for old, new in zip(reading.values, found.values, strict=True)

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
@@ -39,8 +38,8 @@ def windows(table: Table, times: Times, width: int) -> Windows:
     order = jnp.lexsort((time, seen), axis=1)
     place = jnp.argsort(order, axis=1)
     events = jnp.arange(count + 1)
-    ordered = jnp.take_along_axis(seen, order, axis=1)
-    first = jax.vmap(lambda row: jnp.searchsorted(row, events))(ordered).astype(int)
+    earlier = seen[:, None, :] < events[None, :, None]
+    first = jnp.sum(earlier, axis=2, dtype=int)
     asked = first[:, :-1, None] + jnp.arange(width)[None, None]
     there = asked < first[:, 1:, None]
     flat = jnp.minimum(asked, time.shape[1] - 1).reshape(lanes, -1)
