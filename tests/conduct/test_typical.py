@@ -134,6 +134,7 @@ def test_predictions_do_not_depend_on_the_block(observing, tmp_path):
         np.testing.assert_allclose(one, other, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_effects_between_occasions_are_zero_too(observing, tmp_path):
     covariance = "covariance: [[0.09], [0.03, 0.0625]]"
     observing.change("body", covariance, f"level: occasion, {covariance}")

@@ -244,8 +244,18 @@ def test_subroutines_stand_for_equations(subroutines):
     assert (etas, seen) == ([], {"": "A1"})
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", by_kind(False))
+ASKED = [  # every method of one suite, the chosen one of all
+    pytest.param(
+        name,
+        method,
+        marks=[] if method == "auto" or name == "nmtests_dosing" else pytest.mark.slow,
+    )
+    for name in by_kind(False)
+    for method in METHODS
+]
+
+
+@pytest.mark.parametrize(("name", "method"), ASKED)
 def test_predictions(name, method, cell):
     """To the last of NONMEM's digits; dosing records by every method of our own."""
     suite = SUITES[name]

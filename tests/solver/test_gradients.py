@@ -25,6 +25,7 @@ TYPICAL = {
 }
 OWN = ["explicit", "stiff"]
 WAYS = ["explicit", "stiff", "hybrid explicit", "hybrid stiff"]
+SLOW = pytest.mark.slow
 GRID = np.array([1.5, 4.0, 9.0])
 
 
@@ -76,7 +77,9 @@ def differences(total, at):
     return slopes
 
 
-@pytest.mark.parametrize("method", WAYS)
+@pytest.mark.parametrize(
+    "method", [*WAYS[1:3], *(pytest.param(way, marks=SLOW) for way in WAYS[::3])]
+)
 def test_gradients_by_everything(made, method, cell):
     """Parameters, lag, F, duration, amounts, times of doses and of observations."""
     total, at = solver_of(made, method)

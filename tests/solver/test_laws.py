@@ -20,7 +20,12 @@ DOSES, SUBJECTS = 4, 3
 CLOSE = {"closed form": 1e-11, "matrix exponential": 1e-11}
 METHODS = ["closed form", "matrix exponential", "explicit", "stiff"]
 SHAPES = [(rims, oral) for rims in range(3) for oral in (False, True)]
-LINEAR = [(shape, "closed form") for shape in SHAPES]
+LINEAR = [
+    pytest.param(
+        shape, "closed form", marks=[] if sum(shape) != 1 else pytest.mark.slow
+    )
+    for shape in SHAPES
+]
 LINEAR += [((2, True), method) for method in METHODS[1:]]
 QUICK = [effect for effect in EFFECTS if effect != "cells in a chain"]
 NONLINEAR = [(effect, 0, False) for effect in QUICK]

@@ -146,7 +146,9 @@ def test_infusions_that_overlap_lead_where_repetition_does(made, method):
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
-@pytest.mark.parametrize("method", OWN)
+@pytest.mark.parametrize(
+    "method", [OWN[0], pytest.param(OWN[1], marks=pytest.mark.slow)]
+)
 def test_slopes_are_those_of_the_closed_form(saturable, daily, method):
     """By every number of the regimen, forward and in reverse."""
     tight = Numerics(method=method, rtol=1e-11, atol=1e-13)

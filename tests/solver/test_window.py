@@ -10,12 +10,16 @@ from vtrial.solver import simulation, window
 from vtrial.solver.simulation import simulate
 from vtrial.types import Numerics, Status
 
+SLOW = pytest.mark.slow
 CASES = [
-    ("friberg", "explicit"),
+    pytest.param("friberg", "explicit", marks=SLOW),
     ("saturable", "hybrid explicit"),
     ("saturable", "stiff"),
-    ("friberg", "hybrid stiff"),
+    pytest.param("friberg", "hybrid stiff", marks=SLOW),
 ]
+BOTH = pytest.mark.parametrize(
+    "method", [pytest.param("explicit", marks=SLOW), "stiff"]
+)
 FINE = {"rtol": 1e-9, "atol": 1e-11}
 
 
@@ -74,7 +78,7 @@ def test_times_of_their_own_in_any_order(made, looked, name, method):
     assert np.isnan(np.asarray(one.outputs["conc"])[::2, 7]).all()
 
 
-@pytest.mark.parametrize("method", ["explicit", "stiff"])
+@BOTH
 def test_stages_join(made, looked, method):
     """What is seen at the end of a stage, before and after a dose there."""
     model = made.models["saturable"]
@@ -97,7 +101,7 @@ def test_stages_join(made, looked, method):
     np.testing.assert_allclose(joined, whole.outputs["conc"], rtol=1e-7, atol=1e-9)
 
 
-@pytest.mark.parametrize("method", ["explicit", "stiff"])
+@BOTH
 def test_a_failure_shows_from_where_it_happens(made, looked, method):
     """x' = x^2 from 1/T has no solution beyond T; the others have none of that."""
     model = made.model(
@@ -124,7 +128,7 @@ def test_a_failure_shows_from_where_it_happens(made, looked, method):
     )
 
 
-@pytest.mark.parametrize("method", ["explicit", "stiff"])
+@BOTH
 def test_what_may_not_be_negative_is_seen_to_be(made, looked, method):
     model = made.model(
         "d/dt(x) = -K\ninit(x) = 10", outputs=("x",), nonnegative=("x",), K=1.0
