@@ -236,3 +236,27 @@ def test_before_and_after_a_dose(made):
             model, model.typical(), doses, times([4.0], rank=rank), keep_states=True
         )
         assert float(solved.states[0, 0, 0]) == wanted
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="a step that grew at rest is tried where its error estimate crosses zero",
+)
+def test_a_step_of_no_estimated_error_is_no_accurate_one(made):
+    """Nothing until 0.25 h, then an infusion: one step over it all is accepted."""
+    model = made.model(
+        "d/dt(x) = -VMAX*x/(KM + x)", outputs=("x",), VMAX=27.44375, KM=5.52369645
+    )
+    doses = made.doses([0.25, 0.25], [1.0, 9.0], rate=[1 / 6, 18.0])
+    values = model.typical()
+    rough, fine = (
+        simulate(
+            model,
+            values,
+            doses,
+            times([0.75]),
+            numerics=Numerics(method="explicit", rtol=rtol, atol=rtol / 100),
+        ).outputs["x"]
+        for rtol in (1e-5, 1e-9)
+    )
+    np.testing.assert_allclose(rough, fine, rtol=1e-3)
