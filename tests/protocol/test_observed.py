@@ -80,6 +80,12 @@ def test_points_may_be_categories_and_grades(load):
     assert seen.value == (2.5, 1.5, 3.5)
 
 
+def test_grades_may_begin_at_a_limit_of_normal(load):
+    entry = "conc: {file: seen.csv, grades: bilirubin, upper limit: 2 mg/L}"
+    (seen,) = load(entry).observed
+    assert seen.grades == (2.0, 3.0, 6.0, 20.0)
+
+
 def test_outcomes_are_read_by_what_their_endpoint_is(load):
     protocol = load(
         "relief: {file: seen.csv, time unit: d, event: EVENT, arm: low}",
@@ -142,6 +148,12 @@ def test_outcomes_are_read_by_what_their_endpoint_is(load):
             "given with `correct`",
         ),
         ("other: {file: seen.csv, grades: [1, 2]}", POINTS, "no visit measures"),
+        ("conc: {file: seen.csv, grades: bilirubin}", POINTS, "upper limit of normal"),
+        (
+            "conc: {file: seen.csv, grades: [1, 2], upper limit: 2 mg/L}",
+            POINTS,
+            "these grades do not begin at it",
+        ),
         ("conc: {file: seen.csv, event: DV}", POINTS, "`conc` is an output"),
         ("peak: {file: seen.csv}", POINTS, "whose `maximum` is a number"),
         ("exposed: {file: seen.csv}", POINTS, "row 2 has `2.5` under DV"),

@@ -22,6 +22,7 @@ MOST_CATEGORIES = 12
 Seen = tuple[tuple[Observed, ...], tuple[ObservedOutcomes, ...]]
 _ALWAYS = {"file", "arm", "source"}
 _CHECKS = {"correct", "lower_bound", "logarithms", "subject", "grades", "categories"}
+_CHECKS |= {"lower_limit", "upper_limit"}
 _KEYS = {  # which may stand in an entry, by what it is of
     "an output": {*_ALWAYS, *_CHECKS, "time", "time_unit", "value", "unit"},
     "a time to an event": {*_ALWAYS, "time", "time_unit", "event"},
