@@ -20,7 +20,7 @@ from vtrial.report.drawing import (
     time_axis,
 )
 from vtrial.report.legend import axis_label, pick_colour
-from vtrial.report.words import clock, duration, slug
+from vtrial.report.words import Clock, clock, duration, slug
 
 
 def draw_bands(
@@ -91,16 +91,10 @@ def _draw_bands(
         str(arm): rows.pivot_table(index="time", columns="quantile", values="value")
         for arm, rows in bands.groupby("arm", sort=False)
     }
-    columns = 1 if len(arms) <= 4 else 2
-    lines = math.ceil(len(arms) / columns)
-    figure = new_figure(0.6 + (2.4 if len(arms) == 1 else 1.45) * lines)
-    panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     seen = _observed(protocol, output)
     ends = [0.0, float(bands["time"].max()), *(t for s in seen for t in s.time)]
-    scale = clock(max(ends) - min(ends))
+    figure, panels, scale = lay_panels(protocol, arms, min(ends), max(ends))
     for panel, arm in zip(panels.flat, arms, strict=False):
-        time_axis(panel, min(ends), max(ends))
-        panel.set_xlabel("")
         for other in arms:
             if other != arm:
                 draw_median(panel, tables[other], scale.hours, FAINT, 1.0)
@@ -110,13 +104,6 @@ def _draw_bands(
             if points.arm in {"", arm}:
                 at = np.asarray(points.time) / scale.hours
                 panel.plot(at, points.value, "o", ms=3, mfc="none", mec=INK, mew=0.7)
-        if len(protocol.arms) > 1:
-            panel.set_title(short_title(protocol, arm), color=colour)
-        number_axis(panel)
-    for panel in panels.flat[len(arms) :]:
-        panel.set_visible(False)
-    for panel in panels[-1]:
-        panel.set_xlabel(f"Time since the first dose [{scale.name}]")
     limit_values(
         panels, [*bands["value"], *(v for o in seen for v in o.value)], log=log
     )
@@ -127,6 +114,30 @@ def _draw_bands(
     made = _band_drawing(protocol, output, tables, log, figure)
     caption = made.caption + (" Circles: measured in the real study." if seen else "")
     return made._replace(caption=caption, data=bands)
+
+
+def lay_panels(
+    protocol: Protocol, arms: Sequence[str], start: float, end: float
+) -> tuple[Figure, np.ndarray, Clock]:
+    """Lay out a panel for each arm, from one time [h] to another; none is drawn in."""
+    columns = 1 if len(arms) <= 4 else 2
+    lines = math.ceil(len(arms) / columns)
+    figure = new_figure(0.6 + (2.4 if len(arms) == 1 else 1.45) * lines)
+    panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
+    scale = clock(end - start)
+    for panel, arm in zip(panels.flat, arms, strict=False):
+        time_axis(panel, start, end)
+        panel.set_xlabel("")
+        if len(protocol.arms) > 1:
+            panel.set_title(
+                short_title(protocol, arm), color=pick_colour(protocol, arm)
+            )
+        number_axis(panel)
+    for panel in panels.flat[len(arms) :]:
+        panel.set_visible(False)
+    for panel in panels[-1]:
+        panel.set_xlabel(f"Time since the first dose [{scale.name}]")
+    return figure, panels, scale
 
 
 def draw_band(

@@ -1,24 +1,20 @@
 """Courses of single subjects: thin lines under the median of their arm."""
 
-import math
 from collections.abc import Iterator
 
 import pandas as pd
 from matplotlib.axes import Axes
 
 from vtrial.protocol.protocol import Protocol
-from vtrial.report.bands import draw_median, shown_until, spans_decades
-from vtrial.report.design import output_title, output_unit, short_title
+from vtrial.report.bands import draw_median, lay_panels, shown_until, spans_decades
+from vtrial.report.design import output_title, output_unit
 from vtrial.report.drawing import (
     INK,
     Drawing,
     limit_values,
-    new_figure,
-    number_axis,
-    time_axis,
 )
 from vtrial.report.legend import arms_in, axis_label, pick_colour
-from vtrial.report.words import clock, count, duration, slug
+from vtrial.report.words import count, duration, slug
 
 
 def draw_courses(
@@ -52,27 +48,14 @@ def _draw(
 ) -> Drawing:
     """Draw one output on one scale, a panel for each arm."""
     arms = arms_in(protocol, courses)
-    columns = 1 if len(arms) <= 4 else 2
-    lines = math.ceil(len(arms) / columns)
-    figure = new_figure(0.6 + (2.4 if len(arms) == 1 else 1.45) * lines)
-    panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
-    ends = min(0.0, float(courses["time"].min())), float(courses["time"].max())
-    scale = clock(ends[1] - ends[0])
+    start, end = min(0.0, float(courses["time"].min())), float(courses["time"].max())
+    figure, panels, scale = lay_panels(protocol, arms, start, end)
     for panel, arm in zip(panels.flat, arms, strict=False):
-        time_axis(panel, *ends)
-        panel.set_xlabel("")
         colour = pick_colour(protocol, arm)
         _lines(panel, courses[courses["arm"] == arm], scale.hours, colour)
         one = bands[bands["arm"] == arm]
         table = one.pivot_table(index="time", columns="quantile", values="value")
         draw_median(panel, table, scale.hours, INK, 1.6)
-        if len(protocol.arms) > 1:
-            panel.set_title(short_title(protocol, arm), color=colour)
-        number_axis(panel)
-    for panel in panels.flat[len(arms) :]:
-        panel.set_visible(False)
-    for panel in panels[-1]:
-        panel.set_xlabel(f"Time since the first dose [{scale.name}]")
     limit_values(panels, courses["value"].to_list(), log=log)
     title = output_title(protocol, output)
     label = axis_label(title, "plain", output_unit(protocol, output))

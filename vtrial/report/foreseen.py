@@ -25,7 +25,7 @@ from vtrial.report.drawing import (
 )
 from vtrial.report.frames import each_row
 from vtrial.report.legend import arms_in, pick_colour, pick_dash
-from vtrial.report.survival import LINE, from_zero, write_numbers
+from vtrial.report.survival import draw_above_numbers, from_zero
 from vtrial.report.words import clock, fixed, number, slug
 
 _BAND = (
@@ -46,24 +46,7 @@ def draw_predictive_events(
     tables = {
         str(arm): from_zero(one, _WHOLE) for arm, one in rows.groupby("arm", sort=False)
     }
-    below = LINE * len(arms) + 0.3
-    figure = new_figure(2.5 + below)
-    upper, lower = figure.subplots(
-        2, 1, sharex=True, gridspec_kw={"height_ratios": [2.2, below]}
-    )
-    end = float(rows["time"].max())
-    scale = time_axis(upper, 0.0, end)
-    upper.set_ylim(0.0, 100.0)
-    upper.set_ylabel("Without the event [%]")
-    number_axis(upper)
-    for arm in arms:
-        _curve(protocol, upper, arm, tables[arm], scale.hours)
-    ticks = [t * scale.hours for t in upper.get_xticks() if 0 <= t * scale.hours <= end]
-    write_numbers(
-        protocol, lower, {arm: tables[arm] for arm in arms}, ticks, scale.hours
-    )
-    upper.tick_params(labelbottom=True)
-    upper.set_xlabel(f"Time since the first dose [{scale.name}]")
+    figure = draw_above_numbers(protocol, {arm: tables[arm] for arm in arms}, _curve)
     title = endpoint_title(protocol, endpoint)
     inside = _inside(rows, "points of the observed curve")
     counted = "; ".join(_sizes(protocol, arm, tables[arm]) for arm in arms)

@@ -1,6 +1,6 @@
 """Survival: product-limit curves by arm, with the numbers at risk below them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from vtrial.report.drawing import (
 from vtrial.report.legend import arms_in, pick_colour, pick_dash
 from vtrial.report.words import duration, fixed, slug
 
+Curve = Callable[[Protocol, Axes, str, pd.DataFrame, float], None]
 LINE = 0.3  # inches, for an arm's name and its numbers
 WHOLE = {"survival": 1.0, "low": 1.0, "high": 1.0, "events": 0.0}
 
@@ -31,25 +32,31 @@ def draw_survival(protocol: Protocol, endpoint: str, curves: pd.DataFrame) -> Dr
     """
     arms = arms_in(protocol, curves)
     tables = {str(arm): from_zero(rows) for arm, rows in curves.groupby("arm")}
-    below = LINE * len(arms) + 0.3
+    figure = draw_above_numbers(protocol, {arm: tables[arm] for arm in arms}, _curve)
+    return _with_words(protocol, endpoint, curves, figure)
+
+
+def draw_above_numbers(
+    protocol: Protocol, tables: Mapping[str, pd.DataFrame], curve: Curve
+) -> Figure:
+    """Draw each arm's `curve` by time, and below them the numbers at risk."""
+    below = LINE * len(tables) + 0.3
     figure = new_figure(2.5 + below)
     upper, lower = figure.subplots(
         2, 1, sharex=True, gridspec_kw={"height_ratios": [2.2, below]}
     )
-    end = float(curves["time"].max())
+    end = max(float(rows["time"].max()) for rows in tables.values())
     scale = time_axis(upper, 0.0, end)
     upper.set_ylim(0.0, 100.0)
     upper.set_ylabel("Without the event [%]")
     number_axis(upper)
-    for arm in arms:
-        _curve(protocol, upper, arm, tables[arm], scale.hours)
+    for arm, rows in tables.items():
+        curve(protocol, upper, arm, rows, scale.hours)
     ticks = [t * scale.hours for t in upper.get_xticks() if 0 <= t * scale.hours <= end]
-    write_numbers(
-        protocol, lower, {arm: tables[arm] for arm in arms}, ticks, scale.hours
-    )
+    _write_numbers(protocol, lower, tables, ticks, scale.hours)
     upper.tick_params(labelbottom=True)
     upper.set_xlabel(f"Time since the first dose [{scale.name}]")
-    return _with_words(protocol, endpoint, curves, figure)
+    return figure
 
 
 def from_zero(rows: pd.DataFrame, whole: Mapping[str, float] = WHOLE) -> pd.DataFrame:
@@ -88,10 +95,10 @@ def at_risk(rows: pd.DataFrame, times: list[float]) -> list[float]:
     return [float(numbers[min(place, len(numbers) - 1)]) for place in places]
 
 
-def write_numbers(
+def _write_numbers(
     protocol: Protocol,
     axes: Axes,
-    tables: dict[str, pd.DataFrame],
+    tables: Mapping[str, pd.DataFrame],
     ticks: list[float],
     hours: float,
 ) -> None:
