@@ -27,11 +27,16 @@ from vtrial.analysis.predictive import (
 from vtrial.analysis.reading import Chunk, has_measurements
 from vtrial.analysis.survival import Curve, survival_curve
 from vtrial.dims import EVENT
-from vtrial.protocol.protocol import Endpoint, ObservedOutcomes, Protocol
+from vtrial.protocol.protocol import (
+    MOST_CATEGORIES,
+    Endpoint,
+    ObservedOutcomes,
+    Protocol,
+    up_to,
+)
 
 POINTS = 101
 MOST_STEPS = 300  # events of the real study at which curves are read besides
-MOST_CATEGORIES = 12
 KNOWN = 0.5  # of the trials, where a band is drawn
 Numbers = Float[np.ndarray, "*any"]
 
@@ -114,7 +119,7 @@ class PredictiveShares:
             inside = chunk.in_arm(arm)[:, :, None]
             own[arm] = graded(np.where(inside, values, np.nan), seen.grades)
         values = graded(np.array(seen.value, float), seen.grades)
-        self._see((True, place), own, values, _up_to(seen.grades))
+        self._see((True, place), own, values, up_to(seen.grades))
 
     def table(self, protocol: Protocol) -> pd.DataFrame:
         """Lay down the observed shares and where those of single trials lie."""
@@ -184,16 +189,7 @@ def _of_endpoint(endpoint: Endpoint) -> tuple[float, ...]:
 
     Of a response only one is asked for: the other is the rest.
     """
-    if endpoint.binary:
-        return (1.0,)
-    if endpoint.take == "best response":
-        return (0.0, 1.0, 2.0, 3.0)
-    return _up_to(endpoint.grades)
-
-
-def _up_to(grades: tuple[float, ...]) -> tuple[float, ...]:
-    """Return the grades that limits make, from 0 on; none without limits."""
-    return tuple(map(float, range(len(grades) + 1))) if grades else ()
+    return (1.0,) if endpoint.binary else endpoint.categories
 
 
 def _shares(

@@ -106,9 +106,14 @@ class Structure:
         return self.block.states
 
     @property
+    def driven(self) -> tuple[str, ...]:
+        """The states of the driver, if there is one."""
+        return self.driver.states if self.driver else ()
+
+    @property
     def is_closed(self) -> bool:
         """Whether every state has a closed form of a known kind."""
-        known = len(self.growth) + len(self.driver.states if self.driver else ())
+        known = len(self.growth) + len(self.driven)
         return bool(self.states) and known == len(self.states)
 
     @property

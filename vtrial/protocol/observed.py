@@ -12,13 +12,18 @@ from vtrial.protocol.faults import Faults
 from vtrial.protocol.file import Column, Rows, read_rows
 from vtrial.protocol.grades import read_grades
 from vtrial.protocol.known import Known
-from vtrial.protocol.protocol import Arm, Endpoint, Observed, ObservedOutcomes
+from vtrial.protocol.protocol import (
+    MOST_CATEGORIES,
+    Arm,
+    Endpoint,
+    Observed,
+    ObservedOutcomes,
+)
 from vtrial.protocol.shape import ObservedShape
 from vtrial.protocol.values import number_in
 from vtrial.sheets import Path_, listed
 from vtrial.units import factor
 
-MOST_CATEGORIES = 12
 Seen = tuple[tuple[Observed, ...], tuple[ObservedOutcomes, ...]]
 _ALWAYS = {"file", "arm", "source"}
 _CHECKS = {"correct", "lower_bound", "logarithms", "subject", "grades", "categories"}
@@ -138,14 +143,8 @@ def _outcomes(reader: _Reader, endpoint: Endpoint) -> list[ObservedOutcomes]:
 
 def _categories(reader: _Reader, endpoint: Endpoint) -> tuple[float, ...] | None:
     """Return the categories that an endpoint has, none if any; None if a number."""
-    if endpoint.binary:
-        return (0.0, 1.0)
-    if endpoint.grades:
-        return tuple(float(grade) for grade in range(len(endpoint.grades) + 1))
-    if endpoint.take == "best response":
-        return (0.0, 1.0, 2.0, 3.0)
-    if endpoint.take in _COUNTS:
-        return ()
+    if endpoint.categories or endpoint.take in _COUNTS:
+        return endpoint.categories
     reader.faults.add(
         reader.path,
         found=f"of `{reader.name}`, whose `{endpoint.take}` is a number",

@@ -53,6 +53,7 @@ NONCOMPARTMENTAL = (
     "extrapolated share",
 )
 EVENTS = ("time to", "event by hazard", "event time", "time to progression")
+MOST_CATEGORIES = 12  # that shares are shown of
 DRAWN = ("event by hazard", "number of events")
 Strategy = Literal[
     "treatment policy", "hypothetical", "while on treatment", "composite"
@@ -152,6 +153,11 @@ class Visit:
     after_dose: bool = False
 
 
+def up_to(grades: Sequence[float]) -> tuple[float, ...]:
+    """Return the grades that limits make, from 0 on; none without limits."""
+    return tuple(map(float, range(len(grades) + 1))) if grades else ()
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """One number for each subject.
@@ -205,6 +211,15 @@ class Endpoint:
     def event(self) -> bool:
         """Whether it is a time to an event, which may be censored."""
         return self.take in (*EVENTS, "first of") and not self.binary
+
+    @property
+    def categories(self) -> tuple[float, ...]:
+        """The values that it may have, if these are few whoever is looked at."""
+        if self.binary:
+            return (0.0, 1.0)
+        if self.take == "best response" and not self.grades:
+            return (0.0, 1.0, 2.0, 3.0)
+        return up_to(self.grades)
 
 
 @dataclass(frozen=True)

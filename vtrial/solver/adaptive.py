@@ -53,13 +53,13 @@ class Prepared(NamedTuple):
 class Trial(NamedTuple):
     """What one tried step gives: the amounts, the scaled error, what is carried on.
 
-    `stages` are what it was made of, by stage and state.
+    `stages` are what `inside` makes a course of, by stage and state.
     """
 
     amounts: Amounts
     error: Float[Array, " lane"]
     carried: Any
-    stages: list[Amounts]
+    stages: Sequence[Amounts] = ()
 
 
 class _Course(NamedTuple):
@@ -191,8 +191,7 @@ class AbstractAdaptive(AbstractMethod):
     @property
     def stepped(self) -> tuple[int, ...]:
         """Positions of the states that are stepped through."""
-        driver = self.driver
-        driven = driver.shape.states if driver else ()
+        driven = self.model.structure.driven if self.hybrid else ()
         states = enumerate(self.model.states)
         return tuple(i for i, name in states if name not in driven)
 
@@ -271,7 +270,7 @@ class AbstractAdaptive(AbstractMethod):
         self, way: _Way, reading: Reading, places: Sequence[int]
     ) -> tuple[_Course, Reading]:
         """Go all the way; read whenever there are so many steps as are kept."""
-        dense = self.is_dense
+        dense = way.inside
 
         def standing(course: _Course) -> Parts:
             return [course.time, *(course.amounts[i] for i in places)]

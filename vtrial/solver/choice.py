@@ -84,8 +84,7 @@ def _closed_words(model: Model) -> str:
 def _by_stiffness(model: Model) -> Choice:
     """Compare the fastest and the slowest rate of the typical subject."""
     driver = model.structure.driver
-    driven = driver.states if driver else ()
-    rates = typical_rates(model, driven)
+    rates = typical_rates(model, model.structure.driven)
     names: tuple[Method, Method] = ("explicit", "stiff")
     first = ""
     if driver:

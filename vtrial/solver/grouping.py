@@ -91,8 +91,7 @@ def parted(
     traced = any(isinstance(value, Tracer) for value in inputs.values())
     if choice.methods is None or traced:
         return [(choice.method, None)]
-    driver = model.structure.driver
-    driven = driver.states if driver else ()
+    driven = model.structure.driven
     stepped = tuple(i for i, s in enumerate(model.states) if s not in driven)
     typical = model.typical()
     count = max(np.shape(value)[0] for value in inputs.values())

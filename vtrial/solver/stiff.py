@@ -136,7 +136,7 @@ class Stiff(AbstractAdaptive):
             parts.append(matrix.solve(right))
         after = _moved(reached, (1.0,), [parts[-1]])
         error = CAUTION * self.scaled(parts[-1], amounts, after)
-        return Trial(after, error, carried, parts)
+        return Trial(after, error, carried)
 
     def _matrix(
         self,

@@ -61,7 +61,8 @@ def width_of(layout: Layout, doses: Doses, times: Times) -> int:
     if not isinstance(method, AbstractAdaptive) or layout.kernel or traced:
         return 0
     given, seen = np.asarray(doses.time), np.asarray(times.time)
-    if seen.shape[1] < given.shape[1]:
+    least = max(given.shape[1], RICH if method.is_dense else 0)
+    if seen.shape[1] < least:
         return 0
     rows = max(given.shape[0], seen.shape[0])
     given, seen = (np.broadcast_to(v, (rows, v.shape[1])) for v in (given, seen))
