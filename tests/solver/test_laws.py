@@ -365,9 +365,7 @@ def test_32_bits_are_near_64_in_closed_form(hold, shape):
 @pytest.mark.parametrize(
     ("effect", "method"),
     [
-        pytest.param(  # rarely wrong: see the step of no estimated error
-            "elimination that saturates", "explicit", marks=pytest.mark.slow
-        ),
+        ("elimination that saturates", "explicit"),
         ("elimination that saturates", "stiff"),
         ("binding to a target", "stiff"),
     ],

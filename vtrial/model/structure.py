@@ -74,7 +74,9 @@ class Structure:
     depends neither on states nor on time. `block` is the leading linear block,
     `compartments` its shape if it is one of the known ones, and `driver` that of the
     largest part of it that needs no other state and has a known shape. `growth` tells
-    of all states beyond the driver, if each of them still has a closed form.
+    of all states beyond the driver, if each of them still has a closed form. `curved`
+    are the states whose slope along themselves changes with them, as where elimination
+    saturates.
     """
 
     states: tuple[str, ...]
@@ -89,6 +91,7 @@ class Structure:
     slopes: tuple[Statement, ...] = ()
     jacobian: Entries = ()
     constant: tuple[tuple[bool, ...], ...] = ()
+    curved: tuple[str, ...] = ()
     block: LinearBlock = LinearBlock()
     compartments: Compartments | None = None
     driver: Compartments | None = None
@@ -161,6 +164,7 @@ def analyse(statements: Sequence[Statement], outputs: Sequence[str]) -> Structur
         constant=tuple(
             tuple(e is None or not _reached(e, reach) for e in row) for row in jacobian
         ),
+        curved=_curved(derivatives, jacobian, reach, _jumping(dynamic, reach)),
         block=block,
         compartments=driver if whole else None,
         driver=driver,
@@ -334,6 +338,21 @@ def _driver(block: LinearBlock) -> Compartments | None:
             return None
         kept = [i for i in kept if i in sources]
     return None
+
+
+def _curved(
+    derivatives: Sequence[Statement],
+    jacobian: Entries,
+    reach: Mapping[str, frozenset[str]],
+    jumps: Iterable[str],
+) -> tuple[str, ...]:
+    """Name the states that are not linear in themselves, or jump at some state."""
+    return tuple(
+        row.name
+        for place, row in enumerate(derivatives)
+        if _jumps(row.expression, reach, jumps)
+        or row.name in _reached(jacobian[place][place] or Number(0.0), reach)
+    )
 
 
 def _jumping(

@@ -26,7 +26,7 @@ from vtrial.solver.passage import (
     read,
     written,
 )
-from vtrial.solver.tolerance import mean_square, scaled, tolerated
+from vtrial.solver.tolerance import leap, mean_square, scaled, tolerated
 from vtrial.types import Status
 
 SAFETY = 0.9
@@ -392,7 +392,9 @@ class AbstractAdaptive(AbstractMethod):
     ) -> Float[Array, " lane"]:
         """Choose a step size: as before an event, or a hundredth of the time scale.
 
-        Hairer, Norsett, Wanner (1993) Solving ODEs I, II.4, first half of the rule.
+        Hairer, Norsett, Wanner (1993) Solving ODEs I, II.4, first half of the rule. A
+        size from before is no more than the time scale: it may have grown at rest, and
+        an error estimate of many time scales is small by chance.
         """
         flow = field(jnp.zeros_like(length), amounts)
         rtol, atol = self.numerics.rtol, self.numerics.atol
@@ -403,7 +405,8 @@ class AbstractAdaptive(AbstractMethod):
         guess = 0.01 * extent / jnp.where(usable, speed, 1.0)
         guess = jnp.where(usable, guess, 1e-3 * length)
         guess = jnp.where(guess > 0, guess, 1e-6)
-        return jnp.where(before > 0, before, guess)
+        scale = jnp.where(usable, 100 * guess, guess)
+        return jnp.where(before > 0, jnp.minimum(before, scale), guess)
 
     def scaled(
         self, errors: Amounts, before: Amounts, after: Amounts
@@ -411,6 +414,20 @@ class AbstractAdaptive(AbstractMethod):
         """Return the root mean square of errors over what is tolerated."""
         rtol, atol = self.numerics.rtol, self.numerics.atol
         return scaled(rtol, atol, errors, before, after)
+
+    def _beyond(
+        self, error: Float[Array, " lane"], before: Amounts, after: Amounts
+    ) -> Float[Array, " lane"]:
+        """Raise the error where a state that is not linear in itself leaps.
+
+        The step tried next ends where a straight line would be at a tenth.
+        """
+        curved, numerics = self.model.structure.curved, self.numerics
+        for place, was, now in zip(self.stepped, before, after, strict=True):
+            if self.model.states[place] in curved:
+                ratio = leap(numerics.rtol, numerics.atol, was, now)
+                error = jnp.maximum(error, lax.stop_gradient(ratio) ** self.order)
+        return error
 
     def _step(
         self, way: _Way, course: _Course
@@ -431,6 +448,7 @@ class AbstractAdaptive(AbstractMethod):
             trial = trial._replace(error=jnp.maximum(trial.error, error))
         finite = jnp.isfinite(trial.error)
         error = jnp.where(finite, trial.error, WORST)
+        error = self._beyond(error, course.amounts, trial.amounts)
         good = (error <= 1.0) & going
         now, before = self.gains
         factor = SAFETY * _power(error, -now / self.order)

@@ -59,25 +59,43 @@ def solve_parts(
     `program` names what is compiled for them: the first time one of them goes first, so
     that it is compiled once.
     """
-    count = rows[-1][1]
     first = None
     if program not in _compiled:
         first = jax.block_until_ready(solve(parts[0]))
         _compiled.add(program)
-    like = jax.eval_shape(solve, parts[0])
-    whole = jax.tree.map(
-        lambda leaf: np.empty((count, *leaf.shape[1:]), leaf.dtype), like
-    )
+    whole = _Whole(rows[-1][1])
 
     def work(place: int) -> None:
         given = first if place == 0 and first is not None else solve(parts[place])
-        low, high = rows[place]
-
-        def copy(target: np.ndarray, value: Any) -> None:
-            target[low:high] = np.asarray(value)
-
-        jax.tree.map(copy, whole, given)
+        whole.fill(rows[place], given)
 
     with ThreadPoolExecutor(len(parts)) as pool:
         list(pool.map(work, range(len(parts))))
-    return jax.tree.map(lambda leaf: jax.device_put(leaf, may_alias=True), whole)
+    return whole.taken()
+
+
+class _Whole:
+    """Arrays of all rows, made when the first part shows what they are like."""
+
+    def __init__(self, count: int) -> None:
+        self._count, self._lock = count, threading.Lock()
+        self._arrays: list[np.ndarray] = []
+        self._tree: Any = None
+
+    def fill(self, rows: tuple[int, int], part: Any) -> None:
+        """Copy a part to its rows."""
+        leaves, tree = jax.tree.flatten(part)
+        leaves = [np.asarray(leaf) for leaf in leaves]
+        with self._lock:
+            if self._tree is None:
+                self._tree = tree
+                shapes = [(self._count, *leaf.shape[1:]) for leaf in leaves]
+                kinds = [leaf.dtype for leaf in leaves]
+                self._arrays = list(map(np.empty, shapes, kinds))
+        for whole, leaf in zip(self._arrays, leaves, strict=True):
+            whole[slice(*rows)] = leaf
+
+    def taken(self) -> Any:
+        """Return the arrays as JAX's, without a copy."""
+        arrays = [jax.device_put(array, may_alias=True) for array in self._arrays]
+        return jax.tree.unflatten(self._tree, arrays)

@@ -24,6 +24,8 @@ from vtrial.solver.method import Amounts
 
 PART = 0.1  # of the solution, by which derivatives by a logarithm count at least
 
+NOISE = 10.0  # times the absolute tolerance, an amount below nothing may be error
+
 
 def scaled(
     rtol: float, atol: float, errors: Amounts, before: Amounts, after: Amounts
@@ -50,6 +52,26 @@ def tolerated(
 ) -> Float[Array, " lane"]:
     """Return the tolerated error of a state."""
     return atol + rtol * jnp.maximum(jnp.abs(before), jnp.abs(after))
+
+
+def leap(
+    rtol: float,
+    atol: float,
+    before: Float[Array, " lane"],
+    after: Float[Array, " lane"],
+) -> Float[Array, " lane"]:
+    """Return how many times too long a step is that takes a state below nothing.
+
+    An elimination that is saturated is as straight as a line, and its error estimate
+    nothing, until the amount is used up: a step may end beyond, where the equations
+    mean something else (over the pole of Michaelis and Menten's, say), with no error
+    to be seen. A state that does cross zero is let through by a step that ends so near
+    that it may be an error; others have 0 here.
+    """
+    noise = NOISE * atol + rtol * jnp.abs(before)
+    leaps = (before > -noise) & (after < -noise)
+    positive = jnp.maximum(before, noise)
+    return jnp.where(leaps, (positive - after) / positive, 0.0)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
