@@ -13,6 +13,7 @@ GROUND = {
     "dims",
     "types",
     "keys",
+    "fingerprint",
     "sheets",
     "lazy",
     "machine",

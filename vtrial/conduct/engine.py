@@ -1,13 +1,12 @@
 """What made the numbers: the engine's own code, its libraries, the machine."""
 
 import functools
-import hashlib
 import os
 import platform
 import socket
 from importlib import metadata
-from pathlib import Path
 
+from vtrial.fingerprint import fingerprint
 from vtrial.types import Numerics
 
 LIBRARIES = (
@@ -55,14 +54,7 @@ def engine() -> str:
     Two checkouts of one version with different code must neither share a record nor
     work on one together.
     """
-    package = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for maker in _MAKERS:
-        place = package / maker
-        for path in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
-            digest.update(path.relative_to(package).as_posix().encode())
-            digest.update(path.read_bytes())
-    return f"{_version('vtrial')}+{digest.hexdigest()[:12]}"
+    return f"{_version('vtrial')}+{fingerprint(*_MAKERS)[:12]}"
 
 
 def versions() -> dict[str, str]:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.export import register_namedtuple_serialization
 from jaxtyping import Array, Bool, Float, Int
 
 from vtrial.dosing.doses import Doses, Times
@@ -51,6 +52,10 @@ class Seen(NamedTuple):
     status: Int[Array, " lane"]
     steps: Int[Array, " lane"]
     end: State
+
+
+register_namedtuple_serialization(Seen, serialized_name="vtrial:Seen")
+register_namedtuple_serialization(State, serialized_name="vtrial:State")
 
 
 class _View(NamedTuple):

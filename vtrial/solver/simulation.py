@@ -279,7 +279,7 @@ def _solver(layout: Layout, lanes: int, chunks: int) -> Callable[[Any], Seen]:
     return differentiable(_solve, layout, lanes, chunks)
 
 
-@functools.partial(compiled, static=3)
+@functools.partial(compiled, static=3, kept=True)
 def _solve(
     layout: Layout, lanes: int, chunks: int, asked: tuple[Batch, Int[Array, "1"]]
 ) -> Seen:

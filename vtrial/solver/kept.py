@@ -1,0 +1,114 @@
+"""Traced programs, kept on disk beside the compiled code that JAX keeps.
+
+JAX finds compiled code by the program, and so must trace a program again before it can
+look for its code: of the time until a known model is ready, that was three quarters.
+Here the program itself is kept, in a form that JAX promises to read. It is made and
+compiled from that form the first time, too, so that the code is the same.
+"""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+from jax import export
+
+from vtrial.fingerprint import fingerprint
+
+FOLDER = "programs"  # in that of JAX's own cache
+MAKERS = ("machine.py", "types.py", "model", "dosing", "solver")
+
+
+class Kept:
+    """A function whose programs are found on disk, for arguments that are no tracers.
+
+    Its first `static` arguments decide what is traced, and their `repr` says all of
+    them. NamedTuples in what it returns must be registered with `jax.export`.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], static: int, options: dict[str, str]
+    ) -> None:
+        self._function, self._static = function, static
+        self._options = options or None
+        self._programs: dict[Any, Callable[..., Any]] = {}
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the program, which is read, or made and written, at the first time."""
+        fixed, given = arguments[: self._static], arguments[self._static :]
+        leaves, tree = jax.tree.flatten(given)
+        kinds = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
+        known = (fixed, tree, kinds)
+        if known not in self._programs:
+            exported = self._found(known, leaves)
+            self._programs[known] = jax.jit(
+                exported.call, compiler_options=self._options
+            )
+        return self._programs[known](*leaves)
+
+    def _found(self, known: Any, leaves: list[Any]) -> export.Exported:
+        """Read a program, or trace it and write it down."""
+        fixed, tree, _ = known
+        path = _folder() / self._name(known)
+        exported = _read(path)
+        if exported is None:
+
+            def flat(*leaves: Any) -> Any:
+                return self._function(*fixed, *jax.tree.unflatten(tree, leaves))
+
+            exported = export.export(jax.jit(flat))(*leaves)
+            _write(path, bytes(exported.serialize()))
+        return exported
+
+    def _name(self, known: Any) -> str:
+        """Name a program by all that it is made of."""
+        made = (
+            self._function.__module__,
+            self._function.__qualname__,
+            fingerprint(*MAKERS),
+            jax.__version__,
+            jax.default_backend(),
+            jax.config.jax_enable_x64,  # pyright: ignore[reportAttributeAccessIssue]
+        )
+        return hashlib.sha256(repr((made, known)).encode()).hexdigest()[:40]
+
+
+def is_keeping() -> bool:
+    """Say whether JAX keeps what is compiled, and has a folder for it."""
+    return bool(_given())
+
+
+def _given() -> str | None:
+    keeps: Any = jax.config
+    used = keeps.jax_enable_compilation_cache
+    return keeps.jax_compilation_cache_dir if used else None
+
+
+def _folder() -> Path:
+    return Path(_given() or "") / FOLDER
+
+
+def _read(path: Path) -> export.Exported | None:
+    """Read a program; none if there is none, or its file is damaged."""
+    try:
+        sealed = path.read_bytes()
+    except OSError:
+        return None
+    seal, program = sealed[:32], sealed[32:]
+    if hashlib.sha256(program).digest() != seal:
+        return None
+    return export.deserialize(bytearray(program))
+
+
+def _write(path: Path, program: bytes) -> None:
+    """Write a program at once or not at all; a folder that is full is no fault."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(hashlib.sha256(program).digest() + program)
+        os.replace(file.name, path)
+    except OSError:
+        return
