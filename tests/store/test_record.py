@@ -78,6 +78,14 @@ def test_what_is_written_reads_back(tmp_path):
     assert len(set(sums)) == 3
 
 
+def test_what_32_bits_cannot_hold_is_infinite(tmp_path):
+    record = lay(tmp_path)
+    given = rows(0, 10)
+    given["arms/a/trajectories/sketch"] = np.full((1, 3, 5), 1e40)
+    record.write(0, given)
+    assert np.isposinf(record.tree()["arms/a/trajectories/sketch"][0]).all()
+
+
 def test_opens_in_plain_xarray_without_a_warning(tmp_path):
     fill(lay(tmp_path))
     with warnings.catch_warnings():

@@ -82,10 +82,13 @@ class Chunk:
 
     @cached_property
     def factors(self) -> tuple[str, ...]:
-        """The covariates and individual parameters that the record holds."""
+        """The covariates and individual parameters that the record holds, by name.
+
+        Its own order is that of the file system, and not always the same.
+        """
         known = {REPLICATE, NUMBER, ARM, SCREENED}
         held = dataset(self.tree, SUBJECTS).data_vars
-        return tuple(str(name) for name in held if str(name) not in known)
+        return tuple(sorted({str(name) for name in held} - known))
 
     def covariate(self, name: str) -> Float[np.ndarray, "replicate subject"]:
         """Return a covariate of every subject."""

@@ -100,7 +100,8 @@ class Record:
                     allowed=f"of shape {(stop - start, *target.shape[1:])}",
                     write="",
                 )
-            rows = rows.astype(target.dtype, copy=False)
+            with np.errstate(over="ignore"):  # what 32 bits cannot hold is infinite
+                rows = rows.astype(target.dtype, copy=False)
             self._forget(path, target, block)
             target[start:stop] = rows
             _count(digest, path, rows)
