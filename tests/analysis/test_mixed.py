@@ -6,7 +6,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from vtrial.analysis.mixed import effects, fit_mixed
+from vtrial.analysis.mixed import FEW, effects, fit_mixed
 from vtrial.analysis.panel import lay_out
 
 
@@ -185,3 +185,36 @@ def compiled():
     jax.monitoring.register_event_duration_secs_listener(note)
     yield found
     jax.monitoring.unregister_event_duration_listener(note)
+
+
+def drifting(visits=6, *, together=0.999, trials=8, subjects=160):
+    """Draw weights in percent of those at the start, as a smooth course leaves them."""
+    rng = np.random.default_rng(5)
+    lag = np.abs(np.subtract.outer(np.arange(visits), np.arange(visits)))
+    spread = np.linspace(6, 23, visits)
+    covariance = together**lag * np.outer(spread, spread)
+    value = rng.multivariate_normal(
+        np.full(visits, -15.0), covariance, (trials, subjects)
+    )
+    return value, np.broadcast_to(np.eye(visits), (*value.shape, visits))
+
+
+def test_visits_that_go_closely_together_are_fitted():
+    """The likelihood is rounded there by more than the last steps would gain."""
+    value, means = drifting()
+    left = np.random.default_rng(2).integers(1, 24, value.shape[:2])
+    value[np.arange(6) >= left[..., None]] = np.nan
+    fit = fit_mixed(lay_out(value, means), "un")
+    assert fit.converged.all()
+    assert fit.steps.max() <= FEW
+
+
+@pytest.mark.parametrize("leaving", [False, True])
+def test_the_start_is_near_the_end_where_nobody_comes_back(leaving):
+    value, means = drifting(together=0.9)
+    if leaving:
+        left = np.random.default_rng(2).integers(1, 24, value.shape[:2])
+        value[np.arange(6) >= left[..., None]] = np.nan
+    fit = fit_mixed(lay_out(value, means), "un")
+    assert fit.converged.all()
+    assert fit.steps.max() <= 5

@@ -36,6 +36,7 @@ from vtrial.analysis.panel import Basis, Panel
 
 FEW, STEPS = 12, 60  # steps that nearly all trials need at most, and that any has
 NEAR = 1e-8  # what one more Newton step would gain of -2 log likelihood: its last
+NOISE = 1e-9  # of -2 log likelihood may be rounding, where visits go closely together
 FLAT = 1e-3  # information below which a parameter has run away
 BYTES = 8e6  # held at once: about what stays near the processor
 
@@ -249,32 +250,52 @@ def _fit_rows(panel: Panel, model: Model, rows: np.ndarray, steps: int) -> _Foun
 
 
 def _start(data: _Data, sums: Sums, model: Model) -> Vector:
-    """Return the numbers of a rough covariance of what least squares leaves.
-
-    Its variances are the visits' own; its correlations half the rough ones of the
-    pairs of visits seen together, half their mean, kept positive definite.
-    """
+    """Return the numbers of a rough covariance of what least squares leaves."""
     rest = data.columns[:, :, -1]
     seen = sums.mask[jnp.maximum(data.kind, 0)] & (data.kind >= 0)[:, None]
-    seen = seen.astype(rest.dtype)
-    pairs = jnp.maximum(seen.T @ seen, 1.0)
-    rough = rest.T @ rest / pairs
-    variance = jnp.diag(rough)
-    mean = (rest**2).sum() / jnp.maximum(seen.sum(), 1.0)
-    variance = jnp.where(variance > 1e-3 * mean, variance, mean)
-    variance = jnp.where(variance > 0, variance, 1.0)
-    scale = jnp.sqrt(variance)
-    correlation = jnp.clip(rough / (scale[:, None] * scale[None, :]), -0.95, 0.95)
-    eye = jnp.eye(len(variance), dtype=rest.dtype)
-    shrunk = 0.8 * correlation * (1.0 - eye) + eye
-    levels, axes = jnp.linalg.eigh(shrunk)
-    shrunk = (axes * jnp.maximum(levels, 0.1)[None, :]) @ axes.T
-    rough = shrunk * (scale[:, None] * scale[None, :])
+    rough = _rough(rest, seen)
     apart = (sums.mask[:, :, None] & sums.mask[:, None, :]) & (sums.distance > 0)
     distance = jnp.where(apart, sums.distance, 0.0).sum()
     distance = distance / jnp.maximum(apart.sum(dtype=rest.dtype), 1.0)
     distance = jnp.where(distance > 0, distance, 1.0)
     return jnp.tile(model.structure.start(rough, distance), model.groups)
+
+
+def _rough(
+    rest: Float[Array, "subject visit"], seen: Bool[Array, "subject visit"]
+) -> Float[Array, "visit visit"]:
+    """Regress each visit on those before, in who was seen at all of them.
+
+    Of people who leave and do not come back that is the covariance itself that is most
+    likely (Little, Rubin (2002) Statistical Analysis with Missing Data, section 7.4).
+    A visit with too few such people has its own variance, and no covariance.
+    """
+    visits = rest.shape[1]
+    whole = jnp.cumprod(seen.astype(rest.dtype), axis=1)
+    once = jnp.maximum(seen.sum(axis=0, dtype=rest.dtype), 1.0)
+    own = (rest**2).sum(axis=0) / once
+    mean = own.sum() / visits
+    own = jnp.where(own > 1e-3 * mean, own, jnp.where(mean > 0, mean, 1.0))
+
+    def regress(visit: Int[Array, ""]) -> tuple[Vector, Scalar]:
+        there = whole[:, visit]
+        product = (rest * there[:, None]).T @ rest
+        earlier = jnp.arange(visits) < visit
+        inner = jnp.where(earlier[:, None] & earlier[None, :], product, 0.0)
+        inner += jnp.diag(jnp.where(earlier, 1e-9 * jnp.diag(product), 1.0))
+        slope = jnp.linalg.solve(inner, jnp.where(earlier, product[:, visit], 0.0))
+        left = product[visit, visit] - slope @ product[:, visit]
+        count = there.sum()
+        least = 1e-8 * own[visit]
+        known = (count > visits + earlier.sum(dtype=rest.dtype)) & jnp.isfinite(
+            slope
+        ).all()
+        variance = jnp.maximum(left / jnp.maximum(count, 1.0), least)
+        return jnp.where(known, slope, 0.0), jnp.where(known, variance, own[visit])
+
+    slope, variance = jax.vmap(regress)(jnp.arange(visits))
+    turn = jnp.linalg.inv(jnp.eye(visits, dtype=rest.dtype) - slope)
+    return (turn * variance[None, :]) @ turn.T
 
 
 class _State(NamedTuple):
@@ -332,7 +353,7 @@ def _step(state: _State, sums: Sums, most: Int[Array, ""], model: Model) -> _Sta
     foretold = -(gradient @ step + 0.5 * step @ hessian @ step)
     gain = jnp.where(fresh, foretold, value - made.value)
     ratio = gain / jnp.maximum(foretold, 1e-30)
-    noise = 1e-11 * jnp.abs(made.value)
+    noise = NOISE * jnp.abs(made.value)
     finite = jnp.isfinite(made.value) & jnp.isfinite(made.hessian).all()
     taken = state.active & finite & (gain >= -noise)
     bad = ~finite | ((ratio < 0.25) & (foretold > noise))
