@@ -10,8 +10,11 @@ PEERS ?= --quick
 demo: .venv/core
 	$(BIN)/vtrial run docetaxel-dose --open
 
+# Most of the time goes to compiling: here without LLVM's optimisation, which is for long
+# runs; test-all compiles as a run does.
 test: .venv/dev
-	$(BIN)/python -m pytest -n $(WORKERS) --durations=10
+	XLA_FLAGS="$$XLA_FLAGS --xla_backend_optimization_level=0" \
+	  $(BIN)/python -m pytest -n $(WORKERS) --durations=10
 
 test-all: .venv/dev
 	$(BIN)/python -m pytest -n $(WORKERS) --slow --durations=20
