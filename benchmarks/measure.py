@@ -50,7 +50,8 @@ class Request:
 def measure(request: Request) -> dict[str, Any]:
     """Measure in this process."""
     import vtrial  # noqa: F401 (before JAX starts)
-    from benchmarks.solvers import MODULES, SOLVERS, Tolerance
+    from benchmarks.problem import Tolerance
+    from benchmarks.solvers import MODULES, SOLVERS
     from benchmarks.workloads import crowd, worst_errors
 
     tolerance = Tolerance(

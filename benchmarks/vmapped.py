@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from benchmarks.solvers import Problem, Tolerance
+from benchmarks.problem import Problem, Tolerance
 from benchmarks.workloads import Crowd
 
 

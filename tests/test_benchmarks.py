@@ -12,7 +12,8 @@ import pytest
 
 from benchmarks import limit, peers
 from benchmarks.measure import Request, measure
-from benchmarks.solvers import Tolerance, problem_of, solve_with_vtrial
+from benchmarks.problem import Tolerance, problem_of
+from benchmarks.solvers import solve_with_vtrial
 from benchmarks.translate import load_source, parameters_of, python_source, sbml_source
 from benchmarks.workloads import (
     EXCERPT,
