@@ -19,7 +19,6 @@ from jaxtyping import Array, Float, Int
 
 from vtrial.solver.adaptive import AbstractAdaptive
 from vtrial.solver.events import Event, Table
-from vtrial.solver.factor import UNROLLED
 from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod
 from vtrial.solver.methods import METHODS
@@ -38,6 +37,7 @@ from vtrial.solver.scan import (
 from vtrial.solver.trajectory import State
 
 SWITCH = "VTRIAL_KERNEL"
+HELD = 16  # states at most, in registers
 BLOCK = 128  # lanes of a program, which wait for each other: one a thread
 
 
@@ -89,12 +89,12 @@ def is_possible(layout: Layout) -> bool:
     """Say whether there is a kernel for a layout.
 
     Steady states search, and resets begin anew, by programs of their own, and large
-    matrices are inverted whole: these stay with XLA.
+    matrices may be inverted whole: these stay with XLA.
     """
     method = METHODS[layout.method](layout.model, layout.numerics, layout.infusions)
     if layout.steady or layout.resets or not isinstance(method, AbstractAdaptive):
         return False
-    return 0 < len(method.stepped) <= UNROLLED
+    return 0 < len(method.stepped) <= HELD
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
