@@ -196,6 +196,15 @@ class AbstractAdaptive(AbstractMethod):
         return tuple(i for i, name in states if name not in driven)
 
     @property
+    def _curved(self) -> tuple[int, ...]:
+        """Positions of the states that are stepped, and not linear in themselves.
+
+        At a bend of theirs an error estimate may be small by chance.
+        """
+        curved = self.model.structure.curved
+        return tuple(i for i in self.stepped if self.model.states[i] in curved)
+
+    @property
     def driver(self) -> Driver | None:
         """What drives in closed form, if anything does."""
         shape = self.model.structure.driver
@@ -422,9 +431,9 @@ class AbstractAdaptive(AbstractMethod):
 
         The step tried next ends where a straight line would be at a tenth.
         """
-        curved, numerics = self.model.structure.curved, self.numerics
+        curved, numerics = self._curved, self.numerics
         for place, was, now in zip(self.stepped, before, after, strict=True):
-            if self.model.states[place] in curved:
+            if place in curved:
                 ratio = leap(numerics.rtol, numerics.atol, was, now)
                 error = jnp.maximum(error, lax.stop_gradient(ratio) ** self.order)
         return error
@@ -443,7 +452,7 @@ class AbstractAdaptive(AbstractMethod):
         last = course.size >= rest * (1 - 1e-12)
         size = jnp.where(going, jnp.minimum(course.size, rest), 1.0)
         trial = self.attempt(field, course.time, course.amounts, size, course.carried)
-        if way.inside:
+        if way.inside or (self._curved and self.is_dense):
             error = self.misfit(field, course.time, course.amounts, size, trial)
             trial = trial._replace(error=jnp.maximum(trial.error, error))
         finite = jnp.isfinite(trial.error)
