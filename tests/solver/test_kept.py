@@ -93,3 +93,17 @@ def test_a_program_within_another_is_part_of_that(made, folder):
     found = jax.jit(lambda scale: answer(made).outputs["conc"] * scale)(2.0)
     assert not folder.exists()
     np.testing.assert_allclose(found, 2 * answer(made).outputs["conc"], rtol=1e-9)
+
+
+def test_what_jax_does_not_write_is_solved_all_the_same(made, folder, monkeypatch):
+    first = answer(made)
+    (path,) = folder.iterdir()
+    path.unlink()
+    forget(monkeypatch)
+
+    def refuse(function):
+        raise ValueError("Cannot serialize code with custom calls")
+
+    monkeypatch.setattr(kept.export, "export", refuse)
+    assert same(first, answer(made))
+    assert not list(folder.iterdir())

@@ -43,14 +43,12 @@ class Kept:
         kinds = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         known = (fixed, tree, kinds)
         if known not in self._programs:
-            exported = self._found(known, leaves)
-            self._programs[known] = jax.jit(
-                exported.call, compiler_options=self._options
-            )
+            found = self._found(known, leaves)
+            self._programs[known] = jax.jit(found, compiler_options=self._options)
         return self._programs[known](*leaves)
 
-    def _found(self, known: Any, leaves: list[Any]) -> export.Exported:
-        """Read a program, or trace it and write it down."""
+    def _found(self, known: Any, leaves: list[Any]) -> Callable[..., Any]:
+        """Read a program, or trace it and write it down; some JAX does not write."""
         fixed, tree, _ = known
         path = _folder() / self._name(known)
         exported = _read(path)
@@ -59,9 +57,12 @@ class Kept:
             def flat(*leaves: Any) -> Any:
                 return self._function(*fixed, *jax.tree.unflatten(tree, leaves))
 
-            exported = export.export(jax.jit(flat))(*leaves)
+            try:
+                exported = export.export(jax.jit(flat))(*leaves)
+            except ValueError:  # a call of foreign code; what else is wrong comes again
+                return flat
             _write(path, bytes(exported.serialize()))
-        return exported
+        return exported.call
 
     def _name(self, known: Any) -> str:
         """Name a program by all that it is made of."""
