@@ -16,6 +16,10 @@ Method = Literal[
 ]
 
 
+# Who one method fails on is solved again by these, in this order; numbered from 1 on.
+FALLBACKS: tuple[Method, ...] = ("hybrid stiff", "stiff", "explicit", "diffrax")
+
+
 class Status(IntEnum):
     """How a subject's solution ended; anything but `SOLVED` is a failed subject.
 
@@ -53,7 +57,9 @@ class Numerics:
     """How equations are solved; the default picks the method by the model's structure.
 
     `rtol` and `atol` (in the states' units) bound the local error of adaptive
-    methods; `precision` is 64 or 32 bits; `max_steps` bounds each subject's steps
+    methods: `atol` that of a state of size one or above, and of a smaller one as much
+    less; `atol_by_state` is as it stands. `precision` is 64 or 32 bits; `max_steps`
+    bounds each subject's steps
     over the whole horizon.
     """
 
@@ -62,3 +68,4 @@ class Numerics:
     atol: float = 1e-9
     precision: Literal[32, 64] = 64
     max_steps: int = 200_000
+    atol_by_state: tuple[tuple[str, float], ...] = ()

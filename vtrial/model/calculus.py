@@ -164,6 +164,12 @@ def _operator_slope(
             logarithm = _call("if", _call(">", left, ZERO), _call("log", left), ZERO)
             above = times(times(_power(left, right), logarithm), dright)
             return plus(below, above)
+        case "^+":
+            lower = Call("^+", (left, minus(right, ONE), arguments[2]))
+            below = times(times(right, lower), dleft)
+            logarithm = _call("if", _call(">", left, ZERO), _call("log", left), ZERO)
+            whole = Call("^+", arguments)
+            return plus(below, times(times(whole, logarithm), dright))
         case "mod":
             return minus(dleft, times(_call("floor", over(left, right)), dright))
     raise KeyError(function)

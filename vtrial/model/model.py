@@ -8,12 +8,14 @@ import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike
 
 from vtrial.errors import Fault
+from vtrial.model.positivity import ASSURED
 from vtrial.model.structure import Structure, analyse
 from vtrial.model.tree import (
     TIME,
@@ -26,6 +28,8 @@ from vtrial.model.tree import (
 )
 
 Row = tuple[Array | None, ...]
+
+_NOTHING: Mapping[str, ArrayLike] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,8 @@ class Model:
     @functools.cached_property
     def structure(self) -> Structure:
         """What depends on what (see `vtrial.model.structure`)."""
-        return analyse(self.statements, tuple(o.equals for o in self.outputs))
+        outputs = tuple(o.equals for o in self.outputs)
+        return analyse(self.statements, outputs, self.nonnegative)
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -203,11 +208,14 @@ class Model:
         individual: Mapping[str, ArrayLike],
         *,
         after_dose: ArrayLike = 0.0,
+        held: Mapping[str, ArrayLike] = _NOTHING,
     ) -> tuple[Array, ...]:
-        """Return d/dt of every state, per hour, without the rates of infusions."""
+        """Return d/dt of every state, per hour, without the rates of infusions.
+
+        Flags that are `held` stay as they are given (see `vtrial.model.jumps`).
+        """
         values = self._values(time, state, individual, after_dose)
-        for statement in self.structure.dynamic:
-            values[statement.name] = evaluate(statement.expression, values)
+        _assign(self.structure.dynamic, values, held)
         rates = {s.name: s.expression for s in self.structure.derivatives}
         return tuple(evaluate(rates[name], values) for name in self.states)
 
@@ -218,6 +226,7 @@ class Model:
         individual: Mapping[str, ArrayLike],
         *,
         after_dose: ArrayLike = 0.0,
+        held: Mapping[str, ArrayLike] = _NOTHING,
     ) -> tuple[Row, ...]:
         """Return d(derivative i)/d(state j) [1/h] as rows; None is a structural zero.
 
@@ -225,9 +234,23 @@ class Model:
         else. Compiled together with `derivative`, what they share is computed once.
         """
         values = self._values(time, state, individual, after_dose)
-        for statement in (*self.structure.dynamic, *self.structure.slopes):
-            values[statement.name] = evaluate(statement.expression, values)
+        statements = (*self.structure.dynamic, *self.structure.slopes)
+        _assign(statements, values, held)
         return tuple(_row(row, values) for row in self.structure.jacobian)
+
+    def conditions(
+        self,
+        time: ArrayLike,
+        state: Sequence[ArrayLike],
+        individual: Mapping[str, ArrayLike],
+        *,
+        after_dose: ArrayLike = 0.0,
+        held: Mapping[str, ArrayLike] = _NOTHING,
+    ) -> dict[str, ArrayLike]:
+        """Return the flags that look at states, `structure.conditions`, by name."""
+        values = self._values(time, state, individual, after_dose)
+        _assign(self.structure.dynamic, values, held)
+        return {name: values[name] for name in self.structure.conditions}
 
     def linear_matrix(self, individual: Mapping[str, ArrayLike]) -> tuple[Row, ...]:
         """Return the matrix [1/h] of `structure.linear`, rows of derivatives.
@@ -311,7 +334,25 @@ class Model:
     ) -> dict[str, ArrayLike]:
         """Lay out the names that equations of time and states can see."""
         known = {TIME: time, TIME_AFTER_DOSE: after_dose}
-        return dict(individual) | dict(zip(self.states, state, strict=True)) | known
+        return (
+            {ASSURED: 1.0}
+            | dict(individual)
+            | dict(zip(self.states, state, strict=True))
+            | known
+        )
+
+
+def _assign(
+    statements: Sequence[Statement],
+    values: dict[str, ArrayLike],
+    held: Mapping[str, ArrayLike],
+) -> None:
+    """Compute assignments one after another, but for those that are held."""
+    for statement in statements:
+        value = held.get(statement.name)
+        if value is None:
+            value = evaluate(statement.expression, values)
+        values[statement.name] = value
 
 
 def _zero() -> Array:

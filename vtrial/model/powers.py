@@ -35,3 +35,8 @@ def _slope(
     along = jnp.where(flat, jnp.zeros_like(found), exponent * lower)
     across = found * jnp.log(jnp.where(base > 0, base, jnp.ones_like(base)))
     return found, along * tangents[0] + across * tangents[1]
+
+
+def power_from_zero(base: Real, exponent: Real, assured: Real) -> Real:
+    """Return base ^ exponent, of zero where a base that is assured is below zero."""
+    return power(jnp.where((base < 0) & (assured > 0), 0.0, base), exponent)

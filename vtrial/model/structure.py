@@ -7,7 +7,13 @@ from vtrial.errors import ModelError
 from vtrial.model.calculus import differentiate, plus, simplify, substitute, times
 from vtrial.model.compartments import Compartments, recognise
 from vtrial.model.growth import Growth, recognise_growth
+from vtrial.model.jumps import Switch, part_jumps
 from vtrial.model.polynomial import expand
+from vtrial.model.positivity import (
+    Nonnegative,
+    find_nonnegative,
+    keep_powers_real,
+)
 from vtrial.model.tree import (
     TIME,
     TIME_AFTER_DOSE,
@@ -67,7 +73,10 @@ class Structure:
 
     `static` needs neither time nor states (individual parameters); `dynamic` is what
     the derivatives need beyond that, `observed` what the outputs need, each in an
-    order in which they can be computed.
+    order in which they can be computed. `dynamic` and `derivatives` go by way of flags
+    where they jump: `switches` tells of those that the clock switches, and
+    `conditions` names those that look at states. `nonnegative` are the states that the
+    equations keep from below zero.
 
     `jacobian[i][j]` is d(dx_i/dt)/dx_j, None where it is zero whatever the numbers;
     its entries need `dynamic` and then `slopes`. `constant[i][j]` says that an entry
@@ -88,6 +97,9 @@ class Structure:
     properties: tuple[Statement, ...]
     uses_time: bool
     uses_after_dose: bool
+    switches: tuple[Switch, ...] = ()
+    conditions: tuple[str, ...] = ()
+    nonnegative: Nonnegative = Nonnegative()
     slopes: tuple[Statement, ...] = ()
     jacobian: Entries = ()
     constant: tuple[tuple[bool, ...], ...] = ()
@@ -130,11 +142,16 @@ class Structure:
         return not self.states
 
 
-def analyse(statements: Sequence[Statement], outputs: Sequence[str]) -> Structure:
+def analyse(
+    statements: Sequence[Statement],
+    outputs: Sequence[str],
+    nonnegative: Sequence[str] = (),
+) -> Structure:
     """Sort a model's statements by dependency and find the shape of its dynamics.
 
     Assignments are kept in the order in which they are written; a name may be
-    assigned once. `outputs` are the names that are observed.
+    assigned once. `outputs` are the names that are observed, `nonnegative` states that
+    are said not to go below zero.
     """
     derivatives = tuple(s for s in statements if s.kind == "derivative")
     states = tuple(s.name for s in derivatives)
@@ -143,8 +160,14 @@ def analyse(statements: Sequence[Statement], outputs: Sequence[str]) -> Structur
     observed = _needed(moved, [Name(name) for name in outputs])
     seen = {n.name for s in (*dynamic, *derivatives) for n in names_in(s.expression)}
     watched = {n.name for s in observed for n in names_in(s.expression)}
-    slopes, jacobian = _jacobian(states, dynamic, derivatives)
-    reach = _reaches(states, (*dynamic, *slopes))
+    kept = find_nonnegative(states, dynamic, derivatives, declared=nonnegative)
+    parted = part_jumps(
+        states,
+        keep_powers_real(dynamic, states, dynamic, kept),
+        keep_powers_real(derivatives, states, dynamic, kept),
+    )
+    slopes, jacobian = _jacobian(states, parted.dynamic, parted.derivatives)
+    reach = _reaches(states, (*dynamic, *parted.dynamic, *slopes))
     block = _linear_block(states, dynamic, derivatives, slopes, jacobian)
     driver = _driver(block)
     driven = driver.states if driver else ()
@@ -152,13 +175,16 @@ def analyse(statements: Sequence[Statement], outputs: Sequence[str]) -> Structur
     return Structure(
         states=states,
         static=tuple(static),
-        dynamic=dynamic,
+        dynamic=parted.dynamic,
         observed=observed,
-        derivatives=derivatives,
+        derivatives=parted.derivatives,
         initial=tuple(s for s in statements if s.kind == "initial"),
         properties=tuple(s for s in statements if s.kind in PROPERTIES),
         uses_time=TIME in seen,
         uses_after_dose=TIME_AFTER_DOSE in seen | watched | set(outputs),
+        switches=parted.switches,
+        conditions=parted.conditions,
+        nonnegative=kept,
         slopes=slopes,
         jacobian=jacobian,
         constant=tuple(

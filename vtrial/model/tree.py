@@ -12,7 +12,7 @@ from jax import lax
 from jax.scipy import special
 from jaxtyping import Array, ArrayLike
 
-from vtrial.model.powers import power
+from vtrial.model.powers import power, power_from_zero
 
 TIME = "t"
 TIME_AFTER_DOSE = "tad"
@@ -125,6 +125,7 @@ FUNCTIONS: dict[str, Function] = {
     "*": Function(jnp.multiply, 2, 2),
     "/": Function(jnp.divide, 2, 2),
     "^": Function(power, 2, 2),
+    "^+": Function(power_from_zero, 3, 3),  # no text can hold this name
     "negative": Function(jnp.negative),
     "<": Function(_truth(jnp.less), 2, 2),
     "<=": Function(_truth(jnp.less_equal), 2, 2),

@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
+from vtrial.model.positivity import ASSURED
 from vtrial.solver.body import Body, body_of, solve_body
 from vtrial.solver.driver import Driver
 from vtrial.solver.field import Drive, Field, read_by_derivatives
+from vtrial.solver.interval import Course, Interval, judged
 from vtrial.solver.method import AbstractMethod, Amounts, Span, Step
 from vtrial.solver.passage import (
     ROWS,
@@ -26,8 +28,8 @@ from vtrial.solver.passage import (
     read,
     written,
 )
+from vtrial.solver.scale import held_tolerances
 from vtrial.solver.tolerance import leap, mean_square, scaled, tolerated
-from vtrial.types import Status
 
 SAFETY = 0.9
 SHRINK, GROW = 0.2, 5.0
@@ -44,10 +46,16 @@ class Memory(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """What the derivatives read, and the body that drives if one does."""
+    """What the derivatives read, and the body that drives if one does.
+
+    `atol` are the states' absolute tolerances, `sure` says (1 or 0) whose nonnegative
+    states the equations keep so.
+    """
 
     read: dict[str, Float[Array, "lane period"]]
     body: Body | None
+    atol: tuple[Float[Array, "#lane 1"], ...]
+    sure: Float[Array, "#lane #period"]
 
 
 class Trial(NamedTuple):
@@ -60,48 +68,6 @@ class Trial(NamedTuple):
     error: Float[Array, " lane"]
     carried: Any
     stages: Sequence[Amounts] = ()
-
-
-class _Course(NamedTuple):
-    """Where every lane is on its way."""
-
-    time: Float[Array, " lane"]
-    amounts: Amounts
-    carried: Any
-    size: Float[Array, " lane"]
-    error: Float[Array, " lane"]
-    status: Int[Array, " lane"]
-    tried: Int[Array, " lane"]
-    passed: Int[Array, " lane"]
-
-
-class _Way(NamedTuple):
-    """An interval to be gone through: its equations, beginning and length.
-
-    `left` is the number of steps that may still be tried. Steps end at the `stops`
-    [h] from the beginning, or they are accurate `inside`.
-    """
-
-    field: Field
-    begun: _Course
-    length: Float[Array, " lane"]
-    left: Int[Array, " lane"]
-    drive: Drive | None
-    stops: Float[Array, "place lane"] | None = None
-    inside: bool = False
-
-    def stop(self, course: _Course) -> Float[Array, " lane"]:
-        """Return where the next step is to end at the latest."""
-        if self.stops is None:
-            return self.length
-        place = jnp.minimum(course.passed, self.stops.shape[0] - 1)
-        following = jnp.take_along_axis(self.stops, place[None], axis=0)[0]
-        ahead = course.passed < self.stops.shape[0]
-        return jnp.where(ahead, jnp.minimum(following, self.length), self.length)
-
-    def going(self, course: _Course) -> Bool[Array, " lane"]:
-        """Say which lanes are on their way."""
-        return (course.time < self.length) & (course.status == Status.SOLVED)
 
 
 @dataclass(frozen=True)
@@ -130,8 +96,8 @@ class AbstractAdaptive(AbstractMethod):
         return 1.0, 0.0
 
     @abc.abstractmethod
-    def enter(self, field: Field, amounts: Amounts) -> Any:
-        """Compute what is carried from step to step, at the start of an interval."""
+    def enter(self, field: Field, amounts: Amounts, time: Float[Array, " lane"]) -> Any:
+        """Compute what is carried from step to step, where derivatives begin anew."""
 
     @abc.abstractmethod
     def attempt(
@@ -186,7 +152,7 @@ class AbstractAdaptive(AbstractMethod):
         defects = tuple(
             DEFECT * (size * w - s) for w, s in zip(wanted, slopes, strict=True)
         )
-        return self.scaled(defects, amounts, trial.amounts)
+        return self.scaled(field, defects, amounts, trial.amounts)
 
     @property
     def stepped(self) -> tuple[int, ...]:
@@ -197,12 +163,26 @@ class AbstractAdaptive(AbstractMethod):
 
     @property
     def _curved(self) -> tuple[int, ...]:
-        """Positions of the states that are stepped, and not linear in themselves.
-
-        At a bend of theirs an error estimate may be small by chance.
-        """
+        """Positions of the states that are stepped, and not linear in themselves."""
         curved = self.model.structure.curved
         return tuple(i for i in self.stepped if self.model.states[i] in curved)
+
+    @property
+    def _guarded(self) -> tuple[int, ...]:
+        """Positions of those that the equations keep from below zero."""
+        kept = self.model.structure.nonnegative.states
+        return tuple(i for i in self._curved if self.model.states[i] in kept)
+
+    @property
+    def _is_looked_into(self) -> bool:
+        """Whether an error estimate may be small by chance.
+
+        It may at a bend of a state that is not linear in itself, and where something
+        drives that comes and goes between the places that a step looks at.
+        """
+        structure = self.model.structure
+        clock = structure.uses_time or structure.uses_after_dose
+        return bool(self._curved) or self.hybrid or clock
 
     @property
     def driver(self) -> Driver | None:
@@ -216,7 +196,13 @@ class AbstractAdaptive(AbstractMethod):
         """Keep the individual parameters that the derivatives read."""
         read = read_by_derivatives(self.model, individual)
         body = body_of(self.model, individual) if self.driver else None
-        return Prepared(read, body)
+        atol = held_tolerances(self.model, self.numerics, individual)
+        sure = individual.get(ASSURED, jnp.ones((1, 1)))
+        return Prepared(read, body, atol, sure)
+
+    def absolute(self, prepared: Prepared) -> Amounts:
+        """Return the absolute tolerances of all states."""
+        return prepared.atol
 
     def begin(self, like: Float[Array, " lane"]) -> Memory:
         """Begin without a step size."""
@@ -233,7 +219,7 @@ class AbstractAdaptive(AbstractMethod):
         """Step through an interval until every lane has arrived or failed."""
         way = self._set_out(prepared, span, amounts, rates, memory)
 
-        def body(course: _Course) -> _Course:
+        def body(course: Course) -> Course:
             return self._step(way, course)[0]
 
         course = lax.while_loop(lambda c: jnp.any(way.going(c)), body, way.begun)
@@ -276,15 +262,15 @@ class AbstractAdaptive(AbstractMethod):
         return step, tuple(found[i] for i in states), reached
 
     def _read_along(
-        self, way: _Way, reading: Reading, places: Sequence[int]
-    ) -> tuple[_Course, Reading]:
+        self, way: Interval, reading: Reading, places: Sequence[int]
+    ) -> tuple[Course, Reading]:
         """Go all the way; read whenever there are so many steps as are kept."""
         dense = way.inside
 
-        def standing(course: _Course) -> Parts:
+        def standing(course: Course) -> Parts:
             return [course.time, *(course.amounts[i] for i in places)]
 
-        def step(carry: tuple[_Course, Passage]) -> tuple[_Course, Passage]:
+        def step(carry: tuple[Course, Passage]) -> tuple[Course, Passage]:
             before, passage = carry
             after, trial, size = self._step(way, before)
             if not dense:  # what is computed here would be so twice if it were kept
@@ -294,10 +280,10 @@ class AbstractAdaptive(AbstractMethod):
                 passage, inside(before.time, after.time, size, courses)
             )
 
-        def go_on(carry: tuple[_Course, Passage]) -> Bool[Array, ""]:
+        def go_on(carry: tuple[Course, Passage]) -> Bool[Array, ""]:
             return jnp.any(way.going(carry[0])) & (carry[1].filled < ROWS - 1)
 
-        def pass_on(carry: tuple[_Course, Reading]) -> tuple[_Course, Reading]:
+        def pass_on(carry: tuple[Course, Reading]) -> tuple[Course, Reading]:
             before, reading = carry
             parts = 3 + (DEGREE + 1) * len(places) if dense else 1 + len(places)
             fresh = (before, blank(parts, way.length))
@@ -318,26 +304,28 @@ class AbstractAdaptive(AbstractMethod):
         amounts: Amounts,
         rates: Amounts,
         memory: Memory,
-    ) -> _Way:
+    ) -> Interval:
         """Say where an interval begins, and how long it is."""
         length = (span.stop - span.start).astype(amounts[0].dtype)
         length = jnp.where(span.active, jnp.maximum(length, 0.0), 0.0)
         drive = self._drive(prepared, amounts, rates)
-        field = Field(self.model, prepared.read, span, rates, self.stepped, drive)
+        atol = tuple(prepared.atol[i] for i in self.stepped)
+        field = Field(self.model, prepared.read, span, rates, self.stepped, drive, atol)
         amounts = tuple(amounts[i] for i in self.stepped)
-        carried = self.enter(field, amounts)
-        size = self._first_size(field, amounts, length, memory.size)
-        size = lax.stop_gradient(size)
         none = jnp.zeros(length.shape, int)
         zero, ones = jnp.zeros_like(length), jnp.ones_like(length)
-        begun = _Course(zero, amounts, carried, size, ones, none, none, none)
-        return _Way(field, begun, length, span.left, drive)
+        flags = lax.stop_gradient(field.flags_after(zero, length))
+        here = field.holding_until_switch(flags)
+        carried = self.enter(here, amounts, zero)
+        size = self._first_size(here, zero, amounts, length, memory.size)
+        begun = Course(zero, amounts, carried, size, ones, none, none, none, flags)
+        return Interval(field, begun, length, span.left, drive, prepared.sure > 0)
 
     def _arrived(
         self,
         prepared: Prepared,
-        way: _Way,
-        course: _Course,
+        way: Interval,
+        course: Course,
         amounts: Amounts,
         rates: Amounts,
     ) -> Step:
@@ -395,19 +383,25 @@ class AbstractAdaptive(AbstractMethod):
     def _first_size(
         self,
         field: Field,
+        time: Float[Array, " lane"],
         amounts: Amounts,
         length: Float[Array, " lane"],
         before: Float[Array, " lane"],
     ) -> Float[Array, " lane"]:
         """Choose a step size: as before an event, or a hundredth of the time scale.
 
-        Hairer, Norsett, Wanner (1993) Solving ODEs I, II.4, first half of the rule. A
-        size from before is no more than the time scale: it may have grown at rest, and
-        an error estimate of many time scales is small by chance.
+        Hairer, Norsett, Wanner (1993) Solving ODEs I, II.4. A size from before is no
+        more than the time scale: it may have grown at rest, and an error estimate of
+        many time scales is small by chance. Where something else drives the equations,
+        the states alone do not tell their time scale: there the rule's second half
+        looks at how soon the derivatives change.
         """
-        flow = field(jnp.zeros_like(length), amounts)
-        rtol, atol = self.numerics.rtol, self.numerics.atol
-        weights = [tolerated(rtol, atol, a, a) for a in amounts]
+        flow = field(time, amounts)
+        rtol = self.numerics.rtol
+        weights = [
+            tolerated(rtol, least, a, a)
+            for least, a in zip(field.atol, amounts, strict=True)
+        ]
         extent = mean_square([a / w for a, w in zip(amounts, weights, strict=True)])
         speed = mean_square([f / w for f, w in zip(flow, weights, strict=True)])
         usable = (speed > 0) & jnp.isfinite(speed) & (extent > 0)
@@ -415,49 +409,109 @@ class AbstractAdaptive(AbstractMethod):
         guess = jnp.where(usable, guess, 1e-3 * length)
         guess = jnp.where(guess > 0, guess, 1e-6)
         scale = jnp.where(usable, 100 * guess, guess)
-        return jnp.where(before > 0, jnp.minimum(before, scale), guess)
+        if not field.is_autonomous:
+            ahead = tuple(a + guess * f for a, f in zip(amounts, flow, strict=True))
+            later = field(time + guess, ahead)
+            bends = [
+                (b - a) / (guess * w)
+                for a, b, w in zip(flow, later, weights, strict=True)
+            ]
+            soon = jnp.sqrt(extent / jnp.maximum(mean_square(bends), 1e-30))
+            bent = (extent > 0) & jnp.isfinite(soon)
+            scale = jnp.where(bent, jnp.minimum(scale, soon), scale)
+            guess = jnp.where(bent, jnp.minimum(guess, 0.1 * soon), guess)
+        size = jnp.where(before > 0, jnp.minimum(before, scale), guess)
+        return lax.stop_gradient(size)
 
     def scaled(
-        self, errors: Amounts, before: Amounts, after: Amounts
+        self, field: Field, errors: Amounts, before: Amounts, after: Amounts
     ) -> Float[Array, " lane"]:
         """Return the root mean square of errors over what is tolerated."""
-        rtol, atol = self.numerics.rtol, self.numerics.atol
-        return scaled(rtol, atol, errors, before, after)
+        return scaled(self.numerics.rtol, field.atol, errors, before, after)
 
     def _beyond(
-        self, error: Float[Array, " lane"], before: Amounts, after: Amounts
+        self,
+        way: Interval,
+        error: Float[Array, " lane"],
+        before: Amounts,
+        after: Amounts,
     ) -> Float[Array, " lane"]:
-        """Raise the error where a state that is not linear in itself leaps.
+        """Raise the error where a state leaps that the equations keep from below zero.
 
         The step tried next ends where a straight line would be at a tenth.
         """
-        curved, numerics = self._curved, self.numerics
-        for place, was, now in zip(self.stepped, before, after, strict=True):
-            if place in curved:
-                ratio = leap(numerics.rtol, numerics.atol, was, now)
+        rtol, guarded = self.numerics.rtol, self._guarded
+        parts = zip(self.stepped, way.field.atol, before, after, strict=True)
+        for place, least, was, now in parts:
+            if place in guarded:
+                ratio = jnp.where(way.sure, leap(rtol, least, was, now), 0.0)
                 error = jnp.maximum(error, lax.stop_gradient(ratio) ** self.order)
         return error
 
+    def _jumped(
+        self,
+        field: Field,
+        time: Float[Array, " lane"],
+        before: Amounts,
+        size: Float[Array, " lane"],
+        after: Amounts,
+    ) -> Float[Array, " lane"]:
+        """Return the scaled error of a condition on states that is switched in a step.
+
+        The step is as if the derivatives had been those of the beginning until the end;
+        they are compared with what they are in the middle and at the end. Where they
+        jump, the step has to be so short that the jump's part in it is tolerated.
+        """
+        held = field.holding(field.conditions(time, before))
+        error = jnp.zeros_like(size)
+        opened, closed = field(time, before), field(time + size, after)
+        middle = tuple(
+            0.5 * (b + a) + 0.125 * size * (o - c)
+            for b, a, o, c in zip(before, after, opened, closed, strict=True)
+        )
+        for part, amounts in ((0.5, middle), (1.0, after)):
+            real, smooth = (f(time + part * size, amounts) for f in (field, held))
+            jumps = tuple(size * (r - s) for r, s in zip(real, smooth, strict=True))
+            error = jnp.maximum(error, self.scaled(field, jumps, before, after))
+        return lax.stop_gradient(error)
+
+    def _error(
+        self,
+        way: Interval,
+        course: Course,
+        size: Float[Array, " lane"],
+        trial: Trial,
+    ) -> Float[Array, " lane"]:
+        """Return the scaled error of a step: the estimate, or what is seen inside."""
+        field = way.field.holding_until_switch(course.flags)
+        error = trial.error
+        if way.inside or (self._is_looked_into and self.is_dense):
+            inside = self.misfit(field, course.time, course.amounts, size, trial)
+            error = jnp.maximum(error, inside)
+        if self.model.structure.conditions:
+            ends = (course.amounts, size, trial.amounts)
+            error = jnp.maximum(error, self._jumped(field, course.time, *ends))
+        return error
+
     def _step(
-        self, way: _Way, course: _Course
-    ) -> tuple[_Course, Trial, Float[Array, " lane"]]:
+        self, way: Interval, course: Course
+    ) -> tuple[Course, Trial, Float[Array, " lane"]]:
         """Try a step in the lanes that are going, and accept or refuse it.
 
         Returns what was tried and its size, too.
         """
-        field, length, stop = way.field, way.length, way.stop(course)
+        length, stop = way.length, way.stop(course)
         rest = stop - course.time
         here = way.going(course) & (rest <= 0)  # two stops at one time
         going = way.going(course) & ~here
         last = course.size >= rest * (1 - 1e-12)
         size = jnp.where(going, jnp.minimum(course.size, rest), 1.0)
+        field = way.field.holding_until_switch(course.flags)
         trial = self.attempt(field, course.time, course.amounts, size, course.carried)
-        if way.inside or (self._curved and self.is_dense):
-            error = self.misfit(field, course.time, course.amounts, size, trial)
-            trial = trial._replace(error=jnp.maximum(trial.error, error))
+        trial = trial._replace(error=self._error(way, course, size, trial))
         finite = jnp.isfinite(trial.error)
         error = jnp.where(finite, trial.error, WORST)
-        error = self._beyond(error, course.amounts, trial.amounts)
+        error = self._beyond(way, error, course.amounts, trial.amounts)
         good = (error <= 1.0) & going
         now, before = self.gains
         factor = SAFETY * _power(error, -now / self.order)
@@ -467,7 +521,7 @@ class AbstractAdaptive(AbstractMethod):
         grown = lax.stop_gradient(size) * factor.astype(size.dtype)
         grown = jnp.where(good & last, jnp.maximum(course.size, grown), grown)
         tried = course.tried + going.astype(int)
-        status = _judged(
+        status = judged(
             course.status,
             going & ~good,
             finite,
@@ -480,32 +534,41 @@ class AbstractAdaptive(AbstractMethod):
         def keep(new: Array, old: Array) -> Array:
             return jnp.where(good, new, old)
 
-        after = _Course(
-            keep(moved, course.time),
+        time = keep(moved, course.time)
+        passed = way.going(course) & (time >= way.following(course))
+        after = Course(
+            time,
             jax.tree.map(keep, trial.amounts, course.amounts),
             jax.tree.map(keep, trial.carried, course.carried),
             jnp.where(going, grown, course.size),
             keep(jnp.maximum(error, 1e-4), course.error),
             status,
             tried,
-            course.passed + (here | (good & last)).astype(int),
+            course.passed + passed.astype(int),
+            course.flags,
         )
-        return after, trial, size
+        return self._switched(way, after), trial, size
 
+    def _switched(self, way: Interval, course: Course) -> Course:
+        """Go on by other flags where the clock has come to a switch."""
+        flags = course.flags
+        if flags is None:
+            return course
+        there = way.going(course) & (course.time >= flags.until)
+        fresh = lax.stop_gradient(way.field.flags_after(course.time, way.length))
+        field = way.field.holding_until_switch(fresh)
+        carried = self.enter(field, course.amounts, course.time)
+        rest = way.length - course.time
+        size = self._first_size(field, course.time, course.amounts, rest, course.size)
 
-def _judged(
-    status: Int[Array, " lane"],
-    refused: Bool[Array, " lane"],
-    finite: Bool[Array, " lane"],
-    tiny: Bool[Array, " lane"],
-    spent: Bool[Array, " lane"],
-    unfinished: Bool[Array, " lane"],
-) -> Int[Array, " lane"]:
-    """Say which lanes have failed, and why."""
-    why = jnp.where(finite, int(Status.STEP_TOO_SMALL), int(Status.NON_FINITE))
-    status = jnp.where(refused & tiny, why, status)
-    limit = spent & unfinished & (status == Status.SOLVED)
-    return jnp.where(limit, int(Status.STEP_LIMIT), status)
+        def change(new: Array, old: Array) -> Array:
+            return jnp.where(there, new, old)
+
+        return course._replace(
+            flags=jax.tree.map(change, fresh, flags),
+            carried=jax.tree.map(change, carried, course.carried),
+            size=change(size, course.size),
+        )
 
 
 def _power(value: Float[Array, " lane"], exponent: float) -> Float[Array, " lane"]:

@@ -77,9 +77,11 @@ class Explicit(AbstractAdaptive):
         """Say so."""
         return True
 
-    def enter(self, field: Field, amounts: Amounts) -> Amounts:
-        """Compute the slope at the start."""
-        return field(field.span.start.astype(amounts[0].dtype) * 0, amounts)
+    def enter(
+        self, field: Field, amounts: Amounts, time: Float[Array, " lane"]
+    ) -> Amounts:
+        """Compute the slope."""
+        return field(time, amounts)
 
     def attempt(
         self,
@@ -98,7 +100,7 @@ class Explicit(AbstractAdaptive):
             size * _sum(ERROR, [slope[i] for slope in slopes])
             for i in range(len(amounts))
         )
-        error = self.scaled(errors, amounts, reached)
+        error = self.scaled(field, errors, amounts, reached)
         return Trial(reached, error, slopes[-1], slopes)
 
     def inside(

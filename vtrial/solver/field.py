@@ -1,5 +1,6 @@
 """What is integrated: the derivatives of an interval between two events."""
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from jaxtyping import Array, Float
 from vtrial.model.model import Model
 from vtrial.model.tree import names_in
 from vtrial.solver.method import Amounts, Span, after_dose
+from vtrial.solver.switch import Clock, Flags, flags_after
 
 Drive = Callable[[Array], dict[int, Array]]
 
@@ -17,7 +19,8 @@ class Field:
     """The derivatives of an interval: the model's, and the infusions'.
 
     Times are counted from the start of the interval. Amounts and derivatives are of
-    the states at the positions `stepped`; `drive` gives the others at a time.
+    the states at the positions `stepped`; `drive` gives the others at a time, `atol` is
+    their absolute tolerance. `held` are flags that stand still, by name.
     """
 
     def __init__(
@@ -28,21 +31,73 @@ class Field:
         rates: Amounts,
         stepped: Sequence[int],
         drive: Drive | None = None,
+        atol: Amounts = (),
     ) -> None:
         self.model, self.individual = model, individual
         self.span, self.rates = span, rates
-        self.stepped, self.drive = tuple(stepped), drive
+        self.stepped, self.drive, self.atol = tuple(stepped), drive, atol
+        self.held: Mapping[str, Array] = {}
 
     def __call__(self, time: Float[Array, "*any"], amounts: Amounts) -> Amounts:
         """Return d/dt of every stepped state [amount/h]."""
         clock, since = self.clocks(time)
         whole = self.whole(time, amounts)
-        slopes = self.model.derivative(clock, whole, self.individual, after_dose=since)
+        slopes = self.model.derivative(
+            clock, whole, self.individual, after_dose=since, held=self.held
+        )
         return tuple(
             jnp.broadcast_to(slopes[i], self.rates[i].shape).astype(self.rates[i].dtype)
             + self.rates[i]
             for i in self.stepped
         )
+
+    def holding(self, flags: Mapping[str, Array]) -> "Field":
+        """Return the same derivatives with more flags held."""
+        field = copy.copy(self)
+        field.held = {**self.held, **flags}
+        return field
+
+    def holding_until_switch(self, flags: Flags | None) -> "Field":
+        """Return the same derivatives with the clock's flags as they are now."""
+        if flags is None:
+            return self
+        names = [switch.flag for switch in self.model.structure.switches]
+        return self.holding(dict(zip(names, flags.held, strict=True)))
+
+    def flags_after(
+        self, time: Float[Array, " lane"], length: Float[Array, " lane"]
+    ) -> Flags | None:
+        """Return the clock's flags just after a time; None if it switches nothing."""
+        switches = self.model.structure.switches
+        if not switches:
+            return None
+        clock = Clock(self.span.start, self.span.last_dose)
+        return flags_after(switches, self.individual, clock, time, length)
+
+    def conditions(
+        self, time: Float[Array, "*any"], amounts: Amounts
+    ) -> dict[str, Array]:
+        """Return the flags that look at states."""
+        clock, since = self.clocks(time)
+        found = self.model.conditions(
+            clock,
+            self.whole(time, amounts),
+            self.individual,
+            after_dose=since,
+            held=self.held,
+        )
+        return {name: jnp.asarray(value) for name, value in found.items()}
+
+    def jacobian(
+        self, time: Float[Array, "*any"], amounts: Amounts
+    ) -> list[list[Array | None]]:
+        """Return the derivatives' derivatives by the stepped states [1/h]."""
+        clock, since = self.clocks(time)
+        whole = self.whole(time, amounts)
+        full = self.model.jacobian(
+            clock, whole, self.individual, after_dose=since, held=self.held
+        )
+        return [[full[i][j] for j in self.stepped] for i in self.stepped]
 
     def whole(self, time: Float[Array, "*any"], amounts: Amounts) -> Amounts:
         """Return the amounts of all states."""
@@ -73,6 +128,8 @@ def read_by_derivatives(
     structure = model.structure
     statements = (*structure.dynamic, *structure.derivatives, *structure.slopes)
     expressions = [s.expression for s in statements]
+    for switch in structure.switches:
+        expressions += [switch.value, switch.distance, switch.slope, *switch.phases]
     expressions += [e for row in structure.jacobian for e in row if e is not None]
     read = {name.name for e in expressions for name in names_in(e)}
     return {name: value for name, value in individual.items() if name in read}

@@ -2,31 +2,60 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import diffrax
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
 
 from vtrial.solver.field import Field, read_by_derivatives
 from vtrial.solver.method import AbstractMethod, Amounts, Span, Step
+from vtrial.solver.scale import held_tolerances
 from vtrial.types import Status
 
 SMALLEST = 1e-12  # [h] step
+
+
+class Prepared(NamedTuple):
+    """What the derivatives read, and the states' absolute tolerances."""
+
+    read: dict[str, Float[Array, "lane period"]]
+    atol: tuple[Float[Array, "#lane 1"], ...]
+
+
+class _Stand(NamedTuple):
+    """How far one subject has come in an interval."""
+
+    time: Float[Array, ""]
+    amounts: Amounts
+    status: Int[Array, ""]
+    tried: Int[Array, ""]
 
 
 @dataclass(frozen=True)
 class Diffrax(AbstractMethod):
     """Kvaerno's L-stable method of order 5 from diffrax, each lane by itself."""
 
-    def prepare(self, individual: Mapping[str, Float[Array, "lane period"]]) -> Any:
+    def prepare(
+        self, individual: Mapping[str, Float[Array, "lane period"]]
+    ) -> Prepared:
         """Keep the individual parameters that the derivatives read."""
-        return read_by_derivatives(self.model, individual)
+        read = read_by_derivatives(self.model, individual)
+        lanes = next(iter(individual.values())).shape[0] if individual else 1
+        atol = held_tolerances(self.model, self.numerics, individual)
+        return Prepared(
+            read, tuple(jnp.broadcast_to(value, (lanes, 1)) for value in atol)
+        )
+
+    def absolute(self, prepared: Prepared) -> Amounts:
+        """Return the absolute tolerances of all states."""
+        return prepared.atol
 
     def advance(
         self,
-        prepared: Any,
+        prepared: Prepared,
         span: Span,
         amounts: Amounts,
         rates: Amounts,
@@ -55,24 +84,59 @@ class Diffrax(AbstractMethod):
 
     def _solve(
         self,
-        individual: Any,
+        prepared: Prepared,
         span: Span,
         length: Float[Array, ""],
         amounts: Amounts,
         rates: Amounts,
     ) -> tuple[Amounts, Int[Array, ""], Int[Array, ""]]:
-        """Solve for one subject."""
-        field = Field(self.model, individual, span, rates, range(len(amounts)))
+        """Solve for one subject, from switch to switch of the clock."""
+        places = range(len(amounts))
+        field = Field(self.model, prepared.read, span, rates, places)
+        begun = _Stand(jnp.zeros_like(length), amounts, jnp.asarray(0), jnp.asarray(0))
+        if not self.model.structure.switches:
+            end = self._solve_smooth(field, prepared.atol, begun, length)
+            return end.amounts, end.status, end.tried
+
+        def go_on(stand: _Stand) -> _Stand:
+            flags = field.flags_after(stand.time, length)
+            assert flags is not None  # there are switches
+            here = field.holding_until_switch(flags)
+            stop = jnp.minimum(flags.until, length)
+            return self._solve_smooth(here, prepared.atol, stand, stop)
+
+        def is_left(stand: _Stand) -> Bool[Array, ""]:
+            return (stand.time < length) & (stand.status == Status.SOLVED)
+
+        end = lax.while_loop(is_left, go_on, begun)
+        return end.amounts, end.status, end.tried
+
+    def _solve_smooth(
+        self, field: Field, atol: Amounts, begun: _Stand, stop: Float[Array, ""]
+    ) -> _Stand:
+        """Solve while nothing is switched.
+
+        Diffrax knows one absolute tolerance, so that states are counted in parts of
+        their own.
+        """
+        least = self.numerics.atol
+        units = [lax.stop_gradient(a).astype(stop.dtype) / least for a in atol]
+
+        def flow(time: Any, parts: Amounts, _: object) -> Amounts:
+            whole = tuple(p * u for p, u in zip(parts, units, strict=True))
+            slopes = field(jnp.asarray(time, stop.dtype), whole)
+            return tuple(s / u for s, u in zip(slopes, units, strict=True))
+
         solution = diffrax.diffeqsolve(
-            diffrax.ODETerm(lambda t, y, args: field(jnp.asarray(t, length.dtype), y)),  # noqa: ARG005
+            diffrax.ODETerm(flow),
             diffrax.Kvaerno5(),
-            t0=jnp.zeros_like(length),
-            t1=length,
+            t0=begun.time,
+            t1=stop,
             dt0=None,
-            y0=amounts,
+            y0=tuple(a / u for a, u in zip(begun.amounts, units, strict=True)),
             stepsize_controller=diffrax.PIDController(
                 rtol=self.numerics.rtol,
-                atol=self.numerics.atol,
+                atol=least,
                 pcoeff=0.3,
                 icoeff=0.4,
                 dtmin=SMALLEST,
@@ -83,7 +147,7 @@ class Diffrax(AbstractMethod):
             throw=False,
         )
         assert solution.ys is not None
-        after = tuple(value[0] for value in solution.ys)
+        after = tuple(v[0] * u for v, u in zip(solution.ys, units, strict=True))
         results = diffrax.RESULTS
         finite = jnp.all(jnp.stack([jnp.isfinite(a) for a in after]))
         status = jnp.where(finite, int(Status.SOLVED), int(Status.NON_FINITE))
@@ -94,4 +158,5 @@ class Diffrax(AbstractMethod):
             (results.dt_min_reached, Status.STEP_TOO_SMALL),
         ):
             status = jnp.where(solution.result == result, int(code), status)
-        return after, status, jnp.asarray(solution.stats["num_steps"], int)
+        tried = begun.tried + jnp.asarray(solution.stats["num_steps"], int)
+        return _Stand(stop, after, status, tried)

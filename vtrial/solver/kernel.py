@@ -31,6 +31,7 @@ from vtrial.solver.scan import (
     begin,
     follow,
     happen,
+    least_peaks,
     parts_of,
     sight_of,
 )
@@ -44,13 +45,14 @@ BLOCK = 128  # lanes of a program, which wait for each other: one a thread
 class _Read(NamedTuple):
     """What the kernel reads: (row, lane), or (row, 1) where all lanes share it.
 
-    Rows of `prepared` are periods, of `amounts` and `rates` states; `stands` has the
-    time and that of the last dose [h].
+    Rows of `prepared` are periods, of `amounts` and `rates` states, of `peaks` watched
+    states (and one more); `stands` has the time and that of the last dose [h].
     """
 
     prepared: Any
     amounts: Float[Array, "state lane"]
     rates: Float[Array, "state lane"]
+    peaks: Float[Array, "state lane"]
     stands: Float[Array, "2 lane"]
     status: Int[Array, "1 lane"]
     time: Float[Array, "event #lane"]
@@ -88,11 +90,13 @@ def is_wanted(layout: Layout) -> bool:
 def is_possible(layout: Layout) -> bool:
     """Say whether there is a kernel for a layout.
 
-    Steady states search, and resets begin anew, by programs of their own, and large
-    matrices may be inverted whole: these stay with XLA.
+    Steady states and switches of the clock search, and resets begin anew, by programs
+    of their own, and large matrices may be inverted whole: these stay with XLA.
     """
     method = METHODS[layout.method](layout.model, layout.numerics, layout.infusions)
     if layout.steady or layout.resets or not isinstance(method, AbstractAdaptive):
+        return False
+    if layout.model.structure.switches:
         return False
     return 0 < len(method.stepped) <= HELD
 
@@ -110,7 +114,7 @@ def follow_in_kernel(
     Layouts that have steady states or resets are not eligible: see `is_possible`.
     Derivatives are those of `scan.follow`, by XLA.
     """
-    read = _read(method, individual, table, start)
+    read = _read(layout, method, individual, table, start)
     lanes, events = start.time.shape[0], table.events.time.shape[0]
     wide = -(-lanes // BLOCK) * BLOCK
     read = jax.tree.map(functools.partial(_padded, to=wide), read)
@@ -143,14 +147,19 @@ def is_interpreted() -> bool:
 
 
 def _read(
-    method: AbstractMethod, individual: Individual, table: Table, start: State
+    layout: Layout,
+    method: AbstractMethod,
+    individual: Individual,
+    table: Table,
+    start: State,
 ) -> _Read:
     """Lay out what the kernel reads, lanes last."""
-    events = table.events
+    events, zero = table.events, jnp.zeros_like(start.amounts[:, 0])
     return _Read(
         prepared=jax.tree.map(jnp.transpose, method.prepare(individual)),
         amounts=start.amounts.T,
         rates=start.rates.T,
+        peaks=jnp.stack([*least_peaks(layout, individual, zero), zero]),
         stands=jnp.stack([start.time, start.last_dose]),
         status=start.status[None],
         time=events.time,
@@ -234,10 +243,10 @@ def _walk(
     size = read.amounts.shape[0]
     amounts = tuple(row(read.amounts, i) for i in range(size))
     carry = begin(
-        layout,
         method,
         amounts=amounts,
         rates=tuple(row(read.rates, i) for i in range(size)),
+        peaks=tuple(row(read.peaks, i) for i in range(read.peaks.shape[0] - 1)),
         zero=jnp.zeros_like(amounts[0]),
         time=row(read.stands, 0),
         last_dose=row(read.stands, 1),

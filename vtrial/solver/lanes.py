@@ -9,19 +9,24 @@ from jax.export import register_namedtuple_serialization
 from jaxtyping import Array, Bool, Float, Int
 
 from vtrial.dosing.doses import Doses, Times
+from vtrial.model.positivity import ASSURED
 from vtrial.solver.adaptive import AbstractAdaptive
 from vtrial.solver.events import Table, same, tabulate, take
 from vtrial.solver.kernel import follow_in_kernel
 from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod, after_dose
+from vtrial.solver.scale import assured, tolerances
 from vtrial.solver.scan import (
+    Individual,
     Shot,
     follow,
     follow_changes,
     follow_reading,
     initial_amounts,
     is_below,
+    least_peaks,
     watched_states,
+    without_noise,
 )
 from vtrial.solver.trajectory import State
 from vtrial.solver.window import windows
@@ -78,6 +83,8 @@ def solve_lanes(
         for name, value in layout.model.individual(given).items()
     }
     begin = _begin(batch)
+    if layout.model.states:
+        individual |= _known(layout, individual, batch, begin, shape)
     start = _start(layout, individual, batch, begin, shape)
     table = tabulate(
         layout,
@@ -100,7 +107,10 @@ def solve_lanes(
         column = _column_at(batch.periods, begin)
         shots, steps = follow_changes(layout, method, individual, table, start, column)
         prepared = method.prepare(individual)
-        view = _afterwards(layout, method, prepared, shots, table, batch.times)
+        least = least_peaks(layout, individual, start.amounts[:, 0])
+        view = _afterwards(
+            layout, method, prepared, shots, table, batch.times, least=least
+        )
         end = _end_of(method, prepared, shots, table)
         end = end._replace(status=_judged(end.status, view, table))
     return Seen(
@@ -110,6 +120,28 @@ def solve_lanes(
         steps=steps,
         end=end,
     )
+
+
+def _known(
+    layout: Layout,
+    individual: Individual,
+    batch: Batch,
+    begin: Float[Array, "#lane"],
+    shape: tuple[int, int],
+) -> Individual:
+    """Find out what states a subject's equations keep nonnegative, and their sizes."""
+    model, numerics = layout.model, layout.numerics
+    initial = initial_amounts(layout, individual, _column_at(batch.periods, begin))
+    real = initial[0].dtype
+    sure = assured(model, individual, initial)
+    found = {ASSURED: jnp.broadcast_to(sure, shape).astype(real)}
+    if layout.is_exact:
+        return found
+    seen = jnp.where(jnp.isfinite(batch.times.time), batch.times.time, -jnp.inf)
+    last = jnp.max(seen, axis=1, initial=-jnp.inf)
+    horizon = jnp.maximum(last - begin, 0.0)
+    sizes = tolerances(model, numerics, individual, batch.doses, horizon)
+    return found | {name: value.astype(real) for name, value in sizes.items()}
 
 
 def _widest() -> int:
@@ -249,7 +281,7 @@ def _without_negative(
         below = is_below(layout, value, peak[:, None]) & good
         failed = jnp.min(jnp.where(below, times.time, jnp.inf), axis=1, keepdims=True)
         good &= times.time < failed
-        held[place] = jnp.maximum(value, 0.0)
+        held[place] = without_noise(value, peak[:, None])
     return good, held
 
 
@@ -279,12 +311,17 @@ def _afterwards(
     shots: Shot,
     table: Table,
     times: Times,
+    *,
+    least: Sequence[Float[Array, " lane"]],
 ) -> _View:
     """Observe between events, when all of these are known."""
     seen = _reach(method, prepared, shots, table.seen, times.time)
     good = (seen.status == Status.SOLVED) & table.shown
     watched = watched_states(layout)
-    peaks = [jnp.max(jnp.abs(shots.amounts[place]), axis=0) for place in watched]
+    peaks = [
+        jnp.maximum(jnp.max(jnp.abs(shots.amounts[place]), axis=0), some)
+        for place, some in zip(watched, least, strict=True)
+    ]
     good, amounts = _without_negative(layout, seen.amounts, peaks, good, times)
     return _View(tuple(amounts), seen.last_dose, good)
 

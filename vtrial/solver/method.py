@@ -68,6 +68,11 @@ class AbstractMethod(abc.ABC):
         the column that holds.
         """
 
+    def absolute(self, prepared: Any) -> Amounts:
+        """Return the absolute tolerances of all states."""
+        del prepared
+        return (jnp.asarray(self.numerics.atol),) * len(self.model.states)
+
     def begin(self, like: Float[Array, " lane"]) -> Any:
         """Return what the method remembers between events, at the start."""
         del like

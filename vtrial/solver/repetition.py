@@ -21,7 +21,8 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from vtrial.solver.method import Amounts, Step
-from vtrial.types import Numerics, Status
+from vtrial.solver.tolerance import tolerated
+from vtrial.types import Status
 
 DOUBLINGS = 16  # 65,536 repetitions ahead
 PLAIN = 3  # repetitions before the first leap
@@ -43,6 +44,13 @@ class Following(NamedTuple):
     active: Bool[Array, " lane"]
     tried: Int[Array, " lane"]
     memory: Any
+
+
+class Tolerances(NamedTuple):
+    """What change is none, relative to the amounts and absolute."""
+
+    relative: float
+    absolute: Amounts
 
 
 Follow = Callable[[Amounts, Following], Step]
@@ -84,7 +92,7 @@ def search(
     start: Amounts,
     memory: Any,
     active: Bool[Array, " lane"],
-    numerics: Numerics,
+    tolerances: Tolerances,
 ) -> Search:
     """Find the amounts that `follow` leads to and leaves as they are.
 
@@ -99,7 +107,7 @@ def search(
         return jnp.any(wanted(found)) & (found.rounds < MOST)
 
     def once(found: Search) -> Search:
-        return _round(follow, found, wanted(found), numerics)
+        return _round(follow, found, wanted(found), tolerances)
 
     return lax.while_loop(more, once, _begun(start, memory))
 
@@ -143,7 +151,10 @@ def _begun(start: Amounts, memory: Any) -> Search:
 
 
 def _round(
-    follow: Follow, found: Search, still: Bool[Array, " lane"], numerics: Numerics
+    follow: Follow,
+    found: Search,
+    still: Bool[Array, " lane"],
+    tolerances: Tolerances,
 ) -> Search:
     """Repeat once more, and leap where it is time to."""
     leaps = still & (found.wait == 0)
@@ -151,8 +162,8 @@ def _round(
     step, kept = _followed(follow, found.amounts, how, jnp.any(leaps))
     before, after = found.amounts, step.amounts
     weights = tuple(
-        numerics.atol + numerics.rtol * jnp.maximum(jnp.abs(a), jnp.abs(b))
-        for a, b in zip(before, after, strict=True)
+        tolerated(tolerances.relative, least, a, b)
+        for least, a, b in zip(tolerances.absolute, before, after, strict=True)
     )
     change = _change(before, after)
     good = _largest(change, found.weights) <= LESSENED * found.change

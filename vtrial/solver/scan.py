@@ -12,6 +12,7 @@ from vtrial.solver.adaptive import AbstractAdaptive
 from vtrial.solver.events import Event, Table, take
 from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod, Amounts, Span, Step
+from vtrial.solver.scale import held_tolerances, is_assured
 from vtrial.solver.steady import Settled, nothing_settled, settle
 from vtrial.solver.trajectory import State
 from vtrial.types import Status
@@ -25,7 +26,8 @@ class Carry(NamedTuple):
     """How things stand between two events, (lane) each.
 
     `cleared` is the highest turn of a record that has cancelled the earlier ones,
-    `peaks` the largest sizes so far of the states that may not be negative, `end` how
+    `peaks` the largest sizes so far of the states that may not be negative (infinite
+    where one may, after all), `end` how
     things stood at the end of the stage.
     """
 
@@ -85,7 +87,7 @@ def follow(
         carry = carry._replace(end=_held(carry, ends))
         return happen(layout, method, individual, prepared, carry, event), sight
 
-    begun = _begun(layout, method, start)._replace(end=start)
+    begun = _begun(layout, method, individual, start)._replace(end=start)
     count = table.events.time.shape[0]
     ends = jnp.arange(count)[:, None] == table.end[None]
     last, packed = lax.scan(step, begun, (table.events, ends))
@@ -138,7 +140,7 @@ def follow_changes(
         rates = carry.rates if layout.infusions else ()
         return _packed([carry.last_dose, carry.status, *carry.amounts, *rates])
 
-    begun = _begun(layout, method, start)
+    begun = _begun(layout, method, individual, start)
     last, packed = lax.scan(step, begun, table.events)
     packed = jnp.concatenate([shoot(begun)[None], packed])
     last_dose, status, *rest = _unpacked(packed)
@@ -191,7 +193,7 @@ def follow_reading(
         carry = carry._replace(end=_held(carry, ends))
         return happen(layout, method, individual, prepared, carry, event), sight
 
-    begun = _begun(layout, method, start)._replace(end=start)
+    begun = _begun(layout, method, individual, start)._replace(end=start)
     count = table.events.time.shape[0]
     ends = jnp.arange(count)[:, None] == table.end[None]
     last, packed = lax.scan(step, begun, (table.events, ends, asked))
@@ -254,15 +256,18 @@ def _held(carry: Carry, ends: Bool[Array, "#lane"]) -> State:
     )
 
 
-def _begun(layout: Layout, method: AbstractMethod, start: State) -> Carry:
+def _begun(
+    layout: Layout, method: AbstractMethod, individual: Individual, start: State
+) -> Carry:
     """Lay out a State for the scan."""
     size = start.amounts.shape[1]
+    zero = jnp.zeros(start.time.shape, start.amounts.dtype)
     return begin(
-        layout,
         method,
+        peaks=least_peaks(layout, individual, zero),
         amounts=tuple(start.amounts[:, i] for i in range(size)),
         rates=tuple(start.rates[:, i] for i in range(size)),
-        zero=jnp.zeros(start.time.shape, start.amounts.dtype),
+        zero=zero,
         time=start.time,
         last_dose=start.last_dose,
         status=start.status,
@@ -270,7 +275,6 @@ def _begun(layout: Layout, method: AbstractMethod, start: State) -> Carry:
 
 
 def begin(
-    layout: Layout,
     method: AbstractMethod,
     *,
     zero: Float[Array, " lane"],
@@ -283,7 +287,6 @@ def begin(
         status=status,
         tried=none,
         cleared=none - 1,
-        peaks=(zero,) * len(watched_states(layout)),
         memory=method.begin(zero),
         end=None,
         **stands,
@@ -325,17 +328,45 @@ def _arrived(layout: Layout, carry: Carry, event: Event, moved: Step) -> Carry:
 
 
 def watched_states(layout: Layout) -> list[int]:
-    """List the states that may not be negative."""
+    """List the states that may not be negative, by the sheet or by the equations."""
     model = layout.model
-    return [i for i, name in enumerate(model.states) if name in model.nonnegative]
+    kept = {*model.nonnegative, *model.structure.nonnegative.states}
+    return [i for i, name in enumerate(model.states) if name in kept]
+
+
+def least_peaks(
+    layout: Layout, individual: Individual, like: Float[Array, " lane"]
+) -> Amounts:
+    """Return sizes of the watched states beside which rounding is no fault.
+
+    They are infinite where the equations of a lane do not keep a state from below
+    zero, and the sheet does not say so: there nothing is watched.
+    """
+    model, numerics = layout.model, layout.numerics
+    atol = held_tolerances(model, numerics, individual)
+    sure = is_assured(individual, like)
+    return tuple(
+        jnp.where(
+            sure | (model.states[i] in model.nonnegative),
+            (atol[i][:, 0] / numerics.rtol).astype(like.dtype),
+            jnp.inf,
+        )
+        for i in watched_states(layout)
+    )
 
 
 def is_below(
     layout: Layout, value: Float[Array, "..."], peak: Float[Array, "..."]
 ) -> Bool[Array, "..."]:
     """Say where a state is below zero by more than the tolerances allow for noise."""
-    numerics = layout.numerics
-    return value < -NOISE * (numerics.atol + numerics.rtol * peak)
+    return value < -NOISE * layout.numerics.rtol * peak
+
+
+def without_noise(
+    value: Float[Array, "..."], peak: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    """Take away what is below zero of a state that is watched."""
+    return jnp.where(jnp.isfinite(peak), jnp.maximum(value, 0.0), value)
 
 
 def _watch(layout: Layout, carry: Carry) -> Carry:
@@ -350,7 +381,7 @@ def _watch(layout: Layout, carry: Carry) -> Carry:
         peaks.append(jnp.maximum(peak, size))
         below = is_below(layout, value, peaks[-1]) & (status == Status.SOLVED)
         status = jnp.where(below, int(Status.NEGATIVE), status)
-        amounts[place] = jnp.maximum(value, 0.0)
+        amounts[place] = without_noise(value, peaks[-1])
     fine = status == Status.SOLVED
     held = tuple(jnp.where(fine, a, jnp.nan) for a in amounts)
     return carry._replace(amounts=held, status=status, peaks=tuple(peaks))

@@ -16,6 +16,7 @@ from vtrial.dosing.doses import RESET, RESET_DOSE, Doses, Times
 from vtrial.model.model import Model
 from vtrial.solver.choice import choose
 from vtrial.solver.compiled import compiled
+from vtrial.solver.fallback import failed_rows, next_methods
 from vtrial.solver.grouping import order_by_cost, parted, reorder
 from vtrial.solver.kernel import is_wanted
 from vtrial.solver.lanes import Batch, Seen, solve_lanes
@@ -27,7 +28,7 @@ from vtrial.solver.sensitivity import differentiable
 from vtrial.solver.spread import cut, solve_parts, threads
 from vtrial.solver.trajectory import State, Trajectory
 from vtrial.solver.window import width_of
-from vtrial.types import Method, Numerics
+from vtrial.types import Method, Numerics, Status
 
 EXACT = ("algebra", "closed form")  # no loop of unknown length
 LANES = (16, 64)  # side by side; more subjects come in chunks of the last
@@ -117,23 +118,70 @@ def simulate_from(
         name: Method = "hybrid explicit" if model.structure.driver else "explicit"
         choice = choice._replace(method=name)
     parts = parted(model, choice, batch.inputs)
-    seen = []
-    for method, rows in parts:
-        part = batch if rows is None else _part(batch, rows)
-        layout = _layout(model, method or "algebra", numerics, part, keep_states)
-        seen.append(_solve_spread(layout, part))
-    seen = seen[0] if len(seen) == 1 else _joined(seen, [rows for _, rows in parts])
+    solve = functools.partial(_solve_by, model, numerics, keep_states=keep_states)
+    solved = [
+        _solve_again(
+            model, solve, method, batch if rows is None else _part(batch, rows)
+        )
+        for method, rows in parts
+    ]
+    rows = [rows for _, rows in parts]
+    seen, fallback = solved[0] if len(solved) == 1 else _joined(solved, rows)
     return Trajectory(
         time=jnp.asarray(times.time, float),
         outputs=seen.outputs,
         states=seen.states,
         status=seen.status,
         steps=seen.steps,
+        fallback=fallback,
         end=seen.end,
     )
 
 
-def _joined(parts: Sequence[Seen], rows: Sequence[Any]) -> Seen:
+def _solve_by(
+    model: Model,
+    numerics: Numerics,
+    method: Method | None,
+    batch: Batch,
+    *,
+    keep_states: bool,
+) -> Seen:
+    """Solve a batch by a method."""
+    layout = _layout(model, method or "algebra", numerics, batch, keep_states)
+    return _solve_spread(layout, batch)
+
+
+def _solve_again(
+    model: Model,
+    solve: Callable[[Method | None, Batch], Seen],
+    method: Method | None,
+    batch: Batch,
+) -> tuple[Seen, Array]:
+    """Solve a batch; who fails, by the next methods, as if by themselves.
+
+    Returns by which, too. Where the request is traced it is not known who fails, and
+    all is left as it is.
+    """
+    seen = solve(method, batch)
+    fallback = jnp.zeros_like(seen.status)
+    traced = any(isinstance(v, Tracer) for v in jax.tree.leaves((batch, seen)))
+    if method is None or traced:
+        return seen, fallback
+    rows = failed_rows(np.asarray(seen.status))
+    for number, other in next_methods(model, method):
+        if not rows.size:
+            break
+        again = solve(other, _part(batch, rows))
+        good = np.asarray(again.status) == Status.SOLVED
+        here, places = rows[good], np.flatnonzero(good)
+        if here.size:
+            seen = jax.tree.map(lambda a, b: a.at[here].set(b[places]), seen, again)  # noqa: B023 (used at once)
+            fallback = fallback.at[here].set(number)
+        rows = rows[~good]
+    return seen, fallback
+
+
+def _joined(parts: Sequence[Any], rows: Sequence[Any]) -> Any:
     """Put subjects back in their order."""
     order = np.argsort(np.concatenate(rows))
 

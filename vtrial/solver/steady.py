@@ -11,7 +11,7 @@ from vtrial.solver.dense import inverse
 from vtrial.solver.events import Steady
 from vtrial.solver.explicit import Explicit
 from vtrial.solver.method import AbstractMethod, Amounts, Span, Step
-from vtrial.solver.repetition import Follow, Following, closed, search
+from vtrial.solver.repetition import Follow, Following, Tolerances, closed, search
 from vtrial.types import Status
 
 STABLE = 1.5  # rate times step, half of what Tsitouras' method is stable for
@@ -197,9 +197,8 @@ def _settle_nonlinear(method: AbstractMethod, asked: _Asked) -> Settled:
 
     frozen = jax.tree.map(lax.stop_gradient, asked)
     begun = method.begin(frozen.initial[0])
-    found = search(
-        following(frozen), frozen.initial, begun, span.active, method.numerics
-    )
+    tolerances = Tolerances(method.numerics.rtol, method.absolute(frozen.prepared))
+    found = search(following(frozen), frozen.initial, begun, span.active, tolerances)
     how = Following(span.active & found.settled, found.tried, found.memory)
     step = following(asked)(found.amounts, how)
     amounts = closed(step.amounts, found, asked.initial)

@@ -106,9 +106,11 @@ class Stiff(AbstractAdaptive):
         """Order of the step's error."""
         return 5
 
-    def enter(self, field: Field, amounts: Amounts) -> tuple[()]:
+    def enter(
+        self, field: Field, amounts: Amounts, time: Float[Array, " lane"]
+    ) -> tuple[()]:
         """Carry nothing."""
-        del field, amounts
+        del field, amounts, time
         return ()
 
     def attempt(
@@ -135,7 +137,7 @@ class Stiff(AbstractAdaptive):
                 right = _moved(right, (DRIFT[stage],), [drift], size)
             parts.append(matrix.solve(right))
         after = _moved(reached, (1.0,), [parts[-1]])
-        error = CAUTION * self.scaled(parts[-1], amounts, after)
+        error = CAUTION * self.scaled(field, parts[-1], amounts, after)
         return Trial(after, error, carried)
 
     def _matrix(
@@ -146,10 +148,7 @@ class Stiff(AbstractAdaptive):
         size: Float[Array, " lane"],
     ) -> Rows:
         """Return 1 / (size DIAGONAL) - Jacobian."""
-        clock, since = field.clocks(time)
-        whole = field.whole(time, amounts)
-        full = self.model.jacobian(clock, whole, field.individual, after_dose=since)
-        jacobian = [[full[i][j] for j in field.stepped] for i in field.stepped]
+        jacobian = field.jacobian(time, amounts)
         shift = 1 / (DIAGONAL * size)
         rows: Rows = []
         for i, row in enumerate(jacobian):

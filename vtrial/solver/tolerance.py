@@ -28,25 +28,26 @@ NOISE = 10.0  # times the absolute tolerance, an amount below nothing may be err
 
 
 def scaled(
-    rtol: float, atol: float, errors: Amounts, before: Amounts, after: Amounts
+    rtol: float, atol: Amounts, errors: Amounts, before: Amounts, after: Amounts
 ) -> Float[Array, " lane"]:
     """Return the root mean square of errors over what is tolerated.
 
-    Where derivatives are followed, it is the largest of the solution's and theirs; it
-    has no derivative itself.
+    `atol` has a tolerance for each state. Where derivatives are followed, it is the
+    largest of the solution's and theirs; it has no derivative itself.
     """
+    atol = lax.stop_gradient(atol)
     own = mean_square(
         [
-            e / tolerated(rtol, atol, a, b)
-            for e, a, b in zip(errors, before, after, strict=True)
+            e / tolerated(rtol, least, a, b)
+            for e, least, a, b in zip(errors, atol, before, after, strict=True)
         ]
     )
-    return _watched(rtol, atol, own, errors, before, after)
+    return _watched(rtol, own, atol, errors, before, after)
 
 
 def tolerated(
     rtol: float,
-    atol: float,
+    atol: Float[Array, " lane"],
     before: Float[Array, " lane"],
     after: Float[Array, " lane"],
 ) -> Float[Array, " lane"]:
@@ -56,17 +57,17 @@ def tolerated(
 
 def leap(
     rtol: float,
-    atol: float,
+    atol: Float[Array, " lane"],
     before: Float[Array, " lane"],
     after: Float[Array, " lane"],
 ) -> Float[Array, " lane"]:
-    """Return how many times too long a step is that takes a state below nothing.
+    """Return by what a step is too long that takes a nonnegative state below zero.
 
     An elimination that is saturated is as straight as a line, and its error estimate
     nothing, until the amount is used up: a step may end beyond, where the equations
     mean something else (over the pole of Michaelis and Menten's, say), with no error
-    to be seen. A state that does cross zero is let through by a step that ends so near
-    that it may be an error; others have 0 here.
+    to be seen. It is the ratio of the step to the one that a straight line has to zero;
+    0 where a state ends so near to zero that it may be an error, or was below before.
     """
     noise = NOISE * atol + rtol * jnp.abs(before)
     leaps = (before > -noise) & (after < -noise)
@@ -74,11 +75,11 @@ def leap(
     return jnp.where(leaps, (positive - after) / positive, 0.0)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0, 1))
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _watched(
     rtol: float,
-    atol: float,
     own: Float[Array, " lane"],
+    atol: Amounts,
     errors: Amounts,
     before: Amounts,
     after: Amounts,
@@ -89,25 +90,27 @@ def _watched(
 
 
 def _watch(
-    rtol: float, atol: float, primals: tuple, tangents: tuple
+    rtol: float, primals: tuple, tangents: tuple
 ) -> tuple[Float[Array, " lane"], Float[Array, " lane"]]:
     """Let the errors of derivatives count where there are any.
 
     They are tolerated as errors of the solution are, and by a part of it more: what is
     nothing beside the solution may be rounding.
     """
-    own, _, before, after = primals
+    own, atol, _, before, after = primals
     none = jnp.zeros_like(own)
     errors, was, now = (
         [none if isinstance(t, SymbolicZero) else t for t in part]
-        for part in tangents[1:]
+        for part in tangents[2:]
     )
     own, before, after, errors, was, now = lax.stop_gradient(
         (own, before, after, errors, was, now)
     )
     theirs = [
-        e / (tolerated(rtol, atol, a, b) + PART * tolerated(rtol, atol, x, y))
-        for e, a, b, x, y in zip(errors, was, now, before, after, strict=True)
+        e / (tolerated(rtol, least, a, b) + PART * tolerated(rtol, least, x, y))
+        for e, least, a, b, x, y in zip(
+            errors, atol, was, now, before, after, strict=True
+        )
     ]
     return _worst(own, mean_square(theirs)), none
 

@@ -42,6 +42,9 @@ class Trajectory(NamedTuple):
         (subject, time, state) The states themselves, if asked for; else None.
     status, steps
         Status and number of steps tried, by subject.
+    fallback
+        By which of `FALLBACKS` a subject was solved, from 1 on, whom the method that
+        was chosen had failed on; 0 for all others.
     end
         Where a next stage would begin.
     """
@@ -51,4 +54,5 @@ class Trajectory(NamedTuple):
     states: Float[Array, "subject time state"] | None
     status: Int[Array, " subject"]
     steps: Int[Array, " subject"]
+    fallback: Int[Array, " subject"]
     end: State

@@ -1,0 +1,205 @@
+"""Where equations jump or bend, told apart from how they go in between.
+
+A condition, a whole part (`floor`, `ceil`, `mod`) or a bend (`abs`, `min`, `max`)
+becomes a flag of its own, a variable that stands still between switches; with its
+flags held, what is left of the equations is smooth. Flags that look at the clock and
+at no state are switched at times that can be told beforehand, so that steps may end
+there: exactly where the distance to the switch is a straight line in time, which for
+all of `t >= 100`, `mod(t, 24) < 8` and `floor(t/24)` it is, and otherwise by search.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from vtrial.model.calculus import differentiate, minus, over, plus, substitute, times
+from vtrial.model.tree import (
+    TIME,
+    TIME_AFTER_DOSE,
+    Call,
+    Expression,
+    Name,
+    Number,
+    Statement,
+    names_in,
+)
+
+DOSED = "|dosed"  # 1 from the first dose on: how fast the time after dose goes by
+COMPARED = frozenset(["<", "<=", ">", ">=", "==", "!="])
+WHOLE = frozenset(["floor", "ceil", "mod"])
+BENT = frozenset(["abs", "min", "max"])
+WAVES = frozenset(["sin", "cos", "tan"])
+CLOCKS = (TIME, TIME_AFTER_DOSE)
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A flag that is switched by the clock.
+
+    `value` is the flag as a function of the clocks, of individual parameters and of
+    flags before it. It is switched where `distance` is zero or, of `whole` parts, a
+    whole number; `slope` [1/h] is how fast that changes while flags stand still. Where
+    the slope itself is no constant, the switch is to be searched for, and `phases`
+    [1/h] say how fast the waves in it go by.
+    """
+
+    flag: str
+    value: Expression
+    distance: Expression
+    slope: Expression
+    whole: bool
+    phases: tuple[Expression, ...] = ()
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether the distance is a straight line in time."""
+        return not any(name.name in CLOCKS for name in names_in(self.slope))
+
+
+@dataclass(frozen=True)
+class Parted:
+    """Assignments and derivatives by way of flags, and what is known of these.
+
+    The flags that look at states, `conditions`, are assigned among the others.
+    """
+
+    dynamic: tuple[Statement, ...]
+    derivatives: tuple[Statement, ...]
+    switches: tuple[Switch, ...] = ()
+    conditions: tuple[str, ...] = ()
+
+
+def part_jumps(
+    states: Sequence[str],
+    dynamic: Sequence[Statement],
+    derivatives: Sequence[Statement],
+) -> Parted:
+    """Part where the equations jump from how they go in between."""
+    parting = _Parting(states)
+    kept: list[Statement] = []
+    for statement in dynamic:
+        expression = parting.smooth(statement.expression)
+        kept += parting.taken()
+        parting.assign(statement.name, expression)
+        kept.append(Statement("assign", statement.name, expression, statement.line))
+    rows = [
+        Statement(row.kind, row.name, parting.smooth(row.expression), row.line)
+        for row in derivatives
+    ]
+    kept += parting.taken()
+    return Parted(
+        tuple(kept),
+        tuple(rows),
+        tuple(parting.switches),
+        tuple(parting.conditions),
+    )
+
+
+class _Parting:
+    """What has been parted so far."""
+
+    def __init__(self, states: Sequence[str]) -> None:
+        self.switches: list[Switch] = []
+        self.conditions: list[str] = []
+        self._fresh: list[Statement] = []
+        self._flags: dict[Expression, Name] = {}
+        self._stateful = set(states)
+        self._timed: dict[str, Expression] = {name: Name(name) for name in CLOCKS}
+
+    def taken(self) -> list[Statement]:
+        """Return the flags that were made since this was asked last."""
+        fresh, self._fresh = self._fresh, []
+        return fresh
+
+    def assign(self, name: str, expression: Expression) -> None:
+        """Note what an assigned variable depends on."""
+        if self._reads(expression, self._stateful):
+            self._stateful.add(name)
+        elif self._reads(expression, self._timed):
+            self._timed[name] = substitute(expression, self._timed)
+
+    def smooth(self, expression: Expression) -> Expression:
+        """Put flags in the place of what jumps or bends."""
+        if not isinstance(expression, Call):
+            return expression
+        arguments = tuple(map(self.smooth, expression.arguments))
+        call = Call(expression.function, arguments, expression.column, expression.line)
+        timed = self._reads(call, self._timed)
+        stateful = self._reads(call, self._stateful)
+        if not (timed or stateful):
+            return call
+        function = call.function
+        if function in COMPARED:
+            return self._flag(call, minus(*arguments), whole=False)
+        if function in WHOLE:
+            return self._whole_part(function, arguments)
+        if function in BENT and not stateful:
+            return self._bend(function, arguments)
+        return call
+
+    def _whole_part(
+        self, function: str, arguments: tuple[Expression, ...]
+    ) -> Expression:
+        if function != "mod":
+            value = Call(function, arguments)
+            return self._flag(value, arguments[0], whole=True)
+        number, divisor = arguments
+        times_in = over(number, divisor)
+        flag = self._flag(Call("floor", (times_in,)), times_in, whole=True)
+        return minus(number, times(divisor, flag))
+
+    def _bend(self, function: str, arguments: tuple[Expression, ...]) -> Expression:
+        first, *rest = arguments
+        if function == "abs":
+            flag = self._chosen(">=", first, Number(0.0))
+            return Call("if", (flag, first, Call("negative", (first,))))
+        sign = "<=" if function == "min" else ">="
+        for other in rest:
+            first = Call("if", (self._chosen(sign, first, other), first, other))
+        return first
+
+    def _chosen(self, sign: str, left: Expression, right: Expression) -> Name:
+        return self._flag(Call(sign, (left, right)), minus(left, right), whole=False)
+
+    def _flag(self, value: Call, distance: Expression, *, whole: bool) -> Name:
+        """Make a flag, or return the one that says the same."""
+        if value in self._flags:
+            return self._flags[value]
+        flag = Name(f"|flag {len(self._flags) + 1}")
+        self._flags[value] = flag
+        if self._reads(value, self._stateful):
+            self._stateful.add(flag.name)
+            self.conditions.append(flag.name)
+        else:
+            self._timed[flag.name] = flag
+            self.switches.append(self._switch(flag.name, value, distance, whole=whole))
+        self._fresh.append(Statement("assign", flag.name, value, value.line))
+        return flag
+
+    def _switch(
+        self, flag: str, value: Expression, distance: Expression, *, whole: bool
+    ) -> Switch:
+        value, distance = (substitute(e, self._timed) for e in (value, distance))
+        slope = _speed(distance)
+        waves = [w.arguments[0] for w in _calls(distance) if w.function in WAVES]
+        phases = tuple(_speed(wave) for wave in dict.fromkeys(waves))
+        return Switch(flag, value, distance, slope, whole, phases)
+
+    def _reads(
+        self, expression: Expression, names: set[str] | Mapping[str, Expression]
+    ) -> bool:
+        return any(name.name in names for name in names_in(expression))
+
+
+def _speed(expression: Expression) -> Expression:
+    """Differentiate by time while flags stand still [1/h]."""
+    after = times(differentiate(expression, TIME_AFTER_DOSE), Name(DOSED))
+    return plus(differentiate(expression, TIME), after)
+
+
+def _calls(expression: Expression) -> Iterator[Call]:
+    stack = [expression]
+    while stack:
+        node = stack.pop()
+        if isinstance(node, Call):
+            yield node
+            stack.extend(node.arguments)
