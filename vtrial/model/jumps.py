@@ -6,6 +6,10 @@ flags held, what is left of the equations is smooth. Flags that look at the cloc
 at no state are switched at times that can be told beforehand, so that steps may end
 there: exactly where the distance to the switch is a straight line in time, which for
 all of `t >= 100`, `mod(t, 24) < 8` and `floor(t/24)` it is, and otherwise by search.
+
+What is smooth may be narrow, as an input is that comes and goes within an hour. So the
+largest parts that move with the clock alone become variables of their own, too, drives,
+which can be looked at as often as need be.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,16 +60,29 @@ class Switch:
 
 
 @dataclass(frozen=True)
+class Drive:
+    """A variable that moves with the clock alone, and not in a straight line.
+
+    `value` is that of the clocks, of individual parameters and of flags.
+    """
+
+    name: str
+    value: Expression
+
+
+@dataclass(frozen=True)
 class Parted:
     """Assignments and derivatives by way of flags, and what is known of these.
 
-    The flags that look at states, `conditions`, are assigned among the others.
+    The flags that look at states, `conditions`, and the `drives` are assigned among
+    the others.
     """
 
     dynamic: tuple[Statement, ...]
     derivatives: tuple[Statement, ...]
     switches: tuple[Switch, ...] = ()
     conditions: tuple[str, ...] = ()
+    drives: tuple[Drive, ...] = ()
 
 
 def part_jumps(
@@ -77,12 +94,14 @@ def part_jumps(
     parting = _Parting(states)
     kept: list[Statement] = []
     for statement in dynamic:
-        expression = parting.smooth(statement.expression)
+        expression = parting.apart(statement.expression)
         kept += parting.taken()
         parting.assign(statement.name, expression)
         kept.append(Statement("assign", statement.name, expression, statement.line))
     rows = [
-        Statement(row.kind, row.name, parting.smooth(row.expression), row.line)
+        Statement(
+            row.kind, row.name, parting.apart(row.expression, last=True), row.line
+        )
         for row in derivatives
     ]
     kept += parting.taken()
@@ -91,6 +110,7 @@ def part_jumps(
         tuple(rows),
         tuple(parting.switches),
         tuple(parting.conditions),
+        tuple(parting.drives),
     )
 
 
@@ -100,6 +120,7 @@ class _Parting:
     def __init__(self, states: Sequence[str]) -> None:
         self.switches: list[Switch] = []
         self.conditions: list[str] = []
+        self.drives: list[Drive] = []
         self._fresh: list[Statement] = []
         self._flags: dict[Expression, Name] = {}
         self._stateful = set(states)
@@ -116,6 +137,39 @@ class _Parting:
             self._stateful.add(name)
         elif self._reads(expression, self._timed):
             self._timed[name] = substitute(expression, self._timed)
+
+    def apart(self, expression: Expression, *, last: bool = False) -> Expression:
+        """Put flags and drives in their places; `last` where nothing reads the result.
+
+        What moves with the clock alone is no drive before something else reads it.
+        """
+        expression = self.smooth(expression)
+        if last or self._reads(expression, self._stateful):
+            return self._driven(expression)
+        return expression
+
+    def _driven(self, expression: Expression) -> Expression:
+        """Put drives in the place of the largest parts that move with the clock."""
+        if not self._reads(expression, self._timed):
+            return expression
+        if not self._reads(expression, self._stateful):
+            return self._drive(expression)
+        assert isinstance(expression, Call)  # a name reads but itself
+        arguments = tuple(map(self._driven, expression.arguments))
+        return Call(expression.function, arguments, expression.column, expression.line)
+
+    def _drive(self, expression: Expression) -> Expression:
+        """Make a drive, unless it is a straight line of time."""
+        value = substitute(expression, self._timed)
+        slope = _speed(value)
+        if not any(name.name in CLOCKS for name in names_in(slope)):
+            return expression
+        known = next((one for one in self.drives if one.value == value), None)
+        if known is None:
+            known = Drive(f"|drive {len(self.drives) + 1}", value)
+            self.drives.append(known)
+            self._fresh.append(Statement("assign", known.name, expression))
+        return Name(known.name)
 
     def smooth(self, expression: Expression) -> Expression:
         """Put flags in the place of what jumps or bends."""

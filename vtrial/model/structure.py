@@ -7,13 +7,14 @@ from vtrial.errors import ModelError
 from vtrial.model.calculus import differentiate, plus, simplify, substitute, times
 from vtrial.model.compartments import Compartments, recognise
 from vtrial.model.growth import Growth, recognise_growth
-from vtrial.model.jumps import Switch, part_jumps
+from vtrial.model.jumps import Drive, Switch, part_jumps
 from vtrial.model.polynomial import expand
 from vtrial.model.positivity import (
     Nonnegative,
     find_nonnegative,
     keep_powers_real,
 )
+from vtrial.model.rhythm import find_rhythms
 from vtrial.model.tree import (
     TIME,
     TIME_AFTER_DOSE,
@@ -75,8 +76,9 @@ class Structure:
     the derivatives need beyond that, `observed` what the outputs need, each in an
     order in which they can be computed. `dynamic` and `derivatives` go by way of flags
     where they jump: `switches` tells of those that the clock switches, and
-    `conditions` names those that look at states. `nonnegative` are the states that the
-    equations keep from below zero.
+    `conditions` names those that look at states. `drives` are what moves with the clock
+    alone. `nonnegative` are the states that the
+    equations keep from below zero, `rhythms` the periods [h] that they go by.
 
     `jacobian[i][j]` is d(dx_i/dt)/dx_j, None where it is zero whatever the numbers;
     its entries need `dynamic` and then `slopes`. `constant[i][j]` says that an entry
@@ -99,7 +101,9 @@ class Structure:
     uses_after_dose: bool
     switches: tuple[Switch, ...] = ()
     conditions: tuple[str, ...] = ()
+    drives: tuple[Drive, ...] = ()
     nonnegative: Nonnegative = Nonnegative()
+    rhythms: tuple[Expression, ...] = ()
     slopes: tuple[Statement, ...] = ()
     jacobian: Entries = ()
     constant: tuple[tuple[bool, ...], ...] = ()
@@ -184,7 +188,9 @@ def analyse(
         uses_after_dose=TIME_AFTER_DOSE in seen | watched | set(outputs),
         switches=parted.switches,
         conditions=parted.conditions,
+        drives=parted.drives,
         nonnegative=kept,
+        rhythms=find_rhythms(dynamic, derivatives),
         slopes=slopes,
         jacobian=jacobian,
         constant=tuple(

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float
 from vtrial.model.positivity import ASSURED
 from vtrial.solver.body import Body, body_of, solve_body
 from vtrial.solver.driver import Driver
+from vtrial.solver.drives import unseen, unseen_driver
 from vtrial.solver.field import Drive, Field, read_by_derivatives
 from vtrial.solver.interval import Course, Interval, judged
 from vtrial.solver.method import AbstractMethod, Amounts, Span, Step
@@ -33,6 +34,7 @@ from vtrial.solver.tolerance import leap, mean_square, scaled, tolerated
 
 SAFETY = 0.9
 SHRINK, GROW = 0.2, 5.0
+NEARER = 2  # times a first step is made shorter at most, so that what drives is seen
 WORST = 1e4  # stands for an error that is not a number
 
 DEGREE = 4  # of the polynomials inside steps
@@ -318,6 +320,9 @@ class AbstractAdaptive(AbstractMethod):
         here = field.holding_until_switch(flags)
         carried = self.enter(here, amounts, zero)
         size = self._first_size(here, zero, amounts, length, memory.size)
+        size = jnp.minimum(size, jnp.where(length > 0, length, size))
+        if drive is not None:
+            size = self._nearer(here, size, amounts)
         begun = Course(zero, amounts, carried, size, ones, none, none, none, flags)
         return Interval(field, begun, length, span.left, drive, prepared.sure > 0)
 
@@ -423,6 +428,19 @@ class AbstractAdaptive(AbstractMethod):
         size = jnp.where(before > 0, jnp.minimum(before, scale), guess)
         return lax.stop_gradient(size)
 
+    def _nearer(
+        self, field: Field, size: Float[Array, " lane"], amounts: Amounts
+    ) -> Float[Array, " lane"]:
+        """Shorten a first step until it does not pass over what drives."""
+
+        def scaled(errors: Amounts) -> Float[Array, " lane"]:
+            return self.scaled(field, errors, amounts, amounts)
+
+        for _ in range(NEARER):
+            error = unseen_driver(field, size, amounts, scaled)
+            size = jnp.where(error > 1, SHRINK * size, size)
+        return lax.stop_gradient(size)
+
     def scaled(
         self, field: Field, errors: Amounts, before: Amounts, after: Amounts
     ) -> Float[Array, " lane"]:
@@ -488,6 +506,15 @@ class AbstractAdaptive(AbstractMethod):
         if way.inside or (self._is_looked_into and self.is_dense):
             inside = self.misfit(field, course.time, course.amounts, size, trial)
             error = jnp.maximum(error, inside)
+        if self.model.structure.drives:
+            after = trial.amounts
+
+            def scaled(errors: Amounts) -> Float[Array, " lane"]:
+                return self.scaled(field, errors, course.amounts, after)
+
+            parts = (course.time, size, course.amounts, after)
+            passed = lax.stop_gradient(unseen(field, *parts, scaled))
+            error = jnp.maximum(error, passed)
         if self.model.structure.conditions:
             ends = (course.amounts, size, trial.amounts)
             error = jnp.maximum(error, self._jumped(field, course.time, *ends))

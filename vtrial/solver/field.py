@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vtrial.model.model import Model
-from vtrial.model.tree import names_in
+from vtrial.model.tree import evaluate, names_in
 from vtrial.solver.method import Amounts, Span, after_dose
 from vtrial.solver.switch import Clock, Flags, flags_after
 
@@ -74,6 +74,22 @@ class Field:
         clock = Clock(self.span.start, self.span.last_dose)
         return flags_after(switches, self.individual, clock, time, length)
 
+    def driven_by(self, drive: Drive) -> "Field":
+        """Return the same derivatives under another drive."""
+        field = copy.copy(self)
+        field.drive = drive
+        return field
+
+    def drives_at(self, time: Float[Array, "place lane"]) -> list[Array]:
+        """Return what moves with the clock alone, by the flags that are held."""
+        clock = Clock(self.span.start, self.span.last_dose)
+        values = dict(self.individual) | dict(self.held)
+        values |= clock.at(time.astype(self.span.start.dtype))
+        return [
+            jnp.asarray(evaluate(drive.value, values)).astype(time.dtype)
+            for drive in self.model.structure.drives
+        ]
+
     def conditions(
         self, time: Float[Array, "*any"], amounts: Amounts
     ) -> dict[str, Array]:
@@ -131,5 +147,7 @@ def read_by_derivatives(
     for switch in structure.switches:
         expressions += [switch.value, switch.distance, switch.slope, *switch.phases]
     expressions += [e for row in structure.jacobian for e in row if e is not None]
+    expressions += structure.rhythms
+    expressions += [drive.value for drive in structure.drives]
     read = {name.name for e in expressions for name in names_in(e)}
     return {name: value for name, value in individual.items() if name in read}

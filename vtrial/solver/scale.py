@@ -47,7 +47,7 @@ def tolerances(
 
 def held_tolerances(
     model: Model, numerics: Numerics, individual: Individual
-) -> tuple[Float[Array, "lane 1"], ...]:
+) -> tuple[Float[Array, "#lane 1"], ...]:
     """Return the absolute tolerances of all states; where none was found, the usual."""
     usual = jnp.full((1, 1), numerics.atol)
     return tuple(individual.get(f"{name}{PART}", usual) for name in model.states)

@@ -7,15 +7,25 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from vtrial.model.tree import evaluate
 from vtrial.solver.dense import inverse
 from vtrial.solver.events import Steady
 from vtrial.solver.explicit import Explicit
 from vtrial.solver.method import AbstractMethod, Amounts, Span, Step
-from vtrial.solver.repetition import Follow, Following, Tolerances, closed, search
+from vtrial.solver.repetition import (
+    DOUBLINGS,
+    Follow,
+    Following,
+    Tolerances,
+    closed,
+    search,
+)
 from vtrial.types import Status
 
 STABLE = 1.5  # rate times step, half of what Tsitouras' method is stable for
 FINEST = 1000  # pieces of an interval
+MOST_REPEATS = 64  # intervals until a rhythm and the doses meet again
+SAME = 1e-9  # of their number, by which turns of a rhythm may be no whole ones
 
 
 class Settled(NamedTuple):
@@ -27,14 +37,24 @@ class Settled(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """A steady state to be found, lane by lane, and in which compartment."""
+    """A steady state to be found, lane by lane, and in which compartment.
+
+    What repeats itself are `repeats` intervals, where the equations look at the clock:
+    until clock and doses stand to each other as before.
+    """
 
     prepared: Any
     regimen: Steady
     compartment: Int[Array, " lane"]
     initial: Amounts
     span: Span
+    repeats: Int[Array, " lane"] | None = None
     pieces: Float[Array, " lane"] | None = None
+
+    @property
+    def entry(self) -> Float[Array, " lane"]:
+        """When the last of the endless doses has entered [h]."""
+        return self.span.start - self.regimen.phase
 
 
 def settle(
@@ -48,25 +68,60 @@ def settle(
 ) -> Settled:
     """Find the periodic state of a regimen at its wanted phase.
 
-    `regimen` has (lane) fields. The state repeats itself from interval to interval;
-    `span` says which lanes ask, and how many steps they may take.
+    `regimen` has (lane) fields. The state is that of an endless past, in which the
+    clock went on as it does: a rhythm of 24 h under doses every 12 h repeats itself
+    every second interval. `span` says which lanes ask, and how many steps they may
+    take.
     """
     asked = _Asked(prepared, regimen, compartment, initial, span)
-    settle_one = _settle_linear if method.is_linear else _settle_nonlinear
-    return settle_one(method, asked)
+    if method.is_linear:
+        return _settle_linear(method, asked)
+    repeats = _repeats(method, asked)
+    if repeats is None:
+        return _settle_nonlinear(method, asked)
+    lost = span.active & (repeats == 0)
+    span = span._replace(active=span.active & ~lost)
+    asked = asked._replace(span=span, repeats=jnp.maximum(repeats, 1))
+    settled = _settle_nonlinear(method, asked)
+    status = jnp.where(lost, int(Status.UNSETTLED), settled.status)
+    return settled._replace(status=status)
+
+
+def _repeats(method: AbstractMethod, asked: _Asked) -> Int[Array, " lane"] | None:
+    """Count the intervals after which the clock's rhythms are as before.
+
+    0 where there is no such number up to `MOST_REPEATS`, None where nothing looks at
+    the clock's time. What is no rhythm is taken as it is in the interval before.
+    """
+    structure = method.model.structure
+    if not structure.uses_time:
+        return None
+    interval = asked.regimen.interval
+    counts = jnp.arange(1, MOST_REPEATS + 1)[:, None]
+    fits = jnp.ones((MOST_REPEATS, interval.shape[0]), bool)
+    for rhythm in structure.rhythms:
+        period = evaluate(rhythm, asked.prepared.read).astype(interval.dtype)
+        turns = counts * interval[None] / jnp.where(period > 0, period, 1.0)
+        near = jnp.abs(turns - jnp.round(turns)) <= SAME * turns
+        fits &= near | (period <= 0) | ~jnp.isfinite(period)
+    return jnp.where(jnp.any(fits, axis=0), jnp.argmax(fits, axis=0) + 1, 0)
 
 
 def _pattern(
     method: AbstractMethod,
     asked: _Asked,
     amounts: Amounts,
-    length: Float[Array, " lane"],
     memory: Any,
+    *,
+    begin: Float[Array, " lane"],
+    length: Float[Array, " lane"],
 ) -> Step:
-    """Give a dose and follow it for `length` of the interval, infusions overlapping.
+    """Give a dose at `begin` and follow it for `length`, infusions overlapping.
 
     An infusion longer than the interval runs `n` times over all the while, and once
-    more until its rest is over. Both parts begin with the same memory.
+    more until its rest is over. Where the equations look at the time after dose, that
+    begins anew at the record of the next dose, before this enters if it lags. All parts
+    begin with the same memory.
     """
     regimen, span = asked.regimen, asked.span
     whole = jnp.floor(regimen.duration / regimen.interval * (1 + 1e-12))
@@ -78,18 +133,18 @@ def _pattern(
         a + jnp.where(here, regimen.amount, 0.0).astype(real)
         for a, here in zip(amounts, places, strict=True)
     )
-    begin, middle, end = span.start, span.start + rest, span.start + length
     none = jnp.zeros(span.active.shape, int)
 
-    def solve(so_far: Step, part: tuple[Array, Array, Array]) -> tuple[Step, None]:
-        times, start, stop = part
+    def solve(so_far: Step, part: tuple[Array, ...]) -> tuple[Step, None]:
+        start, stop, times, last_dose = part
         status, tried = so_far.status, so_far.tried
         rates = tuple(
             jnp.where(here, times * regimen.rate, 0.0).astype(real) for here in places
         )
         here = span._replace(
-            start=start,
-            stop=stop,
+            start=begin + start,
+            stop=begin + stop,
+            last_dose=begin + last_dose,
             active=span.active & (status == Status.SOLVED),
             left=span.left - tried,
         )
@@ -98,10 +153,51 @@ def _pattern(
         status = jnp.where(status == Status.SOLVED, step.status, status)
         return step._replace(status=status, tried=tried + step.tried), None
 
-    times = jnp.stack([whole + 1.0, whole])
-    starts, stops = jnp.stack([begin, middle]), jnp.stack([middle, end])
-    parts = (times, starts, stops)
+    ends = [jnp.zeros_like(rest), rest, length]
+    if method.model.structure.uses_after_dose:
+        record = jnp.minimum(regimen.phase, length)
+        ends[1:2] = [jnp.minimum(rest, record), jnp.maximum(rest, record)]
+    starts, stops = jnp.stack(ends[:-1]), jnp.stack(ends[1:])
+    times = jnp.where(starts < rest, whole + 1.0, whole)
+    record = jnp.where(starts < regimen.phase, -regimen.interval, 0.0)
+    parts = (starts, stops, times, record + regimen.phase)
     return lax.scan(solve, Step(dosed, memory, none, none), parts)[0]
+
+
+def _period(
+    method: AbstractMethod, asked: _Asked, amounts: Amounts, memory: Any
+) -> Step:
+    """Follow all that repeats itself, one interval or some, up to the last entry."""
+    interval = asked.regimen.interval
+    if asked.repeats is None:
+        begin = asked.entry - interval
+        return _pattern(method, asked, amounts, memory, begin=begin, length=interval)
+    repeats = asked.repeats
+    none = jnp.zeros(asked.span.active.shape, int)
+
+    def more(so_far: tuple[Array, Step]) -> Bool[Array, ""]:
+        return jnp.any(asked.span.active & (so_far[0] < repeats))
+
+    def once(so_far: tuple[Array, Step]) -> tuple[Array, Step]:
+        done, step = so_far
+        active = asked.span.active & (step.status == Status.SOLVED) & (done < repeats)
+        span = asked.span._replace(active=active, left=asked.span.left - step.tried)
+        part = asked._replace(span=span)
+        begin = asked.entry - (repeats - done) * interval
+        new = _pattern(method, part, step.amounts, memory, begin=begin, length=interval)
+
+        def keep(now: Array, before: Array) -> Array:
+            return jnp.where(active, now, before)
+
+        return done + 1, Step(
+            jax.tree.map(keep, new.amounts, step.amounts),
+            jax.tree.map(keep, new.memory, step.memory),
+            keep(new.status, step.status),
+            step.tried + keep(new.tried, none),
+        )
+
+    begun = Step(amounts, memory, none, none)
+    return lax.while_loop(more, once, (none[0], begun))[1]
 
 
 def _advanced(
@@ -165,17 +261,33 @@ def _settle_linear(method: AbstractMethod, asked: _Asked) -> Settled:
     """Solve (I - E) x = g, where an interval takes x to E x + g."""
     regimen, zero = asked.regimen, tuple(jnp.zeros_like(a) for a in asked.initial)
     memory = method.begin(zero[0])
-    gained = _pattern(method, asked, zero, regimen.interval, memory).amounts
+    gained = _period(method, asked, zero, memory).amounts
     real = zero[0].dtype
     kept = method.transition(asked.prepared, regimen.interval.astype(real))
     identity = jnp.eye(len(zero), dtype=real)[None]
     system = jnp.where(asked.span.active[:, None, None], identity - kept, identity)
     solved = jnp.einsum("lij,lj->li", inverse(system), jnp.stack(gained, axis=1))
     start = tuple(solved[:, i] for i in range(len(zero)))
-    step = _pattern(method, asked, start, regimen.phase, memory)
-    finite = jnp.all(jnp.isfinite(solved), axis=1)
-    status = jnp.where(asked.span.active & ~finite, int(Status.UNSETTLED), step.status)
+    step = _last(method, asked, start, memory)
+    settles = jnp.all(jnp.isfinite(solved), axis=1) & _fades(kept)
+    status = jnp.where(asked.span.active & ~settles, int(Status.UNSETTLED), step.status)
     return Settled(step.amounts, status, step.tried)
+
+
+def _last(method: AbstractMethod, asked: _Asked, amounts: Amounts, memory: Any) -> Step:
+    """Give the last of the endless doses, and follow it until it is looked at."""
+    length = asked.regimen.phase
+    return _pattern(method, asked, amounts, memory, begin=asked.entry, length=length)
+
+
+def _fades(kept: Float[Array, "lane state state"]) -> Bool[Array, " lane"]:
+    """Say where what an interval keeps fades in the long run, and does not grow."""
+
+    def square(_: Array, power: Array) -> Array:
+        return jnp.einsum("lij,ljk->lik", power, power, precision="highest")
+
+    power = lax.fori_loop(0, DOUBLINGS, square, kept)
+    return jnp.all(jnp.abs(power) <= 1.0, axis=(1, 2))
 
 
 def _settle_nonlinear(method: AbstractMethod, asked: _Asked) -> Settled:
@@ -190,8 +302,7 @@ def _settle_nonlinear(method: AbstractMethod, asked: _Asked) -> Settled:
             left = asked.span.left - how.tried
             part = asked.span._replace(active=how.active, left=left)
             again = asked._replace(span=part)
-            interval = asked.regimen.interval
-            return _pattern(method, again, amounts, interval, how.memory)
+            return _period(method, again, amounts, how.memory)
 
         return follow
 
@@ -210,7 +321,7 @@ def _settle_nonlinear(method: AbstractMethod, asked: _Asked) -> Settled:
         active=span.active & (status == Status.SOLVED), left=span.left - tried
     )
     again = asked._replace(span=part)
-    step = _pattern(method, again, amounts, asked.regimen.phase, found.memory)
+    step = _last(method, again, amounts, found.memory)
     status = jnp.where(status == Status.SOLVED, step.status, status)
     return Settled(step.amounts, status, tried + step.tried)
 
