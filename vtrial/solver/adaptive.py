@@ -436,10 +436,11 @@ class AbstractAdaptive(AbstractMethod):
         def scaled(errors: Amounts) -> Float[Array, " lane"]:
             return self.scaled(field, errors, amounts, amounts)
 
-        for _ in range(NEARER):
+        def nearer(_: Array, size: Float[Array, " lane"]) -> Float[Array, " lane"]:
             error = unseen_driver(field, size, amounts, scaled)
-            size = jnp.where(error > 1, SHRINK * size, size)
-        return lax.stop_gradient(size)
+            return jnp.where(error > 1, SHRINK * size, size)
+
+        return lax.fori_loop(0, NEARER, nearer, lax.stop_gradient(size))
 
     def scaled(
         self, field: Field, errors: Amounts, before: Amounts, after: Amounts

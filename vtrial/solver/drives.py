@@ -104,8 +104,8 @@ def _passed_over(
     places = jnp.asarray(PLACES, size.dtype)[:, None]
     seen = jnp.asarray(SEEN, size.dtype)[:, None]
     weights = jnp.asarray(WEIGHTS, size.dtype)
-    looked = look(time + places * size)
-    nodes = look(time + seen * size)
+    looked = look(time[None] + places * size[None])
+    nodes = look(time[None] + seen * size[None])
     error = jnp.zeros_like(size)
     for number, (values, known) in enumerate(zip(looked, nodes, strict=True)):
         values = jnp.broadcast_to(values, (len(PLACES), size.shape[0]))

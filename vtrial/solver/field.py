@@ -10,7 +10,7 @@ from jaxtyping import Array, Float
 from vtrial.model.model import Model
 from vtrial.model.tree import evaluate, names_in
 from vtrial.solver.method import Amounts, Span, after_dose
-from vtrial.solver.switch import Clock, Flags, flags_after
+from vtrial.solver.switch import Clock, Flags, flags_after, over_places
 
 Drive = Callable[[Array], dict[int, Array]]
 
@@ -84,6 +84,7 @@ class Field:
         """Return what moves with the clock alone, by the flags that are held."""
         clock = Clock(self.span.start, self.span.last_dose)
         values = dict(self.individual) | dict(self.held)
+        clock, values = over_places((clock, values))
         values |= clock.at(time.astype(self.span.start.dtype))
         return [
             jnp.asarray(evaluate(drive.value, values)).astype(time.dtype)

@@ -7,8 +7,9 @@ time.
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
@@ -22,6 +23,8 @@ SAMPLES = 32  # places in a window where a switch is searched for
 TURN = math.pi / 2  # of the fastest wave is such a window
 WINDOWS = 16  # of an interval where nothing waves
 HALVINGS = 60
+
+T = TypeVar("T")
 
 
 class Flags(NamedTuple):
@@ -46,6 +49,11 @@ class Clock(NamedTuple):
         dosed = jnp.isfinite(self.last_dose)
         since = jnp.where(dosed, now - jnp.where(dosed, self.last_dose, 0.0), 0.0)
         return {TIME: now, TIME_AFTER_DOSE: since, DOSED: dosed.astype(now.dtype)}
+
+
+def over_places(values: T) -> T:
+    """Give arrays by lane a leading axis, for places in time."""
+    return jax.tree.map(lambda value: value[None] if jnp.ndim(value) else value, values)
 
 
 def flags_after(
@@ -110,19 +118,23 @@ def _searched(
     window = _window(switch, values, length.astype(later.dtype))
 
     def look(after: Float[Array, "*place lane"], what: str) -> Array:
-        here = dict(values) | clock.at(later + after)
+        known, begun, since = dict(values), clock, later
+        if after.ndim > later.ndim:
+            known, begun, since = over_places((known, begun, since))
+        here = known | begun.at(since + after)
         return jnp.broadcast_to(evaluate(getattr(switch, what), here), after.shape)
 
     first = look(jnp.zeros_like(later), "distance")
 
     def switched(after: Float[Array, "*place lane"]) -> Bool[Array, "*place lane"]:
         distance = look(after, "distance")
+        was = first if after.ndim == first.ndim else first[None]
         if switch.whole:
-            return jnp.floor(distance) != jnp.floor(first)
-        return (distance > 0) != (first > 0)
+            return jnp.floor(distance) != jnp.floor(was)
+        return (distance > 0) != (was > 0)
 
     places = jnp.arange(SAMPLES + 1, dtype=later.dtype)[:, None] / SAMPLES
-    after = places * window
+    after = places * window[None]
     slope = look(after, "slope")
     before, behind = slope[:-1], slope[1:]
     turns = before * behind < 0
