@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Key
 from vtrial.analysis.happening import crossing, drawn_count, drawn_event, told_event
 from vtrial.analysis.noncompartmental import noncompartmental
 from vtrial.analysis.points import Points, last, lines, only_if, slack
+from vtrial.analysis.quantification import quantified
 from vtrial.analysis.tumour import best_response, progression
 from vtrial.protocol.protocol import EVENTS, NONCOMPARTMENTAL, Endpoint
 
@@ -166,7 +167,9 @@ def _points(
         settled = interruption.settled <= endpoint.end
         begun |= settled & (interruption.settled <= interruption.until)
     inside = seen & begun & (planned <= endpoint.end + end)
-    return Points(time, value, seen, inside, baseline)
+    begin = time[jnp.argmax(inside)]
+    points = Points(time, value, seen, inside, baseline, begin)
+    return quantified(points, endpoint.lloq, endpoint.below_quantification)
 
 
 def _event(

@@ -22,6 +22,8 @@ class Points(NamedTuple):
         Whether there is one in the span.
     baseline
         The last value at or before the endpoint's baseline time.
+    begin
+        [h] When the first value in the span was, quantified or not.
     """
 
     time: Float[Array, " time"]
@@ -29,6 +31,7 @@ class Points(NamedTuple):
     seen: Bool[Array, " time"]
     inside: Bool[Array, " time"]
     baseline: Float[Array, ""]
+    begin: Float[Array, ""]
 
 
 class Lines(NamedTuple):

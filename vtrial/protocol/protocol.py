@@ -59,6 +59,7 @@ Strategy = Literal[
     "treatment policy", "hypothetical", "while on treatment", "composite"
 ]
 DROPOUT = "dropout"
+Below = Literal["zero before first", "drop", "LLOQ/2", "LLOQ/2 once", "zero"]
 Measure = Literal[
     "difference of means",
     "ratio of geometric means",
@@ -170,7 +171,8 @@ class Endpoint:
     or hours of values). `grades` are limits that make a grade of the number, from 1 on.
     `below` or `above` turn the number into a response: 1 if it is under (over) that
     limit, else 0. Values are the measured ones of the visits (residual error included),
-    or the true ones on the grid. `factor` brings the output's unit to h (`event time`)
+    or the true ones on the grid; those below `lloq`, in the output's unit, are taken as
+    `below_quantification` says. `factor` brings the output's unit to h (`event time`)
     or mm (tumours).
 
     `equals` is an equation of other endpoints and covariates, `first_of` names times to
@@ -198,6 +200,8 @@ class Endpoint:
     below: float | None = None
     above: float | None = None
     values: Literal["measured", "true"] = "measured"
+    lloq: float = 0.0
+    below_quantification: Below = "LLOQ/2"
     visits: tuple[str, ...] = ()
     unit: str = "1"
     title: str = ""
