@@ -6,7 +6,17 @@ from typing import Any
 
 import pandas as pd
 
-FLOW = ["arm", "screened", "enrolled", "allocated", "simulated", "failed", "replicates"]
+FLOW = [
+    "arm",
+    "screened",
+    "enrolled",
+    "allocated",
+    "simulated",
+    "failed",
+    "others",
+    "others_failed",
+    "replicates",
+]
 ENDPOINTS = [
     "arm",
     "endpoint",
@@ -19,10 +29,15 @@ ENDPOINTS = [
     "high",
     "interval",
     "mc_error",
+    "least",
+    "most",
+    "truth",
+    "truth_error",
     "replicates",
     "undefined",
     "unit",
 ]
+MISSING = ["arm", "endpoint", "reason", "count"]
 CONTRASTS = [
     "comparison",
     "arm",
@@ -30,6 +45,12 @@ CONTRASTS = [
     "endpoint",
     "by",
     "adjust",
+    "n",
+    "missing",
+    "failed",
+    "reference_n",
+    "reference_missing",
+    "reference_failed",
     "estimate",
     "low",
     "high",
@@ -39,6 +60,8 @@ CONTRASTS = [
     "ci_high",
     "p",
     "power",
+    "least",
+    "most",
     "truth",
     "truth_error",
     "replicates",
@@ -146,17 +169,27 @@ class Estimates:
     ------
     flow
         A row an arm, of the subjects allocated to it: `screened` until they were
-        found, `enrolled`, `allocated`, `simulated` (solved to the end) and `failed`.
+        found, `enrolled`, `allocated`, `simulated` (solved to the end) and `failed`;
+        besides, `others`: how many of other arms were solved under this one, too
+        (`potential: all`), and `others_failed`.
     endpoints
         A row for each arm, endpoint and statistic. `n` subjects gave a value, `missing`
         did not, `failed` could not be solved. `estimate` is the mean over trials; `low`
         and `high` hold 95 % of single trials (`interval`: between trials) or are the
         trial's own 95 % limits (confidence), if there is one. `undefined` trials gave
-        no number. Shares are fractions.
+        no number. `least` and `most` are what a share would be if none or all of the
+        failed subjects were counted in it. `truth` is the number of every subject
+        under the arm, if the record has it, and `truth_error` its Monte Carlo error.
+        Shares are fractions.
+    missing
+        Why solved subjects have no number for an endpoint, a row a reason.
     contrasts
         The same for comparisons; besides, `ci_low` and `ci_high` are the mean limits of
         a trial's confidence interval, `power` the share of trials whose p-value is
-        below 1 - `level`, `p` that value if there is one trial. `truth` is the effect
+        below 1 - `level`, `p` that value if there is one trial. `n`, `missing` and
+        `failed` are of the arm, and those of the reference stand beside them; `least`
+        and `most` are where the effect on a response would lie whatever the failed
+        subjects' responses were. `truth` is the effect
         with every subject under both arms, if the record has it, and `truth_error` its
         Monte Carlo error.
     bands
@@ -215,6 +248,7 @@ class Estimates:
     distributions: pd.DataFrame
     failures: pd.DataFrame
     published: pd.DataFrame
+    missing: pd.DataFrame = none_of(MISSING)
     curves: pd.DataFrame = none_of(CURVES)
     operating: pd.DataFrame = none_of(OPERATING)
     convergence: pd.DataFrame = none_of(CONVERGENCE)

@@ -16,14 +16,16 @@ from vtrial.analysis.estimates import (
     ENDPOINTS,
     FAILURES,
     FLOW,
+    MISSING,
     PUBLISHED,
     Estimates,
 )
-from vtrial.analysis.gather import Gathered, statistic_of
+from vtrial.analysis.gather import Bounds, Gathered, statistic_of
+from vtrial.analysis.lost import Lost
 from vtrial.analysis.operating import convergence_of, operating_of, power_of
 from vtrial.analysis.question import Truth
 from vtrial.analysis.reading import check_record, chunks_of
-from vtrial.analysis.replication import across, average
+from vtrial.analysis.replication import Scale, across, average
 from vtrial.analysis.statistic import Summary
 from vtrial.protocol.protocol import (
     RATIOS,
@@ -32,7 +34,7 @@ from vtrial.protocol.protocol import (
     effect_kind,
 )
 from vtrial.protocol.where import write_where
-from vtrial.types import Status
+from vtrial.types import Missing, Status
 
 Parts = TypeVar("Parts", Summary, Contrast, Truth)
 
@@ -68,6 +70,7 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         distributions=_distributions(seen, protocol),
         failures=_failures(seen),
         published=_published(seen, endpoints, contrasts, protocol),
+        missing=_missing(seen),
         curves=seen.curves.table(protocol),
         operating=operating_of(protocol, found, truths, sizes),
         convergence=convergence_of(protocol, found),
@@ -91,6 +94,8 @@ def _flow(seen: Gathered) -> pd.DataFrame:
             n.enrolled,
             n.simulated,
             n.failed,
+            n.others,
+            n.others_failed,
             seen.replicates,
         )
         for arm, n in seen.flow.items()
@@ -107,6 +112,17 @@ def _failures(seen: Gathered) -> pd.DataFrame:
         if counted[status]
     ]
     return pd.DataFrame(rows, columns=FAILURES)
+
+
+def _missing(seen: Gathered) -> pd.DataFrame:
+    """Lay down why solved subjects have no number; none for a reason, no row."""
+    rows = [
+        (*key, reason.words, int(counted[reason]))
+        for key, counted in seen.missing.items()
+        for reason in Missing
+        if counted[reason]
+    ]
+    return pd.DataFrame(rows, columns=MISSING)
 
 
 def _endpoints(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
@@ -130,8 +146,34 @@ def _endpoints(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
                 "failed": failed,
                 "unit": "1" if share else endpoint.unit,
             }
-            rows.append(row | made._asdict())
+            key = (arm, name)
+            bounds = seen.shares[key] if share and failed else []
+            truth = _everybody(seen, arm, name, statistic)
+            rows.append(row | made._asdict() | _bounds(bounds) | truth)
     return pd.DataFrame(rows, columns=ENDPOINTS)
+
+
+def _everybody(
+    seen: Gathered, arm: str, endpoint: str, statistic: str
+) -> dict[str, float]:
+    """Return a statistic of every subject under an arm; NaN if there is none."""
+    parts = seen.everybody.get((arm, endpoint, statistic))
+    if not parts:
+        return {"truth": np.nan, "truth_error": np.nan}
+    scale = "share" if statistic == "share" else "plain"
+    made = across(*_joined(parts), scale=scale)
+    return {"truth": made.estimate, "truth_error": made.mc_error}
+
+
+def _bounds(parts: Sequence[Bounds], *, scale: Scale = "plain") -> dict[str, float]:
+    """Return the mean bounds of the trials; NaN where nobody failed."""
+    if not parts:
+        return {"least": np.nan, "most": np.nan}
+    least, most = (np.concatenate(ends) for ends in zip(*parts, strict=True))
+    return {
+        "least": average(least, scale=scale),
+        "most": average(most, scale=scale),
+    }
 
 
 def _by_statistic(
@@ -169,6 +211,10 @@ def _contrasts(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
             "level": level,
             "unit": effect_kind(comparison.by, endpoint)[1],
         }
+        counts = np.sum(seen.lost[place], axis=0).tolist()
+        row |= dict(zip(Lost._fields, counts, strict=True))
+        fails = row["failed"] + row["reference_failed"]
+        row |= _bounds(seen.effects[place] if fails else [], scale=scale)
         rows.append(row | over._asdict() | _truth(seen, place, scale=scale))
     return pd.DataFrame(rows, columns=CONTRASTS)
 

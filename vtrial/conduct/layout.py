@@ -22,6 +22,7 @@ from vtrial.dims import (
     OUTPUT,
     PLANNED,
     PREDICTED,
+    REASON,
     REPLICATE,
     SCREENED,
     SKETCH,
@@ -37,7 +38,7 @@ from vtrial.dims import (
 )
 from vtrial.protocol.protocol import Protocol
 from vtrial.store.record import Coordinate, Variable
-from vtrial.types import Status
+from vtrial.types import Missing, Status
 
 UNITS, TITLE = "units", "long_name"
 
@@ -127,6 +128,17 @@ def _arm_variables(protocol: Protocol, at: str) -> list[Variable]:
         *(
             Variable(f"{at}/{OUTCOMES}/{name}", (SUBJECT, ENDPOINT), points)
             for name in (OUTCOME, BASELINE, EVENT)
+        ),
+        Variable(
+            f"{at}/{OUTCOMES}/{REASON}",
+            (SUBJECT, ENDPOINT),
+            points,
+            "int8",
+            0,
+            attributes={
+                "flag_values": [*map(int, Missing)],
+                "flag_meanings": ["there", *(m.words for m in Missing if m)],
+            },
         ),
     ]
     if protocol.keep.measurements:
