@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+WITHIN, UNDECIDED, MISS = "within", "undecided", "MISS"
 FLOW = [
     "arm",
     "screened",
@@ -60,6 +61,8 @@ CONTRASTS = [
     "ci_high",
     "p",
     "power",
+    "power_low",
+    "power_high",
     "least",
     "most",
     "truth",
@@ -81,7 +84,7 @@ CURVES = [
     "at_risk",
     "events",
 ]
-OPERATING = ["comparison", "measure", "value", "mc_error"]
+OPERATING = ["comparison", "measure", "value", "mc_error", "low", "high", "trials"]
 CONVERGENCE = ["comparison", "replicates", "estimate", "mc_error"]
 SUBGROUPS = [
     "endpoint",
@@ -147,6 +150,7 @@ PUBLISHED = [
     "simulated",
     "mc_error",
     "within",
+    "verdict",
     "verified",
     "kind",
     "unit",
@@ -186,7 +190,8 @@ class Estimates:
     contrasts
         The same for comparisons; besides, `ci_low` and `ci_high` are the mean limits of
         a trial's confidence interval, `power` the share of trials whose p-value is
-        below 1 - `level`, `p` that value if there is one trial. `n`, `missing` and
+        below 1 - `level` (`power_low` and `power_high` are its 95 % Monte Carlo
+        limits, Wilson's), `p` that value if there is one trial. `n`, `missing` and
         `failed` are of the arm, and those of the reference stand beside them; `least`
         and `most` are where the effect on a response would lie whatever the failed
         subjects' responses were. `truth` is the effect
@@ -208,6 +213,8 @@ class Estimates:
         `bias`, `coverage`, `expected size`, and standard deviations: `of one trial`,
         its parts `by parameters` and `by chance`, and `precision by common numbers`
         (the variance of the truth with independent subjects over that of pairs).
+        `low` and `high` are 95 % Monte Carlo limits; `trials` could be judged by it,
+        and where none could the value is missing.
     convergence
         The estimate and its Monte Carlo error after the first so many trials.
     subgroups
@@ -238,7 +245,9 @@ class Estimates:
     published
         A row for each published number: the limits that count as within, and the
         simulated value; of those in the arm `where` a condition holds, if there is
-        one. `kind` is `share`, `points` (a difference of shares) or `plain`.
+        one. `verdict` is `within`, `MISS` if it lies beyond the limits by more than
+        95 % Monte Carlo error, or `undecided`. `kind` is `share`, `points` (a
+        difference of shares) or `plain`.
     """
 
     flow: pd.DataFrame
@@ -292,7 +301,7 @@ def _row_in_words(row: Mapping[Hashable, Any]) -> dict[str, str]:
         "simulated": named["simulated"],
         "mc error": _words(row["mc_error"], kind, unit, digits=2),
         "counts as within": f"{_words(row['low'], kind)} to {named['high']}",
-        "within": "yes" if row["within"] else "MISS",
+        "within": {WITHIN: "yes"}.get(row["verdict"], row["verdict"]),
         "source": " ".join(part for part in source if part),
     }
 

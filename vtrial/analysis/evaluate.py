@@ -1,7 +1,7 @@
 """Evaluate a record: what the trials would have seen, as tables."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,8 +16,11 @@ from vtrial.analysis.estimates import (
     ENDPOINTS,
     FAILURES,
     FLOW,
+    MISS,
     MISSING,
     PUBLISHED,
+    UNDECIDED,
+    WITHIN,
     Estimates,
 )
 from vtrial.analysis.gather import Bounds, Gathered, statistic_of
@@ -25,13 +28,20 @@ from vtrial.analysis.lost import Lost
 from vtrial.analysis.operating import convergence_of, operating_of, power_of
 from vtrial.analysis.question import Truth
 from vtrial.analysis.reading import check_record, chunks_of
-from vtrial.analysis.replication import Scale, across, average
+from vtrial.analysis.replication import (
+    Scale,
+    across,
+    average,
+    monte_carlo_margin,
+)
 from vtrial.analysis.statistic import Summary
+from vtrial.analysis.support import support_of, support_of_effect
 from vtrial.protocol.protocol import (
     RATIOS,
     Protocol,
     Published,
     effect_kind,
+    effect_unit,
 )
 from vtrial.protocol.where import write_where
 from vtrial.types import Missing, Status
@@ -133,7 +143,11 @@ def _endpoints(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
         for arm, name, statistic in sorted(keys, key=_by_statistic(protocol)):
             summary = _joined(seen.summaries[arm, name, statistic])
             share = statistic == "share"
-            made = across(*summary, scale="share" if share else "plain")
+            made = across(
+                *summary,
+                scale="share" if share else "plain",
+                support=support_of(endpoint, statistic),
+            )
             n, missing, failed = (int(count) for count in seen.counts[arm, name])
             if statistic == "geometric mean" and n and not made.replicates:
                 continue  # values that are not positive have none
@@ -195,8 +209,14 @@ def _contrasts(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
         scale = "ratio" if ratio else "plain"
         level = comparison.level
         estimate, low, high, p, error = made
-        over = across(estimate, low, high, error, scale=scale, level=level)
+        over = across(
+            *(estimate, low, high, error),
+            scale=scale,
+            level=level,
+            support=support_of_effect(comparison.by, endpoint),
+        )
         one = seen.replicates == 1
+        power = None if one else power_of(comparison, p)
         row = {
             "comparison": comparison.name,
             "arm": comparison.arm,
@@ -207,9 +227,11 @@ def _contrasts(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
             "ci_low": average(low, scale=scale),
             "ci_high": average(high, scale=scale),
             "p": float(p[0]) if one else np.nan,
-            "power": np.nan if one else power_of(comparison, p)[0],
+            "power": power.value if power else np.nan,
+            "power_low": power.low if power else np.nan,
+            "power_high": power.high if power else np.nan,
             "level": level,
-            "unit": effect_kind(comparison.by, endpoint)[1],
+            "unit": effect_unit(comparison.by, endpoint),
         }
         counts = np.sum(seen.lost[place], axis=0).tolist()
         row |= dict(zip(Lost._fields, counts, strict=True))
@@ -264,7 +286,7 @@ def _published(
         if point.comparison:
             named = _of_comparison(point, protocol)
             known = contrasts[contrasts["comparison"] == point.comparison]
-            simulated, error = _first(known)
+            simulated = _first(known)
         else:
             named = _of_endpoint(point, protocol)
             statistic = named["statistic"]
@@ -275,7 +297,7 @@ def _published(
             ]
             part = point.where is not None
             parts = seen.parts[place] if part else []
-            simulated, error = _of_part(parts, statistic) if part else _first(known)
+            simulated = _of_part(parts, statistic) if part else _first(known)
         row = {
             "arm": point.arm,
             "endpoint": point.endpoint,
@@ -284,9 +306,10 @@ def _published(
             "published": point.value,
             "low": point.low,
             "high": point.high,
-            "simulated": simulated,
-            "mc_error": error,
-            "within": bool(point.low <= simulated <= point.high),
+            "simulated": simulated.estimate,
+            "mc_error": simulated.mc_error,
+            "within": bool(point.low <= simulated.estimate <= point.high),
+            "verdict": _verdict(point, simulated),
             "verified": point.verified,
             "source": _cited(point),
         }
@@ -295,20 +318,44 @@ def _published(
     return frame.astype({"within": bool, "verified": bool})
 
 
-def _first(known: pd.DataFrame) -> tuple[float, float]:
-    """Return the estimate of a table's one row and its Monte Carlo error, or NaN."""
+class _Simulated(NamedTuple):
+    """A simulated number, its Monte Carlo error, and how many trials it is of."""
+
+    estimate: float = np.nan
+    mc_error: float = np.nan
+    trials: int = 0
+
+
+def _first(known: pd.DataFrame) -> _Simulated:
+    """Return the estimate of a table's one row, or NaN."""
     if known.empty:
-        return np.nan, np.nan
-    return float(known["estimate"].iloc[0]), float(known["mc_error"].iloc[0])
+        return _Simulated()
+    row = known.iloc[0]
+    numbers = float(row["estimate"]), float(row["mc_error"])
+    return _Simulated(*numbers, int(row["replicates"]))
 
 
-def _of_part(parts: Sequence[Summary], statistic: str) -> tuple[float, float]:
-    """Return a statistic of some of an arm's subjects, and its Monte Carlo error."""
+def _of_part(parts: Sequence[Summary], statistic: str) -> _Simulated:
+    """Return a statistic of some of an arm's subjects."""
     if not parts:
-        return np.nan, np.nan
+        return _Simulated()
     scale = "share" if statistic == "share" else "plain"
     made = across(*_joined(parts), scale=scale)
-    return made.estimate, made.mc_error
+    return _Simulated(made.estimate, made.mc_error, made.replicates)
+
+
+def _verdict(point: Published, simulated: _Simulated) -> str:
+    """Judge a simulated number: a miss lies beyond the limits by more than chance.
+
+    `undecided` is what lies beyond by less than 95 % Monte Carlo error: more trials
+    would tell.
+    """
+    value = simulated.estimate
+    if point.low <= value <= point.high:
+        return WITHIN
+    margin = monte_carlo_margin(simulated.mc_error, simulated.trials)
+    near = point.low - margin <= value <= point.high + margin
+    return UNDECIDED if near else MISS
 
 
 def _of_endpoint(point: Published, protocol: Protocol) -> dict[str, str]:
@@ -332,12 +379,12 @@ def _of_comparison(point: Published, protocol: Protocol) -> dict[str, str]:
     if not named:
         return {"what": point.comparison, "statistic": "", "kind": "plain", "unit": "1"}
     comparison, endpoint = named[0], protocol.endpoint(named[0].endpoint)
-    kind, unit = effect_kind(comparison.by, endpoint)
+    kind, _ = effect_kind(comparison.by, endpoint)
     return {
         "what": f"{comparison.endpoint}, {comparison.arm} with {comparison.reference}",
         "statistic": comparison.by,
         "kind": "points" if kind == "difference" else "plain",
-        "unit": unit,
+        "unit": effect_unit(comparison.by, endpoint),
     }
 
 

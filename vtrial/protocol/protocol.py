@@ -290,6 +290,19 @@ def effect_kind(by: str, endpoint: Endpoint) -> tuple[str, str]:
     return ("difference", "1") if endpoint.binary else ("number", endpoint.unit)
 
 
+def effect_unit(by: str, endpoint: Endpoint) -> str:
+    """Return an effect's unit as it is written: percentages differ by points (pp).
+
+    Examples
+    --------
+    >>> change = Endpoint("loss", "weight", "percent change", 0.0, 1.0, unit="%")
+    >>> effect_unit("difference of means", change)
+    'pp'
+    """
+    unit = effect_kind(by, endpoint)[1]
+    return "pp" if unit == "%" and by not in RATIOS else unit
+
+
 @dataclass(frozen=True)
 class Multiplicity:
     """How the p-values of several comparisons are adjusted.
@@ -448,6 +461,13 @@ class Protocol:
         content["model"] = self.model.digest
         text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether parameters differ between trials: asked for, and not all known."""
+        known = not any(map(any, self.model.population))
+        known &= not any(parameter.error for parameter in self.model.parameters)
+        return self.uncertainty and not known
 
     def arm(self, name: str) -> Arm:
         """Return an arm by name."""
