@@ -306,10 +306,23 @@ def _row_in_words(row: Mapping[Hashable, Any]) -> dict[str, str]:
     }
 
 
+def settled(value: float, kind: str = "plain", unit: str = "1") -> float:
+    """Return 0 for a share or percentage that is nothing but rounding.
+
+    Examples
+    --------
+    >>> settled(1.03e-16, "share"), settled(-4e-15, "plain", "%"), settled(1e-12)
+    (0.0, 0.0, 1e-12)
+    """
+    limit = {"plain": 1e-9 if unit in ("%", "pp") else 0.0}.get(kind, 1e-11)
+    return 0.0 if abs(value) < limit else value
+
+
 def _words(value: float, kind: str, unit: str = "1", *, digits: int = 4) -> str:
     """Write a number as people do: shares in per cent, differences in points."""
     if value != value:
         return "none"
+    value = settled(value, kind, unit)
     if kind == "plain":
         return f"{value:.{digits}g}" + ("" if unit == "1" else f" {unit}")
     number = f"{100 * value:.{digits}g}" if digits < 4 else f"{100 * value:.1f}"

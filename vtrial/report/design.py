@@ -285,11 +285,12 @@ def population_in_words(protocol: Protocol) -> str:
     """Say who takes part, and by which model they respond."""
     model = protocol.model
     title = f" ({model.title})" if model.title else ""
-    uncertain = (
-        "parameters drawn anew for each replicate from their uncertainty"
-        if protocol.uncertainty
-        else "parameters at their published values in every replicate"
-    )
+    if protocol.uncertain:
+        uncertain = "parameters drawn anew for each replicate from their uncertainty"
+    else:
+        uncertain = "parameters at their published values in every replicate"
+        lacks = protocol.uncertainty and model.parameters
+        uncertain += " (the model says of none how uncertain it is)" if lacks else ""
     return f"cohort {protocol.cohort}; model {model.name}{title}; {uncertain}"
 
 

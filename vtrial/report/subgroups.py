@@ -23,6 +23,7 @@ from vtrial.report.tables import contrast_kind, contrast_unit
 from vtrial.report.words import amount, fixed, interval, number, slug, suffix
 
 MOST_GROUPS = 36
+_CODES = {"FEMALE": {0.0: "men", 1.0: "women"}}  # what a code's name says
 _OF = {  # the statistic of an arm that a contrast is made of
     "difference of means": ("mean", "share"),
     "risk difference": ("share", "mean"),
@@ -51,7 +52,9 @@ def effect_between(
     (a, error_a), (b, error_b) = arm, reference
     if by in {"difference of means", "risk difference"}:
         value, error = a - b, math.hypot(error_a, error_b)
-        return Effect(value, value - 1.96 * error, value + 1.96 * error)
+        most = 1.0 if by == "risk difference" else math.inf
+        ends = (value - 1.96 * error, value + 1.96 * error)
+        return Effect(value, max(ends[0], -most), min(ends[1], most))
     odds = by == "odds ratio"
     if min(a, b) <= 0 or (odds and max(a, b) >= 1):
         return Effect(math.nan, math.nan, math.nan)
@@ -71,7 +74,8 @@ def group_words(protocol: Protocol, row: pd.Series) -> str:
     name = (found[0].title or found[0].name) if found else str(row["covariate"])
     low, high = float(row["low"]), float(row["high"])
     if low == high:
-        return f"{name} {number(low)}{unit}"
+        known = _CODES.get(str(row["covariate"]), {})
+        return known.get(low, f"{name} = {number(low, 6)}{unit}")
     if not math.isfinite(low):
         return f"{name} up to {number(high)}{unit}"
     if not math.isfinite(high):

@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, SupportsFloat
 
+from vtrial.analysis.estimates import settled
+
 Kind = Literal["plain", "share", "points"]
 
 MISSING = "–"
@@ -91,12 +93,16 @@ def amount(value: float, spread: float, kind: Kind = "plain", unit: str = "") ->
 
     Examples
     --------
+    >>> amount(1.03e-16, 0.0, "plain", "%"), amount(2e-7, 0.05, "plain", "h")
+    ('0.00\u202f%', '0.000\u202fh')
     >>> amount(0.7543, 0.004, "share"), amount(12.3456, 0.5, "plain", "mg/L")
     ('75.4\u202f%', '12.35\u202fmg/L')
     """
     if not math.isfinite(value):
         return number(value)
-    if kind == "plain" and _extreme(value):
+    value = settled(value, kind, unit)
+    known = abs(spread) if math.isfinite(spread) else 0.0
+    if kind == "plain" and _extreme(max(abs(value), known)):
         text = number(value)
     else:
         text = fixed(value * _SCALE[kind], decimals(value, spread, kind))
@@ -105,7 +111,7 @@ def amount(value: float, spread: float, kind: Kind = "plain", unit: str = "") ->
 
 def error_words(error: float, kind: Kind = "plain", unit: str = "1") -> str:
     """Write an error with two digits."""
-    return number(error * _SCALE[kind], 2) + suffix(kind, unit)
+    return number(settled(error, kind, unit) * _SCALE[kind], 2) + suffix(kind, unit)
 
 
 def suffix(kind: Kind, unit: str = "") -> str:
