@@ -84,3 +84,11 @@ def test_the_margin_of_few_trials_is_students():
     assert monte_carlo_margin(1.0, 3) == pytest.approx(4.302653, rel=1e-6)
     assert monte_carlo_margin(1.0, 1) == pytest.approx(1.959964, rel=1e-6)
     assert monte_carlo_margin(float("nan"), 3) == 0
+
+
+def test_medians_that_agree_in_three_trials_are_no_certainty():
+    agreed, error = np.full(3, 4032.0), np.array([300.0, 400.0, 500.0])
+    made = across(agreed, agreed - 700, agreed + 700, error)
+    assert made.mc_error == pytest.approx(np.sqrt((9 + 16 + 25) / 9) * 100)
+    exact = across(agreed, agreed, agreed, np.zeros(3))
+    assert exact.mc_error == 0

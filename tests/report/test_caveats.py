@@ -191,7 +191,9 @@ def test_groups_are_called_what_they_are(protocol, name, low, high, words):
 
 def test_rounding_is_nothing_and_points_are_points():
     assert amount(1.03e-16, 0.0, "plain", "%") == "0.00\u202f%"
-    assert error_words(1.03e-18, "share") == "0\u202f%"
+    assert error_words(1.03e-18, "share") == "0\u202fpp"
+    assert error_words(0.021, "share") == "2.1\u202fpp"
+    assert error_words(0.5, "plain", "%") == "0.5\u202fpp"
     assert amount(2e-7, 0.05, "plain", "h") == "0.000\u202fh"
     assert contrast_unit("difference of means", "%") == "pp"
     assert contrast_unit("ratio of geometric means", "%") == "1"

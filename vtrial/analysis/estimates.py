@@ -299,11 +299,16 @@ def _row_in_words(row: Mapping[Hashable, Any]) -> dict[str, str]:
         "what": str(row["what"]),
         "published": named["published"],
         "simulated": named["simulated"],
-        "mc error": _words(row["mc_error"], kind, unit, digits=2),
+        "mc error": _words(row["mc_error"], *_of_error(kind, unit), digits=2),
         "counts as within": f"{_words(row['low'], kind)} to {named['high']}",
         "within": {WITHIN: "yes"}.get(row["verdict"], row["verdict"]),
         "source": " ".join(part for part in source if part),
     }
+
+
+def _of_error(kind: str, unit: str) -> tuple[str, str]:
+    """Return kind and unit of a percentage's error, which is in points (pp)."""
+    return ("points" if kind == "share" else kind), ("pp" if unit == "%" else unit)
 
 
 def settled(value: float, kind: str = "plain", unit: str = "1") -> float:

@@ -48,8 +48,9 @@ def across(
     and the Monte Carlo error is its standard error. An interval ends where `support`,
     the range of what the number can be, does: nothing can lie beyond.
 
-    Shares that do not vary between trials, or are 0 or 1 in the one there is, have the
-    Monte Carlo error of Wilson's interval.
+    Where no trial differs from another, as medians of times at visits and shares of 0
+    or 1 may, the Monte Carlo error is that of the trials' own errors, or of Wilson's
+    interval: three that agree are no certainty.
     """
     support = (0.0, 1.0) if scale == "share" else support
     known = np.isfinite(estimate)
@@ -61,7 +62,7 @@ def across(
         only = float(estimate[0])
         spread = float(error[0]) * (only if scale == "ratio" else 1.0)
         if scale == "share" and spread == 0:
-            spread = _unvaried(low, high, only)
+            spread = _unvaried(low, high, error)
         ends = np.clip([low[0], high[0]], *support)
         return Estimate(
             only, float(ends[0]), float(ends[1]), "confidence", spread, 1, 0
@@ -77,8 +78,8 @@ def across(
         half *= np.sqrt(1 + 1 / count)
         ends = np.array([mean - half, mean + half])
     mc_error = sd / np.sqrt(count)
-    if scale == "share" and mc_error == 0:
-        mc_error = _unvaried(low[known], high[known], float(mean))
+    if mc_error == 0 and (scale == "share" or (error[known] > 0).any()):
+        mc_error = _unvaried(low[known], high[known], error[known])
     if scale == "ratio":
         mean, ends = np.exp(mean), np.exp(ends)
         mc_error *= mean
@@ -87,15 +88,17 @@ def across(
     return Estimate(*numbers, "between trials", float(mc_error), count, undefined)
 
 
-def _unvaried(low: Numbers, high: Numbers, share: float) -> float:
-    """Return the Monte Carlo error of a share that is the same in every trial.
+def _unvaried(low: Numbers, high: Numbers, error: Numbers) -> float:
+    """Return the Monte Carlo error of a number that is the same in every trial.
 
-    The half width of Wilson's interval of all trials over the normal quantile: at 0
-    and 1 it falls with the number of subjects, else with its root.
+    Where trials say that they have none (shares of 0 and 1), it is the half width of
+    their Wilson interval over the normal quantile, which falls with their number.
     """
+    own = error[np.isfinite(error)]
+    if own.any():
+        return float(np.sqrt(np.mean(own**2) / len(error)))
     width = float(np.mean(high - low)) / (2 * normal_limit(0.95))
-    many = len(low) if share in (0.0, 1.0) else np.sqrt(len(low))
-    return float(width / many)
+    return float(width / len(low))
 
 
 def monte_carlo_margin(error: float, trials: int) -> float:

@@ -110,8 +110,10 @@ def amount(value: float, spread: float, kind: Kind = "plain", unit: str = "") ->
 
 
 def error_words(error: float, kind: Kind = "plain", unit: str = "1") -> str:
-    """Write an error with two digits."""
-    return number(settled(error, kind, unit) * _SCALE[kind], 2) + suffix(kind, unit)
+    """Write an error with two digits; of a percentage it is in points (pp)."""
+    points = kind != "plain" or unit == "%"
+    after = _SUFFIX["points"] if points else suffix(kind, unit)
+    return number(settled(error, kind, unit) * _SCALE[kind], 2) + after
 
 
 def suffix(kind: Kind, unit: str = "") -> str:
