@@ -143,6 +143,8 @@ def test_a_miss_is_beyond_the_limits_by_more_than_chance(tree, protocol):
     table = estimates.published
     assert table["verdict"].tolist() == ["within", "undecided", "MISS"]
     assert table["within"].tolist() == [True, False, False]
+    assert table["mc_low"].to_numpy() == pytest.approx(value - half, rel=1e-6)
+    assert table["mc_high"].to_numpy() == pytest.approx(value + half, rel=1e-6)
     words = estimates.published_words()
     assert words["within"].tolist() == ["yes", "undecided", "MISS"]
 

@@ -93,6 +93,17 @@ def test_a_missing_number_is_told_with_its_reason_and_never_as_a_failure(one):
     assert estimates.failures["count"].sum() == 10
 
 
+def test_a_record_without_reasons_is_read_and_says_so(one):
+    """Versions before there were reasons left records without them."""
+    tree, protocol = one
+    old = tree.copy()
+    for arm in ("low", "high"):
+        outcomes = old[f"arms/{arm}/outcomes"]
+        outcomes.dataset = outcomes.to_dataset().drop_vars("reason")
+    (found,) = evaluate(old, protocol).missing.to_dict("records")
+    assert (found["reason"], found["count"]) == ("no reason kept", 1)
+
+
 def test_all_subjects_under_an_arm_are_told_beside_those_allocated_to_it(made_up):
     """With `potential: all` the arm's own subjects are half of those simulated."""
     make_protocol, make_tree = made_up

@@ -266,6 +266,8 @@ def _published(protocol):
                 "published": point.value,
                 "simulated": simulated,
                 "mc_error": 0.0023,
+                "mc_low": simulated - 0.0045,
+                "mc_high": simulated + 0.0045,
                 "low": point.low,
                 "high": point.high,
                 "within": point.low <= simulated <= point.high,

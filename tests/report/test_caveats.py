@@ -20,7 +20,7 @@ from vtrial.report.tables import (
     published_table,
     published_words,
 )
-from vtrial.report.words import amount, error_words
+from vtrial.report.words import amount, error_words, interval
 from vtrial.report.worth import operating_table
 
 
@@ -175,8 +175,8 @@ def test_parameters_without_uncertainty_are_not_drawn_anew(protocol):
 @pytest.mark.parametrize(
     ("name", "low", "high", "words"),
     [
-        ("FEMALE", 0.0, 0.0, "men"),
-        ("FEMALE", 1.0, 1.0, "women"),
+        ("FEMALE", 0.0, 0.0, "male"),
+        ("FEMALE", 1.0, 1.0, "female"),
         ("ECOG1", 1.0, 1.0, "ECOG 1 = 1"),
         ("SITE", 3.0, 3.0, "SITE = 3"),
         ("SITE", 3.0, 5.0, "SITE 3 to 5"),
@@ -203,3 +203,9 @@ def test_effects_of_shares_end_at_a_hundred_points():
     effect = effect_between("risk difference", (0.99, 0.05), (0.02, 0.05))
     assert effect.high == 1.0
     assert effect.low == pytest.approx(0.97 - 1.96 * np.hypot(0.05, 0.05))
+
+
+def test_an_interval_of_rounding_is_of_nothing():
+    assert interval(-1.2e-16, 3.1e-16, "plain", "%") == "0.00 to 0.00\u202f%"
+    assert interval(2e-17, 4.2, "plain", "h") == "0.0 to 4.2\u202fh"
+    assert interval(2e-17, 4.2e-17, "plain", "h").startswith("2 × 10⁻¹⁷ to 4.2")

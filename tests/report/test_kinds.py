@@ -189,7 +189,7 @@ def test_subgroups_have_a_row_each_and_only_fitting_statistics(dosed, full):
     assert rows["group"].tolist()[:1] == [
         "alpha-1 acid glycoprotein 0.5 to 1.1\u202fg/L"
     ]
-    assert rows["group"].tolist()[-1] == "women"
+    assert rows["group"].tolist()[-1] == "female"
     np.testing.assert_allclose(rows["estimate"], 0.15)
     np.testing.assert_allclose(effects_of(dosed, last, full.subgroups)["estimate"], 0.5)
     hazard = Comparison("c9", "d100", "d60", "nadir", "odds ratio")
@@ -201,7 +201,7 @@ def test_attainment_writes_every_share(dosed, full):
     drawing = draw_attainment(dosed, "grade 4", rows)
     written = labels(drawing.figure)
     assert {f"{100 * share:.1f}" for share in rows["estimate"]} <= written
-    assert "men" in written
+    assert "male" in written
 
 
 def test_people_are_the_first_ones_and_it_is_said(dosed, full):

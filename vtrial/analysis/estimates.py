@@ -149,6 +149,8 @@ PUBLISHED = [
     "high",
     "simulated",
     "mc_error",
+    "mc_low",
+    "mc_high",
     "within",
     "verdict",
     "verified",
@@ -245,9 +247,9 @@ class Estimates:
     published
         A row for each published number: the limits that count as within, and the
         simulated value; of those in the arm `where` a condition holds, if there is
-        one. `verdict` is `within`, `MISS` if it lies beyond the limits by more than
-        95 % Monte Carlo error, or `undecided`. `kind` is `share`, `points` (a
-        difference of shares) or `plain`.
+        one. `mc_low` and `mc_high` are its 95 % Monte Carlo limits: `verdict` is
+        `within`, `MISS` if they lie beyond as well, or `undecided`. `kind` is `share`,
+        `points` (a difference of shares) or `plain`.
     """
 
     flow: pd.DataFrame

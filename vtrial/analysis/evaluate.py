@@ -1,14 +1,12 @@
 """Evaluate a record: what the trials would have seen, as tables."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from vtrial.analysis.bands import bands_of
-from vtrial.analysis.contrast import Contrast
 from vtrial.analysis.courses import courses_of
 from vtrial.analysis.estimates import (
     CONTRASTS,
@@ -16,37 +14,18 @@ from vtrial.analysis.estimates import (
     ENDPOINTS,
     FAILURES,
     FLOW,
-    MISS,
     MISSING,
-    PUBLISHED,
-    UNDECIDED,
-    WITHIN,
     Estimates,
 )
-from vtrial.analysis.gather import Bounds, Gathered, statistic_of
+from vtrial.analysis.gather import Bounds, Gathered, joined
 from vtrial.analysis.lost import Lost
 from vtrial.analysis.operating import convergence_of, operating_of, power_of
-from vtrial.analysis.question import Truth
+from vtrial.analysis.published import published_of
 from vtrial.analysis.reading import check_record, chunks_of
-from vtrial.analysis.replication import (
-    Scale,
-    across,
-    average,
-    monte_carlo_margin,
-)
-from vtrial.analysis.statistic import Summary
+from vtrial.analysis.replication import Scale, across, average
 from vtrial.analysis.support import support_of, support_of_effect
-from vtrial.protocol.protocol import (
-    RATIOS,
-    Protocol,
-    Published,
-    effect_kind,
-    effect_unit,
-)
-from vtrial.protocol.where import write_where
+from vtrial.protocol.protocol import RATIOS, Protocol, effect_unit
 from vtrial.types import Missing, Status
-
-Parts = TypeVar("Parts", Summary, Contrast, Truth)
 
 
 def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
@@ -69,8 +48,8 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
     for chunk in chunks_of(tree, protocol):
         seen.add(chunk, protocol)
     endpoints, contrasts = _endpoints(seen, protocol), _contrasts(seen, protocol)
-    found = {place: _joined(parts) for place, parts in seen.contrasts.items()}
-    truths = {place: _joined(parts) for place, parts in seen.truths.items()}
+    found = {place: joined(parts) for place, parts in seen.contrasts.items()}
+    truths = {place: joined(parts) for place, parts in seen.truths.items()}
     sizes = {place: np.concatenate(parts) for place, parts in seen.sizes.items()}
     return Estimates(
         flow=_flow(seen),
@@ -79,7 +58,7 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         bands=bands_of(tree, protocol),
         distributions=_distributions(seen, protocol),
         failures=_failures(seen),
-        published=_published(seen, endpoints, contrasts, protocol),
+        published=published_of(seen, endpoints, contrasts, protocol),
         missing=_missing(seen),
         curves=seen.curves.table(protocol),
         operating=operating_of(protocol, found, truths, sizes),
@@ -141,7 +120,7 @@ def _endpoints(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
     for endpoint in protocol.endpoints:
         keys = [key for key in seen.summaries if key[1] == endpoint.name]
         for arm, name, statistic in sorted(keys, key=_by_statistic(protocol)):
-            summary = _joined(seen.summaries[arm, name, statistic])
+            summary = joined(seen.summaries[arm, name, statistic])
             share = statistic == "share"
             made = across(
                 *summary,
@@ -175,7 +154,7 @@ def _everybody(
     if not parts:
         return {"truth": np.nan, "truth_error": np.nan}
     scale = "share" if statistic == "share" else "plain"
-    made = across(*_joined(parts), scale=scale)
+    made = across(*joined(parts), scale=scale)
     return {"truth": made.estimate, "truth_error": made.mc_error}
 
 
@@ -203,17 +182,15 @@ def _contrasts(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
     """Lay down every comparison."""
     rows = []
     for place, comparison in enumerate(protocol.analysis):
-        made = _joined(seen.contrasts[place])
+        made = joined(seen.contrasts[place])
         endpoint = protocol.endpoint(comparison.endpoint)
         ratio = comparison.by in RATIOS
         scale = "ratio" if ratio else "plain"
         level = comparison.level
         estimate, low, high, p, error = made
+        support = support_of_effect(comparison.by, endpoint)
         over = across(
-            *(estimate, low, high, error),
-            scale=scale,
-            level=level,
-            support=support_of_effect(comparison.by, endpoint),
+            *(estimate, low, high, error), scale=scale, level=level, support=support
         )
         one = seen.replicates == 1
         power = None if one else power_of(comparison, p)
@@ -224,8 +201,8 @@ def _contrasts(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
             "endpoint": comparison.endpoint,
             "by": comparison.by,
             "adjust": ", ".join(comparison.adjust),
-            "ci_low": average(low, scale=scale),
-            "ci_high": average(high, scale=scale),
+            "ci_low": average(np.maximum(low, support[0]), scale=scale),
+            "ci_high": average(np.minimum(high, support[1]), scale=scale),
             "p": float(p[0]) if one else np.nan,
             "power": power.value if power else np.nan,
             "power_low": power.low if power else np.nan,
@@ -245,7 +222,7 @@ def _truth(seen: Gathered, place: int, *, scale: str) -> dict[str, float]:
     """Return the paired effect over all trials; NaN where it was not asked for."""
     if place not in seen.truths:
         return {"truth": np.nan, "truth_error": np.nan}
-    effect, error, _ = _joined(seen.truths[place])
+    effect, error, _ = joined(seen.truths[place])
     none = np.full(len(effect), np.nan)
     made = across(effect, none, none, error, scale=scale)  # type: ignore[arg-type]
     return {"truth": made.estimate, "truth_error": made.mc_error}
@@ -272,130 +249,3 @@ def _distributions(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
     if not frames:
         return pd.DataFrame(columns=DISTRIBUTIONS)
     return pd.concat(frames, ignore_index=True)
-
-
-def _published(
-    seen: Gathered,
-    endpoints: pd.DataFrame,
-    contrasts: pd.DataFrame,
-    protocol: Protocol,
-) -> pd.DataFrame:
-    """Lay every published number beside the simulated one."""
-    rows = []
-    for place, point in enumerate(protocol.published):
-        if point.comparison:
-            named = _of_comparison(point, protocol)
-            known = contrasts[contrasts["comparison"] == point.comparison]
-            simulated = _first(known)
-        else:
-            named = _of_endpoint(point, protocol)
-            statistic = named["statistic"]
-            known = endpoints[
-                (endpoints["arm"] == point.arm)
-                & (endpoints["endpoint"] == point.endpoint)
-                & (endpoints["statistic"] == statistic)
-            ]
-            part = point.where is not None
-            parts = seen.parts[place] if part else []
-            simulated = _of_part(parts, statistic) if part else _first(known)
-        row = {
-            "arm": point.arm,
-            "endpoint": point.endpoint,
-            "where": write_where(point.where),
-            "comparison": point.comparison,
-            "published": point.value,
-            "low": point.low,
-            "high": point.high,
-            "simulated": simulated.estimate,
-            "mc_error": simulated.mc_error,
-            "within": bool(point.low <= simulated.estimate <= point.high),
-            "verdict": _verdict(point, simulated),
-            "verified": point.verified,
-            "source": _cited(point),
-        }
-        rows.append(row | named)
-    frame = pd.DataFrame(rows, columns=PUBLISHED)
-    return frame.astype({"within": bool, "verified": bool})
-
-
-class _Simulated(NamedTuple):
-    """A simulated number, its Monte Carlo error, and how many trials it is of."""
-
-    estimate: float = np.nan
-    mc_error: float = np.nan
-    trials: int = 0
-
-
-def _first(known: pd.DataFrame) -> _Simulated:
-    """Return the estimate of a table's one row, or NaN."""
-    if known.empty:
-        return _Simulated()
-    row = known.iloc[0]
-    numbers = float(row["estimate"]), float(row["mc_error"])
-    return _Simulated(*numbers, int(row["replicates"]))
-
-
-def _of_part(parts: Sequence[Summary], statistic: str) -> _Simulated:
-    """Return a statistic of some of an arm's subjects."""
-    if not parts:
-        return _Simulated()
-    scale = "share" if statistic == "share" else "plain"
-    made = across(*_joined(parts), scale=scale)
-    return _Simulated(made.estimate, made.mc_error, made.replicates)
-
-
-def _verdict(point: Published, simulated: _Simulated) -> str:
-    """Judge a simulated number: a miss lies beyond the limits by more than chance.
-
-    `undecided` is what lies beyond by less than 95 % Monte Carlo error: more trials
-    would tell.
-    """
-    value = simulated.estimate
-    if point.low <= value <= point.high:
-        return WITHIN
-    margin = monte_carlo_margin(simulated.mc_error, simulated.trials)
-    near = point.low - margin <= value <= point.high + margin
-    return UNDECIDED if near else MISS
-
-
-def _of_endpoint(point: Published, protocol: Protocol) -> dict[str, str]:
-    """Say what a published number of an arm is."""
-    endpoint = protocol.endpoint(point.endpoint)
-    statistic = statistic_of(point, endpoint)
-    share = statistic == "share"
-    said = "" if share else f" ({statistic})"
-    where = f", where {write_where(point.where)}" if point.where is not None else ""
-    return {
-        "what": f"{point.endpoint}{said}, {point.arm}{where}",
-        "statistic": statistic,
-        "kind": "share" if share else "plain",
-        "unit": "1" if share else endpoint.unit,
-    }
-
-
-def _of_comparison(point: Published, protocol: Protocol) -> dict[str, str]:
-    """Say what a published comparison is."""
-    named = [c for c in protocol.analysis if c.name == point.comparison]
-    if not named:
-        return {"what": point.comparison, "statistic": "", "kind": "plain", "unit": "1"}
-    comparison, endpoint = named[0], protocol.endpoint(named[0].endpoint)
-    kind, _ = effect_kind(comparison.by, endpoint)
-    return {
-        "what": f"{comparison.endpoint}, {comparison.arm} with {comparison.reference}",
-        "statistic": comparison.by,
-        "kind": "points" if kind == "difference" else "plain",
-        "unit": effect_unit(comparison.by, endpoint),
-    }
-
-
-def _cited(point: Published) -> str:
-    """Write a published number's source on one line."""
-    source = point.source
-    doi = f"doi:{source.doi}" if source.doi else ""
-    parts = [source.cite, doi or source.url, source.note]
-    return "; ".join(part for part in parts if part)
-
-
-def _joined(parts: Sequence[Parts]) -> Parts:
-    """Join what was gathered in several chunks, trial after trial."""
-    return type(parts[0])._make(np.concatenate(g) for g in zip(*parts, strict=True))

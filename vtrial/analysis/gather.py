@@ -1,9 +1,9 @@
 """Gather from a record, some trials at a time, what the tables are made of."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -25,6 +25,7 @@ from vtrial.protocol.where import holds
 from vtrial.types import Status
 
 BAR_COUNT = 40
+Parts = TypeVar("Parts", Summary, Contrast, Truth)
 Bounds = tuple[np.ndarray, np.ndarray]  # least and most, of each trial
 TAIL = 0.005
 
@@ -239,3 +240,8 @@ def _edges(pooled: np.ndarray, *, binary: bool) -> np.ndarray:
         size = abs(low) or 1.0
         return np.array([low - size / 2, low + size / 2])
     return np.linspace(low, high, BAR_COUNT + 1)
+
+
+def joined(parts: Sequence[Parts]) -> Parts:
+    """Join what was gathered in several chunks, trial after trial."""
+    return type(parts[0])._make(np.concatenate(g) for g in zip(*parts, strict=True))

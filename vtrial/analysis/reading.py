@@ -110,9 +110,14 @@ class Chunk:
         return np.where(self.in_arm(arm), values, np.nan)
 
     def reasons(self, arm: str, endpoint: str) -> Int[np.ndarray, " reason"]:
-        """Count the solved subjects of an arm without a number, by `Missing` code."""
+        """Count the solved subjects of an arm without a number, by `Missing` code.
+
+        Records of versions before there were reasons keep none.
+        """
         solved = self.in_arm(arm) & (self.status(arm) == Status.SOLVED)
         lacks = solved & ~np.isfinite(self.values(arm, endpoint))
+        if REASON not in dataset(self.tree, f"{ARMS}/{arm}/{OUTCOMES}"):
+            return np.bincount([Missing.NOT] * lacks.sum(), minlength=len(Missing))
         codes = self._column(arm, endpoint, REASON)[lacks].astype(int)
         return np.bincount(codes, minlength=len(Missing))
 

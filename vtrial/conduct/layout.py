@@ -129,17 +129,7 @@ def _arm_variables(protocol: Protocol, at: str) -> list[Variable]:
             Variable(f"{at}/{OUTCOMES}/{name}", (SUBJECT, ENDPOINT), points)
             for name in (OUTCOME, BASELINE, EVENT)
         ),
-        Variable(
-            f"{at}/{OUTCOMES}/{REASON}",
-            (SUBJECT, ENDPOINT),
-            points,
-            "int8",
-            0,
-            attributes={
-                "flag_values": [*map(int, Missing)],
-                "flag_meanings": ["there", *(m.words for m in Missing if m)],
-            },
-        ),
+        _reasons(at, points),
     ]
     if protocol.keep.measurements:
         visits = len(plan.visits)
@@ -187,6 +177,18 @@ def _arm_variables(protocol: Protocol, at: str) -> list[Variable]:
         axes, tail = (SUBJECT, OUTPUT, TIME), (outputs, times)
         found += [Variable(f"{at}/{TRAJECTORIES}/{VALUE}", axes, tail)]
     return found
+
+
+def _reasons(at: str, points: tuple[int]) -> Variable:
+    """Return the array of why subjects have no number."""
+    flags = {
+        "flag_values": [*map(int, Missing)],
+        "flag_meanings": ["there", *(reason.words for reason in Missing if reason)],
+    }
+    axes = (SUBJECT, ENDPOINT)
+    return Variable(
+        f"{at}/{OUTCOMES}/{REASON}", axes, points, "int8", 0, attributes=flags
+    )
 
 
 def predictions(protocol: Protocol) -> tuple[str, ...]:

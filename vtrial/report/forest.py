@@ -17,7 +17,7 @@ _PAINT = {WITHIN: GOOD, UNDECIDED: MUTED, MISS: MISSED}
 def draw_published(rows: pd.DataFrame) -> Drawing:
     """Draw simulated values on the ranges that the published ones allow.
 
-    `rows` has words, unit, published, simulated, mc_error, low, high, within,
+    `rows` has words, unit, published, simulated, mc_low, mc_high, low, high, within,
     verdict, verified; all of one kind and unit.
     """
     kind, unit = shared(rows, "kind"), shared(rows, "unit")
@@ -31,8 +31,8 @@ def draw_published(rows: pd.DataFrame) -> Drawing:
                 row.words + ("" if row.verified else " (unverified)"),
                 text + ("" if row.within else f" {row.verdict.lower()}"),
                 row.simulated * scale,
-                (row.simulated - 1.96 * row.mc_error) * scale,
-                (row.simulated + 1.96 * row.mc_error) * scale,
+                row.mc_low * scale,
+                row.mc_high * scale,
                 _PAINT[row.verdict],
                 "X" if row.verdict == MISS else "o",
                 (row.low * scale, row.high * scale),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from vtrial.analysis.estimates import MISS, UNDECIDED, WITHIN
+from vtrial.analysis.estimates import MISS, UNDECIDED, WITHIN, settled
 from vtrial.protocol.protocol import (
     OF_SHARES,
     RATIOS,
@@ -150,7 +150,8 @@ def _estimate(protocol: Protocol, row: Any) -> Cell:
     if not math.isfinite(spread):
         spread = 2 * row.mc_error
     text = amount(row.estimate, spread, kind, row.unit)
-    said = [interval(row.low, row.high, kind)] if math.isfinite(row.low) else []
+    low, high = (settled(end, kind, row.unit) for end in (row.low, row.high))
+    said = [interval(low, high, kind)] if math.isfinite(low) else []
     said += caveats(row, kind, row.unit, undefined_endpoint(protocol, row))
     return Cell(text, "; ".join(said))
 

@@ -10,6 +10,7 @@ from vtrial.analysis.estimates import settled
 Kind = Literal["plain", "share", "points"]
 
 MISSING = "–"
+_ROUNDING = 1e-12  # of the other end of an interval
 _SCALE: dict[Kind, float] = {"plain": 1.0, "share": 100.0, "points": 100.0}
 _SUFFIX: dict[Kind, str] = {"plain": "", "share": "\u202f%", "points": "\u202fpp"}
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -127,9 +128,19 @@ def suffix(kind: Kind, unit: str = "") -> str:
 
 
 def interval(low: float, high: float, kind: Kind = "plain", unit: str = "") -> str:
-    """Write an interval: `71.2 to 79.6 %`."""
+    r"""Write an interval; an end that is rounding beside the other is 0.
+
+    Examples
+    --------
+    >>> interval(0.712, 0.796, "share"), interval(2e-17, 4.2, "plain", "h")
+    ('71.2 to 79.6\u202f%', '0.0 to 4.2\u202fh')
+    """
     if not (math.isfinite(low) and math.isfinite(high)):
         return MISSING
+    least = _ROUNDING * max(abs(low), abs(high))
+    low, high = (
+        0.0 if abs(end) < least else settled(end, kind, unit) for end in (low, high)
+    )
     spread = (high - low) / 2
     if kind == "plain" and (_extreme(low) or _extreme(high)):
         return f"{number(low)} to {number(high)}{suffix(kind, unit)}"
