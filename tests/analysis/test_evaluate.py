@@ -149,6 +149,21 @@ def test_a_miss_is_beyond_the_limits_by_more_than_chance(tree, protocol):
     assert words["within"].tolist() == ["yes", "undecided", "MISS"]
 
 
+@pytest.mark.parametrize("one", [1.0, -1.0])
+def test_intervals_of_what_is_never_negative_end_at_0(made_up, one):
+    """Trials of peaks that differ 1,000-fold, and one value that may be below 0."""
+    make_protocol, make_tree = made_up
+    protocol = make_protocol(replicates=4, published=(), analysis=())
+    tree = make_tree(protocol, failed=(), missing=())
+    outcome = tree["arms/high/outcomes"]["outcome"].values
+    outcome[:, 0] = np.repeat([1.0, 10.0, 100.0, 1000.0], 60)
+    outcome[np.flatnonzero(tree["subjects"]["arm"].values == 1)[0], 0] *= one
+    table = evaluate(tree, protocol).endpoints
+    mean = row(table, arm="high", endpoint="peak", statistic="mean")
+    assert (mean["low"] == 0) == (one > 0)
+    assert mean["low"] <= 0
+
+
 def test_differences_of_percentages_are_in_points(tree, protocol):
     points = (replace(protocol.endpoints[0], unit="%"), *protocol.endpoints[1:])
     asked = replace(

@@ -73,7 +73,7 @@ def test_a_number_of_some_trials_says_so(protocol, estimates):
     )
     table = endpoints_table(protocol, pd.concat([frame, lone]), estimates.missing)
     found = [row for row in table.rows if row[1].text == "geometric mean"]
-    words = "of 1 of 32 trials: in the others a value is not positive"
+    words = "from 1 of 32 trials: in the others a value is not positive"
     assert words in found[0][2].small
 
 
@@ -82,10 +82,10 @@ def test_undefined_trials_are_told_in_the_first_paragraph(protocol, estimates):
     said = strong(answer(protocol, estimates, contrasts=frame))
     assert (
         "is undefined in 4,963 of 10,000 trials, where an arm has too few values; the "
-        "number is of the other 5,037."
+        "number is from the other 5,037."
     ) in said
     cell = contrasts_table(protocol, frame).rows[0][4]
-    assert "of 5,037 of 10,000 trials: in the others an arm has too few" in cell.small
+    assert "from 5,037 of 10,000 trials: in the others an arm has too few" in cell.small
 
 
 def test_arms_that_differ_in_failures_are_warned_of(protocol, estimates):
@@ -127,7 +127,7 @@ def test_a_published_number_may_be_undecided(protocol, estimates):
     table = published_table(published_words(protocol, frame))
     assert (table.rows[0][1].text, table.rows[0][1].mark) == ("undecided", "warn")
     said = strong(answer(protocol, estimates, published=frame))
-    assert "Undecided for Monte Carlo error: grade 4, 100 mg/m²" in said
+    assert "Undecided within Monte Carlo error: grade 4, 100 mg/m²" in said
     assert "Missed" not in said
 
 
@@ -169,7 +169,7 @@ def test_parameters_without_uncertainty_are_not_drawn_anew(protocol):
     assert "drawn anew" in population_in_words(replace(protocol, model=model))
     known = replace(model, parameters=(Parameter("CL", 1.0),))
     said = population_in_words(replace(protocol, model=known))
-    assert "says of none how uncertain it is" in said
+    assert "states no uncertainty of them" in said
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from vtrial.analysis.operating import convergence_of, operating_of, power_of
 from vtrial.analysis.published import published_of
 from vtrial.analysis.reading import check_record, chunks_of
 from vtrial.analysis.replication import Scale, across, average
-from vtrial.analysis.support import support_of, support_of_effect
+from vtrial.analysis.support import support_of, support_of_effect, support_seen
 from vtrial.protocol.protocol import RATIOS, Protocol, effect_unit
 from vtrial.types import Missing, Status
 
@@ -122,12 +122,14 @@ def _endpoints(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
         for arm, name, statistic in sorted(keys, key=_by_statistic(protocol)):
             summary = joined(seen.summaries[arm, name, statistic])
             share = statistic == "share"
+            n, missing, failed = (int(count) for count in seen.counts[arm, name])
             made = across(
                 *summary,
                 scale="share" if share else "plain",
-                support=support_of(endpoint, statistic),
+                support=support_seen(
+                    support_of(endpoint, statistic), n, seen.extremes[arm, name]
+                ),
             )
-            n, missing, failed = (int(count) for count in seen.counts[arm, name])
             if statistic == "geometric mean" and n and not made.replicates:
                 continue  # values that are not positive have none
             row = {

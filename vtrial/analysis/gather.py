@@ -54,6 +54,7 @@ class Gathered:
     failures: dict[str, np.ndarray] = field(default_factory=dict)
     counts: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     missing: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    extremes: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
     shares: defaultdict[tuple[str, str], list[Bounds]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -153,6 +154,12 @@ class Gathered:
             key = (arm, endpoint.name)
             self.counts[key] = self.counts.get(key, 0) + np.array(counted)
             self.missing[key] = self.missing.get(key, 0) + reasons
+            least, most = self.extremes.get(key, (np.inf, -np.inf))
+            found = values[seen]
+            self.extremes[key] = (
+                float(found.min(initial=least)),
+                float(found.max(initial=most)),
+            )
             event = None
             if endpoint.event:
                 event = np.where(seen, chunk.own(arm, endpoint.name, EVENT), np.nan)

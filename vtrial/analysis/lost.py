@@ -8,6 +8,7 @@ from jaxtyping import Bool
 from vtrial.analysis.question import chosen, of_responses, sides
 from vtrial.analysis.reading import Chunk
 from vtrial.analysis.statistic import Numbers, Values
+from vtrial.dims import OUTCOME
 from vtrial.protocol.protocol import OF_RESPONSES, Comparison
 
 
@@ -57,10 +58,7 @@ def bounds(chunk: Chunk, comparison: Comparison) -> tuple[Numbers, Numbers]:
     none = np.full(chunk.replicates, np.nan)
     if comparison.by not in OF_RESPONSES:
         return none, none
-    value, treated = (
-        sides(chunk, comparison, "outcome"),
-        chunk.in_arm(comparison.arm),
-    )
+    value, treated = sides(chunk, comparison, OUTCOME), chunk.in_arm(comparison.arm)
     failed = chunk.failed(comparison.arm) | chunk.failed(comparison.reference)
     failed = np.isfinite(chosen(chunk, comparison, np.where(failed, 0.0, np.nan)))
     least, most = (

@@ -6,6 +6,7 @@ from vtrial.analysis.replication import WHOLE
 from vtrial.protocol.protocol import OF_SHARES, RATIOS, Endpoint
 
 Range = tuple[float, float]
+SIGNED = 100  # values that show on which side of 0 a number is
 _PARTS = ("share above", "share below", "share in range", "extrapolated share")
 _COUNTS = ("number of events", "half-life", "mean residence time", "terminal rate")
 
@@ -24,6 +25,25 @@ def support_of(endpoint: Endpoint, statistic: str) -> Range:
     if statistic in ("sd", "geometric mean"):
         return 0.0, math.inf
     return _range(endpoint)
+
+
+def support_seen(known: Range, count: int, extremes: Range) -> Range:
+    """Let a range end at 0 where none of many values lies on the other side.
+
+    Counts and chances that an equation makes are not negative, which nothing else says.
+
+    Examples
+    --------
+    >>> support_seen(WHOLE, 600, (0.02, 0.31)), support_seen(WHOLE, 12, (0.02, 0.31))
+    ((0.0, inf), (-inf, inf))
+    """
+    if count < SIGNED:
+        return known
+    least, most = extremes
+    return (
+        max(known[0], 0.0) if least >= 0 else known[0],
+        min(known[1], 0.0) if most <= 0 else known[1],
+    )
 
 
 def support_of_effect(by: str, endpoint: Endpoint) -> Range:

@@ -102,9 +102,16 @@ def _contrasts(protocol: Protocol, frame: pd.DataFrame) -> list[str]:
             f"{_capital(arm_title(protocol, row.arm))} with "
             f"{arm_title(protocol, row.reference)} on "
             f"{endpoint_title(protocol, row.endpoint)}: {row.by} {value} "
-            f"({interval(row.low, row.high, kind, unit)})."
+            f"({_holds(row)} {interval(row.low, row.high, kind, unit)})."
         )
     return sentences
+
+
+def _holds(row: Any) -> str:
+    """Say what a contrast's interval holds."""
+    level = f"{number(100 * row.level, 4)}\u202f%"
+    single = row.interval == "confidence"
+    return f"{level} confidence interval" if single else f"{level} of single trials:"
 
 
 def _undefined(
@@ -138,7 +145,7 @@ def _stands(row: Any, what: str, why: str) -> str:
         return f"The {what} is undefined: {why}."
     if not row.replicates:
         return f"The {what} is undefined in all {count(total)} trials: there {why}."
-    rest = f"of the other {count(row.replicates)}"
+    rest = f"from the other {count(row.replicates)}"
     return f"The {what} is undefined in {where}, where {why}; the number is {rest}."
 
 
@@ -156,7 +163,7 @@ def _published(frame: pd.DataFrame) -> list[str]:
         lead = lead if total > 1 else f"The published number{doubt}"
     words = [f"{lead} {verb} met within the stated margin."]
     if inside < total:
-        lead = {MISS: "Missed", UNDECIDED: "Undecided for Monte Carlo error"}
+        lead = {MISS: "Missed", UNDECIDED: "Undecided within Monte Carlo error"}
         for verdict, head in lead.items():
             rows = frame[frame["verdict"] == verdict]
             named = [_missed(row) for row in each_row(rows)]

@@ -12,7 +12,7 @@ def caveats(row: Any, kind: Kind, unit: str, why: str) -> list[str]:
     said = []
     if row.undefined > 0:
         total = row.replicates + row.undefined
-        stands = f"of {count(row.replicates)} of {count(total)} trials"
+        stands = f"from {count(row.replicates)} of {count(total)} trials"
         said.append(f"{stands}: in the others {why}" if row.replicates else why)
     if math.isfinite(row.least):
         ends = interval(row.least, row.most, kind, unit)

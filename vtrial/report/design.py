@@ -290,7 +290,7 @@ def population_in_words(protocol: Protocol) -> str:
     else:
         uncertain = "parameters at their published values in every replicate"
         lacks = protocol.uncertainty and model.parameters
-        uncertain += " (the model says of none how uncertain it is)" if lacks else ""
+        uncertain += " (the model states no uncertainty of them)" if lacks else ""
     return f"cohort {protocol.cohort}; model {model.name}{title}; {uncertain}"
 
 

@@ -45,8 +45,8 @@ def draw_published(rows: pd.DataFrame) -> Drawing:
     caption = (
         "Numbers: simulated / published. Grey: the range that counts as within, with "
         "the published value as a line. Point: simulated, with its 95 % Monte Carlo "
-        "interval where that is wider than the point. A cross is a miss; what lies "
-        "beyond the range by no more than Monte Carlo error is undecided."
+        "interval where that is wider than the point. A cross is a miss; undecided is "
+        "what lies outside the range with an interval that reaches into it."
     )
     name = slug(f"published {unit if kind == 'plain' else kind}")
     return Drawing(name, "Published and simulated", alt, caption, figure, rows)

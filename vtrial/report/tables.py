@@ -298,8 +298,8 @@ def published_table(frame: pd.DataFrame) -> Table:
     heads = ("What", "Within?", "Published", "Simulated", "Counts as within", "Source")
     caption = (
         "Published and simulated outcomes; ± is the Monte Carlo standard error. A miss "
-        "lies beyond the range by more than 95 % Monte Carlo error; undecided is what "
-        "lies beyond it by less."
+        "lies outside the range, and so does its 95 % Monte Carlo interval; where that "
+        "reaches into the range, more replicates would tell: undecided."
     )
     table = make_table("published", caption, heads, rows, words=2)
     return table._replace(numeric=(False, False, True, True, True, False))
