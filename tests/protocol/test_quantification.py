@@ -103,7 +103,7 @@ def test_an_output_without_a_limit_has_no_rule(load):
              "drop")  # fmt: skip
 
 
-def test_what_is_below_is_not_in_the_terminal_slope(load, tmp_path):
+def test_nca_below_quantification(load, tmp_path):
     """Ten values of 10 exp(-t/2) mg/L, the last two below the limit of 0.1 mg/L.
 
     The limits are ten times the error of 20 subjects with a residual error of 0.1 %.

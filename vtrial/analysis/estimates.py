@@ -303,7 +303,7 @@ def _row_in_words(row: Mapping[Hashable, Any]) -> dict[str, str]:
         "simulated": named["simulated"],
         "mc error": _words(row["mc_error"], *_of_error(kind, unit), digits=2),
         "counts as within": f"{_words(row['low'], kind)} to {named['high']}",
-        "within": {WITHIN: "yes"}.get(row["verdict"], row["verdict"]),
+        "within": "yes" if row["verdict"] == WITHIN else str(row["verdict"]),
         "source": " ".join(part for part in source if part),
     }
 

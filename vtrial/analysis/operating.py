@@ -69,10 +69,18 @@ def operating_of(
             found += _against_truth(
                 comparison, made, truths[place], own=protocol.uncertain
             )
-        rows += [(named, measure, *worth) for measure, worth in found]
+        rows += [_row(named, measure, worth) for measure, worth in found]
     if protocol.multiplicity is not None:
         rows += _family(protocol, protocol.multiplicity, contrasts)
     return pd.DataFrame(rows, columns=OPERATING)
+
+
+def _row(comparison: str, measure: str, worth: Measured) -> Row:
+    """Lay down a measure of a comparison."""
+    return (
+        *(comparison, measure, worth.value, worth.mc_error),
+        *(worth.low, worth.high, worth.trials),
+    )
 
 
 def power_of(comparison: Comparison, p: Numbers) -> Measured:
@@ -174,7 +182,7 @@ def _family(
         ("any of the family", np.any(found, axis=1)),
         ("all of the family", np.all(found, axis=1)),
     ]
-    return [(name, measure, *_share(shown)) for name, shown in named]
+    return [_row(name, measure, _share(shown)) for name, shown in named]
 
 
 def _two_sided(protocol: Protocol, place: int, p: Numbers) -> Numbers:

@@ -315,10 +315,12 @@ def _reduce(
     parts = [jnp.stack(part, axis=1) for part in zip(*found, strict=True)]
     parts = parts or [*[jnp.zeros((real.size, 0))] * 3, jnp.zeros((real.size, 0), int)]
     *parts, reason = parts
-    parts = [jnp.where(solved[:, None], part, jnp.nan) for part in parts]
+    outcome, baseline, event = (
+        jnp.where(solved[:, None], part, jnp.nan) for part in parts
+    )
     reason = jnp.where(solved[:, None], reason, 0).astype("int8")
     kept = _kept(protocol, plan, taken, noisy, truth, real)
-    return Seen(status, *parts, reason, *kept)
+    return Seen(status, outcome, baseline, event, reason, *kept)
 
 
 def _kept(

@@ -144,7 +144,7 @@ def _stands(row: Any, what: str, why: str) -> str:
     if total == 1:
         return f"The {what} is undefined: {why}."
     if not row.replicates:
-        return f"The {what} is undefined in all {count(total)} trials: there {why}."
+        return f"The {what} is undefined in all {count(total)} trials: {why}."
     rest = f"from the other {count(row.replicates)}"
     return f"The {what} is undefined in {where}, where {why}; the number is {rest}."
 
