@@ -52,6 +52,40 @@ _STATUS_WORDS = {
 }
 
 
+class Missing(IntEnum):
+    """Why a subject that was solved has no number for an endpoint; 0 if it has one."""
+
+    NOT = 0
+    NO_VALUE = 1
+    LEFT = 2
+    CUT_OFF = 3
+    NOT_QUANTIFIED = 4
+    NO_BASELINE = 5
+    ZERO_BASELINE = 6
+    NO_SLOPE = 7
+    TOO_FEW = 8
+    NOT_FINITE = 9
+
+    @property
+    def words(self) -> str:
+        """Say the reason as a report does."""
+        return _MISSING_WORDS[self]
+
+
+_MISSING_WORDS = {
+    Missing.NOT: "no reason kept",
+    Missing.NO_VALUE: "no value in the span",
+    Missing.LEFT: "left before",
+    Missing.CUT_OFF: "cut off by an intercurrent event",
+    Missing.NOT_QUANTIFIED: "nothing above the limit of quantification",
+    Missing.NO_BASELINE: "no baseline",
+    Missing.ZERO_BASELINE: "baseline of 0",
+    Missing.NO_SLOPE: "no terminal slope",
+    Missing.TOO_FEW: "too few values in the span",
+    Missing.NOT_FINITE: "not a finite number",
+}
+
+
 @dataclass(frozen=True)
 class Numerics:
     """How equations are solved; the default picks the method by the model's structure.

@@ -13,6 +13,7 @@ from vtrial.protocol.protocol import (
     Protocol,
     Published,
 )
+from vtrial.types import Missing
 
 ENDPOINTS = (
     Endpoint("peak", of="conc", take="maximum", start=0.0, end=24.0, unit="mg/L"),
@@ -99,9 +100,11 @@ def make_tree(protocol, *, seed=1, failed=(5, 77), missing=(9,), trajectories=Tr
         if protocol.potential == "allocated":
             status[arm.ravel() != place] = -1
         for row in failed:
-            status[row] = 2
+            status[row] = 2 if status[row] == 0 else -1
         outcome[status != 0] = np.nan
         outcome[list(missing), 0] = np.nan
+        reason = np.zeros(outcome.shape, "int8")
+        reason[list(missing), 0] = Missing.NO_SLOPE
         groups[f"/arms/{name}"] = xr.Dataset({"status": ("subject", status)})
         axes = ("subject", "endpoint")
         groups[f"/arms/{name}/outcomes"] = xr.Dataset(
@@ -109,6 +112,7 @@ def make_tree(protocol, *, seed=1, failed=(5, 77), missing=(9,), trajectories=Tr
                 "outcome": (axes, outcome),
                 "baseline": (axes, baseline),
                 "event": (axes, event),
+                "reason": (axes, reason),
             },
             coords={"endpoint": [e.name for e in ENDPOINTS]},
         )

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from vtrial.analysis.endpoint import outcomes
 from vtrial.protocol.protocol import Endpoint
+from vtrial.types import Missing
 
 NAN, INF = np.nan, np.inf
 TIME = [0.0, 1.0, 2.0, 4.0, 8.0]
@@ -20,7 +21,7 @@ def point(take, start=0.0, end=8.0, **limits):
 
 def one(endpoint, time=TIME, value=VALUE, **more):
     out = outcomes(endpoint, jnp.array([time]), jnp.array([value]), **more)
-    return tuple(float(field[0]) for field in out)
+    return tuple(float(field[0]) for field in out[:3])
 
 
 BY_HAND = [
@@ -67,6 +68,36 @@ def test_baseline_is_the_last_value_at_or_before_its_time():
 
 def test_a_change_from_nothing_has_no_percentage():
     assert np.isnan(one(point("percent change"), value=[0.0, 1, 2, 3, 4])[0])
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "value", "reason"),
+    [
+        (point("maximum"), VALUE, Missing.NOT),
+        (point("maximum"), [NAN] * 5, Missing.NO_VALUE),
+        (point("maximum", start=5.0), [2.0, 6.0, 4.0, 1.0, NAN], Missing.NO_VALUE),
+        (point("change", start=1.0), [NAN, 6.0, 4.0, 1.0, 3.0], Missing.NO_BASELINE),
+        (point("percent change"), [0.0, 6.0, 4.0, 1.0, 3.0], Missing.ZERO_BASELINE),
+        (point("area"), [NAN, NAN, 4.0, NAN, NAN], Missing.TOO_FEW),
+        (point("AUC last"), [NAN, NAN, 4.0, NAN, NAN], Missing.TOO_FEW),
+        (point("half-life"), [1.0, 2.0, 3.0, 4.0, 5.0], Missing.NO_SLOPE),
+        (point("AUC infinity"), [1.0, 2.0, 3.0, 4.0, 5.0], Missing.NO_SLOPE),
+        (
+            point("AUC last", lloq=1.0, below_quantification="zero before first"),
+            [0.5] * 5,
+            Missing.NOT_QUANTIFIED,
+        ),
+        (
+            point("maximum", lloq=1.0, below_quantification="drop"),
+            [0.5] * 5,
+            Missing.NOT_QUANTIFIED,
+        ),
+    ],
+)
+def test_a_number_that_lacks_has_a_reason(endpoint, value, reason):
+    out = outcomes(endpoint, jnp.array([TIME]), jnp.array([value]))
+    assert int(out.reason[0]) == reason
+    assert bool(jnp.isfinite(out.outcome[0])) == (reason == Missing.NOT)
 
 
 def test_an_event_not_seen_is_censored_at_the_last_value():
@@ -158,7 +189,8 @@ def test_single_precision_stays_single():
     time = jnp.array([TIME], jnp.float32)
     for endpoint in TAKES:
         out = outcomes(endpoint, time, jnp.array([VALUE], jnp.float32))
-        assert {field.dtype for field in out} == {jnp.dtype("float32")}
+        assert {field.dtype for field in out[:3]} == {jnp.dtype("float32")}
+        assert out.reason.dtype == jnp.dtype("int8")
 
 
 VALUES = st.lists(st.floats(0.01, 100), min_size=5, max_size=5)

@@ -130,6 +130,54 @@ def test_published_within_and_missed(estimates):
     assert words["mc error"].str.fullmatch(r"[\d.]{1,5} (%|pp|mg/L)").iloc[:3].all()
 
 
+def test_a_miss_is_beyond_the_limits_by_more_than_chance(tree, protocol):
+    cured = replace(protocol, published=())
+    found = row(evaluate(tree, cured).endpoints, arm="high", endpoint="cured")
+    value, error = found["estimate"], found["mc_error"]
+    half = 2.022691 * error  # Student's t of 40 trials
+    asked = [
+        Published(0.1, 0.0, top, "cured", "high")
+        for top in (value + 1e-9, value - 0.9 * half, value - 1.1 * half)
+    ]
+    estimates = evaluate(tree, replace(protocol, published=tuple(asked)))
+    table = estimates.published
+    assert table["verdict"].tolist() == ["within", "undecided", "MISS"]
+    assert table["within"].tolist() == [True, False, False]
+    assert table["mc_low"].to_numpy() == pytest.approx(value - half, rel=1e-6)
+    assert table["mc_high"].to_numpy() == pytest.approx(value + half, rel=1e-6)
+    words = estimates.published_words()
+    assert words["within"].tolist() == ["yes", "undecided", "MISS"]
+
+
+@pytest.mark.parametrize("one", [1.0, -1.0])
+def test_intervals_of_what_is_never_negative_end_at_0(made_up, one):
+    """Trials of peaks that differ 1,000-fold, and one value that may be below 0."""
+    make_protocol, make_tree = made_up
+    protocol = make_protocol(replicates=4, published=(), analysis=())
+    tree = make_tree(protocol, failed=(), missing=())
+    outcome = tree["arms/high/outcomes"]["outcome"].values
+    outcome[:, 0] = np.repeat([1.0, 10.0, 100.0, 1000.0], 60)
+    outcome[np.flatnonzero(tree["subjects"]["arm"].values == 1)[0], 0] *= one
+    table = evaluate(tree, protocol).endpoints
+    mean = row(table, arm="high", endpoint="peak", statistic="mean")
+    assert (mean["low"] == 0) == (one > 0)
+    assert mean["low"] <= 0
+
+
+def test_differences_of_percentages_are_in_points(tree, protocol):
+    points = (replace(protocol.endpoints[0], unit="%"), *protocol.endpoints[1:])
+    asked = replace(
+        protocol,
+        endpoints=points,
+        published=(Published(1.5, 1.0, 2.0, comparison="means"),),
+    )
+    estimates = evaluate(tree, asked)
+    assert row(estimates.contrasts, comparison="means")["unit"] == "pp"
+    assert row(estimates.contrasts, comparison="ratio")["unit"] == "1"
+    assert set(estimates.endpoints.query("endpoint == 'peak'")["unit"]) == {"%"}
+    assert estimates.published_words()["simulated"].str.endswith(" pp").all()
+
+
 def test_published_numbers_may_be_of_a_part_of_an_arm(tree, protocol):
     """They are those that the arm's own subjects have whom the condition chooses."""
     heavy = parse_expression("WT > 75")

@@ -7,12 +7,15 @@ import pytest
 
 from vtrial.analysis.evaluate import evaluate
 from vtrial.analysis.multiplicity import adjust
+from vtrial.analysis.operating import power_of
+from vtrial.model.model import Parameter
 from vtrial.protocol.protocol import Comparison, Multiplicity
 
 
 def measure(estimates, comparison, name):
     table = estimates.operating.set_index(["comparison", "measure"])
-    return tuple(float(x) for x in table.loc[(comparison, name)])
+    row = table.loc[(comparison, name)]
+    return float(row["value"]), float(row["mc_error"])
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +54,8 @@ def test_power_size_and_spread_are_those_of_the_trials(many):
         size, _ = measure(estimates, name, "expected size")
         assert 59 < size <= protocol.subjects
         whole, _ = measure(estimates, name, "standard deviation of one trial")
-        if name != "hazard":
-            parts = [
-                measure(estimates, name, f"standard deviation by {part}")[0]
-                for part in ("parameters", "chance")
-            ]
-            assert parts[0] == 0, "parameters were not drawn anew"
-            assert np.hypot(*parts) == pytest.approx(whole)
+        parted = estimates.operating["measure"].str.contains("by parameters")
+        assert not parted.any(), "parameters were not drawn anew"
     mc = contrasts.loc["means", "mc_error"]
     whole, _ = measure(estimates, "means", "standard deviation of one trial")
     assert mc == pytest.approx(whole / np.sqrt(600))
@@ -69,6 +67,54 @@ def test_common_numbers_buy_precision(many):
     assert gain > 1 + 3 * error
 
 
+def uncertain(protocol):
+    """Give a protocol's model a parameter that is not known for certain."""
+    drawn = replace(protocol.model, parameters=(Parameter("CL", 1.0, error=0.1),))
+    return replace(protocol, model=drawn)
+
+
+def test_parameters_that_are_known_are_drawn_anew_by_nobody(made_up):
+    """A model without uncertainty: `uncertainty: true` parts no variance."""
+    make_protocol, make_tree = made_up
+    protocol = make_protocol(replicates=40, uncertainty=True, published=())
+    assert not protocol.uncertain
+    assert uncertain(protocol).uncertain
+    assert not replace(uncertain(protocol), uncertainty=False).uncertain
+    estimates = evaluate(make_tree(protocol, trajectories=False), protocol)
+    assert not estimates.operating["measure"].str.contains("by parameters").any()
+
+
+def test_three_of_three_trials_are_no_certainty():
+    """Wilson's interval of 3 of 3: from 3 / (3 + 1.96²) to 1."""
+    made = power_of(
+        Comparison("c", "a", "b", "x", "risk difference"), np.array([0.01] * 3)
+    )
+    assert made.value == 1.0
+    assert made.low == pytest.approx(3 / (3 + 1.959964**2), rel=1e-6)
+    assert made.high == 1.0
+    assert made.mc_error == pytest.approx((1 - made.low) / (2 * 1.959964), rel=1e-6)
+    none = power_of(Comparison("c", "a", "b", "x", "risk difference"), np.zeros(0))
+    assert np.isnan(none.value)
+    assert none.trials == 0
+
+
+def test_coverage_is_of_trials_that_have_an_interval(made_up):
+    """Two subjects an arm and trial: Student's limits need three and more."""
+    make_protocol, make_tree = made_up
+    protocol = make_protocol(
+        subjects=2,
+        replicates=60,
+        analysis=(Comparison("means", "high", "low", "peak", "difference of means"),),
+        published=(),
+    )
+    tree = make_tree(protocol, failed=(), missing=(), trajectories=False)
+    table = evaluate(tree, protocol).operating.set_index("measure")
+    assert np.isnan(table.loc["coverage", "value"])
+    assert table.loc["coverage", "trials"] == 0
+    assert table.loc["bias", "trials"] == 60
+    assert np.isnan(table.loc["power", "value"])
+
+
 def test_the_spread_of_parameters_is_told_from_chance(made_up):
     make_protocol, make_tree = made_up
     protocol = make_protocol(
@@ -77,12 +123,16 @@ def test_the_spread_of_parameters_is_told_from_chance(made_up):
         analysis=(Comparison("means", "high", "low", "peak", "difference of means"),),
         published=(),
     )
+    protocol = uncertain(protocol)
     tree = make_tree(protocol, trajectories=False)
     shift = np.random.default_rng(3).normal(0, 0.5, 300).repeat(60)
     tree["arms/high/outcomes/outcome"].values[:, 0] += shift
     estimates = evaluate(tree, protocol)
     spread, error = measure(estimates, "means", "standard deviation by parameters")
     assert abs(spread - 0.5) < 4 * error
+    whole, _ = measure(estimates, "means", "standard deviation of one trial")
+    chance, _ = measure(estimates, "means", "standard deviation by chance")
+    assert np.hypot(spread, chance) == pytest.approx(whole)
     coverage, error = measure(estimates, "means", "coverage")
     assert coverage > 0.93
 

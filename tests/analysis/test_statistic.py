@@ -112,6 +112,35 @@ def test_kaplan_meier_agrees_with_statsmodels():
         assert (made["median"].low[i], made["median"].high[i]) == (low, high)
 
 
+@pytest.mark.parametrize(
+    ("time", "event", "median"),
+    [
+        # R's `quantile(survfit(Surv(1:4, c(1, 1, 1, 1)) ~ 1), 0.5)`.
+        ([1.0, 2.0, 3.0, 4.0], [1, 1, 1, 1], 2.5),
+        # On one half from 2 to the last time: the middle of that, as R has it.
+        ([1.0, 2.0, 3.0, 6.0], [1, 1, 0, 0], 4.0),
+        # Someone who is censored on the way ends no step.
+        ([1.0, 2.0, 3.0, 8.0], [1, 1, 0, 1], 5.0),
+        ([1.0, 2.0, 3.0], [1, 1, 1], 2.0),
+        ([5.0, 5.0, 7.0, 9.0], [1, 1, 1, 0], 6.0),
+    ],
+)
+def test_a_median_is_the_middle_of_a_curve_that_lies_on_one_half(time, event, median):
+    made = kaplan_meier(np.array([time]), np.array([event], float))["median"]
+    assert made.estimate[0] == median
+
+
+def test_a_limit_of_the_median_is_not_known_where_the_curve_is_zero():
+    """As in R: `survfit(Surv(1:4) ~ 1, conf.type = "log-log")` has NA above.
+
+    The upper curve is 0.665 at the last step but one: 0.25 to the power of
+    exp(-1.96 sqrt(0.75) / log 4).
+    """
+    made = kaplan_meier(np.arange(1.0, 5)[None], np.ones((1, 4)))["median"]
+    assert made.low[0] == 1.0
+    assert np.isnan(made.high[0])
+
+
 def test_without_censoring_the_restricted_mean_is_the_mean():
     time = draw(subjects=50)
     made = kaplan_meier(time, np.where(np.isnan(time), np.nan, 1.0))

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import vtrial as vt
-from vtrial.cli.app import DONE, MISSED, WRONG, app
+from vtrial.cli.app import DONE, MISSED, UNSOLVED, WRONG, app
 
 COMMANDS = [
     "new",
@@ -130,6 +130,25 @@ def test_run_report_validate(trial, tmp_path):
     assert table[0]["published"] == 900
     assert "MISS" in use("validate", trial, "--out", tmp_path, code=MISSED)
     assert table[0]["within"] is False
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "failed", "code"),
+    [
+        (["within", "undecided"], 0, DONE),
+        (["within", "MISS"], 0, MISSED),
+        (["within", "within"], 2, UNSOLVED),
+        (["within", "MISS"], 1, UNSOLVED),
+    ],
+)
+def test_validate_says_by_its_code_what_is_wrong(monkeypatch, verdicts, failed, code):
+    """Subjects who were not solved come first: a miss may be for them."""
+    columns = {"protocol": "tiny", "what": "peak", "published": 9.0, "unit": "mg/L"}
+    columns |= {"low": 8.0, "high": 10.0, "simulated": 9.5, "mc_error": 0.1}
+    columns |= {"kind": "plain", "source": "", "verified": True, "failed": failed}
+    table = pd.DataFrame({"verdict": verdicts} | columns)
+    monkeypatch.setattr(vt.conduct, "validate", lambda *_, **__: table)
+    use("validate", "tiny.yaml", code=code)
 
 
 @pytest.fixture

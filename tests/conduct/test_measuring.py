@@ -6,6 +6,7 @@ import pytest
 import vtrial as vt
 from vtrial.dims import ENDPOINT
 from vtrial.errors import ProtocolError
+from vtrial.types import Missing
 
 ENDPOINTS = """endpoints:
   peak: {of: conc, take: maximum, within: "24 h to 48 h"}
@@ -46,7 +47,7 @@ def outcomes(sheets, tmp_path, **changes):
         data = record.tree()[f"arms/{arm}/outcomes"].to_dataset()
         names = [str(name) for name in data[ENDPOINT].values]
         for place, name in enumerate(names):
-            for part in ("outcome", "event"):
+            for part in ("outcome", "event", "reason"):
                 values = np.asarray(data[part].isel({ENDPOINT: place}))
                 found[arm, name, part] = values
     mine = {
@@ -82,6 +83,8 @@ def test_endpoints_of_endpoints_and_events_in_between(trial, tmp_path):
     assert 0.4 < (event["gone"] == 1).mean() < 0.8  # 1 - exp(-0.96) = 0.62
     assert abs(number["often"].mean() - 0.96) < 0.3
     np.testing.assert_array_equal(np.isfinite(number["strict"]), gone >= 48)
+    reason = np.where(gone >= 48, Missing.NOT, Missing.CUT_OFF)
+    np.testing.assert_array_equal(found["strict", "reason"], reason)
     same = gone >= 48
     for name in ("strict", "mild", "harsh"):
         np.testing.assert_array_equal(number[name][same], number["end"][same])
@@ -107,6 +110,13 @@ def test_who_leaves_is_seen_no_more(trial, tmp_path):
         missing[arm] = np.isnan(measured[there])
         gone = np.isnan(measured[there]).astype(int)
         assert (np.diff(gone, axis=1) >= 0).all(), "who left does not return"
+        reason = np.asarray(tree[f"arms/{arm}/outcomes/reason"])[there]
+        ended = np.asarray(tree[f"arms/{arm}/outcomes"][ENDPOINT]) == "end"
+        wanted = np.where(gone[:, -1], Missing.LEFT, Missing.NOT)
+        np.testing.assert_array_equal(reason[:, ended][:, 0], wanted)
+        # What is made of it lacks for the same reason.
+        of_it = np.asarray(tree[f"arms/{arm}/outcomes"][ENDPOINT]) == "ratio"
+        np.testing.assert_array_equal(reason[:, of_it][:, 0], wanted)
     assert not missing["low"].any()
     share = missing["high"].mean(axis=0)
     hazard = -np.log(0.4) / 36

@@ -82,6 +82,31 @@ def test_factors_that_depend_on_each_other_are_one(sums):
     assert "A, B" in set(table["factor"])
 
 
+def test_what_is_derived_follows_its_sources_and_ties_nobody(sums):
+    """The sum of 2 A, B and D = 3 A - B is 5 A: 25 of a variance of 30, B none."""
+    sums.texts["folk"] += "  C: {normal: {mean: 0, sd: 1}}\nderive: |\n  D = 3*A - B\n"
+    sums.change(
+        "body",
+        "  B: {unit: 1, typical: 0}",
+        "  B: {unit: 1, typical: 0}\n  D: {unit: 1}",
+    )
+    sums.change("body", "eta.Z*B", "eta.Z + D")
+    table = sensitivity(sums.load(), "sum", subjects=3000).set_index("factor")
+    assert {"A", "B", "C", "eta.X, eta.Y", "eta.Z", CHANCE} == set(table.index)
+    for name, share in {"A": 25 / 30, "B": 0.0, "C": 0.0, "eta.X, eta.Y": 0.1}.items():
+        row = table.loc[name]
+        assert abs(row["total"] - share) < 4 * row["total_error"] + 0.02, name
+    assert table.loc["A", "at_high"] - table.loc["A", "at_low"] == pytest.approx(
+        5 * (table.loc["A", "high"] - table.loc["A", "low"]), rel=1e-6
+    )
+
+
+def test_a_condition_ties_only_what_it_names(sums):
+    sums.texts["folk"] += "  C: {normal: {mean: 0, sd: 1}}\neligibility: A + B > -1\n"
+    table = sensitivity(sums.load(), "sum", subjects=200)
+    assert {"A, B", "C"} < set(table["factor"])
+
+
 def test_uncertain_parameters_are_factors(sums):
     sums.change("body", "value: 2.0, unit: 1", "value: 2.0, unit: 1, rse: 30 %")
     table = sensitivity(sums.load(), "sum", subjects=2000).set_index("factor")
@@ -91,7 +116,7 @@ def test_uncertain_parameters_are_factors(sums):
 def test_it_takes_doses_and_arms(sheets):
     table = sensitivity(sheets.load(), "peak", arm="high", subjects=200)
     assert table["total"].between(-0.01, 1.2).all()
-    assert {"FEMALE, WT", "eta.CL, eta.V", "tvCL", CHANCE} == set(table["factor"])
+    assert {"FEMALE", "WT", "eta.CL, eta.V", "tvCL", CHANCE} == set(table["factor"])
 
 
 @pytest.mark.parametrize(("endpoint", "arm"), [("pike", ""), ("peak", "hihg")])

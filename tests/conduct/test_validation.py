@@ -27,6 +27,19 @@ def test_published_numbers_are_held_against_simulated_ones(sheets, tmp_path):
     assert (tmp_path / "small" / "record.zarr").exists()
 
 
+def test_subjects_who_could_not_be_solved_are_counted(sheets, tmp_path):
+    sheets.texts["small"] += PUBLISHED
+    sheets.change("body", "CL = tvCL", "CL = if(WT > 100, 0/0, 1) * tvCL")
+    sheets.write()
+    table = vt.conduct.validate([sheets.folder / "small.yaml"], out=tmp_path, workers=0)
+    record = vt.open_record(tmp_path / "small").tree()
+    failed = sum(
+        (np.asarray(record[f"arms/{arm}/status"]) > 0).sum() for arm in ("low", "high")
+    )
+    assert failed > 0
+    assert set(table["failed"]) == {failed}
+
+
 def test_other_sheets_of_a_folder_are_left_aside(sheets, tmp_path):
     sheets.texts["small"] += PUBLISHED
     sheets.write()

@@ -13,6 +13,7 @@ from vtrial.analysis.estimates import (
     CURVES,
     ENDPOINTS,
     EXPLAINED,
+    MISS,
     OPERATING,
     PERSONS,
     PREDICTIVE,
@@ -20,6 +21,7 @@ from vtrial.analysis.estimates import (
     PREDICTIVE_SHARES,
     PUBLISHED,
     SUBGROUPS,
+    WITHIN,
     Estimates,
 )
 from vtrial.dosing.regimen import Level, Regimen, Repeat, Step
@@ -157,6 +159,8 @@ def _flow(protocol, arms, failed):
                 "allocated": total,
                 "simulated": total - failed * (arm == arms[0]),
                 "failed": failed * (arm == arms[0]),
+                "others": 0,
+                "others_failed": 0,
                 "replicates": protocol.replicates,
             }
             for arm in arms
@@ -182,7 +186,8 @@ def _endpoints(arms, depth):
     frame = frame.assign(
         mc_error=0.0022, unit=unit, missing=7, failed=0, interval="between trials"
     )
-    return frame.assign(replicates=200, undefined=0)[ENDPOINTS]
+    none = dict.fromkeys(("least", "most", "truth", "truth_error"), np.nan)
+    return frame.assign(replicates=200, undefined=0, **none)[ENDPOINTS]
 
 
 def _contrasts(protocol):
@@ -200,6 +205,9 @@ def _contrasts(protocol):
         ci_low=frame["low"], ci_high=frame["high"], power=0.98, truth=np.nan
     )
     frame = frame.assign(truth_error=np.nan, replicates=200, undefined=0, level=0.95)
+    frame = frame.assign(power_low=0.95, power_high=0.99, least=np.nan, most=np.nan)
+    sides = {"n": 17566, "missing": 7, "failed": 0}
+    frame = frame.assign(**sides, **{f"reference_{k}": v for k, v in sides.items()})
     return frame[CONTRASTS]
 
 
@@ -258,9 +266,12 @@ def _published(protocol):
                 "published": point.value,
                 "simulated": simulated,
                 "mc_error": 0.0023,
+                "mc_low": simulated - 0.0045,
+                "mc_high": simulated + 0.0045,
                 "low": point.low,
                 "high": point.high,
                 "within": point.low <= simulated <= point.high,
+                "verdict": WITHIN if point.low <= simulated <= point.high else MISS,
                 "verified": point.verified,
                 "source": point.source.cite,
             }
@@ -329,10 +340,10 @@ def _operating(protocol):
     rows = []
     for comparison in protocol.analysis:
         rows += [
-            (comparison.name, "power", 0.834, 0.026),
-            (comparison.name, "coverage", 0.945, 0.016),
-            (comparison.name, "bias", 0.0012, 0.002),
-            (comparison.name, "of one trial", 0.041, 0.002),
+            (comparison.name, "power", 0.834, 0.026, 0.776, 0.879, 200),
+            (comparison.name, "coverage", 0.945, 0.016, 0.904, 0.969, 200),
+            (comparison.name, "bias", 0.0012, 0.002, -0.0027, 0.0051, 200),
+            (comparison.name, "of one trial", 0.041, 0.002, 0.037, 0.045, 200),
         ]
     return pd.DataFrame(rows, columns=OPERATING)
 

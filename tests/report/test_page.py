@@ -128,7 +128,9 @@ def test_headline_miss_and_doubt_are_in_words(page):
     assert page.words.count("MISS") == 1
     assert page.words.count("unverified") == 1
     assert "69.6\u202f% (100 mg/m²)" in page.text
-    assert "risk difference 19.4\u202fpp (11.0 to 28.0\u202fpp)" in page.text
+    assert (
+        "19.4\u202fpp (95\u202f% of single trials: 11.0 to 28.0\u202fpp)" in page.text
+    )
 
 
 def test_design_and_computation_are_in_words(page):

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from vtrial.analysis.estimates import MISS, WITHIN
 from vtrial.model.model import Source
 from vtrial.report.answer import answer_in_words
 from vtrial.report.computed import computed_lines, sheets_given, sources_list
+from vtrial.report.flow import flow_of
 from vtrial.report.tables import (
     contrasts_table,
     endpoints_table,
@@ -23,7 +25,7 @@ def texts(table):
 
 
 def test_endpoints_lie_arms_across_with_their_numbers(protocol, estimates):
-    table = endpoints_table(protocol, estimates.endpoints)
+    table = endpoints_table(protocol, estimates.endpoints, estimates.missing)
     assert table.heads[2:] == ("60 mg/m²", "75 mg/m²", "100 mg/m²")
     first, share, *_ = table.rows
     assert [cell.text for cell in first] == ["grade 4", "subjects", *["35,133"] * 3]
@@ -76,14 +78,15 @@ def test_status_is_said_in_words(status):
     ],
 )
 def test_answer_counts_what_was_met(protocol, estimates, within, verified, words):
-    frame = estimates.published.assign(within=within, verified=verified)
+    verdict = [WITHIN if one else MISS for one in within]
+    frame = estimates.published.assign(verdict=verdict, verified=verified)
+    flow = flow_of(protocol, estimates.flow.assign(failed=0))
     told = answer_in_words(
         protocol,
         estimates.endpoints,
         estimates.contrasts,
         published_words(protocol, frame),
-        failed=0.0,
-        simulated=9.0,
+        flow=flow,
     )
     strong = [sentence.words for sentence in told if sentence.strong]
     assert strong[0].startswith(words)

@@ -81,7 +81,7 @@ def test_amounts_carry_their_unit():
     assert amount(-0.034, 0.01, "points") == "−3.4\u202fpp"
     assert amount(2.5e-9, 1e-10, "plain", "g") == "2.5 × 10⁻⁹\u202fg"
     assert amount(math.nan, 1.0, "share") == "–"
-    assert error_words(0.00234, "share") == "0.23\u202f%"
+    assert error_words(0.00234, "share") == "0.23\u202fpp"
 
 
 def test_intervals():

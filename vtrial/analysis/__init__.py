@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "Contrast": "vtrial.analysis.contrast",
         "Estimates": "vtrial.analysis.estimates",
+        "MISS": "vtrial.analysis.estimates",
         "Outcome": "vtrial.analysis.endpoint",
         "compare": "vtrial.analysis.contrast",
         "kaplan_meier": "vtrial.analysis.survival",

@@ -5,13 +5,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from vtrial.analysis.happening import crossing, drawn_count, drawn_event, told_event
+from vtrial.analysis.missing import why_missing
 from vtrial.analysis.noncompartmental import noncompartmental
 from vtrial.analysis.points import Points, last, lines, only_if, slack
+from vtrial.analysis.quantification import quantified
 from vtrial.analysis.tumour import best_response, progression
 from vtrial.protocol.protocol import EVENTS, NONCOMPARTMENTAL, Endpoint
+from vtrial.types import Missing
 
 
 class Outcome(NamedTuple):
@@ -26,11 +29,14 @@ class Outcome(NamedTuple):
     event
         1 if the outcome is what it says, 0 if it is a time to an event that was not
         seen by then (censored).
+    reason
+        Why there is no number: a `Missing` code, 0 where there is one.
     """
 
     outcome: Float[Array, " subject"]
     baseline: Float[Array, " subject"]
     event: Float[Array, " subject"]
+    reason: Int[Array, " subject"]
 
 
 class Interruption(NamedTuple):
@@ -125,8 +131,8 @@ def _outcome(
     planned: Float[Array, " time"],
     interruption: Any,
     key: Key[Array, ""] | None,
-) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""]]:
-    """Return one subject's outcome, baseline and event."""
+) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""], Int[Array, ""]]:
+    """Return one subject's outcome, baseline, event, and why there is none."""
     points = _points(endpoint, time, value, planned, interruption)
     if endpoint.take in EVENTS:
         number, event = _event(endpoint, points, key)
@@ -143,7 +149,12 @@ def _outcome(
             interruption.failed <= endpoint.end, endpoint.failure, number
         )
         event = jnp.where(interruption.failed <= endpoint.end, 1.0, event)
-    return number, points.baseline, jnp.where(jnp.isfinite(number), event, jnp.nan)
+    reason = why_missing(endpoint, points, number)
+    if interruption is not None:
+        cut = (interruption.until <= endpoint.end) & (reason == Missing.NO_VALUE)
+        reason = jnp.where(cut, jnp.asarray(int(Missing.CUT_OFF), "int8"), reason)
+    event = jnp.where(jnp.isfinite(number), event, jnp.nan)
+    return number, points.baseline, event, reason
 
 
 def _points(
@@ -166,7 +177,9 @@ def _points(
         settled = interruption.settled <= endpoint.end
         begun |= settled & (interruption.settled <= interruption.until)
     inside = seen & begun & (planned <= endpoint.end + end)
-    return Points(time, value, seen, inside, baseline)
+    begin = time[jnp.argmax(inside)]
+    points = Points(time, value, seen, inside, baseline, begin, inside.sum())
+    return quantified(points, endpoint.lloq, endpoint.below_quantification)
 
 
 def _event(

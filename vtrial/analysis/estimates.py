@@ -6,7 +6,18 @@ from typing import Any
 
 import pandas as pd
 
-FLOW = ["arm", "screened", "enrolled", "allocated", "simulated", "failed", "replicates"]
+WITHIN, UNDECIDED, MISS = "within", "undecided", "MISS"
+FLOW = [
+    "arm",
+    "screened",
+    "enrolled",
+    "allocated",
+    "simulated",
+    "failed",
+    "others",
+    "others_failed",
+    "replicates",
+]
 ENDPOINTS = [
     "arm",
     "endpoint",
@@ -19,10 +30,15 @@ ENDPOINTS = [
     "high",
     "interval",
     "mc_error",
+    "least",
+    "most",
+    "truth",
+    "truth_error",
     "replicates",
     "undefined",
     "unit",
 ]
+MISSING = ["arm", "endpoint", "reason", "count"]
 CONTRASTS = [
     "comparison",
     "arm",
@@ -30,6 +46,12 @@ CONTRASTS = [
     "endpoint",
     "by",
     "adjust",
+    "n",
+    "missing",
+    "failed",
+    "reference_n",
+    "reference_missing",
+    "reference_failed",
     "estimate",
     "low",
     "high",
@@ -39,6 +61,10 @@ CONTRASTS = [
     "ci_high",
     "p",
     "power",
+    "power_low",
+    "power_high",
+    "least",
+    "most",
     "truth",
     "truth_error",
     "replicates",
@@ -58,7 +84,7 @@ CURVES = [
     "at_risk",
     "events",
 ]
-OPERATING = ["comparison", "measure", "value", "mc_error"]
+OPERATING = ["comparison", "measure", "value", "mc_error", "low", "high", "trials"]
 CONVERGENCE = ["comparison", "replicates", "estimate", "mc_error"]
 SUBGROUPS = [
     "endpoint",
@@ -123,7 +149,10 @@ PUBLISHED = [
     "high",
     "simulated",
     "mc_error",
+    "mc_low",
+    "mc_high",
     "within",
+    "verdict",
     "verified",
     "kind",
     "unit",
@@ -146,17 +175,28 @@ class Estimates:
     ------
     flow
         A row an arm, of the subjects allocated to it: `screened` until they were
-        found, `enrolled`, `allocated`, `simulated` (solved to the end) and `failed`.
+        found, `enrolled`, `allocated`, `simulated` (solved to the end) and `failed`;
+        besides, `others`: how many of other arms were solved under this one, too
+        (`potential: all`), and `others_failed`.
     endpoints
         A row for each arm, endpoint and statistic. `n` subjects gave a value, `missing`
         did not, `failed` could not be solved. `estimate` is the mean over trials; `low`
         and `high` hold 95 % of single trials (`interval`: between trials) or are the
         trial's own 95 % limits (confidence), if there is one. `undefined` trials gave
-        no number. Shares are fractions.
+        no number. `least` and `most` are what a share would be if none or all of the
+        failed subjects were counted in it. `truth` is the number of every subject
+        under the arm, if the record has it, and `truth_error` its Monte Carlo error.
+        Shares are fractions.
+    missing
+        Why solved subjects have no number for an endpoint, a row a reason.
     contrasts
         The same for comparisons; besides, `ci_low` and `ci_high` are the mean limits of
         a trial's confidence interval, `power` the share of trials whose p-value is
-        below 1 - `level`, `p` that value if there is one trial. `truth` is the effect
+        below 1 - `level` (`power_low` and `power_high` are its 95 % Monte Carlo
+        limits, Wilson's), `p` that value if there is one trial. `n`, `missing` and
+        `failed` are of the arm, and those of the reference stand beside them; `least`
+        and `most` are where the effect on a response would lie whatever the failed
+        subjects' responses were. `truth` is the effect
         with every subject under both arms, if the record has it, and `truth_error` its
         Monte Carlo error.
     bands
@@ -175,6 +215,8 @@ class Estimates:
         `bias`, `coverage`, `expected size`, and standard deviations: `of one trial`,
         its parts `by parameters` and `by chance`, and `precision by common numbers`
         (the variance of the truth with independent subjects over that of pairs).
+        `low` and `high` are 95 % Monte Carlo limits; `trials` could be judged by it,
+        and where none could the value is missing.
     convergence
         The estimate and its Monte Carlo error after the first so many trials.
     subgroups
@@ -205,7 +247,9 @@ class Estimates:
     published
         A row for each published number: the limits that count as within, and the
         simulated value; of those in the arm `where` a condition holds, if there is
-        one. `kind` is `share`, `points` (a difference of shares) or `plain`.
+        one. `mc_low` and `mc_high` are its 95 % Monte Carlo limits: `verdict` is
+        `within`, `MISS` if they lie beyond as well, or `undecided`. `kind` is `share`,
+        `points` (a difference of shares) or `plain`.
     """
 
     flow: pd.DataFrame
@@ -215,6 +259,7 @@ class Estimates:
     distributions: pd.DataFrame
     failures: pd.DataFrame
     published: pd.DataFrame
+    missing: pd.DataFrame = none_of(MISSING)
     curves: pd.DataFrame = none_of(CURVES)
     operating: pd.DataFrame = none_of(OPERATING)
     convergence: pd.DataFrame = none_of(CONVERGENCE)
@@ -256,17 +301,35 @@ def _row_in_words(row: Mapping[Hashable, Any]) -> dict[str, str]:
         "what": str(row["what"]),
         "published": named["published"],
         "simulated": named["simulated"],
-        "mc error": _words(row["mc_error"], kind, unit, digits=2),
+        "mc error": _words(row["mc_error"], *_of_error(kind, unit), digits=2),
         "counts as within": f"{_words(row['low'], kind)} to {named['high']}",
-        "within": "yes" if row["within"] else "MISS",
+        "within": "yes" if row["verdict"] == WITHIN else str(row["verdict"]),
         "source": " ".join(part for part in source if part),
     }
+
+
+def _of_error(kind: str, unit: str) -> tuple[str, str]:
+    """Return kind and unit of a percentage's error, which is in points (pp)."""
+    return ("points" if kind == "share" else kind), ("pp" if unit == "%" else unit)
+
+
+def settled(value: float, kind: str = "plain", unit: str = "1") -> float:
+    """Return 0 for a share or percentage that is nothing but rounding.
+
+    Examples
+    --------
+    >>> settled(1.03e-16, "share"), settled(-4e-15, "plain", "%"), settled(1e-12)
+    (0.0, 0.0, 1e-12)
+    """
+    limit = {"plain": 1e-9 if unit in ("%", "pp") else 0.0}.get(kind, 1e-11)
+    return 0.0 if abs(value) < limit else value
 
 
 def _words(value: float, kind: str, unit: str = "1", *, digits: int = 4) -> str:
     """Write a number as people do: shares in per cent, differences in points."""
     if value != value:
         return "none"
+    value = settled(value, kind, unit)
     if kind == "plain":
         return f"{value:.{digits}g}" + ("" if unit == "1" else f" {unit}")
     number = f"{100 * value:.{digits}g}" if digits < 4 else f"{100 * value:.1f}"

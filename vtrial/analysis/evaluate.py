@@ -1,14 +1,12 @@
 """Evaluate a record: what the trials would have seen, as tables."""
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from vtrial.analysis.bands import bands_of
-from vtrial.analysis.contrast import Contrast
 from vtrial.analysis.courses import courses_of
 from vtrial.analysis.estimates import (
     CONTRASTS,
@@ -16,25 +14,18 @@ from vtrial.analysis.estimates import (
     ENDPOINTS,
     FAILURES,
     FLOW,
-    PUBLISHED,
+    MISSING,
     Estimates,
 )
-from vtrial.analysis.gather import Gathered, statistic_of
+from vtrial.analysis.gather import Bounds, Gathered, joined
+from vtrial.analysis.lost import Lost
 from vtrial.analysis.operating import convergence_of, operating_of, power_of
-from vtrial.analysis.question import Truth
+from vtrial.analysis.published import published_of
 from vtrial.analysis.reading import check_record, chunks_of
-from vtrial.analysis.replication import across, average
-from vtrial.analysis.statistic import Summary
-from vtrial.protocol.protocol import (
-    RATIOS,
-    Protocol,
-    Published,
-    effect_kind,
-)
-from vtrial.protocol.where import write_where
-from vtrial.types import Status
-
-Parts = TypeVar("Parts", Summary, Contrast, Truth)
+from vtrial.analysis.replication import Scale, across, average
+from vtrial.analysis.support import support_of, support_of_effect, support_seen
+from vtrial.protocol.protocol import RATIOS, Protocol, effect_unit
+from vtrial.types import Missing, Status
 
 
 def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
@@ -57,8 +48,8 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
     for chunk in chunks_of(tree, protocol):
         seen.add(chunk, protocol)
     endpoints, contrasts = _endpoints(seen, protocol), _contrasts(seen, protocol)
-    found = {place: _joined(parts) for place, parts in seen.contrasts.items()}
-    truths = {place: _joined(parts) for place, parts in seen.truths.items()}
+    found = {place: joined(parts) for place, parts in seen.contrasts.items()}
+    truths = {place: joined(parts) for place, parts in seen.truths.items()}
     sizes = {place: np.concatenate(parts) for place, parts in seen.sizes.items()}
     return Estimates(
         flow=_flow(seen),
@@ -67,7 +58,8 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         bands=bands_of(tree, protocol),
         distributions=_distributions(seen, protocol),
         failures=_failures(seen),
-        published=_published(seen, endpoints, contrasts, protocol),
+        published=published_of(seen, endpoints, contrasts, protocol),
+        missing=_missing(seen),
         curves=seen.curves.table(protocol),
         operating=operating_of(protocol, found, truths, sizes),
         convergence=convergence_of(protocol, found),
@@ -91,6 +83,8 @@ def _flow(seen: Gathered) -> pd.DataFrame:
             n.enrolled,
             n.simulated,
             n.failed,
+            n.others,
+            n.others_failed,
             seen.replicates,
         )
         for arm, n in seen.flow.items()
@@ -109,16 +103,33 @@ def _failures(seen: Gathered) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=FAILURES)
 
 
+def _missing(seen: Gathered) -> pd.DataFrame:
+    """Lay down why solved subjects have no number; none for a reason, no row."""
+    rows = [
+        (*key, reason.words, int(counted[reason]))
+        for key, counted in seen.missing.items()
+        for reason in Missing
+        if counted[reason]
+    ]
+    return pd.DataFrame(rows, columns=MISSING)
+
+
 def _endpoints(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
     """Lay down every statistic of every endpoint and arm."""
     rows = []
     for endpoint in protocol.endpoints:
         keys = [key for key in seen.summaries if key[1] == endpoint.name]
         for arm, name, statistic in sorted(keys, key=_by_statistic(protocol)):
-            summary = _joined(seen.summaries[arm, name, statistic])
+            summary = joined(seen.summaries[arm, name, statistic])
             share = statistic == "share"
-            made = across(*summary, scale="share" if share else "plain")
             n, missing, failed = (int(count) for count in seen.counts[arm, name])
+            made = across(
+                *summary,
+                scale="share" if share else "plain",
+                support=support_seen(
+                    support_of(endpoint, statistic), n, seen.extremes[arm, name]
+                ),
+            )
             if statistic == "geometric mean" and n and not made.replicates:
                 continue  # values that are not positive have none
             row = {
@@ -130,8 +141,34 @@ def _endpoints(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
                 "failed": failed,
                 "unit": "1" if share else endpoint.unit,
             }
-            rows.append(row | made._asdict())
+            key = (arm, name)
+            bounds = seen.shares[key] if share and failed else []
+            truth = _everybody(seen, arm, name, statistic)
+            rows.append(row | made._asdict() | _bounds(bounds) | truth)
     return pd.DataFrame(rows, columns=ENDPOINTS)
+
+
+def _everybody(
+    seen: Gathered, arm: str, endpoint: str, statistic: str
+) -> dict[str, float]:
+    """Return a statistic of every subject under an arm; NaN if there is none."""
+    parts = seen.everybody.get((arm, endpoint, statistic))
+    if not parts:
+        return {"truth": np.nan, "truth_error": np.nan}
+    scale = "share" if statistic == "share" else "plain"
+    made = across(*joined(parts), scale=scale)
+    return {"truth": made.estimate, "truth_error": made.mc_error}
+
+
+def _bounds(parts: Sequence[Bounds], *, scale: Scale = "plain") -> dict[str, float]:
+    """Return the mean bounds of the trials; NaN where nobody failed."""
+    if not parts:
+        return {"least": np.nan, "most": np.nan}
+    least, most = (np.concatenate(ends) for ends in zip(*parts, strict=True))
+    return {
+        "least": average(least, scale=scale),
+        "most": average(most, scale=scale),
+    }
 
 
 def _by_statistic(
@@ -147,14 +184,18 @@ def _contrasts(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
     """Lay down every comparison."""
     rows = []
     for place, comparison in enumerate(protocol.analysis):
-        made = _joined(seen.contrasts[place])
+        made = joined(seen.contrasts[place])
         endpoint = protocol.endpoint(comparison.endpoint)
         ratio = comparison.by in RATIOS
         scale = "ratio" if ratio else "plain"
         level = comparison.level
         estimate, low, high, p, error = made
-        over = across(estimate, low, high, error, scale=scale, level=level)
+        support = support_of_effect(comparison.by, endpoint)
+        over = across(
+            *(estimate, low, high, error), scale=scale, level=level, support=support
+        )
         one = seen.replicates == 1
+        power = None if one else power_of(comparison, p)
         row = {
             "comparison": comparison.name,
             "arm": comparison.arm,
@@ -162,13 +203,19 @@ def _contrasts(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
             "endpoint": comparison.endpoint,
             "by": comparison.by,
             "adjust": ", ".join(comparison.adjust),
-            "ci_low": average(low, scale=scale),
-            "ci_high": average(high, scale=scale),
+            "ci_low": average(np.maximum(low, support[0]), scale=scale),
+            "ci_high": average(np.minimum(high, support[1]), scale=scale),
             "p": float(p[0]) if one else np.nan,
-            "power": np.nan if one else power_of(comparison, p)[0],
+            "power": power.value if power else np.nan,
+            "power_low": power.low if power else np.nan,
+            "power_high": power.high if power else np.nan,
             "level": level,
-            "unit": effect_kind(comparison.by, endpoint)[1],
+            "unit": effect_unit(comparison.by, endpoint),
         }
+        counts = np.sum(seen.lost[place], axis=0).tolist()
+        row |= dict(zip(Lost._fields, counts, strict=True))
+        fails = row["failed"] + row["reference_failed"]
+        row |= _bounds(seen.effects[place] if fails else [], scale=scale)
         rows.append(row | over._asdict() | _truth(seen, place, scale=scale))
     return pd.DataFrame(rows, columns=CONTRASTS)
 
@@ -177,7 +224,7 @@ def _truth(seen: Gathered, place: int, *, scale: str) -> dict[str, float]:
     """Return the paired effect over all trials; NaN where it was not asked for."""
     if place not in seen.truths:
         return {"truth": np.nan, "truth_error": np.nan}
-    effect, error, _ = _joined(seen.truths[place])
+    effect, error, _ = joined(seen.truths[place])
     none = np.full(len(effect), np.nan)
     made = across(effect, none, none, error, scale=scale)  # type: ignore[arg-type]
     return {"truth": made.estimate, "truth_error": made.mc_error}
@@ -204,105 +251,3 @@ def _distributions(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
     if not frames:
         return pd.DataFrame(columns=DISTRIBUTIONS)
     return pd.concat(frames, ignore_index=True)
-
-
-def _published(
-    seen: Gathered,
-    endpoints: pd.DataFrame,
-    contrasts: pd.DataFrame,
-    protocol: Protocol,
-) -> pd.DataFrame:
-    """Lay every published number beside the simulated one."""
-    rows = []
-    for place, point in enumerate(protocol.published):
-        if point.comparison:
-            named = _of_comparison(point, protocol)
-            known = contrasts[contrasts["comparison"] == point.comparison]
-            simulated, error = _first(known)
-        else:
-            named = _of_endpoint(point, protocol)
-            statistic = named["statistic"]
-            known = endpoints[
-                (endpoints["arm"] == point.arm)
-                & (endpoints["endpoint"] == point.endpoint)
-                & (endpoints["statistic"] == statistic)
-            ]
-            part = point.where is not None
-            parts = seen.parts[place] if part else []
-            simulated, error = _of_part(parts, statistic) if part else _first(known)
-        row = {
-            "arm": point.arm,
-            "endpoint": point.endpoint,
-            "where": write_where(point.where),
-            "comparison": point.comparison,
-            "published": point.value,
-            "low": point.low,
-            "high": point.high,
-            "simulated": simulated,
-            "mc_error": error,
-            "within": bool(point.low <= simulated <= point.high),
-            "verified": point.verified,
-            "source": _cited(point),
-        }
-        rows.append(row | named)
-    frame = pd.DataFrame(rows, columns=PUBLISHED)
-    return frame.astype({"within": bool, "verified": bool})
-
-
-def _first(known: pd.DataFrame) -> tuple[float, float]:
-    """Return the estimate of a table's one row and its Monte Carlo error, or NaN."""
-    if known.empty:
-        return np.nan, np.nan
-    return float(known["estimate"].iloc[0]), float(known["mc_error"].iloc[0])
-
-
-def _of_part(parts: Sequence[Summary], statistic: str) -> tuple[float, float]:
-    """Return a statistic of some of an arm's subjects, and its Monte Carlo error."""
-    if not parts:
-        return np.nan, np.nan
-    scale = "share" if statistic == "share" else "plain"
-    made = across(*_joined(parts), scale=scale)
-    return made.estimate, made.mc_error
-
-
-def _of_endpoint(point: Published, protocol: Protocol) -> dict[str, str]:
-    """Say what a published number of an arm is."""
-    endpoint = protocol.endpoint(point.endpoint)
-    statistic = statistic_of(point, endpoint)
-    share = statistic == "share"
-    said = "" if share else f" ({statistic})"
-    where = f", where {write_where(point.where)}" if point.where is not None else ""
-    return {
-        "what": f"{point.endpoint}{said}, {point.arm}{where}",
-        "statistic": statistic,
-        "kind": "share" if share else "plain",
-        "unit": "1" if share else endpoint.unit,
-    }
-
-
-def _of_comparison(point: Published, protocol: Protocol) -> dict[str, str]:
-    """Say what a published comparison is."""
-    named = [c for c in protocol.analysis if c.name == point.comparison]
-    if not named:
-        return {"what": point.comparison, "statistic": "", "kind": "plain", "unit": "1"}
-    comparison, endpoint = named[0], protocol.endpoint(named[0].endpoint)
-    kind, unit = effect_kind(comparison.by, endpoint)
-    return {
-        "what": f"{comparison.endpoint}, {comparison.arm} with {comparison.reference}",
-        "statistic": comparison.by,
-        "kind": "points" if kind == "difference" else "plain",
-        "unit": unit,
-    }
-
-
-def _cited(point: Published) -> str:
-    """Write a published number's source on one line."""
-    source = point.source
-    doi = f"doi:{source.doi}" if source.doi else ""
-    parts = [source.cite, doi or source.url, source.note]
-    return "; ".join(part for part in parts if part)
-
-
-def _joined(parts: Sequence[Parts]) -> Parts:
-    """Join what was gathered in several chunks, trial after trial."""
-    return type(parts[0])._make(np.concatenate(g) for g in zip(*parts, strict=True))

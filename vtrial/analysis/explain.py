@@ -49,11 +49,13 @@ class Explained:
     """What has been seen of outcomes by factor; keys are endpoint, arm and factor.
 
     `edges` and `bins` part each factor into few and many groups, as the first trials
-    fix them; `factors` are those of the trials that are looked at.
+    fix them; `codes` are factors of few values, each a group of its own; `factors` are
+    those of the trials that are looked at.
     """
 
     edges: dict[str, np.ndarray] = field(default_factory=dict)
     bins: dict[str, np.ndarray] = field(default_factory=dict)
+    codes: set[str] = field(default_factory=set)
     factors: dict[str, _Factor] = field(default_factory=dict)
     coarse: dict[Key, _Sums] = field(default_factory=dict)
     fine: dict[Key, _Sums] = field(default_factory=dict)
@@ -69,6 +71,8 @@ class Explained:
             if name not in self.edges:
                 self.edges[name] = _edges(values, GROUPS)
                 self.bins[name] = _edges(values, BINS)
+                if _few(values):
+                    self.codes.add(name)
             if len(self.edges[name]) > 2:
                 groups = (
                     _grouped(edges[name], values) for edges in (self.edges, self.bins)
@@ -101,7 +105,7 @@ class Explained:
         self.ranks[key].append((_rank_correlation(factor.values[seen], y), len(y)))
 
     def subgroups(self, protocol: Protocol) -> pd.DataFrame:
-        """Lay down the endpoints by arm and group."""
+        """Lay down the endpoints by arm and group; a code is from itself to itself."""
         rows = []
         for (name, arm, factor), sums in self.coarse.items():
             endpoint, edges = protocol.endpoint(name), self.edges[factor]
@@ -110,7 +114,8 @@ class Explained:
                     continue
                 mean = total / count
                 spread = max(square / count - mean**2, 0.0) / max(count - 1, 1)
-                row = (name, arm, factor, edges[place], edges[place + 1], int(count))
+                end = edges[place + (factor not in self.codes)]
+                row = (name, arm, factor, edges[place], end, int(count))
                 statistic = "share" if endpoint.binary else "mean"
                 unit = "1" if endpoint.binary else endpoint.unit
                 rows.append((*row, statistic, mean, np.sqrt(spread), unit))
@@ -141,10 +146,15 @@ def _edges(values: np.ndarray, groups: int) -> np.ndarray:
     """Part a factor into groups of equal size; few values into one each."""
     values = values[np.isfinite(values)]
     known = np.unique(values)
-    if len(known) <= FEW:
+    if _few(values):
         last = known[-1:] if len(known) else np.zeros(1)
         return np.concatenate([known, np.nextafter(last, np.inf)])
     return np.unique(np.quantile(values, np.linspace(0, 1, groups + 1)))
+
+
+def _few(values: np.ndarray) -> bool:
+    """Say whether a factor has so few values that each is a group."""
+    return len(np.unique(values[np.isfinite(values)])) <= FEW
 
 
 def _grouped(edges: np.ndarray, values: np.ndarray) -> np.ndarray:

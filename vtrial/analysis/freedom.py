@@ -85,7 +85,9 @@ def contrast(
 ) -> Tests:
     """Estimate contrasts of the design's coefficients, each tested on its own.
 
-    A contrast that a trial's design cannot tell is NaN.
+    A contrast that a trial's design cannot tell is NaN. So is the error of one whose
+    variance Kenward's and Roger's correction makes negative, as it may where visits go
+    closely together: that trial has no test.
 
     Raises
     ------
@@ -96,8 +98,8 @@ def contrast(
     own = express(fit.basis, rows)
     estimate = np.vecdot(own, fit.effect[:, None, :])
     covariance = covariance_by(fit, by, error)
-    spread = np.sqrt(_form(own, covariance))
     with np.errstate(invalid="ignore", divide="ignore"):
+        spread = np.sqrt(_form(own, covariance))
         match by:
             case "kenward-roger" | "kenward-roger linear":
                 freedom = _one_row(fit, own, fit.covariance)

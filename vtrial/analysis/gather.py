@@ -1,8 +1,9 @@
 """Gather from a record, some trials at a time, what the tables are made of."""
 
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from vtrial.analysis.contrast import Contrast
 from vtrial.analysis.curves import Curves
 from vtrial.analysis.explain import Explained
 from vtrial.analysis.foreseen import PredictiveEvents, PredictiveShares
+from vtrial.analysis.lost import Lost, bounds, lost, share_bounds
 from vtrial.analysis.persons import persons_of
 from vtrial.analysis.predictive import Predictive
 from vtrial.analysis.question import Truth, answered, sides, truth
@@ -23,16 +25,20 @@ from vtrial.protocol.where import holds
 from vtrial.types import Status
 
 BAR_COUNT = 40
+Parts = TypeVar("Parts", Summary, Contrast, Truth)
+Bounds = tuple[np.ndarray, np.ndarray]  # least and most, of each trial
 TAIL = 0.005
 
 
 class Flow(NamedTuple):
-    """Subjects allocated to an arm."""
+    """Subjects allocated to an arm, and others who were simulated under it, too."""
 
     screened: int = 0
     enrolled: int = 0
     simulated: int = 0
     failed: int = 0
+    others: int = 0
+    others_failed: int = 0
 
 
 @dataclass
@@ -41,11 +47,20 @@ class Gathered:
 
     Keys are names of arms, endpoints and statistics, and positions of comparisons;
     of published numbers in `parts`, which are of some of an arm's subjects only.
+    `everybody` is of all subjects under an arm, not only of those allocated to it.
     """
 
     flow: dict[str, Flow] = field(default_factory=dict)
     failures: dict[str, np.ndarray] = field(default_factory=dict)
     counts: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    missing: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    extremes: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    shares: defaultdict[tuple[str, str], list[Bounds]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    everybody: defaultdict[tuple[str, str, str], list[Summary]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     summaries: defaultdict[tuple[str, str, str], list[Summary]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -56,6 +71,12 @@ class Gathered:
         default_factory=lambda: defaultdict(list)
     )
     sizes: defaultdict[int, list[Numbers]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    lost: defaultdict[int, list[Lost]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    effects: defaultdict[int, list[Bounds]] = field(
         default_factory=lambda: defaultdict(list)
     )
     parts: defaultdict[int, list[Summary]] = field(
@@ -88,6 +109,8 @@ class Gathered:
             }
             self.curves.look(endpoint, own)
             self._add_endpoint(chunk, endpoint, own)
+            if protocol.potential == "all":
+                self._add_everybody(chunk, endpoint, own)
             self._add_parts(chunk, endpoint, own, protocol)
             self._add_bars(endpoint, own)
             self.explained.add(endpoint.name, own)
@@ -99,6 +122,8 @@ class Gathered:
                     self.sizes[place].append(
                         np.isfinite(value).sum(axis=1, dtype=float)
                     )
+                    self.lost[place].append(lost(chunk, comparison))
+                    self.effects[place].append(bounds(chunk, comparison))
                     if protocol.potential == "all":
                         self.truths[place].append(truth(chunk, comparison))
 
@@ -111,6 +136,8 @@ class Gathered:
             old.enrolled + int(inside.sum()),
             old.simulated + int((inside & (status == Status.SOLVED)).sum()),
             old.failed + int((inside & (status > Status.SOLVED)).sum()),
+            old.others + int((~inside & (status == Status.SOLVED)).sum()),
+            old.others_failed + int((~inside & (status > Status.SOLVED)).sum()),
         )
         failed = status[status > Status.SOLVED].astype(int)
         counted = np.bincount(failed, minlength=len(Status))
@@ -121,19 +148,39 @@ class Gathered:
     ) -> None:
         """Summarise an endpoint in every arm."""
         for arm, values in own.items():
-            inside, status = chunk.in_arm(arm), chunk.status(arm)
-            seen = np.isfinite(values)
-            solved = inside & (status == Status.SOLVED)
-            failed = inside & (status > Status.SOLVED)
-            counted = [seen.sum(), (solved & ~seen).sum(), failed.sum()]
+            seen, failed = np.isfinite(values), chunk.failed(arm)
+            reasons = chunk.reasons(arm, endpoint.name)
+            counted = [seen.sum(), reasons.sum(), failed.sum()]
             key = (arm, endpoint.name)
             self.counts[key] = self.counts.get(key, 0) + np.array(counted)
+            self.missing[key] = self.missing.get(key, 0) + reasons
+            least, most = self.extremes.get(key, (np.inf, -np.inf))
+            found = values[seen]
+            self.extremes[key] = (
+                float(found.min(initial=least)),
+                float(found.max(initial=most)),
+            )
             event = None
             if endpoint.event:
                 event = np.where(seen, chunk.own(arm, endpoint.name, EVENT), np.nan)
                 self.curves.add(arm, endpoint.name, values, event)
             for name, summary in _summaries(endpoint, values, event).items():
                 self.summaries[*key, name].append(summary)
+            if endpoint.binary or event is not None:
+                share = values if event is None else event
+                self.shares[key].append(share_bounds(share, failed))
+
+    def _add_everybody(
+        self, chunk: Chunk, endpoint: Endpoint, arms: Iterable[str]
+    ) -> None:
+        """Summarise an endpoint of every subject under every arm."""
+        for arm in arms:
+            values, event = chunk.values(arm, endpoint.name), None
+            if endpoint.event:
+                event = chunk.values(arm, endpoint.name, EVENT)
+                event = np.where(np.isfinite(values), event, np.nan)
+            for name, summary in _summaries(endpoint, values, event).items():
+                self.everybody[arm, endpoint.name, name].append(summary)
 
     def _add_parts(
         self,
@@ -200,3 +247,8 @@ def _edges(pooled: np.ndarray, *, binary: bool) -> np.ndarray:
         size = abs(low) or 1.0
         return np.array([low - size / 2, low + size / 2])
     return np.linspace(low, high, BAR_COUNT + 1)
+
+
+def joined(parts: Sequence[Parts]) -> Parts:
+    """Join what was gathered in several chunks, trial after trial."""
+    return type(parts[0])._make(np.concatenate(g) for g in zip(*parts, strict=True))

@@ -64,9 +64,8 @@ def noncompartmental(take: str, points: Points, end: float) -> Float[Array, ""]:
         case "extrapolated share":
             return 100.0 * rest / (area + rest)
         case _:
-            begin = points.time[jnp.argmax(points.inside)]
-            moment = _moment(upto, begin)
-            moment += rest * (down.time - begin) + rest / down.rate
+            moment = _moment(upto, points.begin)
+            moment += rest * (down.time - points.begin) + rest / down.rate
             return moment / (area + rest)
 
 

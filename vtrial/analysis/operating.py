@@ -1,7 +1,7 @@
 """What a design is worth: power, bias, coverage, size, and where its spread is from."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,11 +10,27 @@ from vtrial.analysis.contrast import Contrast
 from vtrial.analysis.estimates import CONVERGENCE, OPERATING
 from vtrial.analysis.multiplicity import adjust, adjust_by_graph, rejected
 from vtrial.analysis.question import Truth
-from vtrial.analysis.statistic import Numbers
+from vtrial.analysis.replication import monte_carlo_margin
+from vtrial.analysis.statistic import Numbers, normal_limit, wilson
 from vtrial.protocol.protocol import RATIOS, Comparison, Multiplicity, Protocol
 
 STEPS = 40  # points at which convergence is looked at
-Row = tuple[str, str, float, float]
+
+
+class Measured(NamedTuple):
+    """What a design is worth by one measure, as far as so many trials tell.
+
+    `low` and `high` are 95 % Monte Carlo limits.
+    """
+
+    value: float
+    mc_error: float
+    low: float
+    high: float
+    trials: int
+
+
+Row = tuple[str, str, float, float, float, float, int]
 
 
 def operating_of(
@@ -37,9 +53,10 @@ def operating_of(
     Effects that are ratios count as their logarithms. Bias and coverage are held
     against the mean paired effect of all trials; if parameters are drawn anew for each
     trial, against the trial's own, whose luck of the subjects it shares: coverage is
-    then a little too high. The variance between trials is parted into that of the true
-    effect (`by parameters`: the variance of the paired effects less their mean squared
-    error) and the rest (`by chance`).
+    then a little too high, and the variance between trials is parted into that of the
+    true effect (`by parameters`: the variance of the paired effects less their mean
+    squared error) and the rest (`by chance`). Coverage is of the trials that have an
+    interval.
     """
     rows: list[Row] = []
     for place, comparison in enumerate(protocol.analysis):
@@ -47,27 +64,32 @@ def operating_of(
         if len(made.estimate) < 2:
             continue
         named = comparison.name
-        rows += [
-            (named, measure, value, error)
-            for measure, value, error in _plain(comparison, made, sizes[place])
-        ]
+        found = [*_plain(comparison, made, sizes[place])]
         if place in truths:
-            against = _against_truth(
-                comparison, made, truths[place], own=protocol.uncertainty
+            found += _against_truth(
+                comparison, made, truths[place], own=protocol.uncertain
             )
-            rows += [(named, *row) for row in against]
+        rows += [_row(named, measure, worth) for measure, worth in found]
     if protocol.multiplicity is not None:
         rows += _family(protocol, protocol.multiplicity, contrasts)
     return pd.DataFrame(rows, columns=OPERATING)
 
 
-def power_of(comparison: Comparison, p: Numbers) -> tuple[float, float]:
-    """Return the share of trials that show what they were to, and its error.
+def _row(comparison: str, measure: str, worth: Measured) -> Row:
+    """Lay down a measure of a comparison."""
+    return (
+        *(comparison, measure, worth.value, worth.mc_error),
+        *(worth.low, worth.high, worth.trials),
+    )
+
+
+def power_of(comparison: Comparison, p: Numbers) -> Measured:
+    """Return the share of trials that show what they were to.
 
     NaN if no trial has a p-value.
     """
     known = p[np.isfinite(p)]
-    return _share(known < comparison.alpha) if len(known) else (np.nan, np.nan)
+    return _share(known < comparison.alpha)
 
 
 def convergence_of(
@@ -95,17 +117,15 @@ def convergence_of(
 
 def _plain(
     comparison: Comparison, made: Contrast, size: Numbers
-) -> Iterator[tuple[str, float, float]]:
+) -> Iterator[tuple[str, Measured]]:
     """Yield what needs no truth."""
-    power = power_of(comparison, made.p)
-    if np.isfinite(power[0]):
-        yield "power", *power
-    yield "expected size", *_mean(size)
+    yield "power", power_of(comparison, made.p)
+    yield "expected size", _mean(size)
     estimate = _scaled(comparison, made.estimate)
     estimate = estimate[np.isfinite(estimate)]
     if len(estimate) > 1:
         sd = float(estimate.std(ddof=1))
-        yield "standard deviation of one trial", sd, sd / np.sqrt(2 * len(estimate) - 2)
+        yield "standard deviation of one trial", _spread(sd, len(estimate))
 
 
 def _against_truth(
@@ -114,7 +134,7 @@ def _against_truth(
     truth: Truth,
     *,
     own: bool,
-) -> Iterator[tuple[str, float, float]]:
+) -> Iterator[tuple[str, Measured]]:
     """Yield what is held against the paired effect."""
     effect, error, apart = truth
     effect = _scaled(comparison, effect)
@@ -122,23 +142,22 @@ def _against_truth(
         _scaled(comparison, part) for part in (made.estimate, made.low, made.high)
     )
     known = np.isfinite(estimate) & np.isfinite(effect)
-    if known.sum() < 2:
+    count = int(known.sum())
+    if count < 2:
         return
     target = effect if own else np.full(len(effect), effect[known].mean())
-    yield "bias", *_mean((estimate - target)[known])
-    inside = (low <= target) & (target <= high)
-    yield "coverage", *_share(inside[known])
-    count = int(known.sum())
-    whole = float(estimate[known].var(ddof=1))
-    parameters = effect[known].var(ddof=1) - np.nanmean(error[known] ** 2)
-    parameters = min(max(float(parameters), 0.0), whole) if own else 0.0
-    doubt = 1 / np.sqrt(2 * count - 2)
-    for name, part in (("parameters", parameters), ("chance", whole - parameters)):
-        sd = np.sqrt(part)
-        yield f"standard deviation by {name}", float(sd), float(sd * doubt)
+    yield "bias", _mean((estimate - target)[known])
+    bounded = known & ~np.isnan(low) & ~np.isnan(high)
+    yield "coverage", _share(((low <= target) & (target <= high))[bounded])
+    if own:
+        whole = float(estimate[known].var(ddof=1))
+        parameters = effect[known].var(ddof=1) - np.nanmean(error[known] ** 2)
+        parameters = min(max(float(parameters), 0.0), whole)
+        for name, part in (("parameters", parameters), ("chance", whole - parameters)):
+            yield f"standard deviation by {name}", _spread(np.sqrt(part), count)
     gain = np.nanmean(apart[known] ** 2) / np.nanmean(error[known] ** 2)
     if np.isfinite(gain):
-        yield "precision by common numbers", float(gain), float(2 * gain * doubt)
+        yield "precision by common numbers", _spread(float(gain), count, twice=True)
 
 
 def _family(
@@ -158,12 +177,12 @@ def _family(
         made = adjust(asked.method, p)
     found = rejected(made, asked.alpha)
     measure = f"power, {asked.method}"
-    rows = [
-        (name, measure, *_share(found[:, i]))
-        for i, name in enumerate(asked.comparisons)
+    named = [(name, found[:, i]) for i, name in enumerate(asked.comparisons)]
+    named += [
+        ("any of the family", np.any(found, axis=1)),
+        ("all of the family", np.all(found, axis=1)),
     ]
-    rows.append(("any of the family", measure, *_share(np.any(found, axis=1))))
-    return [*rows, ("all of the family", measure, *_share(np.all(found, axis=1)))]
+    return [_row(name, measure, _share(shown)) for name, shown in named]
 
 
 def _two_sided(protocol: Protocol, place: int, p: Numbers) -> Numbers:
@@ -181,13 +200,36 @@ def _scaled(comparison: Comparison, value: Numbers) -> Numbers:
         return np.log(value)
 
 
-def _share(true: Any) -> tuple[float, float]:
-    """Return a share and its Monte Carlo error."""
-    share = float(np.mean(true))
-    return share, float(np.sqrt(share * (1 - share) / max(len(true), 1)))
+def _share(true: np.ndarray) -> Measured:
+    """Return a share of trials with Wilson's limits; none of no trials.
+
+    Where all or none of them are counted, its error is the half width of that interval
+    over the normal quantile: three of three trials are no certainty.
+    """
+    trials = len(true)
+    if not trials:
+        return Measured(np.nan, np.nan, np.nan, np.nan, 0)
+    events, count = np.array([float(np.sum(true))]), np.array([float(trials)])
+    low, high = (float(end[0]) for end in wilson(events, count, level=0.95))
+    share = float(events[0] / trials)
+    error = float(np.sqrt(share * (1 - share) / trials))
+    error = error or (high - low) / (2 * normal_limit(0.95))
+    return Measured(share, error, low, high, trials)
 
 
-def _mean(value: np.ndarray | Sequence[float]) -> tuple[float, float]:
-    """Return a mean and its Monte Carlo error."""
-    value = np.asarray(value, float)
-    return float(value.mean()), float(value.std(ddof=1) / np.sqrt(len(value)))
+def _mean(value: np.ndarray) -> Measured:
+    """Return a mean over trials with Student's limits."""
+    trials = len(value)
+    mean, error = float(value.mean()), float(value.std(ddof=1) / np.sqrt(trials))
+    half = monte_carlo_margin(error, trials)
+    return Measured(mean, error, mean - half, mean + half, trials)
+
+
+def _spread(value: float, trials: int, *, twice: bool = False) -> Measured:
+    """Return a standard deviation (or, twice as uncertain, a ratio of variances).
+
+    Its limits are normal on the logarithm.
+    """
+    doubt = (2 if twice else 1) / np.sqrt(2 * trials - 2)
+    swing = float(np.exp(normal_limit(0.95) * doubt))
+    return Measured(value, float(value * doubt), value / swing, value * swing, trials)

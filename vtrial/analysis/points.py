@@ -22,6 +22,9 @@ class Points(NamedTuple):
         Whether there is one in the span.
     baseline
         The last value at or before the endpoint's baseline time.
+    begin, counted
+        [h] When the first value in the span was, and how many there were, quantified
+        or not.
     """
 
     time: Float[Array, " time"]
@@ -29,6 +32,8 @@ class Points(NamedTuple):
     seen: Bool[Array, " time"]
     inside: Bool[Array, " time"]
     baseline: Float[Array, ""]
+    begin: Float[Array, ""]
+    counted: Int[Array, ""]
 
 
 class Lines(NamedTuple):

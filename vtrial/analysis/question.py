@@ -84,7 +84,7 @@ class Truth(NamedTuple):
 def truth(chunk: Chunk, comparison: Comparison) -> Truth:
     """Compare everyone under one arm with themselves under the other."""
     value, reference = (
-        _chosen(chunk, comparison, chunk.values(name, comparison.endpoint))
+        chosen(chunk, comparison, chunk.values(name, comparison.endpoint))
         for name in (comparison.arm, comparison.reference)
     )
     if comparison.by not in PAIRED:
@@ -107,10 +107,10 @@ def sides(
         chunk.own(one, name, variable) for one in (comparison.arm, comparison.reference)
     )
     values = np.where(chunk.in_arm(comparison.arm), arm, reference)
-    return _chosen(chunk, comparison, values)
+    return chosen(chunk, comparison, values)
 
 
-def _chosen(chunk: Chunk, comparison: Comparison, values: Values) -> Values:
+def chosen(chunk: Chunk, comparison: Comparison, values: Values) -> Values:
     """Leave out whom the comparison's condition does not choose."""
     if comparison.where is None:
         return values
@@ -127,12 +127,10 @@ def _compared(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Contr
     if by in OF_TIERS:
         return _wins(chunk, comparison, protocol)
     value = sides(chunk, comparison, "outcome")
+    if by in OF_RESPONSES:
+        return of_responses(chunk, comparison, value)
     covariates = covariates_of(chunk, comparison, endpoint)
     strata = _strata(chunk, comparison)
-    if by in OF_RESPONSES and strata is not None:
-        return stratified_contrast(by, value, treated, strata, level=level)
-    if by in OF_RESPONSES and comparison.score:
-        return score_contrast(by, value, treated, level=level)
     if by == "difference by ranks":
         return shift_contrast(value, treated, strata=strata, level=level)
     if by in OF_COUNTS:
@@ -144,6 +142,18 @@ def _compared(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Contr
     if endpoint.event:
         return _of_times(chunk, comparison, value, treated, covariates, strata)
     return compare(by, value, treated, covariates=covariates, level=level)
+
+
+def of_responses(chunk: Chunk, comparison: Comparison, value: Values) -> Contrast:
+    """Compare responses."""
+    by, level = comparison.by, comparison.level
+    assert by in OF_RESPONSES, "it is a measure of responses"
+    treated, strata = chunk.in_arm(comparison.arm), _strata(chunk, comparison)
+    if strata is not None:
+        return stratified_contrast(by, value, treated, strata, level=level)
+    if comparison.score:
+        return score_contrast(by, value, treated, level=level)
+    return compare(by, value, treated, level=level)
 
 
 def _of_times(

@@ -23,6 +23,7 @@ from vtrial.dims import (
     PLANNED,
     POINT,
     PREDICTED,
+    REASON,
     REPLICATE,
     SCREENED,
     SPREAD,
@@ -41,7 +42,7 @@ from vtrial.protocol.protocol import (
 )
 from vtrial.protocol.where import names_of
 from vtrial.sheets import listed, nearest, raise_faults
-from vtrial.types import Status
+from vtrial.types import Missing, Status
 
 AT_ONCE = 100_000  # subjects read at once; at least one whole trial
 MOST_VALUES = 5_000_000  # beyond this endpoints are read one by one
@@ -107,6 +108,22 @@ class Chunk:
         """Return the values of those who are allocated to the arm, NaN for others."""
         values = self.values(arm, endpoint, variable)
         return np.where(self.in_arm(arm), values, np.nan)
+
+    def reasons(self, arm: str, endpoint: str) -> Int[np.ndarray, " reason"]:
+        """Count the solved subjects of an arm without a number, by `Missing` code.
+
+        Records of versions before there were reasons keep none.
+        """
+        solved = self.in_arm(arm) & (self.status(arm) == Status.SOLVED)
+        lacks = solved & ~np.isfinite(self.values(arm, endpoint))
+        if REASON not in dataset(self.tree, f"{ARMS}/{arm}/{OUTCOMES}"):
+            return np.bincount([Missing.NOT] * lacks.sum(), minlength=len(Missing))
+        codes = self._column(arm, endpoint, REASON)[lacks].astype(int)
+        return np.bincount(codes, minlength=len(Missing))
+
+    def failed(self, arm: str) -> Bool[np.ndarray, "replicate subject"]:
+        """Say who of those allocated to an arm could not be solved."""
+        return self.in_arm(arm) & (self.status(arm) > Status.SOLVED)
 
     def planned(self, endpoint: Endpoint) -> Float[np.ndarray, " visit"]:
         """Return the planned times [h] of an endpoint's visits, ascending."""

@@ -16,6 +16,7 @@ from vtrial.analysis.statistic import Numbers, Summary, Values, normal_limit
 
 Grid = Float[np.ndarray, " time"]
 OnGrid = Float[np.ndarray, "replicate time"]
+ROUNDING = 1e-9  # so near to one half a curve is on it
 
 
 class Curve(NamedTuple):
@@ -206,19 +207,24 @@ def kaplan_meier(
     """Return the median and the restricted mean time to an event in each trial.
 
     The restricted mean is the area under the curve up to the trial's last time, with
-    Greenwood's error. The median is the first time at which the curve is at or below
-    one half, NaN if it never is; its interval inverts that of log(-log S).
+    Greenwood's error. The median is the first time at which the curve is below one
+    half, NaN if it never is; where the curve lies on one half, the middle of the time
+    that it does (until the last time, if it ends there), as in R and SAS. Its interval
+    inverts that of log(-log S), which is not known where the curve is 0.
 
     References
     ----------
     Brookmeyer R, Crowley J (1982) Biometrics 38:29-41.
+    Therneau TM (2024) survival, a package for R: `quantile.survfit`.
+    SAS/STAT User's Guide, the LIFETEST procedure: quartiles.
     """
     steps = _Steps.of(time, event)
     z = normal_limit(level)
     with np.errstate(invalid="ignore", divide="ignore"):
-        swing = z * np.sqrt(steps.greenwood) / np.abs(np.log(steps.alive))
-        bounds = [steps.alive, *(steps.alive ** np.exp(s) for s in (swing, -swing))]
-    median, low, high = (_first_half(steps, curve) for curve in bounds)
+        alive = np.where(steps.alive > 0, steps.alive, np.nan)
+        swing = z * np.sqrt(steps.greenwood) / np.abs(np.log(alive))
+        bounds = [steps.alive, *(alive ** np.exp(s) for s in (swing, -swing))]
+    median, low, high = (_half_time(steps, curve) for curve in bounds)
     mean, error = area_under_curve(time, event, _latest(time))
     return {
         "median": Summary(median, low, high, (high - low) / (2 * z)),
@@ -226,11 +232,19 @@ def kaplan_meier(
     }
 
 
-def _first_half(steps: _Steps, curve: OnGrid) -> Numbers:
-    """Return the first time at which a curve is at or below one half."""
-    reached = steps.here & (curve <= 0.5 + 1e-12)
-    first = np.take_along_axis(steps.time, reached.argmax(axis=1)[:, None], axis=1)
-    return np.where(reached.any(axis=1), first[:, 0], np.nan)
+def _half_time(steps: _Steps, curve: OnGrid) -> Numbers:
+    """Return when a curve falls below one half; the middle of its time on it."""
+    reached = _first(steps, curve <= 0.5 + ROUNDING)
+    passed = _first(steps, curve < 0.5 - ROUNDING)
+    passed = np.where(np.isnan(passed), steps.time[:, -1], passed)
+    return (reached + passed) / 2
+
+
+def _first(steps: _Steps, chosen: Bool[np.ndarray, "replicate place"]) -> Numbers:
+    """Return the time of the first place that is chosen; NaN if none is."""
+    chosen = steps.here & chosen
+    first = np.take_along_axis(steps.time, chosen.argmax(axis=1)[:, None], axis=1)
+    return np.where(chosen.any(axis=1), first[:, 0], np.nan)
 
 
 def restricted_mean(

@@ -1,7 +1,8 @@
 """The commands, one thought each.
 
 Exit codes: 0 done; 1 the work failed; 2 the request was wrong; 3 a published outcome
-was missed (`validate`) or a check failed (`doctor`); 130 stopped by Ctrl-C.
+was missed (`validate`) or a check failed (`doctor`); 4 a subject could not be solved,
+so that numbers leave it out (`validate`); 130 stopped by Ctrl-C.
 """
 
 import sys
@@ -16,7 +17,7 @@ from vtrial.cli.say import open_page, print_json, print_table, say, warn
 if TYPE_CHECKING:
     import pandas as pd
 
-DONE, FAILED, WRONG, MISSED, STOPPED = 0, 1, 2, 3, 130
+DONE, FAILED, WRONG, MISSED, UNSOLVED, STOPPED = 0, 1, 2, 3, 4, 130
 NAMED = 20  # failed subjects that are named one by one
 
 app = typer.Typer(
@@ -199,14 +200,25 @@ def validate(
     scheduler: Scheduler = None,
     as_json: Json = False,
 ) -> None:
-    """Run protocols and print each published number beside the simulated one."""
+    """Run protocols and print each published number beside the simulated one.
+
+    Exits with 4 if a subject's equations could not be solved, else with 3 if a
+    published number is missed by more than Monte Carlo error.
+    """
     table = vt.conduct.validate(sheets, out=out, workers=workers, scheduler=scheduler)
     if as_json:
         print_json(table.to_dict("records"))
     else:
         words = vt.analysis.published_in_words(table)
         print_table(words, title="Published and simulated")
-    if not table["within"].all():
+    lost = table.drop_duplicates("protocol")
+    lost = lost[lost["failed"] > 0]
+    for name, failed in zip(lost["protocol"], lost["failed"], strict=True):
+        counted = f"{failed} subject{'s'[: failed != 1]} could not be solved"
+        warn(f"{name}: {counted}, and no number counts them; see the report.")
+    if len(lost):
+        raise typer.Exit(UNSOLVED)
+    if (table["verdict"] == vt.analysis.MISS).any():
         raise typer.Exit(MISSED)
 
 

@@ -7,7 +7,7 @@ covariate, random effect or occasion adds sites and changes none that is there.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -105,6 +105,25 @@ def people(
         converted = value if size == 1.0 else value * size
         values[name] = _known(name, converted)
     return values, eligible
+
+
+def derived_anew(
+    cohort: Cohort, model: Model, covariates: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Compute the derived covariates of subjects whose others have changed."""
+    factors = conversions(cohort, model)
+    values = {
+        name: value / factors.get(name, 1.0) for name, value in covariates.items()
+    }
+    anew = dict(covariates)
+    for derived in cohort.derived:
+        value = evaluate(derived.statement.expression, values)
+        like = covariates[derived.name]
+        values[derived.name] = jnp.broadcast_to(
+            jnp.asarray(value, like.dtype), like.shape
+        )
+        anew[derived.name] = values[derived.name] * factors.get(derived.name, 1.0)
+    return anew
 
 
 def between(model: Model, *, occasions: int) -> dict[str, Float[Array, " *occasion"]]:

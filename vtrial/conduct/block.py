@@ -18,6 +18,7 @@ from vtrial.dims import (
     NUMBER,
     OUTCOME,
     OUTCOMES,
+    REASON,
     REPLICATE,
     SCREENED,
     SKETCH,
@@ -103,6 +104,10 @@ def _arm(
     rows: dict[str, np.ndarray] = {STATUS: status}
     for name in (OUTCOME, BASELINE, EVENT):
         rows[f"{OUTCOMES}/{name}"] = spread(name, points)
+    reason = np.zeros((size, points), "int8")
+    if seen is not None:
+        reason[chosen] = np.asarray(seen.reason)[: chosen.size]
+    rows[f"{OUTCOMES}/{REASON}"] = reason
     if protocol.keep.measurements:
         rows[f"{MEASUREMENTS}/{MEASURED}"] = spread("measured", visits, outputs)
         rows[f"{MEASUREMENTS}/{TAKEN}"] = spread("taken", visits)

@@ -22,6 +22,7 @@ from vtrial.dims import (
     OUTPUT,
     PLANNED,
     PREDICTED,
+    REASON,
     REPLICATE,
     SCREENED,
     SKETCH,
@@ -37,7 +38,7 @@ from vtrial.dims import (
 )
 from vtrial.protocol.protocol import Protocol
 from vtrial.store.record import Coordinate, Variable
-from vtrial.types import Status
+from vtrial.types import Missing, Status
 
 UNITS, TITLE = "units", "long_name"
 
@@ -128,6 +129,7 @@ def _arm_variables(protocol: Protocol, at: str) -> list[Variable]:
             Variable(f"{at}/{OUTCOMES}/{name}", (SUBJECT, ENDPOINT), points)
             for name in (OUTCOME, BASELINE, EVENT)
         ),
+        _reasons(at, points),
     ]
     if protocol.keep.measurements:
         visits = len(plan.visits)
@@ -175,6 +177,18 @@ def _arm_variables(protocol: Protocol, at: str) -> list[Variable]:
         axes, tail = (SUBJECT, OUTPUT, TIME), (outputs, times)
         found += [Variable(f"{at}/{TRAJECTORIES}/{VALUE}", axes, tail)]
     return found
+
+
+def _reasons(at: str, points: tuple[int]) -> Variable:
+    """Return the array of why subjects have no number."""
+    flags = {
+        "flag_values": [*map(int, Missing)],
+        "flag_meanings": ["there", *(reason.words for reason in Missing if reason)],
+    }
+    axes = (SUBJECT, ENDPOINT)
+    return Variable(
+        f"{at}/{OUTCOMES}/{REASON}", axes, points, "int8", 0, attributes=flags
+    )
 
 
 def predictions(protocol: Protocol) -> tuple[str, ...]:

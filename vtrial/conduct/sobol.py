@@ -21,8 +21,10 @@ import pandas as pd
 from jaxtyping import Array, Float
 
 from vtrial.cohort.cohort import Cohort
+from vtrial.cohort.prior import derived_anew
 from vtrial.cohort.sheet import load_cohort
 from vtrial.cohort.subjects import Subjects
+from vtrial.cohort.tie import tied
 from vtrial.conduct.trial import Identity, Trial
 from vtrial.errors import ProtocolError
 from vtrial.protocol.protocol import Endpoint, Protocol
@@ -74,7 +76,8 @@ def sensitivity(
     interacts with, each with its standard error. `at_low` and `at_high` are the number
     of a typical subject, without residual error, with the factor at `low` and `high`,
     its 5 and 95 % quantile. Covariates that depend on each other, and random effects
-    that are correlated, are one factor with no such ends. `chance` is all that is drawn
+    that are correlated, are one factor with no such ends; derived covariates follow
+    those that they are made of. `chance` is all that is drawn
     besides: residual error, visits, events.
 
     Raises
@@ -99,7 +102,7 @@ def sensitivity(
     first, second = (_simulated(trial, people, arm) for people in (one, two))
     rows = []
     for factor in factors:
-        mixed = _simulated(trial, _with(one, two, factor), arm)
+        mixed = _simulated(trial, _with(trial, one, two, factor), arm)
         rows.append([factor.name, factor.kind, *_indices(first, second, mixed)])
     ends = _tornado(protocol, cohort, one, factors, arm)
     rows = [[*row, *end] for row, end in zip(rows, ends, strict=True)]
@@ -144,14 +147,10 @@ def _factors(protocol: Protocol, cohort: Cohort, people: Subjects) -> Iterator[F
         for part in (people.covariates, people.parameters, people.effects)
         for name, values in part.items()
     }
-    covariates = [name for name in cohort.names if varies[name]]
-    apart = not (
-        cohort.correlated or cohort.derived or cohort.table or cohort.eligibility
-    ) and not any(trait.by for trait in cohort.traits)
-    if apart:
-        yield from (Factor(name, "covariates", (name,)) for name in covariates)
-    elif covariates:
-        yield Factor(", ".join(covariates), "covariates", tuple(covariates))
+    for group in tied(cohort):
+        names = tuple(name for name in group if varies[name])
+        if names:
+            yield Factor(", ".join(names), "covariates", names)
     for block in protocol.model.random:
         etas = tuple(f"eta.{name}" for name in block.names)
         names = tuple(name for name in etas if varies[name])
@@ -163,14 +162,22 @@ def _factors(protocol: Protocol, cohort: Cohort, people: Subjects) -> Iterator[F
     yield Factor(CHANCE, CHANCE, ())
 
 
-def _with(one: Subjects, two: Subjects, factor: Factor) -> Subjects:
+def _with(trial: Trial, one: Subjects, two: Subjects, factor: Factor) -> Subjects:
     """Put a factor of the second sample into the first."""
     if factor.kind == CHANCE:
         return one._replace(replicate=two.replicate, subject=two.subject)
-    own, others = getattr(one, factor.kind), getattr(two, factor.kind)
-    return one._replace(
-        **{factor.kind: own | {name: others[name] for name in factor.names}}
-    )
+    others = getattr(two, factor.kind)
+    return _changed(trial, one, factor, {name: others[name] for name in factor.names})
+
+
+def _changed(
+    trial: Trial, people: Subjects, factor: Factor, values: dict[str, Array]
+) -> Subjects:
+    """Change a factor of some subjects; derived covariates follow."""
+    made = getattr(people, factor.kind) | values
+    if factor.kind == "covariates":
+        made = derived_anew(trial.cohort, trial.protocol.model, made)
+    return people._replace(**{factor.kind: made})
 
 
 def _simulated(trial: Trial, people: Subjects, arm: str) -> Values:
@@ -212,6 +219,8 @@ def _tornado(
     none = (float("nan"),) * 5
     single = [factor for factor in factors if len(factor.names) == 1]
     typical = _typical(protocol, people)
+    covariates = derived_anew(cohort, protocol.model, typical.covariates)
+    typical = typical._replace(covariates=covariates)
     columns = [typical] * (1 + 2 * len(single))
     limits = []
     for place, factor in enumerate(single):
@@ -219,11 +228,11 @@ def _tornado(
         ends = np.quantile(values, TAILS)
         limits.append(ends)
         for side, end in enumerate(ends):
-            own = getattr(typical, factor.kind)
-            like = own[factor.names[0]]
-            changed = own | {factor.names[0]: jnp.full_like(like, end)}
+            name = factor.names[0]
+            like = getattr(typical, factor.kind)[name]
+            changed = {name: jnp.full_like(like, end)}
             at = 1 + 2 * place + side
-            columns[at] = typical._replace(**{factor.kind: changed})
+            columns[at] = _changed(trial, typical, factor, changed)
     found = _simulated(trial, _stacked(columns), arm)
     made = {
         factor.name: (*limits[i], found[1 + 2 * i], found[0], found[2 + 2 * i])

@@ -82,6 +82,8 @@ class Seen(NamedTuple):
         (subject) How their solutions ended.
     outcome, baseline, event
         (subject, endpoint) NaN for failed subjects.
+    reason
+        (subject, endpoint) `Missing` codes of solved subjects.
     measured, taken
         (subject, visit, output) in the outputs' units and (subject, visit) [h].
     values
@@ -94,6 +96,7 @@ class Seen(NamedTuple):
     outcome: Float[Array, "subject endpoint"]
     baseline: Float[Array, "subject endpoint"]
     event: Float[Array, "subject endpoint"]
+    reason: Int[Array, "subject endpoint"]
     measured: Float[Array, "subject visit output"] | None
     taken: Float[Array, "subject visit"] | None
     values: Float[Array, "subject output time"] | None
@@ -310,9 +313,14 @@ def _reduce(
     solved = (status == Status.SOLVED) & real
     found = outcomes_of(protocol, plan, taken, noisy, truth, who, left)
     parts = [jnp.stack(part, axis=1) for part in zip(*found, strict=True)]
-    parts = parts or [jnp.zeros((real.size, 0))] * 3
-    parts = [jnp.where(solved[:, None], part, jnp.nan) for part in parts]
-    return Seen(status, *parts, *_kept(protocol, plan, taken, noisy, truth, real))
+    parts = parts or [*[jnp.zeros((real.size, 0))] * 3, jnp.zeros((real.size, 0), int)]
+    *parts, reason = parts
+    outcome, baseline, event = (
+        jnp.where(solved[:, None], part, jnp.nan) for part in parts
+    )
+    reason = jnp.where(solved[:, None], reason, 0).astype("int8")
+    kept = _kept(protocol, plan, taken, noisy, truth, real)
+    return Seen(status, outcome, baseline, event, reason, *kept)
 
 
 def _kept(

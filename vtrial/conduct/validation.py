@@ -21,8 +21,9 @@ def validate(
 ) -> pd.DataFrame:
     """Run protocols and return a row for each published number.
 
-    A finished record is not run again. `out` is a folder that gets one folder a
-    protocol. Protocols that publish nothing are left out.
+    `protocol` names it, and `failed` counts the solutions of that protocol's subjects
+    that failed, under whatever arm. A finished record is not run again. `out` is a
+    folder that gets one folder a protocol. Protocols that publish nothing are left out.
 
     Raises
     ------
@@ -36,8 +37,10 @@ def validate(
             continue
         folder = out / protocol.name if out else None
         record = run(protocol, out=folder, workers=workers, scheduler=scheduler)
-        table = evaluate(record.tree(), protocol).published
-        tables.append(table.assign(protocol=protocol.name))
+        found = evaluate(record.tree(), protocol)
+        failed = int(found.failures["count"].sum())
+        table = found.published.assign(protocol=protocol.name, failed=failed)
+        tables.append(table)
     if not tables:
         raise ProtocolError(
             at="published",

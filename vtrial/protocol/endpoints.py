@@ -12,6 +12,7 @@ from vtrial.protocol.faults import Faults
 from vtrial.protocol.grades import read_grades
 from vtrial.protocol.known import Known
 from vtrial.protocol.protocol import DRAWN, Endpoint, Visit
+from vtrial.protocol.quantification import read_below
 from vtrial.protocol.shape import EndpointShape
 from vtrial.protocol.times import Span, duration, moment, span
 from vtrial.protocol.values import number_in
@@ -163,6 +164,7 @@ def _endpoint(
     grades = read_grades(path, shape, unit_taken(take, output.unit), faults)
     confirmed, by = _confirmed((*path, "confirmed"), shape, faults)
     scale = _factor((*path, "of"), take, output, faults)
+    below = read_below(path, shape, output, values, faults)
     whole = len(visits) == len(known.visits)  # else a fault would be told twice
     if values == "measured" and whole and len(faults.entries) == before:
         _check_covered(path, shape, when, _times(visits, chosen), faults)
@@ -182,6 +184,7 @@ def _endpoint(
         grades=grades,
         factor=scale,
         values=values,
+        **below,
         visits=chosen,
         unit="1" if binary or grades else unit_taken(take, output.unit),
         title=shape.title,

@@ -1,12 +1,13 @@
 """Entries of a protocol sheet: what may stand in one, before it has a meaning."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.annotated_handlers import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from vtrial.protocol.protocol import Below
 from vtrial.sheets import listed, nearest
 
 MOST = 1_000_000_000
@@ -81,6 +82,26 @@ def as_values(value: object) -> object:
     if value is None:
         return None
     return "true" if value is True else Words("measured", "true")(value)
+
+
+_BEAL = {"M1": "drop", "M5": "LLOQ/2", "M6": "LLOQ/2 once", "M7": "zero"}
+_LIKELIHOODS = ("M2", "M3", "M4")
+
+
+def as_below(value: object) -> object:
+    """Take a rule for values below the limit of quantification.
+
+    Beal's numbers are told by name; those of likelihoods are for fitting.
+    """
+    rules = get_args(Below)
+    if value is None or value in rules:
+        return value
+    found, word = f"`{value}`", str(value).strip()
+    if word.upper() in _LIKELIHOODS:
+        found += ", which is a likelihood for fitting and makes no value"
+    same = [rule for rule in rules if rule.lower() == word.lower()]
+    write = _BEAL.get(word.upper(), same[0] if same else "")
+    raise ValueError(f"{found}|{listed(rules)}|{write}")
 
 
 def as_within(value: object) -> object:

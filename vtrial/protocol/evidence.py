@@ -15,7 +15,7 @@ from vtrial.protocol.protocol import (
     effect_kind,
 )
 from vtrial.protocol.shape import PublishedShape, SourceShape
-from vtrial.protocol.values import difference_in, number_in, share_in
+from vtrial.protocol.values import difference_in, effect_in, number_in, share_in
 from vtrial.protocol.where import read_where
 from vtrial.sheets import Path_
 from vtrial.units import quantity
@@ -158,7 +158,8 @@ def _numbers(
 
     def absolute(value: float | str) -> float:
         if kind == "number":
-            return number_in(value, unit)
+            effect = shape.comparison is not None
+            return effect_in(value, unit) if effect else number_in(value, unit)
         return share_in(value) if kind == "share" else difference_in(value)
 
     try:
@@ -200,6 +201,4 @@ def _margin(within: float | str, value: float, kind: str, unit: str) -> float:
         return difference_in(within)
     if percent and unit != "%":
         return abs(value) * quantity(str(within))[0] / 100
-    if isinstance(within, str) and unit == "%":
-        within = within.replace("pp", "%")
-    return number_in(within, unit)
+    return effect_in(within, unit)

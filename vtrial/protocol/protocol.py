@@ -59,6 +59,7 @@ Strategy = Literal[
     "treatment policy", "hypothetical", "while on treatment", "composite"
 ]
 DROPOUT = "dropout"
+Below = Literal["zero before first", "drop", "LLOQ/2", "LLOQ/2 once", "zero"]
 Measure = Literal[
     "difference of means",
     "ratio of geometric means",
@@ -170,7 +171,8 @@ class Endpoint:
     or hours of values). `grades` are limits that make a grade of the number, from 1 on.
     `below` or `above` turn the number into a response: 1 if it is under (over) that
     limit, else 0. Values are the measured ones of the visits (residual error included),
-    or the true ones on the grid. `factor` brings the output's unit to h (`event time`)
+    or the true ones on the grid; those below `lloq`, in the output's unit, are taken as
+    `below_quantification` says. `factor` brings the output's unit to h (`event time`)
     or mm (tumours).
 
     `equals` is an equation of other endpoints and covariates, `first_of` names times to
@@ -198,6 +200,8 @@ class Endpoint:
     below: float | None = None
     above: float | None = None
     values: Literal["measured", "true"] = "measured"
+    lloq: float = 0.0
+    below_quantification: Below = "LLOQ/2"
     visits: tuple[str, ...] = ()
     unit: str = "1"
     title: str = ""
@@ -284,6 +288,19 @@ def effect_kind(by: str, endpoint: Endpoint) -> tuple[str, str]:
     if by in RATIOS:
         return "number", "1"
     return ("difference", "1") if endpoint.binary else ("number", endpoint.unit)
+
+
+def effect_unit(by: str, endpoint: Endpoint) -> str:
+    """Return an effect's unit as it is written: percentages differ by points (pp).
+
+    Examples
+    --------
+    >>> change = Endpoint("loss", "weight", "percent change", 0.0, 1.0, unit="%")
+    >>> effect_unit("difference of means", change)
+    'pp'
+    """
+    unit = effect_kind(by, endpoint)[1]
+    return "pp" if unit == "%" and by not in RATIOS else unit
 
 
 @dataclass(frozen=True)
@@ -444,6 +461,13 @@ class Protocol:
         content["model"] = self.model.digest
         text = json.dumps(content, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def uncertain(self) -> bool:
+        """Whether parameters differ between trials: asked for, and not all known."""
+        known = not any(map(any, self.model.population))
+        known &= not any(parameter.error for parameter in self.model.parameters)
+        return self.uncertainty and not known
 
     def arm(self, name: str) -> Arm:
         """Return an arm by name."""

@@ -21,7 +21,7 @@ from vtrial.protocol.protocol import (
 )
 from vtrial.protocol.shape import ComparisonShape
 from vtrial.protocol.times import moment
-from vtrial.protocol.values import difference_in, number_in
+from vtrial.protocol.values import difference_in, effect_in, number_in
 from vtrial.protocol.where import read_where
 from vtrial.sheets import Path_, listed, nearest
 
@@ -178,7 +178,7 @@ def _margin(
             if value is not None and kind == "difference":
                 read[key] = difference_in(value)
             elif value is not None:
-                read[key] = number_in(value, unit)
+                read[key] = effect_in(value, unit)
         except ProtocolError as error:
             faults.relay((*path, key), error)
     above, below = read["above"], read["below"]

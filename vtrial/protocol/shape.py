@@ -19,6 +19,7 @@ from vtrial.protocol.entry import (
     Truth,
     Value,
     Words,
+    as_below,
     as_many,
     as_maybe_empty,
     as_number_or_text,
@@ -28,6 +29,7 @@ from vtrial.protocol.entry import (
     as_within,
 )
 from vtrial.protocol.protocol import (
+    Below,
     Correct,
     Covariance,
     Freedom,
@@ -213,6 +215,12 @@ class EndpointShape(Shape):
     )
     visits: Annotated[list[str], Field(min_length=1)] | None = Field(
         None, description="Visits that count; all that measure it if left out."
+    )
+    below_quantification: Annotated[Below | None, BeforeValidator(as_below)] = Field(
+        None,
+        alias="below quantification",
+        description="What measured values below the output's `lloq` count as; `zero "
+        "before first` for non-compartmental numbers if left out, else `LLOQ/2`.",
     )
     intercurrent: dict[
         str, Annotated[Strategy, BeforeValidator(Words(*get_args(Strategy)))]

@@ -77,6 +77,20 @@ def difference_in(value: float | str) -> float:
     return number / hundredths
 
 
+def effect_in(value: float | str, unit: str) -> float:
+    """Return an effect in `unit`; percentages differ by points, which may be `pp`.
+
+    Examples
+    --------
+    >>> effect_in("-3 pp", "%"), effect_in("500 ug/L", "mg/L")
+    (-3.0, 0.5)
+    """
+    text = value.strip() if isinstance(value, str) else value
+    if unit == "%" and isinstance(text, str) and text.endswith("pp"):
+        text = text.removesuffix("pp") + "%"
+    return number_in(text, unit)
+
+
 def _wrong(value: str, unit: str) -> ProtocolError:
     """Describe a value whose unit does not fit."""
     head = value.split()[0] if value.split() else "1"

@@ -207,20 +207,28 @@ def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
         limits = listing([number(limit, 4) for limit in endpoint.grades])
         words = f"grade of the {words}, by {limits}"
     if endpoint.binary:
-        own = endpoint_unit(protocol, endpoint)
-        side, limit = ("below", endpoint.below), ("above", endpoint.above)
-        word, bound = side if endpoint.below is not None else limit
-        words = f"share of subjects with {words}, {word} {_limit(bound, own)}"
+        words = f"share of subjects with {words}, {_bounds(protocol, endpoint)}"
     if endpoint.take in {"change", "percent change"} and endpoint.baseline:
         words += f" (baseline: last value up to {duration(endpoint.baseline)})"
     for name, strategy in endpoint.intercurrent:
         words += f"; {name}: {strategy}"
     if not endpoint.of:
         return words
+    if endpoint.lloq:
+        limit = _limit(endpoint.lloq, unit)
+        words += f"; values below {limit}: {endpoint.below_quantification}"
     if endpoint.values == "true":
         return words + "; of true values, without residual error"
     at = f" at visit{'s'[: len(endpoint.visits) > 1]} {listing(endpoint.visits)}"
     return words + "; of measured values" + (at if endpoint.visits else "")
+
+
+def _bounds(protocol: Protocol, endpoint: Endpoint) -> str:
+    """Say within what limits a number is a response."""
+    own = endpoint_unit(protocol, endpoint)
+    sides = {"above": endpoint.above, "below": endpoint.below}
+    given = [(w, _limit(limit, own)) for w, limit in sides.items() if limit is not None]
+    return " and ".join(f"{word} {limit}" for word, limit in given)
 
 
 def endpoint_unit(protocol: Protocol, endpoint: Endpoint) -> str:
@@ -277,11 +285,12 @@ def population_in_words(protocol: Protocol) -> str:
     """Say who takes part, and by which model they respond."""
     model = protocol.model
     title = f" ({model.title})" if model.title else ""
-    uncertain = (
-        "parameters drawn anew for each replicate from their uncertainty"
-        if protocol.uncertainty
-        else "parameters at their published values in every replicate"
-    )
+    if protocol.uncertain:
+        uncertain = "parameters drawn anew for each replicate from their uncertainty"
+    else:
+        uncertain = "parameters at their published values in every replicate"
+        lacks = protocol.uncertainty and model.parameters
+        uncertain += " (the model states no uncertainty of them)" if lacks else ""
     return f"cohort {protocol.cohort}; model {model.name}{title}; {uncertain}"
 
 

@@ -18,12 +18,23 @@ from vtrial.report.words import count
 
 
 class FlowArm(NamedTuple):
-    """Subjects of one arm, over all replicates."""
+    """Subjects of one arm, over all replicates.
+
+    `others` were allocated to other arms and simulated under this one, too.
+    """
 
     name: str
     allocated: float
     simulated: float
     failed: float
+    others: float
+    others_failed: float
+
+    @property
+    def lost(self) -> tuple[float, float]:
+        """How many could not be solved under the arm, and of how many."""
+        lost = self.failed + self.others_failed
+        return lost, lost + self.simulated + self.others
 
 
 class Flow(NamedTuple):
@@ -37,7 +48,10 @@ class Flow(NamedTuple):
 def flow_of(protocol: Protocol, frame: pd.DataFrame) -> Flow:
     """Read the flow from its frame: a row an arm."""
     known = {
-        row.arm: FlowArm(row.arm, row.allocated, row.simulated, row.failed)
+        row.arm: FlowArm(
+            *(row.arm, row.allocated, row.simulated, row.failed),
+            *(row.others, row.others_failed),
+        )
         for row in each_row(frame)
     }
     arms = tuple(known[arm.name] for arm in protocol.arms if arm.name in known)
@@ -46,12 +60,14 @@ def flow_of(protocol: Protocol, frame: pd.DataFrame) -> Flow:
 
 def flow_table(protocol: Protocol, flow: Flow) -> Table:
     """Lay down the flow by arm, with the totals of screening in the caption."""
+    beside = any(arm.others + arm.others_failed for arm in flow.arms)
     rows = [
         (
             arm_title(protocol, arm.name),
             count(arm.allocated),
             count(arm.simulated),
             count(arm.failed),
+            *([count(arm.others), count(arm.others_failed)] if beside else []),
         )
         for arm in flow.arms
     ]
@@ -59,7 +75,13 @@ def flow_table(protocol: Protocol, flow: Flow) -> Table:
         f"Subjects over all replicates: {count(flow.screened)} screened, "
         f"{count(flow.enrolled)} enrolled."
     )
-    heads = ("Arm", "Allocated", "Simulated", "Failed")
+    heads = ["Arm", "Allocated", "of them simulated", "of them failed"]
+    if beside:
+        caption += (
+            " Those of other arms were simulated under each arm, too; estimates by arm "
+            "are of those allocated to it."
+        )
+        heads += ["Others simulated", "Others failed"]
     return make_table("flow", caption, heads, rows)
 
 

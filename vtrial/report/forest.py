@@ -2,20 +2,23 @@
 
 import pandas as pd
 
+from vtrial.analysis.estimates import MISS, UNDECIDED, WITHIN
 from vtrial.protocol.protocol import RATIOS, Protocol
 from vtrial.report.design import endpoint_title, short_title
-from vtrial.report.drawing import GOOD, MISSED, Drawing
+from vtrial.report.drawing import GOOD, MISSED, MUTED, Drawing
 from vtrial.report.frames import each_row
 from vtrial.report.legend import SCALE, axis_label, pick_colour, pick_marker, shared
 from vtrial.report.rows import Frame, Row, draw_rows
 from vtrial.report.words import amount, interval, slug
 
+_PAINT = {WITHIN: GOOD, UNDECIDED: MUTED, MISS: MISSED}
+
 
 def draw_published(rows: pd.DataFrame) -> Drawing:
     """Draw simulated values on the ranges that the published ones allow.
 
-    `rows` has words, unit, published, simulated, mc_error, low, high, within,
-    verified; all of one kind and unit.
+    `rows` has words, unit, published, simulated, mc_low, mc_high, low, high, within,
+    verdict, verified; all of one kind and unit.
     """
     kind, unit = shared(rows, "kind"), shared(rows, "unit")
     scale = SCALE[kind]
@@ -26,12 +29,12 @@ def draw_published(rows: pd.DataFrame) -> Drawing:
         lines.append(
             Row(
                 row.words + ("" if row.verified else " (unverified)"),
-                text + ("" if row.within else " miss"),
+                text + ("" if row.within else f" {row.verdict.lower()}"),
                 row.simulated * scale,
-                (row.simulated - 1.96 * row.mc_error) * scale,
-                (row.simulated + 1.96 * row.mc_error) * scale,
-                GOOD if row.within else MISSED,
-                "o" if row.within else "X",
+                row.mc_low * scale,
+                row.mc_high * scale,
+                _PAINT[row.verdict],
+                "X" if row.verdict == MISS else "o",
                 (row.low * scale, row.high * scale),
                 row.published * scale,
             )
@@ -42,7 +45,8 @@ def draw_published(rows: pd.DataFrame) -> Drawing:
     caption = (
         "Numbers: simulated / published. Grey: the range that counts as within, with "
         "the published value as a line. Point: simulated, with its 95 % Monte Carlo "
-        "interval where that is wider than the point. A cross is a miss."
+        "interval where that is wider than the point. A cross is a miss; undecided is "
+        "what lies outside the range with an interval that reaches into it."
     )
     name = slug(f"published {unit if kind == 'plain' else kind}")
     return Drawing(name, "Published and simulated", alt, caption, figure, rows)

@@ -47,16 +47,17 @@ from vtrial.report.tables import (
     endpoints_table,
     failures_table,
     interval_in_words,
-    operating_table,
     published_table,
     published_words,
 )
+from vtrial.report.worth import operating_table
 
 _TEMPLATES = Path(__file__).parent / "templates"
 PAGE, FIGURES, TABLES = "report.html", "figures", "tables"
 _FRAMES = (
     "flow",
     "endpoints",
+    "missing",
     "contrasts",
     "bands",
     "distributions",
@@ -160,10 +161,8 @@ def write_page(
 ) -> str:
     """Fill the template."""
     flow = flow_of(protocol, frames["flow"])
-    failed = sum(arm.failed for arm in flow.arms)
-    simulated = sum(arm.simulated for arm in flow.arms)
     tables = {name: frames[name] for name in ("endpoints", "contrasts", "published")}
-    answer = answer_in_words(protocol, **tables, failed=failed, simulated=simulated)
+    answer = answer_in_words(protocol, **tables, flow=flow)
     return template(PAGE).render(
         title=protocol.title or protocol.name,
         subtitle=f"{protocol.name}: {size_in_words(protocol)}",
@@ -179,7 +178,10 @@ def write_page(
         ],
         comparisons=comparisons_list(protocol),
         flow=flow_table(protocol, flow),
-        endpoints=_if_any(lambda f: endpoints_table(protocol, f), frames["endpoints"]),
+        endpoints=_if_any(
+            lambda f: endpoints_table(protocol, f, frames["missing"]),
+            frames["endpoints"],
+        ),
         contrasts=_if_any(lambda f: contrasts_table(protocol, f), frames["contrasts"]),
         failures=_if_any(lambda f: failures_table(protocol, f), frames["failures"]),
         interval_note=interval_in_words(frames["endpoints"]),

@@ -28,6 +28,7 @@ from vtrial.report.gallery import MOST_FIGURES, hang
 from vtrial.report.overlay import draw_overlay
 from vtrial.report.page import FIGURES, TABLES, put, template, write_tables
 from vtrial.report.tables import (
+    MARKS,
     Cell,
     Table,
     contrast_kind,
@@ -133,7 +134,7 @@ def _joined(frames: Sequence[pd.DataFrame], name: str) -> pd.DataFrame:
     """Join two runs' numbers by their keys, in the order of the first, then others."""
     keys = _KEYS[name]
     kept = [*keys, "estimate", "mc_error", "low", "high", "unit"]
-    kept += ["published", "within", "kind"] if name == "published" else []
+    kept += ["published", "verdict", "kind"] if name == "published" else []
     parts = [
         frame[kept].drop_duplicates(keys).set_index(keys).add_suffix(f"_{letter}")
         for frame, letter in zip(frames, "ab", strict=True)
@@ -149,7 +150,9 @@ def _joined(frames: Sequence[pd.DataFrame], name: str) -> pd.DataFrame:
     other = both["unit_b"].notna() & (both["unit_b"] != both["unit"])
     both.loc[other, ["difference", "mc_error"]] = math.nan  # of another unit
     ends = [f"{end}_{letter}" for letter in "ab" for end in ("low", "high")]
-    extra = [c for c in both if str(c).split("_")[0] in {"published", "within", "kind"}]
+    extra = [
+        c for c in both if str(c).split("_")[0] in {"published", "verdict", "kind"}
+    ]
     columns = ["a", "b", "difference", "mc_error", "unit", *ends, *extra]
     if not order:
         return pd.DataFrame(columns=[*keys, *columns])
@@ -261,13 +264,14 @@ def _both(row: Any, kind: Kind, unit: str, *, judged: bool) -> list[Cell]:
         low, high = (getattr(row, f"{end}_{letter}") for end in ("low", "high"))
         small, mark = "", ""
         if judged and math.isfinite(value):
-            within = getattr(row, f"within_{letter}")
-            small, mark = ("within", "good") if within else ("MISS", "bad")
+            small = str(getattr(row, f"verdict_{letter}"))
+            mark = MARKS[small]
         elif math.isfinite(low) and math.isfinite(high):
             small = interval(low, high, kind)
         spread = row.mc_error if judged else (high - low) / 2
         cells.append(Cell(amount(value, spread, kind, unit), small, mark))
     apart: Kind = "points" if kind == "share" else kind
+    unit = "pp" if unit == "%" else unit
     error = row.mc_error
     off = math.isfinite(error) and abs(row.difference) > _CLOSE * error
     said = f"± {error_words(error, apart)}" if math.isfinite(error) else ""

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from vtrial.protocol.protocol import RATIOS, Comparison, Protocol
+from vtrial.protocol.protocol import OF_SHARES, RATIOS, Comparison, Protocol
 from vtrial.report.design import endpoint_title, short_title
 from vtrial.report.drawing import ARM_COLOURS, INK, Drawing, new_figure
 from vtrial.report.frames import each_row
@@ -23,6 +23,10 @@ from vtrial.report.tables import contrast_kind, contrast_unit
 from vtrial.report.words import amount, fixed, interval, number, slug, suffix
 
 MOST_GROUPS = 36
+_CODES = {  # what a code's name says
+    "FEMALE": {0.0: "male", 1.0: "female"},
+    "MALE": {0.0: "female", 1.0: "male"},
+}
 _OF = {  # the statistic of an arm that a contrast is made of
     "difference of means": ("mean", "share"),
     "risk difference": ("share", "mean"),
@@ -51,7 +55,7 @@ def effect_between(
     (a, error_a), (b, error_b) = arm, reference
     if by in {"difference of means", "risk difference"}:
         value, error = a - b, math.hypot(error_a, error_b)
-        return Effect(value, value - 1.96 * error, value + 1.96 * error)
+        return _around(value, error, by)
     odds = by == "odds ratio"
     if min(a, b) <= 0 or (odds and max(a, b) >= 1):
         return Effect(math.nan, math.nan, math.nan)
@@ -64,6 +68,13 @@ def effect_between(
     return Effect(*(math.exp(middle + z * error) for z in (0.0, -1.96, 1.96)))
 
 
+def _around(value: float, error: float, by: str) -> Effect:
+    """Put Monte Carlo limits around a difference; shares differ by 1 at most."""
+    most = 1.0 if by in OF_SHARES else math.inf
+    low, high = value - 1.96 * error, value + 1.96 * error
+    return Effect(value, max(low, -most), min(high, most))
+
+
 def group_words(protocol: Protocol, row: pd.Series) -> str:
     """Say which subjects a group holds: a code, or a range of a covariate."""
     found = [c for c in protocol.model.covariates if c.name == row["covariate"]]
@@ -71,7 +82,8 @@ def group_words(protocol: Protocol, row: pd.Series) -> str:
     name = (found[0].title or found[0].name) if found else str(row["covariate"])
     low, high = float(row["low"]), float(row["high"])
     if low == high:
-        return f"{name} {number(low)}{unit}"
+        known = _CODES.get(str(row["covariate"]), {})
+        return known.get(low, f"{name} = {number(low, 6)}{unit}")
     if not math.isfinite(low):
         return f"{name} up to {number(high)}{unit}"
     if not math.isfinite(high):
@@ -155,7 +167,7 @@ def _all(row: Any, ratio: bool) -> Effect:
     """Return the effect in all subjects with its Monte Carlo limits."""
     value, error = row.estimate, row.mc_error
     if not ratio:
-        return Effect(value, value - 1.96 * error, value + 1.96 * error)
+        return _around(value, error, row.by)
     spread = math.exp(1.96 * error / value) if value > 0 else math.nan
     return Effect(value, value / spread, value * spread)
 

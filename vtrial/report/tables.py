@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from vtrial.analysis.estimates import MISS, UNDECIDED, WITHIN, settled
 from vtrial.protocol.protocol import (
     OF_SHARES,
     RATIOS,
-    Comparison,
     Protocol,
     effect_kind,
 )
+from vtrial.report.caveats import caveats, undefined_effect, undefined_endpoint
 from vtrial.report.design import (
     arm_title,
     comparison_in_words,
@@ -20,7 +21,6 @@ from vtrial.report.design import (
 )
 from vtrial.report.frames import each_row
 from vtrial.report.words import (
-    MISSING,
     Kind,
     amount,
     count,
@@ -87,12 +87,19 @@ def contrast_kind(protocol: Protocol, endpoint: str, by: str) -> Kind:
 
 
 def contrast_unit(by: str, unit: str) -> str:
-    """Return a contrast's unit: ratios have none."""
-    return "1" if by in (*RATIOS, *OF_SHARES) else unit
+    """Return a contrast's unit: ratios have none, percentages differ by points."""
+    if by in (*RATIOS, *OF_SHARES):
+        return "1"
+    return "pp" if unit == "%" else unit
 
 
-def endpoints_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
-    """Lay endpoints down and arms across, each number with its interval."""
+def endpoints_table(
+    protocol: Protocol, frame: pd.DataFrame, missing: pd.DataFrame
+) -> Table:
+    """Lay endpoints down and arms across, each number with its interval.
+
+    `missing` is `Estimates.missing`.
+    """
     arms = [arm.name for arm in protocol.arms if arm.name in set(frame["arm"])]
     cells = {
         (row.endpoint, row.statistic, row.arm): _estimate(protocol, row)
@@ -105,42 +112,53 @@ def endpoints_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
         last = endpoint
         across = [cells.get((endpoint, statistic, arm), Cell("")) for arm in arms]
         if title:
-            rows.append((title, "subjects", *_numbers(frame, endpoint, arms)))
+            numbers = _numbers(frame, missing, endpoint, arms)
+            rows.append((title, "subjects", *numbers))
             title = ""
         rows.append((title, _STATISTICS.get(statistic, str(statistic)), *across))
     heads = ["Endpoint", "Statistic", *(arm_title(protocol, arm) for arm in arms)]
     caption = "Endpoints by arm: estimate, and interval below it."
+    if protocol.potential == "all" and len(protocol.arms) > 1:
+        caption += (
+            " Subjects are those allocated to the arm, as in a real trial; "
+            "“everybody” is the number of all subjects, who were simulated under "
+            "every arm."
+        )
     return make_table("endpoints", caption, heads, rows, words=2)
 
 
-def _numbers(frame: pd.DataFrame, endpoint: str, arms: Sequence[str]) -> list[Cell]:
-    """Say of how many subjects an endpoint is known in each arm."""
+def _numbers(
+    frame: pd.DataFrame, missing: pd.DataFrame, endpoint: str, arms: Sequence[str]
+) -> list[Cell]:
+    """Say of how many subjects an endpoint is known in each arm, and why not of all."""
     rows = frame[frame["endpoint"] == endpoint].drop_duplicates("arm")
+    missing = missing[missing["endpoint"] == endpoint]
     cells = dict.fromkeys(arms, Cell(""))
     for row in each_row(rows):
-        lost = [
-            f"{count(number)} {name}"
-            for name, number in (("missing", row.missing), ("failed", row.failed))
-            if number > 0
-        ]
+        whys = each_row(missing[missing["arm"] == row.arm])
+        lost = [f"{count(why.count)} missing: {why.reason}" for why in whys]
+        lost += [f"{count(row.missing)} missing"] if row.missing and not lost else []
+        lost += [f"{count(row.failed)} not solved"] if row.failed else []
         cells[row.arm] = Cell(count(row.n), ", ".join(lost))
     return [cells[arm] for arm in arms]
 
 
 def _estimate(protocol: Protocol, row: Any) -> Cell:
-    """Write an estimate, its interval, and of how many subjects."""
+    """Write an estimate, its interval, and what stands against it."""
     kind = endpoint_kind(protocol, row.endpoint, row.statistic)
     spread = (row.high - row.low) / 2
     if not math.isfinite(spread):
         spread = 2 * row.mc_error
     text = amount(row.estimate, spread, kind, row.unit)
-    ends = interval(row.low, row.high, kind)
-    return Cell(text, ends if math.isfinite(row.low) else "")
+    low, high = (settled(end, kind, row.unit) for end in (row.low, row.high))
+    said = [interval(low, high, kind)] if math.isfinite(low) else []
+    said += caveats(row, kind, row.unit, undefined_endpoint(protocol, row))
+    return Cell(text, "; ".join(said))
 
 
 def contrasts_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
     """Lay down the contrasts, each with its intervals, power or p, and truth."""
-    heads = ["Comparison", "Endpoint", "By", "Estimate", "Interval"]
+    heads = ["Comparison", "Endpoint", "By", "Subjects", "Estimate", "Interval"]
     many = bool((frame["replicates"] > 1).any())
     heads += ["Mean limits of a trial", "Power"] if many else ["p"]
     paired = bool(frame["truth"].notna().any())
@@ -148,9 +166,12 @@ def contrasts_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
     rows = [
         _contrast(protocol, row, many=many, paired=paired) for row in each_row(frame)
     ]
-    caption = "Contrasts between arms."
+    caption = "Contrasts between arms. Subjects: of the arm / of its reference."
     if many:
-        caption += " Power: share of trials whose p is below one minus the level."
+        caption += (
+            " Power: share of trials whose p is below one minus the level, and its "
+            "95 % Monte Carlo limits (Wilson)."
+        )
     if paired:
         caption += " True effect: every subject under both arms."
     return make_table("contrasts", caption, heads, rows, words=3)
@@ -165,16 +186,19 @@ def _contrast(
     by = row.by + (f", adjusted for {row.adjust}" if row.adjust else "")
     spread = (row.high - row.low) / 2
     arms = (arm_title(protocol, arm) for arm in (row.arm, row.reference))
+    against = caveats(row, kind, unit, undefined_effect(row.by))
     cells: list[Cell | str] = [
         " with ".join(arms),
         endpoint_title(protocol, row.endpoint),
         by,
-        amount(row.estimate, spread, kind, unit),
+        _compared(row),
+        Cell(amount(row.estimate, spread, kind, unit), "; ".join(against)),
         interval(row.low, row.high, kind, unit),
     ]
     if many:
         cells.append(interval(row.ci_low, row.ci_high, kind, unit))
-        cells.append(amount(row.power, 0.01, "share"))
+        limits = interval(row.power_low, row.power_high, "share")
+        cells.append(Cell(amount(row.power, 0.01, "share"), limits))
     else:
         cells.append("under 0.001" if row.p < 0.001 else number(row.p, 2))
     cells.append(error_words(row.mc_error, kind, unit))
@@ -182,6 +206,24 @@ def _contrast(
         error = f"± {error_words(row.truth_error, kind)}"
         cells.append(Cell(amount(row.truth, spread, kind, unit), error))
     return cells
+
+
+def _compared(row: Any) -> Cell:
+    """Say of how many subjects a contrast is, and how many it leaves out."""
+    sides = [
+        (row.n, row.missing, row.failed),
+        (row.reference_n, row.reference_missing, row.reference_failed),
+    ]
+    lost = [
+        " and ".join(
+            f"{count(number)} {word}"
+            for number, word in ((missing, "missing"), (failed, "not solved"))
+            if number
+        )
+        for _, missing, failed in sides
+    ]
+    words = " / ".join(one or "none" for one in lost) if any(lost) else ""
+    return Cell(" / ".join(count(side[0]) for side in sides), words)
 
 
 def interval_in_words(frame: pd.DataFrame) -> str:
@@ -225,14 +267,15 @@ def _what(protocol: Protocol, row: Any) -> str:
     return f"{title}{said}, {arm_title(protocol, row.arm)}{where}"
 
 
+MARKS = {WITHIN: "good", UNDECIDED: "warn", MISS: "bad"}
+
+
 def published_table(frame: pd.DataFrame) -> Table:
     """Lay published numbers beside simulated ones; a miss is called a miss."""
     rows = []
     for row in each_row(frame):
         aim = (row.high - row.low) / 2
-        verdict = (
-            Cell("within", mark="good") if row.within else Cell("MISS", mark="bad")
-        )
+        verdict = Cell(row.verdict, mark=MARKS[row.verdict])
         source = Cell(
             str(row.source) or "no source given",
             "" if row.verified else "unverified",
@@ -253,7 +296,11 @@ def published_table(frame: pd.DataFrame) -> Table:
             )
         )
     heads = ("What", "Within?", "Published", "Simulated", "Counts as within", "Source")
-    caption = "Published and simulated outcomes; ± is the Monte Carlo standard error."
+    caption = (
+        "Published and simulated outcomes; ± is the Monte Carlo standard error. A miss "
+        "lies outside the range, and so does its 95 % Monte Carlo interval; where that "
+        "reaches into the range, more replicates would tell: undecided."
+    )
     table = make_table("published", caption, heads, rows, words=2)
     return table._replace(numeric=(False, False, True, True, True, False))
 
@@ -279,49 +326,3 @@ def status_words(status: object) -> str:
 def comparisons_list(protocol: Protocol) -> list[str]:
     """Say every planned comparison."""
     return [comparison_in_words(protocol, c) for c in protocol.analysis]
-
-
-def operating_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
-    """Lay down what the design is worth, measure by measure, with Monte Carlo errors.
-
-    `frame` is `Estimates.operating`.
-    """
-    asked = {comparison.name: comparison for comparison in protocol.analysis}
-    rows: list[Sequence[Cell | str]] = []
-    last = None
-    for row in each_row(frame):
-        comparison = asked.get(row.comparison)
-        named = comparison_in_words(protocol, comparison) if comparison else ""
-        lead = (named or str(row.comparison)) if row.comparison != last else ""
-        last = row.comparison
-        kind, unit = _measured_in(protocol, comparison, str(row.measure))
-        error = row.mc_error
-        said = f"± {error_words(error, kind)}" if math.isfinite(error) else MISSING
-        value = amount(row.value, error, kind, unit)
-        rows.append((lead, str(row.measure), value, said))
-    heads = ("Comparison", "Measure", "Value", "Monte Carlo error")
-    return make_table("operating", _OPERATING, heads, rows, words=2)
-
-
-_OPERATING = (
-    "What the design is worth. Power: share of trials whose p is below one minus the "
-    "level. Coverage: share of trials whose interval holds the true effect. Bias: mean "
-    "estimate less the true effect. Standard deviations: of one trial's estimate, and "
-    "its parts. Ratios are judged on the scale of their logarithm."
-)
-_SHARED = ("power", "coverage", "share", "probability", "error rate")
-_COUNTED = ("size", "precision", "number")
-
-
-def _measured_in(
-    protocol: Protocol, comparison: Comparison | None, measure: str
-) -> tuple[Kind, str]:
-    """Say of what kind and in what unit a measure of a design is."""
-    if any(word in measure for word in _SHARED):
-        return "share", "1"
-    if comparison is None or any(word in measure for word in _COUNTED):
-        return "plain", "1"
-    kind = contrast_kind(protocol, comparison.endpoint, comparison.by)
-    found = [p for p in protocol.endpoints if p.name == comparison.endpoint]
-    plain = kind == "plain" and found and not found[0].binary
-    return kind, contrast_unit(comparison.by, found[0].unit) if plain else "1"

@@ -5,9 +5,12 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Literal, NamedTuple, SupportsFloat
 
+from vtrial.analysis.estimates import settled
+
 Kind = Literal["plain", "share", "points"]
 
 MISSING = "–"
+_ROUNDING = 1e-12  # of the other end of an interval
 _SCALE: dict[Kind, float] = {"plain": 1.0, "share": 100.0, "points": 100.0}
 _SUFFIX: dict[Kind, str] = {"plain": "", "share": "\u202f%", "points": "\u202fpp"}
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -91,12 +94,16 @@ def amount(value: float, spread: float, kind: Kind = "plain", unit: str = "") ->
 
     Examples
     --------
+    >>> amount(1.03e-16, 0.0, "plain", "%"), amount(2e-7, 0.05, "plain", "h")
+    ('0.00\u202f%', '0.000\u202fh')
     >>> amount(0.7543, 0.004, "share"), amount(12.3456, 0.5, "plain", "mg/L")
     ('75.4\u202f%', '12.35\u202fmg/L')
     """
     if not math.isfinite(value):
         return number(value)
-    if kind == "plain" and _extreme(value):
+    value = settled(value, kind, unit)
+    known = abs(spread) if math.isfinite(spread) else 0.0
+    if kind == "plain" and _extreme(max(abs(value), known)):
         text = number(value)
     else:
         text = fixed(value * _SCALE[kind], decimals(value, spread, kind))
@@ -104,8 +111,10 @@ def amount(value: float, spread: float, kind: Kind = "plain", unit: str = "") ->
 
 
 def error_words(error: float, kind: Kind = "plain", unit: str = "1") -> str:
-    """Write an error with two digits."""
-    return number(error * _SCALE[kind], 2) + suffix(kind, unit)
+    """Write an error with two digits; of a percentage it is in points (pp)."""
+    points = kind != "plain" or unit == "%"
+    after = _SUFFIX["points"] if points else suffix(kind, unit)
+    return number(settled(error, kind, unit) * _SCALE[kind], 2) + after
 
 
 def suffix(kind: Kind, unit: str = "") -> str:
@@ -119,9 +128,19 @@ def suffix(kind: Kind, unit: str = "") -> str:
 
 
 def interval(low: float, high: float, kind: Kind = "plain", unit: str = "") -> str:
-    """Write an interval: `71.2 to 79.6 %`."""
+    r"""Write an interval; an end that is rounding beside the other is 0.
+
+    Examples
+    --------
+    >>> interval(0.712, 0.796, "share"), interval(2e-17, 4.2, "plain", "h")
+    ('71.2 to 79.6\u202f%', '0.0 to 4.2\u202fh')
+    """
     if not (math.isfinite(low) and math.isfinite(high)):
         return MISSING
+    least = _ROUNDING * max(abs(low), abs(high))
+    low, high = (
+        0.0 if abs(end) < least else settled(end, kind, unit) for end in (low, high)
+    )
     spread = (high - low) / 2
     if kind == "plain" and (_extreme(low) or _extreme(high)):
         return f"{number(low)} to {number(high)}{suffix(kind, unit)}"

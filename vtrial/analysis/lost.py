@@ -1,0 +1,68 @@
+"""Subjects whom an estimate leaves out, and what it would be whatever they had been."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool
+
+from vtrial.analysis.question import chosen, of_responses, sides
+from vtrial.analysis.reading import Chunk
+from vtrial.analysis.statistic import Numbers, Values
+from vtrial.dims import OUTCOME
+from vtrial.protocol.protocol import OF_RESPONSES, Comparison
+
+
+def share_bounds(
+    value: Values, failed: Bool[np.ndarray, "replicate subject"]
+) -> tuple[Numbers, Numbers]:
+    """Return each trial's share if none, and if all of the failed were counted in it.
+
+    `value` is 1 or 0, NaN for whoever is not in the arm, failed or has none.
+    """
+    seen = np.isfinite(value).sum(axis=1)
+    events, lost = np.nansum(value, axis=1), failed.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return events / (seen + lost), (events + lost) / (seen + lost)
+
+
+class Lost(NamedTuple):
+    """Subjects of an arm and its reference who are compared, and who are left out."""
+
+    n: int
+    missing: int
+    failed: int
+    reference_n: int
+    reference_missing: int
+    reference_failed: int
+
+
+def lost(chunk: Chunk, comparison: Comparison) -> Lost:
+    """Count who takes part in a comparison, and who is left out of it."""
+    counts: list[int] = []
+    for arm in (comparison.arm, comparison.reference):
+        asked = chosen(chunk, comparison, np.zeros(chunk.allocated.shape))
+        inside = chunk.in_arm(arm) & np.isfinite(asked)
+        failed = inside & chunk.failed(arm)
+        seen = inside & np.isfinite(chunk.own(arm, comparison.endpoint))
+        parts = (seen, inside & ~seen & ~failed, failed)
+        counts += [int(part.sum()) for part in parts]
+    return Lost(*counts)
+
+
+def bounds(chunk: Chunk, comparison: Comparison) -> tuple[Numbers, Numbers]:
+    """Return the least and the greatest effect on a response, whoever failed.
+
+    The least is that if none of the arm's failed subjects had responded, and all of
+    the reference's; the greatest the other way round. NaN for other measures.
+    """
+    none = np.full(chunk.replicates, np.nan)
+    if comparison.by not in OF_RESPONSES:
+        return none, none
+    value, treated = sides(chunk, comparison, OUTCOME), chunk.in_arm(comparison.arm)
+    failed = chunk.failed(comparison.arm) | chunk.failed(comparison.reference)
+    failed = np.isfinite(chosen(chunk, comparison, np.where(failed, 0.0, np.nan)))
+    least, most = (
+        of_responses(chunk, comparison, np.where(failed, worst, value)).estimate
+        for worst in (~treated, treated)
+    )
+    return least, most

@@ -1,0 +1,66 @@
+"""The range of what a statistic or an effect can be."""
+
+import math
+
+from vtrial.analysis.replication import WHOLE
+from vtrial.protocol.protocol import OF_SHARES, RATIOS, Endpoint
+
+Range = tuple[float, float]
+SIGNED = 100  # values that show on which side of 0 a number is
+_PARTS = ("share above", "share below", "share in range", "extrapolated share")
+_COUNTS = ("number of events", "half-life", "mean residence time", "terminal rate")
+
+
+def support_of(endpoint: Endpoint, statistic: str) -> Range:
+    """Return the range of a statistic of an endpoint.
+
+    Examples
+    --------
+    >>> part = Endpoint("p", "conc", "share above", 0.0, 24.0, low=1.0, unit="%")
+    >>> support_of(part, "mean"), support_of(part, "share"), support_of(part, "sd")
+    ((0.0, 100.0), (0.0, 1.0), (0.0, inf))
+    """
+    if statistic == "share":
+        return 0.0, 1.0
+    if statistic in ("sd", "geometric mean"):
+        return 0.0, math.inf
+    return _range(endpoint)
+
+
+def support_seen(known: Range, count: int, extremes: Range) -> Range:
+    """Let a range end at 0 where none of many values lies on the other side.
+
+    Counts and chances that an equation makes are not negative, which nothing else says.
+
+    Examples
+    --------
+    >>> support_seen(WHOLE, 600, (0.02, 0.31)), support_seen(WHOLE, 12, (0.02, 0.31))
+    ((0.0, inf), (-inf, inf))
+    """
+    if count < SIGNED:
+        return known
+    least, most = extremes
+    return (
+        max(known[0], 0.0) if least >= 0 else known[0],
+        min(known[1], 0.0) if most <= 0 else known[1],
+    )
+
+
+def support_of_effect(by: str, endpoint: Endpoint) -> Range:
+    """Return the range of an effect."""
+    if by in OF_SHARES:
+        return -1.0, 1.0
+    if by in RATIOS:
+        return 0.0, math.inf
+    low, high = _range(endpoint)
+    return (low - high, high - low) if math.isfinite(high - low) else WHOLE
+
+
+def _range(endpoint: Endpoint) -> Range:
+    """Return the range of one subject's number, where the way it is made has one."""
+    if endpoint.categories:
+        return endpoint.categories[0], endpoint.categories[-1]
+    if endpoint.take in _PARTS:
+        return 0.0, 100.0
+    timed = endpoint.take.startswith("time ") or endpoint.event
+    return (0.0, math.inf) if timed or endpoint.take in _COUNTS else WHOLE

@@ -1,0 +1,48 @@
+"""By which rule an endpoint takes measured values below the limit of quantification."""
+
+from typing import Any
+
+from vtrial.model.model import Output
+from vtrial.protocol.faults import Faults
+from vtrial.protocol.protocol import NONCOMPARTMENTAL
+from vtrial.protocol.shape import EndpointShape
+from vtrial.sheets import Path_, listed
+
+MAY = (  # takes whose values below the limit can be dealt with by a rule
+    *NONCOMPARTMENTAL,
+    *("value", "minimum", "maximum", "time of minimum", "time of maximum"),
+    *("mean", "area"),
+)
+KEY = "below quantification"
+
+
+def read_below(
+    path: Path_, shape: EndpointShape, output: Output, values: str, faults: Faults
+) -> dict[str, Any]:
+    """Return the limit of quantification and the rule; fields of an endpoint.
+
+    Without a word, values below the limit are 0 before the first that is not, and
+    left out later, where `take` is non-compartmental; elsewhere they stand for half
+    the limit, as the record has them.
+    """
+    given, take = shape.below_quantification, shape.take or ""
+    if given is not None:
+        why = {
+            f"given, though `{output.name}` has no limit of quantification": (
+                not output.lloq
+            ),
+            "given, though true values have no limit of quantification": (
+                values == "true"
+            ),
+            f"given, though `{take}` always takes half the limit": take not in MAY,
+        }
+        for found, wrong in why.items():
+            if wrong:
+                allowed = f"left out, or given for a measured {listed(MAY)} of an "
+                allowed += "output with `lloq`"
+                faults.add((*path, KEY), found=found, allowed=allowed, write="")
+                return {}
+    if values == "true" or not output.lloq:
+        return {}
+    usual = "zero before first" if take in NONCOMPARTMENTAL else "LLOQ/2"
+    return {"lloq": output.lloq, "below_quantification": given or usual}

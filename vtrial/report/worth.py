@@ -1,0 +1,76 @@
+"""What a design is worth, as a table."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from vtrial.protocol.protocol import Comparison, Protocol
+from vtrial.report.design import comparison_in_words
+from vtrial.report.frames import each_row
+from vtrial.report.tables import (
+    Cell,
+    Table,
+    contrast_kind,
+    contrast_unit,
+    make_table,
+)
+from vtrial.report.words import MISSING, Kind, amount, count, interval
+
+
+def operating_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
+    """Lay down what the design is worth, measure by measure, with Monte Carlo errors.
+
+    `frame` is `Estimates.operating`.
+    """
+    asked = {comparison.name: comparison for comparison in protocol.analysis}
+    rows: list[Sequence[Cell | str]] = []
+    last = None
+    for row in each_row(frame):
+        comparison = asked.get(row.comparison)
+        named = comparison_in_words(protocol, comparison) if comparison else ""
+        lead = (named or str(row.comparison)) if row.comparison != last else ""
+        last = row.comparison
+        kind, unit = _measured_in(protocol, comparison, str(row.measure))
+        rows.append((lead, str(row.measure), *_worth(protocol, row, kind, unit)))
+    heads = ("Comparison", "Measure", "Value", "95 % Monte Carlo limits")
+    return make_table("operating", _OPERATING, heads, rows, words=2)
+
+
+def _worth(protocol: Protocol, row: Any, kind: Kind, unit: str) -> tuple[Cell, str]:
+    """Write a measure of a design with its limits; or why it has none."""
+    total = protocol.replicates
+    if not math.isfinite(row.value):
+        lacks = {"coverage": "no trial has an interval", "power": "no trial has a p"}
+        return Cell("not available", lacks.get(row.measure, "")), MISSING
+    of = (
+        f"of {count(row.trials)} of {count(total)} trials" if row.trials < total else ""
+    )
+    value = amount(row.value, row.mc_error, kind, unit)
+    return Cell(value, of), interval(row.low, row.high, kind, unit)
+
+
+_OPERATING = (
+    "What the design is worth. Power: share of trials whose p is below one minus the "
+    "level. Coverage: share of trials whose interval holds the true effect. Bias: mean "
+    "estimate less the true effect. Standard deviations: of one trial's estimate, and "
+    "its parts. Ratios are judged on the scale of their logarithm. Limits of shares "
+    "are Wilson's."
+)
+_SHARED = ("power", "coverage", "share", "probability", "error rate")
+_COUNTED = ("size", "precision", "number")
+
+
+def _measured_in(
+    protocol: Protocol, comparison: Comparison | None, measure: str
+) -> tuple[Kind, str]:
+    """Say of what kind and in what unit a measure of a design is."""
+    if any(word in measure for word in _SHARED):
+        return "share", "1"
+    if comparison is None or any(word in measure for word in _COUNTED):
+        return "plain", "1"
+    kind = contrast_kind(protocol, comparison.endpoint, comparison.by)
+    found = [p for p in protocol.endpoints if p.name == comparison.endpoint]
+    plain = kind == "plain" and found and not found[0].binary
+    return kind, contrast_unit(comparison.by, found[0].unit) if plain else "1"
