@@ -30,7 +30,7 @@ SHORT = 3
 LENGTH = 40  # characters of a cell that are said
 Words = str | Callable[[str], str]
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
-_CODE = re.compile(r"[+-]?0\d+", re.ASCII)  # 007 is a name, and no number
+_CODE = re.compile(r"[+-]?(0\d+|\d{16,})", re.ASCII)  # 007 is a name, no number
 
 
 class Rows:
@@ -218,18 +218,19 @@ class Rows:
     def table(self) -> Any:
         """Return the rows as a DataFrame, numbers where a whole column is numbers.
 
-        A column with a code such as `007` stays text.
+        A column with a code, such as `007` or of more digits than a number holds, stays
+        text.
         """
         table = self.cells.copy()
         for name in table.columns:
             values, gaps = self.values(name), self.gaps(name)
             coded = self.each(name, lambda text: bool(_CODE.fullmatch(text)))
-            if not ((np.isnan(values) & ~gaps) | coded).any():
-                whole = not gaps.any() and (values == np.round(values)).all()
-                whole = whole and (np.abs(values) < 2**53).all()
-                written = self.each(name, lambda text: bool(_WHOLE.fullmatch(text)))
-                exact = whole and written.all()
-                table[name] = values.astype(np.int64) if exact else values
+            if ((np.isnan(values) & ~gaps) | coded).any():
+                continue
+            whole = self.each(name, lambda text: bool(_WHOLE.fullmatch(text)))
+            table[name] = values
+            if not gaps.all() and (whole | gaps).all():
+                table[name] = table[name].astype("Int64" if gaps.any() else "int64")
         return table
 
     def told(self) -> list[Fault]:

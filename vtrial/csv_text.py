@@ -19,7 +19,6 @@ from vtrial.errors import DataError, Fault
 MAX_BYTES = 500_000_000
 COMMENT = "#"
 SEPARATORS = (",", ";", "\t")
-LINE = ("a row", "as many cells as the header has")
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
@@ -231,11 +230,11 @@ def _fitting(
         return rows, numbers
     for place, cells in enumerate(rows):
         if len(cells) != width:
-            found = f"one of {len(cells)} cells where the header has {width}"
-            allowed = f"{LINE[1]}, a missing one as `.`"
+            found = f"{len(cells)} cells where the header has {width}"
+            allowed = "as many as in the header, a missing one as `.`"
             if len(cells) > width:
-                allowed = f"{LINE[1]}: a decimal comma parts a number in two"
-            faults.append(Fault(LINE[0], found, allowed, "", source, numbers[place]))
+                allowed = "as many as in the header: a decimal comma makes two of one"
+            faults.append(Fault("a row", found, allowed, "", source, numbers[place]))
     return [rows[place] for place in kept], [numbers[place] for place in kept]
 
 

@@ -72,12 +72,12 @@ def predict(
     rows = events.row[place][order]
     subject = place[0][order]
     table = {"ID": events.identity[subject]}
-    table["TIME"] = events.data["TIME"].to_numpy()[rows]
+    table["TIME"] = events.data["TIME"].array[rows]
     for output in model.outputs:
         table[output.name] = np.asarray(solved.outputs[output.name])[place][order]
     for name in carried(events.data.columns, events.covariates):
         free = f"{name}{GIVEN}" if name in {*table, STATUS} else name
-        table[free] = events.data[name].to_numpy()[rows]
+        table[free] = events.data[name].array[rows]
     status = np.asarray(solved.status)
     if (status != Status.SOLVED).any():
         words = np.array([Status(code).words for code in status])
