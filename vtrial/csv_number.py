@@ -84,11 +84,13 @@ def explain_number(
     >>> explain_number("1,000")[1]
     '1000 if the comma parts thousands, 1.000 if it parts decimals'
     """
+
+    def told(number: str) -> str:
+        return number.replace(".", ",") if comma else number
+
     plain = text.translate(_MINUS)
     if comma and NUMBER.fullmatch(text):
-        point = "the same in all cells: elsewhere decimals stand behind a comma"
-        whole = f"{text.replace('.', '')} if the point parts thousands"
-        return point, f"{text.replace('.', ',')} if it parts decimals, {whole}"
+        return _with_point(text)
     if found := _EITHER.fullmatch(plain):
         sign, left, right = found.groups()
         thousands = f"{sign}{left}{right} if the comma parts thousands"
@@ -96,7 +98,8 @@ def explain_number(
         return "a number without commas", f"{thousands}, {decimals}"
     for pattern, change in _PLAINLY:
         if pattern.fullmatch(plain):
-            return "a number, with a point before its decimals", change(plain)
+            mark = "comma" if comma else "point"
+            return f"a number, with a {mark} before its decimals", told(change(plain))
     if _LIMIT.fullmatch(plain):
         return f"a number, or missing: {MISSING_WORDS}", ""
     if NUMBER.fullmatch(plain):
@@ -104,8 +107,20 @@ def explain_number(
             plain if math.isfinite(float(plain)) else ANY
         )
     if found := _WITH_UNIT.fullmatch(plain):
-        return _without_unit(found[1], found[3], unit)
+        allowed, write = _without_unit(found[1], found[3], unit)
+        return allowed, told(write)
     return "a number", ANY
+
+
+def _with_point(text: str) -> tuple[str, str]:
+    """Say what a point may mean in a table whose decimals stand behind a comma."""
+    allowed = "a number, with a comma before its decimals as elsewhere in the table"
+    decimals = text.replace(".", ",")
+    if not _EITHER.fullmatch(decimals):
+        return allowed, decimals
+    thousands = text.replace(".", "")
+    write = f"{decimals} if the point parts decimals, {thousands} if it parts thousands"
+    return allowed, write
 
 
 def _without_unit(number: str, given: str, unit: str) -> tuple[str, str]:

@@ -83,8 +83,10 @@ class Rows:
             self.fault("the table", "without a row", allowed, "a row below the header")
         if len(self.names) == 1 and any(mark in self.names[0] for mark in "| "):
             found = f"the one column `{self.names[0][:LENGTH]}`"
-            parted = ",".join(re.split(r"[| ]+", self.names[0][:LENGTH]))
-            self.fault("the header", found, "parted by commas", parted)
+            parts = re.split(r"[| ]+", self.names[0][:LENGTH])
+            named = not any(NUMBER.fullmatch(part) for part in parts)
+            write = ",".join(parts if named else ("ID", "TIME", "AMT", "EVID"))
+            self.fault("the header", found, "parted by commas", write)
         for name in dict.fromkeys(self.names):
             if self.names.count(name) > 1 or not name:
                 found = f"`{name}`, {self.names.count(name)} times" if name else "empty"

@@ -113,7 +113,7 @@ def _decoded(data: bytes, source: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         words = f"byte {error.start} is 0x{data[error.start]:02X}"
-        found = f"not UTF-8 text ({words})"
+        found = f"not {encoding[:6].upper().rstrip('-')} text ({words})"
         allowed = "text in UTF-8, or in UTF-16 with its mark"
         raise DataError(
             "the table", found, allowed, _SAVE, source=source, line=line

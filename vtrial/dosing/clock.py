@@ -24,6 +24,7 @@ _FIRST = datetime.date(1000, 1, 1).toordinal()  # with a year of four digits
 _DAY = re.compile(r"([+-]?\d{1,5})(?:\.0*)?", re.ASCII)
 _PARTS = re.compile(r"(\d{1,4})([-/])(\d{1,4})(?:\2(\d{1,4}))?", re.ASCII)
 _CLOCK = re.compile(r"(\d{1,3}):(\d{2})(?::(\d{2}(?:\.\d+)?))?", re.ASCII)
+_HALVES = re.compile(r"(\d{1,2}):(\d{2}(?::\d{2})?)\s*([ap])\.?m\.?", re.I | re.ASCII)
 _MOMENT = re.compile(r"(\d{4}-\d{1,2}-\d{1,2})[T ]([\d:.]+)", re.ASCII)
 _NEITHER = re.compile(r"[:/]|\d-\d")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun")
@@ -39,20 +40,30 @@ def read_elapsed(rows: Rows, starts: np.ndarray) -> np.ndarray | None:
     `starts` are the first rows of the subjects. NaN where a cell is at fault.
     """
     dated = next((name for name in DATES if name in rows.names), "")
-    moments = rows.each("TIME", _moment).astype(float)
+    moments = rows.each("TIME", _moment).reshape(len(rows), 2)
     clock = rows.each("TIME", clock_hours).astype(float)
+    days = np.zeros(len(rows))
     if dated:
-        time = _days(rows, dated, starts) * DAY + _hours_of_day(rows, clock, dated)
+        days, hours = _days(rows, dated, starts), _hours_of_day(rows, clock, dated)
     elif not np.isnan(moments).any():
-        time = moments
+        days, hours = moments.T
     elif not np.isnan(clock).any():
         over = clock > DAY
-        rows.wrong(over, "TIME", "`{}`", "from 0:00 to 24:00", "a day later, by DATE")
-        time = np.where(over, np.nan, clock)
+        rows.wrong(over, "TIME", "`{}`", "from 0:00 to 24:00", "a column DATE")
+        hours = np.where(over, np.nan, clock)
     else:
         return None
-    counts = np.diff(np.r_[starts, len(rows)])
-    return time - np.repeat(time[starts], counts)
+    first = np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
+    return (days - days[first]) * DAY + (hours - hours[first])
+
+
+def day_word(rows: Rows) -> str:
+    """Say what else puts records in order, beside TIME."""
+    dated = next((name for name in DATES if name in rows.names), "")
+    clock = rows.each("TIME", lambda text: bool(_CLOCK.fullmatch(text)))
+    if dated:
+        return f"rows by {dated} and TIME"
+    return "a column DATE, if it is the next day" if clock.any() else "rows by TIME"
 
 
 def refuse_clock(rows: Rows) -> np.ndarray:
@@ -134,10 +145,12 @@ def _ordinal(year: int, month: int, day: int) -> float:
         return math.nan
 
 
-def _moment(text: str) -> float:
-    """Return the hour of a date and clock time in one cell, as ISO 8601 writes it."""
+def _moment(text: str) -> tuple[float, float]:
+    """Return day and hour of a date and clock time in one cell, as in ISO 8601."""
     found = _MOMENT.fullmatch(text)
-    return day_of(found[1], "ymd") * DAY + clock_hours(found[2]) if found else math.nan
+    if not found:
+        return math.nan, math.nan
+    return day_of(found[1], "ymd"), clock_hours(found[2])
 
 
 def _hours_of_day(rows: Rows, clock: np.ndarray, dated: str) -> np.ndarray:
@@ -145,7 +158,7 @@ def _hours_of_day(rows: Rows, clock: np.ndarray, dated: str) -> np.ndarray:
     gaps, said = rows.gaps("TIME"), ~np.isnan(clock)
     rows.wrong(gaps, "TIME", "missing", "given in every row", "0:00")
     strange = rows.each("TIME", lambda text: ":" in text).astype(bool) & ~said
-    rows.wrong(strange, "TIME", "`{}`", "h:mm, by 24 hours", "14:30")
+    rows.wrong(strange, "TIME", "`{}`", "h:mm, by 24 hours", _as_clock)
     plain = rows.numbers("TIME", default=np.nan, aside=said | strange, unit="h")
     hours = np.where(said, clock, plain)
     outside = (hours < 0) | (hours > DAY)
@@ -166,12 +179,16 @@ def _days(rows: Rows, name: str, starts: np.ndarray) -> np.ndarray:
     allowed += "year-month-day"
     wrong = np.isnan(days) & ~gaps
     rows.wrong(wrong, name, "`{}`", allowed, functools.partial(_as_date, order=order))
-    _check_kinds(rows, name, days, starts)
-    return days
+    return np.where(_check_kinds(rows, name, days, starts), np.nan, days)
 
 
-def _check_kinds(rows: Rows, name: str, days: np.ndarray, starts: np.ndarray) -> None:
-    """Refuse a subject with dates of two kinds, or over a leap day that may not be."""
+def _check_kinds(
+    rows: Rows, name: str, days: np.ndarray, starts: np.ndarray
+) -> np.ndarray:
+    """Refuse a subject with dates of two kinds, or over a leap day that may not be.
+
+    Returns where they are.
+    """
     parts = rows.each(name, lambda text: len(re.findall(r"\d+[-/]|\d$", text)))
     short = (parts == 2) & ~np.isnan(days)
     late = short & (days > datetime.date(YEARLESS, 2, 28).toordinal())
@@ -185,7 +202,18 @@ def _check_kinds(rows: Rows, name: str, days: np.ndarray, starts: np.ndarray) ->
     early = np.zeros(subject[-1] + 1, bool)
     np.logical_or.at(early, subject[short & ~late], True)
     allowed = "with its year: from February on one day may be a leap day"
-    rows.wrong(late & early[subject], name, "`{}`", allowed, "2024-03-01")
+    leap = late & early[subject]
+    rows.wrong(leap, name, "`{}`", allowed, "a date as 2024-03-01, in all rows")
+    return mixed | leap
+
+
+def _as_clock(text: str) -> str:
+    """Write a time of day by 12 hours by 24."""
+    found = _HALVES.fullmatch(text)
+    if not found or not 1 <= int(found[1]) <= 12:
+        return "h:mm, with minutes below 60"
+    late = 12 if found[3].lower() == "p" else 0
+    return f"{int(found[1]) % 12 + late}:{found[2]}"
 
 
 def _as_date(text: str, order: str) -> str:

@@ -13,9 +13,10 @@ COLUMNS = (
 )
 DATES = ("DATE", "DAT1", "DAT2", "DAT3")
 DURATIONS = ("DUR", "TINF")
-TELLING = ("AMT", "EVID", "MDV", "RATE", "DUR", "TINF", "SS", "ADDL")
+TELLING = ("AMT", "EVID", "MDV", "RATE", "SS", "ADDL")
 OCCASION = "OCC"
 CARRIED = ("DV", *DATES)  # of the columns above
+DOSING = ("AMT", "EVID", "CMT", "RATE", "DUR", "TINF", "II", "ADDL", "SS")
 IDLE = ("CONT", "CALL", "RPT_")  # NONMEM's, of which only 0 is understood
 _FOREIGN = {
     "AMT": ("AMOUNT", "DOSE", "DOSEAMT", "DOSEAMOUNT"),
@@ -28,6 +29,7 @@ _FOREIGN = {
     "SS": ("STEADYSTATE", "STEADY"),
     "EVID": ("EVENTID", "EVTYPE"),
 }
+_RIVALS = (DATES, DURATIONS)
 FOREIGN = {word: ours for ours, words in _FOREIGN.items() for word in words}
 _COUNTS = ("NDOSE", "NDOSES", "NUMDOSES")  # all doses, of which ADDL lacks the first
 
@@ -83,10 +85,12 @@ def check_columns(
         if name not in (*rows.names, *meant):
             rows.fault(name, "missing", "a column", f"{name},...")
     _check_foreign(rows, covariates)
-    for names in (DATES, DURATIONS):
-        there = [name for name in rows.names if name in names]
-        for name in there[1:]:
-            found = f"there, and so is {there[0]}"
+    free = [name for name in rows.names if name not in covariates]
+    rivals = [[name for name in free if name in some] for some in _RIVALS]
+    rivals += [sorted(n for n in free if n.upper() == name) for name in DOSING]
+    for first, *others in filter(None, rivals):
+        for name in others:
+            found = f"there, and so is {first}"
             rows.fault(f"column {name}", found, "one of the two", "")
     basic = bool(rows.faults)
     for name in covariates:

@@ -1,12 +1,12 @@
 """Records of an event table: each row's columns, checked against each other."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from vtrial.csv_table import Rows
-from vtrial.dosing.clock import read_elapsed, read_span, refuse_clock
+from vtrial.dosing.clock import day_word, read_elapsed, read_span, refuse_clock
 from vtrial.dosing.columns import DURATIONS
 from vtrial.dosing.doses import DOSE, OTHER, RESET_DOSE
 from vtrial.model.model import Covariate
@@ -76,9 +76,17 @@ def read_covariate(rows: Rows, covariate: Covariate) -> np.ndarray:
 
 
 def read_records(
-    rows: Rows, states: Sequence[str], starts: np.ndarray, units: Units
+    rows: Rows,
+    states: Sequence[str],
+    starts: np.ndarray,
+    units: Units,
+    *,
+    covariates: Collection[str] = (),
 ) -> Records:
-    """Read the event columns and check each row."""
+    """Read the event columns and check each row.
+
+    A covariate called DUR is one, and no duration of infusions.
+    """
     begins = np.zeros(len(rows), int)
     begins[starts] = 1
     subject = np.cumsum(begins) - 1
@@ -88,11 +96,12 @@ def read_records(
     rate = rows.numbers("RATE", unit=units.rate)
     interval = read_span(rows, "II", units.time, units.hours)
     steady, additional = rows.numbers("SS"), rows.numbers("ADDL")
-    name = next((name for name in DURATIONS if name in rows.names), DURATIONS[0])
+    there = [name for name in DURATIONS if name in rows.names]
+    name = next((name for name in there if name not in covariates), "")
     duration = read_span(rows, name, units.time, units.hours)
     columns = {"AMT": amount, "RATE": rate, "SS": steady, "ADDL": additional}
-    columns[name] = duration
     event = _event(rows, np.any([c != 0 for c in columns.values()], axis=0))
+    columns[name] = duration
     given = np.isin(event, GIVEN)
     compartment = _compartment(rows, states, given)
     idle = ~given & (event >= 0)
@@ -138,7 +147,8 @@ def read_time(rows: Rows, starts: np.ndarray, units: Units) -> np.ndarray:
     earlier = np.r_[False, elapsed[1:] < elapsed[:-1]]
     earlier[starts] = False
     allowed = "no earlier than the row before, within a subject"
-    rows.wrong(earlier, "TIME", "`{}`, after a later one", allowed, "rows by TIME")
+    write = day_word(rows)
+    rows.wrong(earlier, "TIME", "`{}`, after a later one", allowed, write)
     return elapsed
 
 
@@ -150,7 +160,7 @@ def is_observation(rows: Rows, *, by_amount: bool = True) -> np.ndarray:
     """
     dosing = np.zeros(len(rows), bool)
     if by_amount and "AMT" in rows.names:
-        columns = ("AMT", "RATE", "SS", "ADDL", *DURATIONS)
+        columns = ("AMT", "RATE", "SS", "ADDL")
         dosing = np.any([rows.numbers(name) != 0 for name in columns], axis=0)
     return (_event(rows, dosing) == 0) & (rows.numbers("MDV") != 1)
 

@@ -107,7 +107,7 @@ def read_events(
     starts = np.flatnonzero(np.r_[True, identity[1:] != identity[:-1]])
     check_order(rows, identity, starts)
     units = Units(time, factor(time, "h"), amount)
-    records = read_records(rows, states, starts, units)
+    records = read_records(rows, states, starts, units, covariates=names)
     there = [covariate for covariate in asked if covariate.name in rows.names]
     values = {c.name: read_covariate(rows, c) for c in there}
     steps = {covariate.name for covariate in there if covariate.values}
