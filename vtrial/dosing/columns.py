@@ -92,14 +92,14 @@ def check_columns(
         for name in others:
             found = f"there, and so is {first}"
             rows.fault(f"column {name}", found, "one of the two", "")
+    if occasions and OCCASION not in rows.names:
+        allowed = "a column, for parameters are given by it"
+        rows.fault(OCCASION, "missing", allowed, f"ID,TIME,{OCCASION},...")
     basic = bool(rows.faults)
     for name in covariates:
         if name not in (*rows.names, *meant):
             allowed = "a column, for the model asks for it"
             rows.fault(name, "missing", allowed, f"{name},...")
-    if occasions and OCCASION not in rows.names:
-        allowed = "a column, for parameters are given by it"
-        rows.fault(OCCASION, "missing", allowed, f"ID,TIME,{OCCASION},...")
     if basic:  # rows make no sense under such a header
         rows.refuse()
     _check_idle(rows)
