@@ -79,8 +79,8 @@ class Schedule:
         """Return in which occasion each time is; None where there is only one."""
         if self.occasions.size == 1:
             return None
-        begun = time[:, :, None] + INSTANT >= jnp.asarray(self.occasions[1:])
-        return jnp.sum(begun, axis=2)
+        starts = jnp.asarray(self.occasions[1:])[None, None, :]
+        return jnp.sum(time[:, :, None] + INSTANT >= starts, axis=2)
 
     def normals(
         self, keys: Key[Array, " subject"], output: str
