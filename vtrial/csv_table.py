@@ -129,12 +129,10 @@ class Rows:
         for row in rows[:MAX_FAULTS]:
             text = str(self.cells[name].iloc[row]) if name in self.names else ""
             said = found.replace("{}", text[:LENGTH])
-            rest = [
-                words(text[:LENGTH]) if callable(words) else words
-                for words in (allowed, write)
-            ]
-            place = (self.source, int(self.lines[row]))
-            self.faults.append(Fault(self._at(name, int(row)), said, *rest, *place))
+            may = allowed(text[:LENGTH]) if callable(allowed) else allowed
+            remedy = write(text[:LENGTH]) if callable(write) else write
+            at, line = self._at(name, int(row)), int(self.lines[row])
+            self.faults.append(Fault(at, said, may, remedy, self.source, line))
         self.hidden += max(len(rows) - MAX_FAULTS, 0)
 
     def _at(self, name: str, row: int) -> str:

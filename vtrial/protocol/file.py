@@ -208,6 +208,7 @@ def _table(path: Path_, name: str, faults: Faults) -> Rows | None:
     """Read a CSV file that lies in the sheet's folder, and nowhere else."""
     folder = Path(faults.sheet.source).parent.resolve()
     there = sorted(p.name for p in folder.glob("*.csv"))
+    file = folder
     try:
         file = (folder / name).resolve()
         beside = file.is_relative_to(folder) and file.suffix == ".csv"
