@@ -15,6 +15,9 @@ GROUND = {
     "keys",
     "fingerprint",
     "sheets",
+    "csv_text",
+    "csv_number",
+    "csv_table",
     "lazy",
     "machine",
 }

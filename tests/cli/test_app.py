@@ -201,6 +201,23 @@ def test_simulate_writes_a_row_an_observation(tmp_path):
     assert (table["conc"] > 0).all()
 
 
+def test_simulate_writes_names_and_carried_columns_as_they_stand(tmp_path):
+    events = tmp_path / "events.csv"
+    events.write_text(
+        "ID,TIME,AMT,DV,WT,STUDY,SITE\n"
+        "007,0,100,.,70,A,01\n007,1,.,4.2,70,A,01\n7,2,.,BLQ,70,B,02\n"
+    )
+    out = tmp_path / "predictions.csv"
+    use("simulate", "one-compartment-oral", "--data", events, "--out", out)
+    header, *rows = out.read_text().splitlines()
+    assert header == "ID,TIME,conc,DV,STUDY,SITE"
+    assert [row.split(",")[0] for row in rows] == ["007", "7"]
+    assert [row.split(",")[3:] for row in rows] == [
+        ["4.2", "A", "01"],
+        ["BLQ", "B", "02"],
+    ]
+
+
 def test_simulate_refuses_a_wrong_row_and_writes_nothing(tmp_path):
     events = tmp_path / "events.csv"
     events.write_text("ID,TIME,AMT,EVID,CMT,WT\n1,0,-100,1,1,70\n1,1,0,7,2,70\n")

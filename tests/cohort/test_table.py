@@ -51,7 +51,7 @@ def test_missing_values_are_refused_with_their_line(tmp_path):
     assert told == [
         (3, "column WT", "empty"),
         (4, "column AGE", "`NA`"),
-        (5, "column AGE", "empty"),
+        (5, "a row", "2 cells where the header has 3"),
         (7, "column WT", "`x`"),
     ]
     assert all(fault.source.endswith("real.csv") for fault in found)
@@ -91,3 +91,55 @@ def test_the_twelve_subjects_are_those_of_the_data_set():
     weight, dose = np.asarray(table.column("WT")), np.asarray(table.column("DOSE"))
     np.testing.assert_allclose(weight * dose, table.column("DOSE_MG"), rtol=1e-9)
     assert (len(weight), weight[0], dose[0]) == (12, 79.6, 4.02)
+
+
+@pytest.mark.parametrize(
+    ("rows", "line", "found"),
+    [
+        ("ID,WT,AGE\n1,71,5,24\n2,64,0,31\n", 2, "4 cells where the header has 3"),
+        ("ID,WT,AGE,WT\n1,71.5,24,157.6\n", 1, "`WT`, 2 times"),
+        ("ID,WT,AGE,NOTE,NOTE\n1,71.5,24,a,b\n", 1, "`NOTE`, 2 times"),
+        ('ID,WT,AGE\n1,"71,5",24\n', 2, "`71,5`"),
+        ('ID,WT,AGE\n1,"71,500",24\n', 2, "`71,500`"),
+        ("ID,WT,AGE\n1,71500 g,24\n", 2, "`71500 g`"),
+        ("ID,WT,AGE\n1,7_1,24\n", 2, "`7_1`"),
+        ("ID,WT,AGE\n1,inf,24\n", 2, "`inf`"),
+        ("ID,WT,AGE\n1,-,24\n", 2, "`-`"),
+        ("ID,WT,AGE\n1,caf\xe9,24\n", 2, "not UTF-8"),
+        ("ID,WT,AGE\n1,71\x00,24\n", 2, "NUL"),
+    ],
+)
+def test_broken_tables(tmp_path, rows, line, found):
+    path = write(tmp_path)
+    (tmp_path / "real.csv").write_bytes(rows.encode("latin-1"))
+    fault = faults(path)[0]
+    assert fault.line == line
+    assert found in fault.found
+    assert fault.source.endswith("real.csv")
+
+
+def test_broken_tables_have_remedies_that_keep_magnitudes(tmp_path):
+    rows = 'ID,WT,AGE\n1,"71,5",24\n2,71500 g,24\n3,"71,500",24\n'
+    written = [fault.write for fault in faults(write(tmp_path, rows=rows))]
+    both = "71500 if the comma parts thousands, 71.500 if it parts decimals"
+    assert written == ["71.5", "71.5", both]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "ID;WT;AGE;\n1;70;30;\n2;81,5;44;\n3;45;61;\n;;;\n",
+        "#ID\tWT\tAGE\n1\t70\t30\n2\t81.5\t44\n3\t45\t61\n",
+        '"","ID","WT","AGE"\n"1",1,70,30\n"2",2,81.5,44\n"3",3,45,61\n',
+    ],
+)
+def test_spreadsheets_of_subjects(tmp_path, rows):
+    table = load_cohort(write(tmp_path, rows=rows)).table
+    assert table is not None
+    assert table.column("WT") == (70.0, 81.5, 45.0)
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".csv", '"a\\0b.csv"'])
+def test_a_name_that_no_file_has_is_refused(tmp_path, name):
+    path = write(tmp_path, sheet=SHEET.replace("real.csv", name))
+    assert any(fault.at == "table.file" for fault in faults(path))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vtrial.dosing.rows import MAX_FAULTS
+from vtrial.csv_table import MAX_FAULTS
 from vtrial.dosing.table import read_events, read_parameters
 from vtrial.errors import DataError
 
@@ -283,11 +283,12 @@ def test_other_columns_are_carried(read):
     ("text", "found"),
     [
         ("", "empty"),
-        ("ID,TIME,AMT\n", "without rows"),
-        ("ID;TIME;AMT\n1;0;5\n", "one column"),
+        ("ID,TIME,AMT\n", "without a row"),
+        ("ID TIME AMT\n1 0 5\n", "one column"),
+        ("ID|TIME|AMT\n1|0|5\n", "one column"),
         ("ID,TIME,ID\n1,0,5\n", "2 times"),
         ("ID,TIME,\n1,0,5\n", "empty"),
-        ("ID,TIME\n1,0,5\n", "no table"),
+        ("ID,TIME\n1,0,5\n", "3 cells where the header has 2"),
         ("TIME,AMT\n0,5\n", "missing"),
     ],
 )

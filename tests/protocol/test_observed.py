@@ -1,6 +1,7 @@
 """What was observed: which files and columns an entry asks for, and what is refused."""
 
 import re
+import statistics
 
 import pytest
 
@@ -177,3 +178,91 @@ def test_outcomes_are_read_by_what_their_endpoint_is(load):
 def test_what_cannot_be_observed_is_refused(load, entry, points, words):
     with pytest.raises(ProtocolError, match=re.escape(words)):
         load(entry, points)
+
+
+NONMEM = """ID,TIME,AMT,EVID,MDV,DV,WT
+1,0,200,1,1,0,60
+1,0,.,0,0,5.1,60
+1,2,.,0,0,3.9,60
+1,2,200,1,1,0,60
+1,4,.,0,0,7.0,60
+2,0,200,1,1,0,70
+2,0,.,0,0,4.9,70
+2,2,.,0,0,3.8,70
+2,3,.,2,0,50,70
+2,4,.,0,1,99,70
+2,5,.,0,0,N/A,70
+3,0,.,0,0,5.0,80
+3,2,.,0,0,4.0,80
+3,4,.,0,0,6.8,80
+"""
+
+
+def medians(seen):
+    """Return the median of the values at each time."""
+    at = {time: [] for time in sorted(seen.time)}
+    for time, value in zip(seen.time, seen.value, strict=True):
+        at[time].append(value)
+    return {time: statistics.median(values) for time, values in at.items()}
+
+
+@pytest.mark.parametrize("case", [str.upper, str.lower])
+def test_observed_nonmem_file(load, case):
+    """Doses, other events, MDV = 1 and missing values are no observations."""
+    header, rest = NONMEM.split("\n", 1)
+    entry = "conc: {file: seen.csv, arm: high, correct: prediction}"
+    if case is str.lower:
+        header = header.lower().replace("id,", "ID,")
+        entry = entry.replace("arm:", "time: time, value: dv, arm:")
+    (seen,) = load(entry, f"{header}\n{rest}").observed
+    assert medians(seen) == {0.0: 5.0, 2.0: 3.9, 4.0: 6.9}
+    assert seen.subject == (0, 0, 0, 1, 1, 2, 2, 2)
+
+
+def test_observed_nonmem_file_without_evid(load):
+    points = "ID,TIME,AMT,DV\n1,0,200,0\n1,1,.,3\n1,2,0,2\n1,2,100,.\n"
+    (seen,) = load("conc: {file: seen.csv}", points).observed
+    assert (seen.time, seen.value) == ((1.0, 2.0), (3.0, 2.0))
+
+
+def test_observed_nonmem_file_with_dates(load):
+    """Times count from the subject's first record, which is its dose."""
+    points = "ID,DATE,TIME,AMT,DV\n1,3/1/2024,22:00,200,.\n1,3/2/2024,0:30,.,3\n"
+    (seen,) = load("conc: {file: seen.csv, time unit: d}", points).observed
+    assert seen.time == (2.5,)
+
+
+def test_observed_nonmem_file_of_events(load):
+    """Rows without a measurement are nobody's end; an amount alone is no dose here."""
+    entry = "relief: {file: seen.csv, event: DV}"
+    points = "ID,TIME,AMT,MDV,DV\n1,0,100,1,0\n1,7,100,0,1\n2,9,100,0,0\n"
+    (seen,) = load(entry, points).observed_outcomes
+    assert (seen.value, seen.event) == ((7.0, 9.0), (1.0, 0.0))
+
+
+@pytest.mark.parametrize(
+    ("points", "words"),
+    [
+        (
+            "ID,TIME,DV\n1,1,2,5\n",
+            "seen.csv:2: a row is 4 cells where the header has 3",
+        ),
+        ("ID,TIME,DV\n1,1\n", "seen.csv:2: a row is 2 cells where the header has 3"),
+        ("ID,TIME,DV,DV\n1,1,2,3\n", "`DV`, 2 times"),
+        ('ID,TIME,DV\n1,1,"2,5"\n', "row 2 has `2,5` under DV"),
+        ("ID,TIME,DV,EVID\n1,1,2,7\n", "EVID of subject 1 is `7`"),
+        ("ID,TIME,DV,AMNT\n1,1,2,7\n", "`AMNT`"),
+        ("ID,TIME,DV,AMT\n1,1,2,7\n", "all of whose 1 rows are doses or MDV"),
+        ("ID,TIME,DV\n1,1,BLQ\n", "row 2 has `BLQ` under DV"),
+        ("ID,TIME,DV\n1,8:00,2\n1,3,3\n", "row 2 has `8:00` under TIME"),
+        ("", "the table is empty"),
+    ],
+)
+def test_broken_tables_of_what_was_observed(load, points, words):
+    with pytest.raises(ProtocolError, match=re.escape(words)):
+        load("conc: {file: seen.csv}", points)
+
+
+def test_spreadsheets_of_what_was_observed(load):
+    (seen,) = load("conc: {file: seen.csv}", "ID;TIME;DV;\n1;0,5;2,5;\n;;;\n").observed
+    assert (seen.time, seen.value) == ((0.5,), (2.5,))

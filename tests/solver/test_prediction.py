@@ -31,7 +31,7 @@ def concentration(dose, time, ka=1.0, ke=0.1, volume=50.0):
 
 def test_rows_come_in_the_order_of_the_file(made, events):
     table = predict(made.models["oral"], events)
-    assert list(table.columns) == ["ID", "TIME", "conc"]
+    assert list(table.columns) == ["ID", "TIME", "conc", "DV"]
     assert table.ID.tolist() == [9, 9, 3, 3]
     assert table.TIME.tolist() == [5.0, 7.0, 2.0, 8.0]
     wanted = [

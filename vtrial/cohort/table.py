@@ -1,16 +1,16 @@
 """Read a table of real subjects, refusing every cell that holds no number."""
 
-import csv
-import math
 from pathlib import Path
+
+import numpy as np
 
 from vtrial.cohort.cohort import Table
 from vtrial.cohort.shape import TableShape
-from vtrial.errors import Fault
+from vtrial.csv_table import Rows
+from vtrial.errors import DataError, Fault
 from vtrial.sheets import Sheet, listed, nearest
 
 MAX_BYTES = 50_000_000
-MOST = 20
 
 
 def read_table(sheet: Sheet, shape: TableShape) -> tuple[Table, list[Fault]]:
@@ -29,7 +29,7 @@ def read_table(sheet: Sheet, shape: TableShape) -> tuple[Table, list[Fault]]:
             )
         )
     else:
-        rows, found = _rows(sheet, path, names)
+        rows, found = _rows(sheet, path, names, units)
         faults += found
     table = Table(names, units, titles, tuple(rows), shape.draw, shape.file)
     return table, faults
@@ -59,48 +59,39 @@ def _columns(
 
 
 def _unreadable(path: Path, name: str) -> str:
-    """Say why a file cannot be read; nothing if it can."""
-    if Path(name).name != name or name.startswith("."):
+    """Say why a file is not to be read; nothing if it is."""
+    if Path(name).name != name or name.startswith(".") or "\0" in name:
         return "which is not a plain file name"
     try:
-        if path.is_symlink() or not path.is_file():
-            return "which is not there"
-        if path.stat().st_size > MAX_BYTES:
-            return f"larger than {MAX_BYTES // 1_000_000} MB"
-        path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        return "which cannot be read as UTF-8"
-    return ""
+        there = path.is_file() and not path.is_symlink()
+    except OSError:  # a name of 300 characters
+        there = False
+    return "" if there else "which is not there"
 
 
 def _rows(
-    sheet: Sheet, path: Path, names: tuple[str, ...]
+    sheet: Sheet, path: Path, names: tuple[str, ...], units: tuple[str, ...]
 ) -> tuple[list[tuple[float, ...]], list[Fault]]:
     """Read the rows; a line that lacks a number is a fault."""
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        lines = csv.reader(stream)
-        header = [cell.strip() for cell in next(lines, [])]
-        lacking = [name for name in names if name not in header]
-        if lacking:
-            return [], [_lacking(sheet, path, name, header) for name in lacking]
-        places = [header.index(name) for name in names]
-        rows, faults = [], []
-        for cells in lines:
-            if not any(cell.strip() for cell in cells):
-                continue
-            values = []
-            for name, place in zip(names, places, strict=True):
-                cell = cells[place].strip() if place < len(cells) else ""
-                values.append(_number(cell))
-                if not math.isfinite(values[-1]):
-                    faults.append(_empty(path, name, cell, lines.line_num))
-            rows.append(tuple(values))
-    if not rows:
-        found, allowed = f"`{path.name}`, without a row", "a table with subjects"
-        faults.append(
-            sheet.fault(("table", "file"), found=found, allowed=allowed, write="")
-        )
-    return rows, faults[:MOST]
+    try:
+        rows = Rows(path, most=MAX_BYTES, by_subject=False)
+    except DataError as error:
+        return [], list(error.faults)
+    lacking = [name for name in names if name not in rows.names]
+    if lacking:
+        told = [_lacking(sheet, path, name, rows.names) for name in lacking]
+        return [], [*told, *rows.told()]
+    columns = []
+    for name, unit in zip(names, units, strict=True):
+        gaps = rows.gaps(name)
+        allowed = "a number: there are no missing values in a cohort"
+        write = "the value, or leave the row out"
+        empty = (rows.cells[name] == "").to_numpy()
+        rows.wrong(gaps & empty, name, "empty", allowed, write)
+        rows.wrong(gaps & ~empty, name, "`{}`", allowed, write)
+        unit = "" if unit == "1" else unit
+        columns.append(rows.numbers(name, default=np.nan, unit=unit).tolist())
+    return list(zip(*columns, strict=True)), rows.told()
 
 
 def _lacking(sheet: Sheet, path: Path, name: str, header: list[str]) -> Fault:
@@ -111,22 +102,3 @@ def _lacking(sheet: Sheet, path: Path, name: str, header: list[str]) -> Fault:
         allowed=f"one of its columns ({listed(header) or 'it has none'})",
         write=nearest(name, header),
     )
-
-
-def _empty(path: Path, name: str, cell: str, line: int) -> Fault:
-    """Describe a cell that holds no number."""
-    return Fault(
-        at=f"column {name}",
-        found=f"`{cell}`" if cell else "empty",
-        allowed="a number: there are no missing values in a cohort",
-        write="the value, or leave the row out",
-        source=str(path),
-        line=line,
-    )
-
-
-def _number(cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        return math.nan

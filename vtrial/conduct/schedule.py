@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from vtrial.dosing.doses import AFTER_DOSE, BEFORE_DOSE, Times
+from vtrial.dosing.periods import INSTANT
 from vtrial.keys import purpose_key
 from vtrial.protocol.protocol import Endpoint, Protocol
 
@@ -28,6 +29,8 @@ class Schedule:
         [h] Times of true values.
     rank
         On which side of a dose at the same time each observation stands, grid last.
+    occasions
+        [h] When each occasion begins, the first of which holds from ever.
     """
 
     visits: tuple[str, ...]
@@ -35,6 +38,7 @@ class Schedule:
     window: np.ndarray
     grid: np.ndarray
     rank: np.ndarray
+    occasions: np.ndarray
 
     @property
     def moves(self) -> bool:
@@ -58,12 +62,25 @@ class Schedule:
         return jnp.maximum(planned + shift, jnp.minimum(planned, 0.0))
 
     def times(self, taken: Float[Array, "#subject visit"]) -> Times:
-        """Return all observations, measured ones first."""
+        """Return all observations, measured ones first.
+
+        One at the very start of an occasion belongs to the occasion that begins,
+        before a dose at its time, too.
+        """
         shape = (taken.shape[0], self.grid.size)
         grid = jnp.broadcast_to(jnp.asarray(self.grid)[None, :], shape)
         time = jnp.concatenate([taken, grid], axis=1)
         rank = jnp.broadcast_to(jnp.asarray(self.rank)[None, :], time.shape)
-        return Times(time, rank)
+        return Times(time, rank, self.occasion(time))
+
+    def occasion(
+        self, time: Float[Array, "#subject time"]
+    ) -> Int[Array, "#subject time"] | None:
+        """Return in which occasion each time is; None where there is only one."""
+        if self.occasions.size == 1:
+            return None
+        starts = jnp.asarray(self.occasions[1:])[None, None, :]
+        return jnp.sum(time[:, :, None] + INSTANT >= starts, axis=2)
 
     def normals(
         self, keys: Key[Array, " subject"], output: str
@@ -101,6 +118,7 @@ def schedule(protocol: Protocol) -> Schedule:
         window=np.array([v.window for v, _ in entries], float),
         grid=np.array(protocol.grid, float),
         rank=np.array(sides + [BEFORE_DOSE] * len(protocol.grid), int),
+        occasions=np.array(protocol.occasions, float),
     )
 
 

@@ -67,8 +67,8 @@ def typical_of(
 
     def make(some: Subjects) -> Ready:
         ready = trial.ready(arm, some, chosen)
-        time, rank = (part[:, :visits] for part in ready.times[:2])
-        return ready._replace(times=Times(time, rank))
+        seen = jax.tree.map(lambda part: part[:, :visits], ready.times)
+        return ready._replace(times=seen)
 
     predicted, spread = _look(trial, make, people)
     rows = slice(chosen.size)
@@ -92,7 +92,7 @@ def predict_points(trial: Trial, observed: Observed) -> Typical:
 
     def make(some: Subjects) -> Ready:
         inputs, doses, keys = brought(protocol, observed.arm, some, jnp.asarray(chosen))
-        every = Times(*(jnp.asarray(np.asarray(part)[chosen]) for part in times[:2]))
+        every = jax.tree.map(lambda part: jnp.asarray(part)[chosen], times)
         return Ready(inputs, doses, every, keys)
 
     output = [o.name for o in protocol.model.outputs].index(observed.output)
@@ -123,7 +123,8 @@ def _laid(
     laid[subject, place] = time
     gaps = np.abs(time[:, None] - plan.planned[visits][None, :])
     rank[subject, place] = plan.rank[visits][gaps.argmin(axis=1)]
-    return Times(jnp.asarray(laid), jnp.asarray(rank)), place
+    seen = jnp.asarray(laid)
+    return Times(seen, jnp.asarray(rank), plan.occasion(seen)), place
 
 
 def _look(

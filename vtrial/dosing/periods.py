@@ -5,6 +5,7 @@ from it to the next. Linear, a covariate goes in a straight line from record to 
 and jumps where two records at the same time say different things.
 """
 
+from collections.abc import Collection
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -65,13 +66,20 @@ def check_convention(convention: str) -> None:
 
 
 def follow_covariates(
-    records: Records, values: dict[str, np.ndarray], convention: Convention
+    records: Records,
+    values: dict[str, np.ndarray],
+    convention: Convention,
+    steps: Collection[str] = (),
 ) -> Course:
-    """Part each subject's time into periods in which every covariate is one line."""
+    """Part each subject's time into periods in which every covariate is one line.
+
+    `steps` are codes, between which there is nothing: they hold `backward` where
+    others go in lines.
+    """
     row = np.arange(len(records.subject))
     knots = _Knots(records.subject, records.time, row, values, {})
     if convention == "linear" and values:
-        knots = _between(records, values)
+        knots = _between(records, values, steps)
     columns = [*knots.values.values(), *knots.slopes.values()]
     run, first = _runs(knots.subject, columns)
     since = first if convention == "forward" else np.maximum(first - 1, 0)
@@ -111,7 +119,9 @@ def _runs(
     return run - run[new][subject], np.flatnonzero(begins)
 
 
-def _between(records: Records, values: dict[str, np.ndarray]) -> _Knots:
+def _between(
+    records: Records, values: dict[str, np.ndarray], steps: Collection[str]
+) -> _Knots:
     """Draw straight lines, with a knot wherever a dose asks for the value.
 
     Additional doses enter between records. A steady state is that of the values at
@@ -143,6 +153,7 @@ def _between(records: Records, values: dict[str, np.ndarray]) -> _Knots:
     found, slopes = {}, {}
     for name, value in values.items():
         slope = np.where(length > INSTANT, (value[after] - value[before]) / safe, 0.0)
+        slope = np.zeros(len(slope)) if name in steps else slope
         found[name] = value[after] - slope * left
         slopes[name] = np.where(still, 0.0, slope)
     return _Knots(subject, time, record, found, slopes)

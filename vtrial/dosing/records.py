@@ -1,18 +1,35 @@
 """Records of an event table: each row's columns, checked against each other."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from vtrial.csv_table import Rows
+from vtrial.dosing.clock import day_word, read_elapsed, read_span, refuse_clock
+from vtrial.dosing.columns import DURATIONS
 from vtrial.dosing.doses import DOSE, OTHER, RESET_DOSE
-from vtrial.dosing.rows import Rows
+from vtrial.model.model import Covariate
 from vtrial.sheets import listed, nearest
 
 GIVEN = (DOSE, RESET_DOSE)
 MODELLED = (-1.0, -2.0)
 MAX_DOSES = 10_000_000
 MAX_TIME = 1e9
+AGREEMENT = 1e-3  # of a duration and AMT / RATE, which tables round
+
+
+class Units(NamedTuple):
+    """What a table's numbers are in: its time, how many hours that is, its amounts."""
+
+    time: str
+    hours: float
+    amount: str
+
+    @property
+    def rate(self) -> str:
+        """Amounts per time; nothing where amounts are in nobody knows what."""
+        return f"{self.amount}/{self.time}" if self.amount else ""
 
 
 class Records(NamedTuple):
@@ -42,73 +59,110 @@ def check_order(rows: Rows, identity: np.ndarray, starts: np.ndarray) -> None:
     )
 
 
-def read_covariate(rows: Rows, name: str) -> np.ndarray:
-    """Read a column in which nothing may be missing."""
+def read_covariate(rows: Rows, covariate: Covariate) -> np.ndarray:
+    """Read a column in which nothing may be missing, and only what the model knows."""
+    name = covariate.name
     gaps = rows.gaps(name)
     there = rows.cells[name][~gaps]
     write = str(there.iloc[0])[:40] if len(there) else "70"
     rows.wrong(gaps, name, "missing", "given in every row", write)
-    return rows.numbers(name, default=np.nan)
+    unit = "" if covariate.unit == "1" else covariate.unit
+    values = rows.numbers(name, default=np.nan, unit=unit)
+    if covariate.values:
+        strange = ~np.isin(values, covariate.values) & ~np.isnan(values)
+        known = listed([f"{value:g}" for value in covariate.values])
+        rows.wrong(strange, name, "`{}`", f"a value that the model knows: {known}", "")
+    return values
 
 
 def read_records(
-    rows: Rows, states: Sequence[str], starts: np.ndarray, hours: float
+    rows: Rows,
+    states: Sequence[str],
+    starts: np.ndarray,
+    units: Units,
+    *,
+    covariates: Collection[str] = (),
 ) -> Records:
-    """Read the event columns and check each row."""
+    """Read the event columns and check each row.
+
+    A covariate called DUR is one, and no duration of infusions.
+    """
     begins = np.zeros(len(rows), int)
     begins[starts] = 1
     subject = np.cumsum(begins) - 1
     place = np.arange(len(rows)) - starts[subject]
-    time = _time(rows, subject)
-    amount, rate = rows.numbers("AMT"), rows.numbers("RATE")
-    interval, steady = rows.numbers("II"), rows.numbers("SS")
-    additional = rows.numbers("ADDL")
-    says = (amount != 0) | (rate != 0) | (steady != 0) | (additional != 0)
-    event = _event(rows, says)
+    time = read_time(rows, starts, units)
+    amount = rows.numbers("AMT", unit=units.amount)
+    rate = rows.numbers("RATE", unit=units.rate)
+    interval = read_span(rows, "II", units.time, units.hours)
+    steady, additional = rows.numbers("SS"), rows.numbers("ADDL")
+    there = [name for name in DURATIONS if name in rows.names]
+    name = next((name for name in there if name not in covariates), "")
+    duration = read_span(rows, name, units.time, units.hours)
+    columns = {"AMT": amount, "RATE": rate, "SS": steady, "ADDL": additional}
+    event = _event(rows, np.any([c != 0 for c in columns.values()], axis=0))
+    columns[name] = duration
     given = np.isin(event, GIVEN)
     compartment = _compartment(rows, states, given)
     idle = ~given & (event >= 0)
-    columns = {"AMT": amount, "RATE": rate, "SS": steady, "ADDL": additional}
-    for name, values in columns.items():
-        stray = idle & ((values > 0) if name == "AMT" else (values != 0))
+    for column, values in columns.items():
+        stray = idle & ((values > 0) if column == "AMT" else (values != 0))
         found = "`{}` in a row that is no dose"
-        rows.wrong(stray, name, found, "0, or in a row with EVID 1", "0")
+        rows.wrong(stray, column, found, "0, or in a row with EVID 1", "0")
     _check_amounts(rows, given, amount, rate, steady)
     _check_repeats(rows, given, amount, rate, interval, additional, steady)
+    rate = _over(rows, name, given, amount, rate, duration)
     with np.errstate(over="ignore"):
-        per_hour = np.where(rate > 0, rate / hours, rate)
+        per_hour = np.where(rate > 0, rate / units.hours, rate)
     zero = np.zeros(len(rows))
     return Records(
         subject,
         place,
         np.zeros(len(rows), int),
-        np.minimum(time, MAX_TIME) * hours,
+        time,
         event,
         np.where(given, amount, zero),
         compartment,
         np.where(given, per_hour, zero),
-        np.where(given, np.minimum(interval, MAX_TIME) * hours, zero),
+        np.where(given, np.minimum(interval, MAX_TIME) * units.hours, zero),
         np.clip(np.where(given, additional, zero), 0, MAX_DOSES).astype(int),
         np.clip(np.where(given, steady, zero), 0, 2).astype(int),
     )
 
 
-def _time(rows: Rows, subject: np.ndarray) -> np.ndarray:
-    """Read TIME: numbers that do not run backwards."""
-    text = rows.cells["TIME"]
-    clock = text.str.contains(r"[:/]|\d-\d", regex=True).to_numpy()
-    allowed = "a number: time since the subject's first record"
-    rows.wrong(clock, "TIME", "`{}`, a date or a clock time", allowed, "26.5")
-    gaps = rows.gaps("TIME")
-    rows.wrong(gaps, "TIME", "missing", "given in every row", "0")
-    time = rows.numbers("TIME", default=np.nan, aside=clock)
-    wrong = (time < 0) | (time > MAX_TIME)
-    rows.wrong(wrong, "TIME", "`{}`", f"from 0 to {MAX_TIME:g}", "0")
-    earlier = np.zeros(len(rows), bool)
-    earlier[1:] = (time[1:] < time[:-1]) & (subject[1:] == subject[:-1])
+def read_time(rows: Rows, starts: np.ndarray, units: Units) -> np.ndarray:
+    """Read when each record is [h]: numbers, or dates and clock times, ascending.
+
+    Numbers count from when they say they do; dates and clock times from the subject's
+    first record.
+    """
+    elapsed = read_elapsed(rows, starts)
+    if elapsed is None:
+        gaps, clock = rows.gaps("TIME"), refuse_clock(rows)
+        rows.wrong(gaps, "TIME", "missing", "given in every row", "0")
+        time = rows.numbers("TIME", default=np.nan, aside=clock, unit=units.time)
+        wrong = (time < 0) | (time > MAX_TIME)
+        rows.wrong(wrong, "TIME", "`{}`", f"from 0 to {MAX_TIME:g}", "0")
+        elapsed = np.minimum(time, MAX_TIME) * units.hours
+    earlier = np.r_[False, elapsed[1:] < elapsed[:-1]]
+    earlier[starts] = False
     allowed = "no earlier than the row before, within a subject"
-    rows.wrong(earlier, "TIME", "`{}`, after a later one", allowed, "rows by TIME")
-    return time
+    write = day_word(rows)
+    rows.wrong(earlier, "TIME", "`{}`, after a later one", allowed, write)
+    return elapsed
+
+
+def is_observation(rows: Rows, *, by_amount: bool = True) -> np.ndarray:
+    """Say which rows of a table measured something: no dose, no other event, no MDV.
+
+    A table in which nothing tells doses has only observations. `by_amount`: without
+    EVID, AMT tells them.
+    """
+    dosing = np.zeros(len(rows), bool)
+    if by_amount and "AMT" in rows.names:
+        columns = ("AMT", "RATE", "SS", "ADDL")
+        dosing = np.any([rows.numbers(name) != 0 for name in columns], axis=0)
+    return (_event(rows, dosing) == 0) & (rows.numbers("MDV") != 1)
 
 
 def _event(rows: Rows, dosing: np.ndarray) -> np.ndarray:
@@ -137,14 +191,12 @@ def _compartment(rows: Rows, states: Sequence[str], given: np.ndarray) -> np.nda
         return zero
     if "CMT" not in rows.names:
         return zero
-    import pandas as pd
-
-    text = rows.cells["CMT"]
-    numbers = pd.to_numeric(text, errors="coerce").to_numpy(float)
+    text, numbers = rows.cells["CMT"], rows.values("CMT")
     named = {name: float(i) for i, name in enumerate(states, start=1)}
     by_name = text.map(named).to_numpy(float)
-    number = np.where(np.isnan(numbers), by_name, numbers)
-    number = np.where(rows.gaps("CMT") | (number == 0), 1.0, number)
+    number = np.where(np.isnan(by_name), numbers, by_name)
+    gaps = rows.gaps("CMT") & np.isnan(by_name)
+    number = np.where(gaps | (number == 0), 1.0, number)
     unknown = np.isnan(number)
     allowed = f"1 to {len(states)}, or a state: {listed(states)}"
     for name in sorted(set(text[unknown])):
@@ -179,6 +231,32 @@ def _check_amounts(
     rows.wrong(nothing & gaps, "AMT", "missing", "given for a dose", "100")
     allowed = "above 0 for a dose (0 only for a constant infusion at steady state)"
     rows.wrong(nothing & ~gaps, "AMT", "`{}`", allowed, "100")
+
+
+def _over(
+    rows: Rows,
+    name: str,
+    given: np.ndarray,
+    amount: np.ndarray,
+    rate: np.ndarray,
+    duration: np.ndarray,
+) -> np.ndarray:
+    """Return the rates of doses, those that last a duration AMT / duration."""
+    wrong = given & ((duration < 0) | (duration > MAX_TIME))
+    allowed = f"0 (bolus) or above, to {MAX_TIME:g}"
+    rows.wrong(wrong, name, "`{}`", allowed, "0")
+    lasts = given & (duration > 0) & (duration <= MAX_TIME)
+    modelled = lasts & (rate < 0)
+    allowed = "0 beside a RATE that the model says, or RATE 0"
+    rows.wrong(modelled, name, "`{}`", allowed, "0")
+    both = lasts & (rate > 0)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        implied = np.where(both, amount / rate, duration)
+        found = np.where(lasts & (rate == 0), amount / duration, rate)
+    off = both & ~(np.abs(implied - duration) <= AGREEMENT * duration)
+    allowed = "AMT / RATE where both are given"
+    rows.wrong(off, name, "`{}`, which does not go with RATE", allowed, "")
+    return found
 
 
 def _check_repeats(

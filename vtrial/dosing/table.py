@@ -7,28 +7,35 @@ the time of a later record they come before it. A reset, or a dose that starts a
 state anew, cancels those still to come.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
+from vtrial.csv_number import read_number
+from vtrial.csv_table import Rows
+from vtrial.dosing.columns import OCCASION, check_columns, in_capitals
 from vtrial.dosing.doses import DOSE, OTHER, RESET, RESET_DOSE, Doses, Times
 from vtrial.dosing.periods import Convention, check_convention, follow_covariates
-from vtrial.dosing.records import Records, check_order, read_covariate, read_records
-from vtrial.dosing.rows import Rows
+from vtrial.dosing.records import (
+    Records,
+    Units,
+    check_order,
+    read_covariate,
+    read_records,
+)
+from vtrial.model.model import Covariate
 from vtrial.sheets import listed, nearest
 from vtrial.units import factor
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = (
-    *("ID", "TIME", "AMT", "EVID", "CMT", "RATE", "II", "ADDL", "SS", "DV", "MDV"),
-)
 OBSERVED = (0, OTHER)
 EVENTS = (DOSE, RESET, RESET_DOSE)
+_TURN = "|occasion"  # a name that no sheet can hold
 
 
 class Events(NamedTuple):
@@ -52,6 +59,8 @@ class Events(NamedTuple):
         [h] Start of each period, the first -inf; one period if nothing changes.
     data
         The table itself; rows that were left out as comments are not in it.
+    occasions
+        The OCC of each period as it stands in the file; None unless it was asked for.
     """
 
     identity: Shaped[np.ndarray, " subject"]
@@ -62,21 +71,27 @@ class Events(NamedTuple):
     slopes: dict[str, Float[np.ndarray, "subject period"]]
     periods: Float[np.ndarray, "subject period"]
     data: "pd.DataFrame"
+    occasions: Shaped[np.ndarray, "subject period"] | None = None
 
 
 def read_events(
     path: str | Path,
     *,
     states: Sequence[str],
-    covariates: Collection[str] = (),
+    covariates: Collection[str | Covariate] = (),
     time: str = "h",
+    amount: str = "",
     convention: Convention = "backward",
+    occasions: bool = False,
 ) -> Events:
     """Read an event table in NONMEM's format.
 
-    `time` is the unit of TIME, II and (per time) RATE. Covariates of a record hold on
-    the interval that ends at it (`backward`), as in NONMEM, or from it to the next
-    (`forward`), or are joined by straight lines (`linear`).
+    `time` is the unit of TIME, II and (per time) RATE, `amount` that of AMT. Covariates
+    of a record hold on the interval that ends at it (`backward`), as in NONMEM, or from
+    it to the next (`forward`), or are joined by straight lines (`linear`); where they
+    are given with the values of a category, no other may stand there, and those are not
+    joined. `occasions`: part time by the column OCC, too, whose values hold as
+    covariates do.
 
     Raises
     ------
@@ -84,17 +99,26 @@ def read_events(
         With every wrong row, by line.
     """
     check_convention(convention)
-    rows = Rows(path)
-    covariates = tuple(covariates)
-    _check_columns(rows, covariates)
+    asked = [c if isinstance(c, Covariate) else Covariate(c, "") for c in covariates]
+    names = [covariate.name for covariate in asked]
+    rows = in_capitals(Rows(path), names)
+    check_columns(rows, names, occasions=occasions)
     identity = rows.names_of_subjects()
     starts = np.flatnonzero(np.r_[True, identity[1:] != identity[:-1]])
     check_order(rows, identity, starts)
-    records = read_records(rows, states, starts, factor(time, "h"))
-    there = [name for name in covariates if name in rows.names]
-    values = {name: read_covariate(rows, name) for name in there}
+    units = Units(time, factor(time, "h"), amount)
+    records = read_records(rows, states, starts, units, covariates=names)
+    there = [covariate for covariate in asked if covariate.name in rows.names]
+    values = {c.name: read_covariate(rows, c) for c in there}
+    steps = {covariate.name for covariate in there if covariate.values}
+    kinds = np.array([""])
+    if occasions:
+        kinds, values[_TURN] = np.unique(rows.labels(OCCASION), return_inverse=True)
+        steps.add(_TURN)
     rows.refuse()
-    course = follow_covariates(records, values, convention)
+    course = follow_covariates(records, values, convention, steps)
+    turn = course.covariates.pop(_TURN, None)
+    course.slopes.pop(_TURN, None)
     records = records._replace(period=course.period)
     times, row = _observations(records, len(starts))
     return Events(
@@ -106,22 +130,8 @@ def read_events(
         course.slopes,
         course.begins,
         rows.table(),
+        None if turn is None else kinds[turn.astype(int)],
     )
-
-
-def _check_columns(rows: Rows, covariates: Sequence[str]) -> None:
-    """Refuse what is missing and what is nearly right."""
-    meant = rows.misspelt((*COLUMNS, *covariates))
-    for name in ("ID", "TIME"):
-        if name not in (*rows.names, *meant):
-            rows.fault(name, "missing", "a column", f"{name},...")
-    basic = bool(rows.faults)
-    for name in covariates:
-        if name not in (*rows.names, *meant):
-            allowed = "a column, for the model asks for it"
-            rows.fault(name, "missing", allowed, f"{name},...")
-    if basic:  # rows make no sense under such a header
-        rows.refuse()
 
 
 def _observations(records: Records, subjects: int) -> tuple[Times, np.ndarray]:
@@ -189,11 +199,21 @@ def _padder(
 
 
 def read_parameters(
-    path: str | Path, *, names: Collection[str], identities: np.ndarray
+    path: str | Path,
+    *,
+    names: Collection[str],
+    identities: np.ndarray,
+    occasions: np.ndarray | None = None,
+    lasting: Collection[str] = (),
 ) -> dict[str, np.ndarray]:
     """Read a table of parameters: a row an ID, or one row without ID for all.
 
-    Returns the columns by name, in the order of `identities`, or of length one.
+    With a column OCC there is a row an ID and occasion, or a row an occasion for all;
+    `occasions` are those of the events, by period. `lasting` are names that no
+    occasion changes. IDs and occasions are matched as they are written.
+
+    Returns the columns by name, in the order of `identities` (and by period, if they
+    go by occasion), or of length one.
 
     Raises
     ------
@@ -203,41 +223,81 @@ def read_parameters(
     rows = Rows(path)
     known = tuple(names)
     for name in rows.names:
-        if name not in (*known, "ID"):
+        if name not in (*known, "ID", OCCASION):
             near = nearest(name, known)
-            allowed = f"ID or one of {listed(known, 30)}"
+            allowed = f"{listed(['ID', OCCASION, *known], 30)}"
             rows.fault("a column", f"`{name}`", allowed, near)
     given = [name for name in rows.names if name in known]
     if not given and not rows.faults:
         allowed = f"made of columns of parameters: {listed(known, 30)}"
         rows.fault("the table", "without a parameter", allowed, f"ID,{known[0]}")
-    if "ID" not in rows.names and len(rows) > 1:
+    keys = [name for name in ("ID", OCCASION) if name in rows.names]
+    if not keys and len(rows) > 1:
         rows.fault("ID", "missing", "a column, where there are several rows", "ID,...")
+    if OCCASION in keys and occasions is None:
+        found = "in the table of parameters, but not in the events"
+        rows.fault(OCCASION, found, "a column of both", f"ID,TIME,{OCCASION},...")
     rows.refuse()
-    values = {}
-    for name in given:
-        values[name] = read_covariate(rows, name)
-    if "ID" not in rows.names:
+    values = {name: read_covariate(rows, Covariate(name, "")) for name in given}
+    if not keys:
         rows.refuse()
         return values
-    order = _matched(rows, identities)
+    written = [rows.labels(name) for name in keys]
+    if keys == ["ID", OCCASION]:
+        _check_lasting(rows, written[0], {n: values[n] for n in given if n in lasting})
+    asked = [identities.astype(str)[:, None]] if "ID" in keys else []
+    asked += [] if occasions is None or OCCASION not in keys else [occasions]
+    order = _matched(rows, keys, written, np.broadcast_arrays(*asked))
     rows.refuse()
-    return {name: value[order] for name, value in values.items()}
+    place = order if OCCASION in keys else order[:, 0]
+    return {name: value[place] for name, value in values.items()}
 
 
-def _matched(rows: Rows, identities: np.ndarray) -> np.ndarray:
-    """Find the row of each subject; note IDs that are not there or there twice."""
-    identity = rows.names_of_subjects()
-    if identity.dtype.kind == "U" or identities.dtype.kind == "U":
-        identity, identities = identity.astype(str), identities.astype(str)
-    _, first = np.unique(identity, return_index=True)
-    again = np.ones(len(identity), bool)
-    again[first] = False
-    rows.wrong(again, "ID", "`{}` again", "there once", "one row an ID")
-    where = {key: index for index, key in enumerate(identity.tolist())}
-    lacking = [key for key in identities.tolist() if key not in where]
+def _check_lasting(
+    rows: Rows, identity: np.ndarray, values: Mapping[str, np.ndarray]
+) -> None:
+    """Refuse what an occasion does not change, if it differs between a subject's."""
+    _, first, subject = np.unique(identity, return_index=True, return_inverse=True)
+    for name, column in values.items():
+        before = column[first][subject]
+        other = (column != before) & ~np.isnan(column) & ~np.isnan(before)
+        allowed = "the same at all occasions: it is drawn once a subject"
+        rows.wrong(other, name, "`{}`", allowed, "the value of the first occasion")
+
+
+def _matched(
+    rows: Rows,
+    keys: Sequence[str],
+    written: Sequence[np.ndarray],
+    asked: Sequence[np.ndarray],
+) -> np.ndarray:
+    """Find the row of each subject (and period); note those not there or there twice.
+
+    What is asked, and returned, is (subject, period) or (subject, 1).
+    """
+    entries = list(zip(*(column.tolist() for column in written), strict=True))
+    where: dict[tuple[str, ...], int] = {}
+    again = np.zeros(len(rows), bool)
+    for place, key in enumerate(entries):
+        again[place] = where.setdefault(key, place) != place
+    one = f"one row an {' and '.join(keys)}"
+    rows.wrong(again, keys[-1], "`{}` again", "there once", one)
+    wanted = list(zip(*(part.ravel().tolist() for part in asked), strict=True))
+    lacking = [key for key in dict.fromkeys(wanted) if key not in where]
     if lacking:
-        found = f"without a row for {listed(map(str, lacking), 10)}"
-        allowed = "complete: a row for every ID of the events"
-        rows.fault("ID", found, allowed, f"{lacking[0]},...")
-    return np.array([where.get(key, 0) for key in identities.tolist()], int)
+        said = listed([", ".join(key) for key in lacking], 10)
+        spelt = _spelt_otherwise(lacking[0], where)
+        found = f"without a row for {said}{spelt}"
+        allowed = f"complete: a row for every {' and '.join(keys)} of the events"
+        allowed += ", written as there" if spelt else ""
+        rows.fault(keys[-1], found, allowed, f"{','.join(lacking[0])},...")
+    return np.array([where.get(key, 0) for key in wanted], int).reshape(asked[0].shape)
+
+
+def _spelt_otherwise(key: tuple[str, ...], known: Mapping[tuple[str, ...], int]) -> str:
+    """Say that a number is there, but written otherwise."""
+    number = [read_number(part) for part in key]
+    for other in known:
+        if [read_number(part) for part in other] == number:
+            return f", which stands here as {', '.join(other)}"
+    return ""

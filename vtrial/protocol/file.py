@@ -1,56 +1,68 @@
-"""Tables beside a sheet: columns of numbers out of a CSV file, or its faults."""
+"""Tables beside a sheet: columns of numbers out of a CSV file, or its faults.
 
-import csv
+A table in NONMEM's format may stand there as it is: doses and rows in which nothing was
+measured (MDV) are left out, dates and clock times are read, as in an event table.
+"""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
+from vtrial.csv_number import explain_number
+from vtrial.csv_table import LENGTH, Rows
+from vtrial.dosing.clock import read_elapsed
+from vtrial.dosing.columns import record_columns
+from vtrial.dosing.records import is_observation
+from vtrial.errors import DataError
 from vtrial.protocol.faults import Faults
 from vtrial.sheets import Path_, listed, nearest
 
 MAX_FILE = 20_000_000
-_MISSING = {"", ".", "NA", "NaN", "nan"}
-_LENGTH = 40  # characters of a cell that are said
-Cells = dict[str, str]
+MOST = 20  # faults of a column that are told
 
 
 class Column(NamedTuple):
     """A column of numbers: the key that names it, its name, and its unit's size.
 
-    Without `among` any number may stand in it.
+    Without `among` any number may stand in it. `clock`: TIME may be dates and clock
+    times, which are read as hours.
     """
 
     key: str
     name: str
     scale: float = 1.0
     among: tuple[float, ...] = ()
+    clock: bool = False
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The rows of a file in which no number is missing.
+class Seen:
+    """The rows of a file in which something was seen and no number is missing.
 
-    `columns` are the numbers, `kept` the rows that they stand in, `every` all rows with
-    their numbers in the file.
+    `table` has all rows, `kept` says which these are, `columns` are their numbers.
     """
 
     path: Path_
-    file: str
     faults: Faults
-    every: list[tuple[int, Cells]]
-    kept: list[tuple[int, Cells]]
+    table: Rows
+    kept: np.ndarray
     columns: list[tuple[float, ...]]
+
+    @property
+    def file(self) -> str:
+        """The file's name, as the sheet has it."""
+        return Path(self.table.source).name
 
     def words(self, key: str, name: str) -> list[str] | None:
         """Return another column as it stands; None if it is missing."""
-        if not _has(self.path, key, name, self.every, self.faults):
+        if not _has(self.path, key, name, self.table, self.faults):
             return None
-        found = [(number, _cell(row, name)) for number, row in self.kept]
-        for number, cell in found:
-            if cell in _MISSING:
-                self.wrong(number, cell, name, "a table with a name there", "1")
-        return [cell for _, cell in found]
+        gaps = self.table.gaps(name) & self.kept
+        self.wrong(gaps, name, "a table with a name there", "1")
+        return [str(cell) for cell in self.table.cells[name][self.kept]]
 
     def of_subjects(
         self, name: str, subjects: Sequence[str]
@@ -59,20 +71,19 @@ class Rows:
 
         None if the column is missing, or where it says nothing, or two things.
         """
-        if not _has(self.path, "file", name, self.every, self.faults, asked=True):
+        if not _has(self.path, "file", name, self.table, self.faults, asked=True):
             return None
-        found: dict[str, float] = {}
         before = len(self.faults.entries)
-        for subject, (number, row) in zip(subjects, self.kept, strict=True):
-            cell = _cell(row, name)
-            try:
-                value = float("nan" if cell in _MISSING else cell)
-            except ValueError:
-                self.wrong(number, cell, name, "a table with numbers there", "NA")
-                continue
+        values, gaps = self.table.values(name), self.table.gaps(name)
+        self.not_numbers(np.isnan(values) & ~gaps & self.kept, name)
+        found: dict[str, float] = {}
+        rows = np.flatnonzero(self.kept)
+        for subject, row in zip(subjects, rows, strict=True):
+            value = float(values[row])
             if value == value and found.setdefault(subject, value) != value:
                 allowed = f"a table with one value for each subject, {found[subject]:g}"
-                self.wrong(number, cell, name, allowed, f"{found[subject]:g}")
+                here = np.arange(len(self.table)) == row
+                self.wrong(here, name, allowed, f"{found[subject]:g}")
         for subject in dict.fromkeys(subjects):
             if subject not in found and len(self.faults.entries) == before:
                 self.faults.add(
@@ -83,68 +94,93 @@ class Rows:
                 )
         return found if len(self.faults.entries) == before else None
 
-    def wrong(
-        self, number: int, cell: str, name: str, allowed: str, write: str
-    ) -> None:
-        """Say what stands in a cell."""
-        found = f"`{self.file}`, whose row {number} has `{cell[:_LENGTH]}` under {name}"
-        self.faults.add((*self.path, "file"), found=found, allowed=allowed, write=write)
+    def not_numbers(self, mask: np.ndarray, name: str) -> None:
+        """Say which cells hold no number, and what they may mean."""
+        for row in np.flatnonzero(mask)[:MOST]:
+            text = str(self.table.cells[name].iloc[row])
+            allowed, write = explain_number(text, comma=self.table.comma)
+            here = np.arange(len(self.table)) == row
+            allowed = f"a table with numbers there: {allowed}"
+            self.wrong(here, name, allowed, write)
+
+    def wrong(self, mask: np.ndarray, name: str, allowed: str, write: str) -> None:
+        """Say what stands in the cells of a mask."""
+        for row in np.flatnonzero(mask)[:MOST]:
+            cell = str(self.table.cells[name].iloc[row])[:LENGTH]
+            line = self.table.lines[row]
+            found = f"`{self.file}`, whose row {line} has `{cell}` under {name}"
+            self.faults.add(
+                (*self.path, "file"), found=found, allowed=allowed, write=write
+            )
 
 
 def read_rows(
-    path: Path_, file: str, columns: Sequence[Column], faults: Faults
-) -> Rows | None:
+    path: Path_,
+    file: str,
+    columns: Sequence[Column],
+    faults: Faults,
+    *,
+    subject: str = "",
+) -> Seen | None:
     """Read columns of a CSV file; a missing number leaves its row out.
 
-    None if the file or a column is missing.
+    `subject` names the column of a table of points that says whose each is; in such a
+    table an AMT alone makes a row a dose. None if the file or a column is missing.
     """
-    every = _every(path, file, faults)
-    if every is None or not all(
-        _has(path, column.key, column.name, every, faults) for column in columns
+    table = _table(path, file, faults)
+    if table is None or not all(
+        _has(path, column.key, column.name, table, faults) for column in columns
     ):
         return None
-    rows = Rows(path, file, faults, every, [], [])
-    numbers = []
-    for number, row in every:
-        cells = [_cell(row, column.name) for column in columns]
-        if _MISSING & set(cells):
-            continue
-        read = [
-            _number(rows, number, cell, column)
-            for cell, column in zip(cells, columns, strict=True)
-        ]
-        if None not in read:
-            rows.kept.append((number, row))
-            numbers.append(read)
-    rows.columns.extend(zip(*numbers, strict=True) if numbers else [()] * len(columns))
-    return rows
+    kept = is_observation(record_columns(table), by_amount=bool(subject))
+    if not kept.any():
+        found = f"`{table.source}`, all of whose {len(table)} rows are doses or MDV"
+        allowed = "a table with observations (EVID 0, or AMT 0 and no EVID)"
+        faults.add((*path, "file"), found=found, allowed=allowed, write="")
+    seen = Seen(path, faults, table, kept, [])
+    numbers = [_numbers(seen, column, subject) for column in columns]
+    kept &= ~np.any([np.isnan(values) for values in numbers], axis=0)
+    seen.columns.extend(tuple(values[kept].tolist()) for values in numbers)
+    _relay(table, faults)
+    return seen
 
 
-def _number(rows: Rows, number: int, cell: str, column: Column) -> float | None:
-    """Read a cell, or say what stands there."""
-    try:
-        value = float(cell)
-    except ValueError:
-        allowed, write = "a table with numbers there", "NA (where a value is missing)"
-        rows.wrong(number, cell, column.name, allowed, write)
-        return None
-    if column.among and value not in column.among:
+def _numbers(seen: Seen, column: Column, subject: str) -> np.ndarray:
+    """Read a column, NaN where a number is missing or not one of its kinds."""
+    table = seen.table
+    if column.clock and column.name == "TIME":
+        elapsed = read_elapsed(table, _starts(table, subject))
+        if elapsed is not None:
+            return elapsed
+    values, gaps = table.values(column.name), table.gaps(column.name)
+    seen.not_numbers(np.isnan(values) & ~gaps & seen.kept, column.name)
+    if column.among:
+        strange = ~np.isin(values, column.among) & ~np.isnan(values) & seen.kept
         kinds = listed([f"{kind:g}" for kind in column.among])
         allowed = f"a table with {kinds} there"
-        rows.wrong(number, cell, column.name, allowed, f"{column.among[0]:g}")
-        return None
-    return value * column.scale
+        seen.wrong(strange, column.name, allowed, f"{column.among[0]:g}")
+        values = np.where(strange, np.nan, values)
+    return values * column.scale
 
 
-def _cell(row: Cells, name: str) -> str:
-    return (row.get(name) or "").strip()
+def _starts(table: Rows, subject: str) -> np.ndarray:
+    """Return where each subject's rows begin; all are one's if nothing says whose."""
+    if subject not in table.names:
+        return np.zeros(1, int)
+    text = table.cells[subject].to_numpy(str)
+    return np.flatnonzero(np.r_[True, text[1:] != text[:-1]])
+
+
+def _relay(table: Rows, faults: Faults) -> None:
+    """Take over what is wrong with the table itself, by its lines."""
+    faults.entries += [f for f in table.told() if f not in faults.entries]
 
 
 def _has(
     path: Path_,
     key: str,
     name: str,
-    rows: Sequence[tuple[int, Cells]],
+    table: Rows,
     faults: Faults,
     *,
     asked: bool = False,
@@ -153,9 +189,9 @@ def _has(
 
     `asked`: the column is not named by a key, but asked for by the arm.
     """
-    if not rows or name in rows[0][1]:
+    if name in table.names:
         return True
-    there = [str(column) for column in rows[0][1]]
+    there = table.names
     if asked:
         faults.add(
             (*path, key),
@@ -168,12 +204,18 @@ def _has(
     return False
 
 
-def _every(path: Path_, name: str, faults: Faults) -> list[tuple[int, Cells]] | None:
+def _table(path: Path_, name: str, faults: Faults) -> Rows | None:
     """Read a CSV file that lies in the sheet's folder, and nowhere else."""
     folder = Path(faults.sheet.source).parent.resolve()
-    file = (folder / name).resolve()
     there = sorted(p.name for p in folder.glob("*.csv"))
-    if not file.is_relative_to(folder) or file.suffix != ".csv" or not file.is_file():
+    file = folder
+    try:
+        file = (folder / name).resolve()
+        beside = file.is_relative_to(folder) and file.suffix == ".csv"
+        beside = beside and file.is_file()
+    except (OSError, ValueError):  # a name of 300 characters, or with a NUL
+        beside = False
+    if not beside:
         faults.add(
             (*path, "file"),
             found=f"`{name}`, not a CSV file beside the sheet",
@@ -181,13 +223,12 @@ def _every(path: Path_, name: str, faults: Faults) -> list[tuple[int, Cells]] | 
             write=nearest(name, there),
         )
         return None
-    if file.stat().st_size > MAX_FILE:
-        faults.add(
-            (*path, "file"),
-            found=f"{file.stat().st_size} bytes long",
-            allowed=f"at most {MAX_FILE} bytes",
-            write="",
-        )
+    try:
+        table = Rows(file, most=MAX_FILE)
+    except DataError as error:
+        faults.relay((*path, "file"), error)
         return None
-    with file.open(newline="", encoding="utf-8-sig", errors="replace") as lines:
-        return list(enumerate((dict(row) for row in csv.DictReader(lines)), start=2))
+    if table.faults:
+        _relay(table, faults)
+        return None
+    return table

@@ -9,7 +9,7 @@ from vtrial.model.model import Output
 from vtrial.model.tree import names_in
 from vtrial.protocol.evidence import read_source
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.file import Column, Rows, read_rows
+from vtrial.protocol.file import Column, Seen, read_rows
 from vtrial.protocol.grades import read_grades
 from vtrial.protocol.known import Known
 from vtrial.protocol.protocol import (
@@ -24,7 +24,7 @@ from vtrial.protocol.values import number_in
 from vtrial.sheets import Path_, listed
 from vtrial.units import factor
 
-Seen = tuple[tuple[Observed, ...], tuple[ObservedOutcomes, ...]]
+Both = tuple[tuple[Observed, ...], tuple[ObservedOutcomes, ...]]
 _ALWAYS = {"file", "arm", "source"}
 _CHECKS = {"correct", "lower_bound", "logarithms", "subject", "grades", "categories"}
 _CHECKS |= {"lower_limit", "upper_limit"}
@@ -66,9 +66,10 @@ class _Reader:
             self.faults.relay((*self.path, key), error)
             return 1.0
 
-    def rows(self, *columns: Column) -> Rows | None:
-        """Read columns of the file."""
-        return read_rows(self.path, self.shape.file, columns, self.faults)
+    def rows(self, *columns: Column, subject: str = "") -> Seen | None:
+        """Read columns of the file, of points if it says whose they are."""
+        file = self.shape.file
+        return read_rows(self.path, file, columns, self.faults, subject=subject)
 
 
 class _People(NamedTuple):
@@ -85,7 +86,7 @@ def read_observed(
     *,
     known: Known,
     faults: Faults,
-) -> Seen:
+) -> Both:
     """Read what was observed from the CSV files that stand beside the sheet.
 
     An entry is of an output of the model or, where no output has its name, of an
@@ -160,14 +161,15 @@ def _points(reader: _Reader, output: Output, arms: Sequence[Arm]) -> list[Observ
     shape, faults = reader.shape, reader.faults
     before = len(faults.entries)
     reader.may_say("an output")
+    hours = reader.scale("time unit", shape.time_unit, "h")
     columns = [
-        Column("time", shape.time, reader.scale("time unit", shape.time_unit, "h")),
+        Column("time", shape.time, hours, clock=True),
         Column("value", shape.value, reader.scale("unit", shape.unit, output.unit)),
     ]
     grades = read_grades(reader.path, shape, output.unit, reader.faults)
     bound = _bound(reader, output)
     _check_kind(reader)
-    rows = reader.rows(*columns)
+    rows = reader.rows(*columns, subject=shape.subject)
     if rows is None:
         return []
     time, value = rows.columns
@@ -274,7 +276,7 @@ def _check_few(reader: _Reader, values: Sequence[float]) -> None:
         )
 
 
-def _people(reader: _Reader, rows: Rows, arm: Arm | None) -> _People:
+def _people(reader: _Reader, rows: Seen, arm: Arm | None) -> _People:
     """Read who the points are of, and the covariates that predictions ask for."""
     known, shape = reader.known, reader.shape
     if arm is None:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import ArrayLike
 
-from vtrial.dosing.rows import is_alike
-from vtrial.dosing.table import COLUMNS, Events
+from vtrial.csv_table import is_alike
+from vtrial.dosing.columns import COLUMNS, DATES, carried
+from vtrial.dosing.table import Events
 from vtrial.errors import Fault, SolverError
 from vtrial.model.model import Model
 from vtrial.sheets import listed, nearest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 STATUS = "STATUS"
+GIVEN = "_data"  # ends the name of a column that is called as an output
 
 
 def predict(
@@ -30,9 +32,12 @@ def predict(
 ) -> "pd.DataFrame":
     """Return every output at every observation record, in the order of the file.
 
-    The columns are ID and TIME as in the file, then the outputs. Parameters are the
-    model's unless given: one number or one a subject, by name; random effects are
-    zero unless given (`eta.CL`). The initial values hold at a subject's first record.
+    The columns are ID and TIME as in the file, then the outputs, then the columns of
+    the file that nothing reads, as they stand (`conc_data`, if one is called as an
+    output). Parameters are the model's unless
+    given: one number, or one a subject, or one a subject and period, by name; random
+    effects are zero unless given (`eta.CL`). The initial values hold at a subject's
+    first record.
     Where a solution fails, predictions are missing from there on, and a column STATUS
     says, for every row, how its subject's solution ended.
 
@@ -66,9 +71,13 @@ def predict(
     order = np.argsort(events.row[place], kind="stable")
     rows = events.row[place][order]
     subject = place[0][order]
-    table = {name: events.data[name].to_numpy()[rows] for name in ("ID", "TIME")}
+    table = {"ID": events.identity[subject]}
+    table["TIME"] = events.data["TIME"].array[rows]
     for output in model.outputs:
         table[output.name] = np.asarray(solved.outputs[output.name])[place][order]
+    for name in carried(events.data.columns, events.covariates):
+        free = f"{name}{GIVEN}" if name in {*table, STATUS} else name
+        table[free] = events.data[name].array[rows]
     status = np.asarray(solved.status)
     if (status != Status.SOLVED).any():
         words = np.array([Status(code).words for code in status])
@@ -96,7 +105,7 @@ def _refuse_unknown(
     absent = [name for name in known if name not in {*given, *unread}]
     for column in events.data.columns:
         meant = [name for name in absent if name == column or is_alike(column, name)]
-        if meant and column not in (*COLUMNS, *events.covariates, *unread):
+        if meant and column not in (*COLUMNS, *DATES, *events.covariates, *unread):
             faults.append(_stray(model, column, meant[0]))
     if faults:
         raise SolverError.of(faults)

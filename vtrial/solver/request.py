@@ -9,8 +9,8 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import ArrayLike, Float
 
+from vtrial.csv_table import is_slip
 from vtrial.dosing.doses import DOSE, OTHER, RESET, RESET_DOSE, Doses, Times
-from vtrial.dosing.rows import is_slip
 from vtrial.errors import Fault, SolverError
 from vtrial.model.model import Model
 from vtrial.solver.events import take_up
