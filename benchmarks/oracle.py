@@ -1,0 +1,266 @@
+"""Random bodies of a family, and their solutions by SciPy at 1e-10 or better.
+
+A body is drawn from the seed, its family's name and its number alone, so that one can
+be looked at apart. SciPy goes from dose to dose, end of infusion to end of infusion and
+jump to jump; what it found is kept under `results/`, by what it was asked.
+"""
+
+import hashlib
+import inspect
+import math
+import warnings
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy.integrate import ode, solve_ivp
+
+from benchmarks.families import Family, Numbers, Slopes
+
+SEED = 2025
+MOST_DOSES = 6
+SPARSE, DENSE = 16, 320  # observations
+FOLDER = Path(__file__).parents[1] / "results" / "bodies"
+BETWEEN = np.array([0.01, 0.03, 0.1, 0.3, 0.6])  # where peaks are looked for
+ACCURATE = {"dop853": 1e-11, "lsoda": 1e-12}
+
+
+class Body(NamedTuple):
+    """Numbers, doses (time, place, amount, rate; padded with inf) and times [h]."""
+
+    numbers: Numbers
+    time: np.ndarray
+    place: np.ndarray
+    amount: np.ndarray
+    rate: np.ndarray
+    looks: np.ndarray
+
+
+def draw_body(family: Family, number: int, *, dense: bool) -> Body:
+    """Draw a body."""
+    name = zlib.crc32(family.name.encode())
+    rng = np.random.default_rng([SEED, name, number, int(dense)])
+    numbers = {key: _draw(rng, *range_) for key, range_ in family.ranges.items()}
+    doses = _draw_doses(family, rng)
+    return Body(numbers, *doses, _draw_looks(family, rng, doses, dense))
+
+
+def _draw(rng: np.random.Generator, low: float, high: float, how: str = "") -> float:
+    if how == "even":
+        return float(rng.uniform(low, high))
+    return float(np.exp(rng.uniform(math.log(low), math.log(high))))
+
+
+def _draw_doses(
+    family: Family, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Draw one dose, a regular course, a crowd of overlapping ones, or any times."""
+    time = np.full(MOST_DOSES, np.inf)
+    place, amount, rate = (np.zeros(MOST_DOSES) for _ in range(3))
+    if not family.into:
+        return time, place.astype(int), amount, rate
+    count = int(rng.integers(1, MOST_DOSES + 1))
+    style = rng.choice(["regular", "any", "close"])
+    begin = 0.0 if rng.random() < 0.5 else rng.uniform(0, family.horizon / 4)
+    span = (family.horizon - begin) * 0.9
+    if style == "regular":
+        found = begin + span / count * np.arange(count)
+    elif style == "any":
+        found = begin + np.sort(rng.uniform(0, span, count))
+    else:
+        found = begin + np.sort(rng.uniform(0, span / 20, count))
+    into = [str(name) for name in rng.choice(list(family.into), count)]
+    time[:count] = np.round(found, 3)
+    place[:count] = [family.states.index(name) for name in into]
+    size = _draw(rng, 0.3, 1.0)
+    for i, name in enumerate(into):
+        low, high = family.into[name]
+        middle = _draw(rng, low, high) if i == 0 or rng.random() < 0.3 else amount[0]
+        amount[i] = np.clip(middle * size, low, high)
+    lasts = np.exp(rng.uniform(math.log(0.05), math.log(span / 3), count))
+    infused = rng.random(count) < (
+        0.5 if len(family.kinds) > 1 else float(family.kinds[0] == "infusion")
+    )
+    rate[:count] = np.where(infused, amount[:count] / lasts, 0.0)
+    return time, place.astype(int), amount, rate
+
+
+def _draw_looks(
+    family: Family,
+    rng: np.random.Generator,
+    doses: tuple[np.ndarray, ...],
+    dense: bool,
+) -> np.ndarray:
+    """Draw times: some at doses, some just after, the others anywhere."""
+    time, _, amount, rate = doses
+    real = np.isfinite(time)
+    count = DENSE if dense else SPARSE
+    if dense and rng.random() < 0.5:
+        return np.linspace(0.0, family.horizon, count)
+    ends = time[real] + amount[real] / np.where(rate[real] > 0, rate[real], np.inf)
+    known = np.concatenate([time[real], ends, time[real] + rng.exponential(0.3)])
+    known = known[known <= family.horizon]
+    known = rng.choice(known, min(known.size, count // 4), replace=False)
+    others = rng.uniform(0, family.horizon, count - known.size - 1)
+    return np.sort(np.concatenate([known, others, [family.horizon]]))
+
+
+def solve_body(family: Family, body: Body, *, method: str = "") -> np.ndarray:
+    """Return states and sizes (2, time, state) by SciPy; NaN from where it gives up.
+
+    A size is the highest absolute value so far, between observations and after doses,
+    too. `method` is "dop853" or "lsoda", or one of `solve_ivp`, as a second opinion.
+    What is found stiff after all is given to "lsoda".
+    """
+    if method:
+        return _walk(family, body, method)
+    if not family.stiff:
+        found = _walk(family, body, "dop853")
+        if np.isfinite(found).all():
+            return found
+    return _walk(family, body, "lsoda")
+
+
+def _walk(family: Family, body: Body, method: str) -> np.ndarray:
+    """Integrate from event to event."""
+    state = np.array(family.start(body.numbers), float)
+    size = np.abs(state)
+    seen = np.full((2, body.looks.size, state.size), np.nan)
+    cuts, given, rates = _events(family, body)
+    begin = min(0.0, cuts[0])
+    done = int(np.searchsorted(body.looks, begin, side="right"))
+    seen[:, :done] = np.stack([state, size])[
+        :, None
+    ]  # what is seen at a dose is seen before it
+    rate = np.zeros(state.size)
+    for now, until in zip(cuts, [*cuts[1:], np.inf], strict=True):
+        state = state + given.get(now, 0.0)
+        rate = rate + rates.get(now, 0.0)
+        last = int(np.searchsorted(body.looks, until, side="right"))
+        points = body.looks[done:last]
+        end = until if np.isfinite(until) else (points[-1] if points.size else now)
+        middle = 0.5 * (now + end)
+        slopes = _with_rate(family.slopes(body.numbers, middle), rate)
+        if end > now:
+            between = now + (end - now) * BETWEEN
+            asked = np.unique(np.concatenate([points, between, [end]]))
+            found = _integrate(slopes, state, now, asked, family.scale, method)
+            sizes = np.maximum.accumulate([size, np.abs(state), *np.abs(found)])[2:]
+            where = np.searchsorted(asked, points)
+            seen[:, done:last] = found[where], sizes[where]
+            state, size = found[-1], sizes[-1]
+        if not np.isfinite(state).all():
+            break
+        done = last
+    return seen
+
+
+def _events(
+    family: Family, body: Body
+) -> tuple[list[float], dict[float, np.ndarray], dict[float, np.ndarray]]:
+    """Return the times at which something happens, what is given and what runs."""
+    given: dict[float, np.ndarray] = {0.0: np.zeros(len(family.states))}
+    rates: dict[float, np.ndarray] = {}
+
+    def add(where: dict[float, np.ndarray], time: float, place: int, what: float):
+        where.setdefault(time, np.zeros(len(family.states)))[place] += what
+
+    for time, place, amount, rate in zip(
+        body.time, body.place, body.amount, body.rate, strict=True
+    ):
+        if not np.isfinite(time):
+            continue
+        if rate > 0:
+            add(rates, float(time), place, rate)
+            add(rates, float(time + amount / rate), place, -rate)
+        else:
+            add(given, float(time), place, amount)
+    last = float(body.looks[-1])
+    jumps = [t for t in family.breaks(body.numbers) if 0 < t < last]
+    cuts = sorted(t for t in {*given, *rates, *jumps} if t <= last)
+    return cuts, given, rates
+
+
+def _with_rate(slopes: Slopes, rate: np.ndarray) -> Slopes:
+    """Add infusions to derivatives."""
+    running = [(i, float(r)) for i, r in enumerate(rate) if r > 1e-12 * rate.max()]
+    if not running:
+        return slopes
+
+    def both(t: float, y: list[float]) -> list[float]:
+        found = slopes(t, y)
+        for i, r in running:
+            found[i] += r
+        return found
+
+    return both
+
+
+def _integrate(
+    slopes: Slopes,
+    state: np.ndarray,
+    begin: float,
+    points: np.ndarray,
+    scale: float,
+    method: str,
+) -> np.ndarray:
+    """Integrate from point to point."""
+    atol = 1e-13 * scale
+    if method not in ACCURATE:
+        found = solve_ivp(
+            lambda t, y: slopes(t, y.tolist()),
+            (begin, points[-1]),
+            state,
+            method,
+            t_eval=points,
+            rtol=1e-11,
+            atol=atol,
+        )
+        seen = np.full((points.size, state.size), np.nan)
+        seen[: found.y.shape[1]] = found.y.T
+        return seen
+    solver = ode(lambda t, y: slopes(t, y.tolist()))
+    solver.set_integrator(method, rtol=ACCURATE[method], atol=atol, nsteps=1_000_000)
+    solver.set_initial_value(state, begin)
+    seen = np.full((points.size, state.size), np.nan)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that it failed is seen below
+        for i, point in enumerate(points):
+            solver.integrate(point)
+            if not solver.successful():
+                break
+            seen[i] = solver.y
+    return seen
+
+
+def solutions(
+    family: Family, count: int, *, dense: bool, folder: Path = FOLDER
+) -> tuple[list[Body], np.ndarray]:
+    """Draw the first bodies of a family and solve them, or read what was solved."""
+    bodies = [draw_body(family, i, dense=dense) for i in range(count)]
+    path = folder / f"{_key(family, dense)}.npy"
+    known = np.load(path) if path.exists() else None
+    done = 0 if known is None else len(known)
+    if done >= count:
+        return bodies, known[:count]  # type: ignore[index]
+    fresh = np.stack([solve_body(family, body) for body in bodies[done:]])
+    whole = fresh if known is None else np.concatenate([known, fresh])
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(path, whole)
+    return bodies, whole
+
+
+def _key(family: Family, dense: bool) -> str:
+    """Name what determines the solutions: how is drawn, what is solved, and how."""
+    parts = [
+        *(draw_body, _draw, _draw_doses, _draw_looks, solve_body, _walk, _events),
+        *(_integrate, _with_rate, family.slopes, family.start, family.breaks),
+    ]
+    said = [inspect.getsource(part) for part in parts]
+    said += [repr(getattr(family, k)) for k in ("ranges", "into", "kinds", "horizon")]
+    said += [repr((SEED, ACCURATE, BETWEEN, MOST_DOSES, SPARSE, DENSE, family.stiff))]
+    said += [repr((family.scale, family.name, family.states, dense))]
+    word = "".join(c if c.isalnum() else "-" for c in family.name)
+    digest = hashlib.sha256("\n".join(said).encode()).hexdigest()[:12]
+    return f"{word}-{'dense' if dense else 'sparse'}-{digest}"
