@@ -2,8 +2,9 @@
 
 `python -m benchmarks.bodies` prints one table: a row for each family of equations and
 method. `--quick` takes a few bodies of each; `--family NAME --body N` shows one body,
-its sheet, numbers, doses and both solutions. Families are in `benchmarks.families`;
-the truth is SciPy's at 1e-10 or better, which `benchmarks.oracle` keeps in `results/`.
+its sheet, numbers, doses and both solutions. Families are in `benchmarks.families`,
+`jumps` and `corners`; the truth is SciPy's at 1e-10 or better, which
+`benchmarks.oracle` keeps in `results/`.
 
 An error is counted in tolerances: |y - truth| / (rtol * (size + floor)), where `size`
 is the highest |truth| of that state so far, and `floor` is 1/1000 of its highest at
@@ -21,13 +22,16 @@ from typing import NamedTuple
 import numpy as np
 
 import vtrial as vt
-from benchmarks.families import FAMILIES, Family
+from benchmarks import corners, families, jumps
+from benchmarks.family import Family
 from benchmarks.oracle import FOLDER, SEED, Body, draw_body, solutions, solve_body
 from vtrial.dosing.doses import Doses, times
 from vtrial.model.model import Model
 from vtrial.solver.choice import choose
 from vtrial.types import Numerics, Status
 
+POOLS = (families.FAMILIES, jumps.FAMILIES, corners.FAMILIES)
+FAMILIES = {family.name: family for pool in POOLS for family in pool}
 FLOOR = 1e-3  # of a state's highest value
 SILENT = 100.0  # tolerances
 SHARE_DENSE = 4  # one body of so many is looked at often

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.integrate import ode, solve_ivp
 
-from benchmarks.families import Family, Numbers, Slopes
+from benchmarks.family import Family, Numbers, Slopes
 
 SEED = 2025
 MOST_DOSES = 6
@@ -140,8 +140,9 @@ def _walk(family: Family, body: Body, method: str) -> np.ndarray:
         last = int(np.searchsorted(body.looks, until, side="right"))
         points = body.looks[done:last]
         end = until if np.isfinite(until) else (points[-1] if points.size else now)
-        middle = 0.5 * (now + end)
-        slopes = _with_rate(family.slopes(body.numbers, middle), rate)
+        last_dose = max([-np.inf, *body.time[body.time <= now]])
+        numbers = body.numbers | {"last": float(last_dose)}
+        slopes = _with_rate(family.slopes(numbers, 0.5 * (now + end)), rate)
         if end > now:
             between = now + (end - now) * BETWEEN
             asked = np.unique(np.concatenate([points, between, [end]]))
