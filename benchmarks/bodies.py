@@ -137,7 +137,7 @@ HEAD = (
 
 
 def row_of(
-    family: Family, method: str, rtol: float, parts: dict[str, Outcome], seconds: float
+    name: str, method: str, rtol: float, parts: dict[str, Outcome], seconds: float
 ) -> str:
     """Write a row; the body is the worst one's number, or a failed one's."""
     status, error, steps = (
@@ -145,8 +145,8 @@ def row_of(
         for k in Outcome._fields
     )
     labels = [
-        f"{i}{'d' if name == 'dense' else ''}"
-        for name, part in parts.items()
+        f"{i}{'d' if kind == 'dense' else ''}"
+        for kind, part in parts.items()
         for i in range(part.status.size)
     ]
     known = np.isfinite(error) | np.isposinf(error)
@@ -156,7 +156,7 @@ def row_of(
     seen = error[good] if good.any() else np.array([np.nan])
     worst = int(np.argmax(np.where(good, error, -1.0)))
     line = (
-        f"{family.name:32s} {method:16s} {rtol:5.0e} {known.sum():6d} {failed.sum():6d}"
+        f"{name:32s} {method:16s} {rtol:5.0e} {known.sum():6d} {failed.sum():6d}"
         f" {silent.sum():6d} {np.median(seen):7.2g} {np.quantile(seen, 0.99):7.2g}"
         f" {seen.max():8.3g} {labels[worst]:>9s} {np.median(steps):6.0f} {seconds:5.1f}"
     )
@@ -196,7 +196,7 @@ def survey(
             label = f"auto: {auto}" if method == "auto" else method
             label = label.replace("explicit", "expl.")
             spent = time.perf_counter() - begun
-            print(row_of(family, label, rtol, parts, spent), flush=True)
+            print(row_of(family.name, label, rtol, parts, spent), flush=True)
 
 
 def _sizes(count: int) -> list[tuple[str, bool, int]]:

@@ -41,12 +41,15 @@ def draw_body(family: Family, number: int, *, dense: bool) -> Body:
     """Draw a body."""
     name = zlib.crc32(family.name.encode())
     rng = np.random.default_rng([SEED, name, number, int(dense)])
-    numbers = {key: _draw(rng, *range_) for key, range_ in family.ranges.items()}
+    numbers = {key: draw_number(rng, *range_) for key, range_ in family.ranges.items()}
     doses = _draw_doses(family, rng)
     return Body(numbers, *doses, _draw_looks(family, rng, doses, dense))
 
 
-def _draw(rng: np.random.Generator, low: float, high: float, how: str = "") -> float:
+def draw_number(
+    rng: np.random.Generator, low: float, high: float, how: str = ""
+) -> float:
+    """Draw evenly in the logarithm, or as it is said."""
     if how == "even":
         return float(rng.uniform(low, high))
     return float(np.exp(rng.uniform(math.log(low), math.log(high))))
@@ -73,10 +76,12 @@ def _draw_doses(
     into = [str(name) for name in rng.choice(list(family.into), count)]
     time[:count] = np.round(found, 3)
     place[:count] = [family.states.index(name) for name in into]
-    size = _draw(rng, 0.3, 1.0)
+    size = draw_number(rng, 0.3, 1.0)
     for i, name in enumerate(into):
         low, high = family.into[name]
-        middle = _draw(rng, low, high) if i == 0 or rng.random() < 0.3 else amount[0]
+        middle = (
+            draw_number(rng, low, high) if i == 0 or rng.random() < 0.3 else amount[0]
+        )
         amount[i] = np.clip(middle * size, low, high)
     lasts = np.exp(rng.uniform(math.log(0.05), math.log(span / 3), count))
     infused = rng.random(count) < (
@@ -146,7 +151,7 @@ def _walk(family: Family, body: Body, method: str) -> np.ndarray:
         if end > now:
             between = now + (end - now) * BETWEEN
             asked = np.unique(np.concatenate([points, between, [end]]))
-            found = _integrate(slopes, state, now, asked, family.scale, method)
+            found = integrate(slopes, state, now, asked, family.scale, method)
             sizes = np.maximum.accumulate([size, np.abs(state), *np.abs(found)])[2:]
             where = np.searchsorted(asked, points)
             seen[:, done:last] = found[where], sizes[where]
@@ -198,7 +203,7 @@ def _with_rate(slopes: Slopes, rate: np.ndarray) -> Slopes:
     return both
 
 
-def _integrate(
+def integrate(
     slopes: Slopes,
     state: np.ndarray,
     begin: float,
@@ -255,8 +260,8 @@ def solutions(
 def _key(family: Family, dense: bool) -> str:
     """Name what determines the solutions: how is drawn, what is solved, and how."""
     parts = [
-        *(draw_body, _draw, _draw_doses, _draw_looks, solve_body, _walk, _events),
-        *(_integrate, _with_rate, family.slopes, family.start, family.breaks),
+        *(draw_body, draw_number, _draw_doses, _draw_looks, solve_body, _walk, _events),
+        *(integrate, _with_rate, family.slopes, family.start, family.breaks),
     ]
     said = [inspect.getsource(part) for part in parts]
     said += [repr(getattr(family, k)) for k in ("ranges", "into", "kinds", "horizon")]
