@@ -2,7 +2,8 @@
 
 `python -m benchmarks.bodies` prints one table: a row for each family of equations and
 method. `--quick` takes a few bodies of each; `--family NAME --body N` shows one body,
-its sheet, numbers, doses and both solutions. Families are in `benchmarks.families`,
+its sheet, numbers, doses and both solutions, and how near SciPy's own methods come at
+the same tolerance. Families are in `benchmarks.families`,
 `jumps` and `corners`; the truth is SciPy's at 1e-10 or better, which
 `benchmarks.oracle` keeps in `results/`.
 
@@ -24,7 +25,15 @@ import numpy as np
 import vtrial as vt
 from benchmarks import corners, families, jumps
 from benchmarks.family import Family
-from benchmarks.oracle import FOLDER, SEED, Body, draw_body, solutions, solve_body
+from benchmarks.oracle import (
+    FOLDER,
+    SEED,
+    Body,
+    How,
+    draw_body,
+    solutions,
+    solve_body,
+)
 from vtrial.dosing.doses import Doses, times
 from vtrial.model.model import Model
 from vtrial.solver.choice import choose
@@ -34,6 +43,7 @@ POOLS = (families.FAMILIES, jumps.FAMILIES, corners.FAMILIES)
 FAMILIES = {family.name: family for pool in POOLS for family in pool}
 FLOOR = 1e-3  # of a state's highest value
 SILENT = 100.0  # tolerances
+PEERS = ("RK45", "DOP853", "LSODA", "Radau")
 SHARE_DENSE = 4  # one body of so many is looked at often
 
 
@@ -223,6 +233,9 @@ def show(family: Family, which: str, method: str, rtol: float) -> None:
         f"{choose(model, numerics).words}\n{Status(int(status[0])).words},"
         f" {int(steps[0])} steps, worst error {error[0]:.3g} tolerances"
     )
+    for peer in PEERS:  # at the same tolerance
+        found = solve_body(family, body, How(peer, rtol, numerics.atol * family.scale))
+        print(f"SciPy's {peer}: {errors_of(found[:1], truth[None], rtol)[0]:.3g}")
     for when, ours, theirs in zip(body.looks, states[0], truth[0], strict=True):
         pairs = "  ".join(
             f"{name} {a:.10g} ({b:.10g})"

@@ -8,6 +8,7 @@ jump to jump; what it found is kept under `results/`, by what it was asked.
 import hashlib
 import inspect
 import math
+import tempfile
 import warnings
 import zlib
 from pathlib import Path
@@ -24,6 +25,15 @@ SPARSE, DENSE = 16, 320  # observations
 FOLDER = Path(__file__).parents[1] / "results" / "bodies"
 BETWEEN = np.array([0.01, 0.03, 0.1, 0.3, 0.6])  # where peaks are looked for
 ACCURATE = {"dop853": 1e-11, "lsoda": 1e-12}
+MANY = 1_000_000  # steps
+
+
+class How(NamedTuple):
+    """How SciPy integrates: by "dop853" or "lsoda" of `ode`, or as `solve_ivp` can."""
+
+    method: str
+    rtol: float
+    atol: float
 
 
 class Body(NamedTuple):
@@ -111,23 +121,27 @@ def _draw_looks(
     return np.sort(np.concatenate([known, others, [family.horizon]]))
 
 
-def solve_body(family: Family, body: Body, *, method: str = "") -> np.ndarray:
+def solve_body(family: Family, body: Body, how: How | None = None) -> np.ndarray:
     """Return states and sizes (2, time, state) by SciPy; NaN from where it gives up.
 
     A size is the highest absolute value so far, between observations and after doses,
-    too. `method` is "dop853" or "lsoda", or one of `solve_ivp`, as a second opinion.
-    What is found stiff after all is given to "lsoda".
+    too. What turns out to be stiff after all is given to "lsoda".
     """
-    if method:
-        return _walk(family, body, method)
+    if how:
+        return _walk(family, body, how)
     if not family.stiff:
-        found = _walk(family, body, "dop853")
+        found = _walk(family, body, accurate("dop853", family.scale))
         if np.isfinite(found).all():
             return found
-    return _walk(family, body, "lsoda")
+    return _walk(family, body, accurate("lsoda", family.scale))
 
 
-def _walk(family: Family, body: Body, method: str) -> np.ndarray:
+def accurate(method: str, scale: float = 1.0) -> How:
+    """Return how the truth is found: "dop853" or "lsoda", as finely as they can."""
+    return How(method, ACCURATE[method], 1e-13 * scale)
+
+
+def _walk(family: Family, body: Body, how: How) -> np.ndarray:
     """Integrate from event to event."""
     state = np.array(family.start(body.numbers), float)
     size = np.abs(state)
@@ -135,9 +149,7 @@ def _walk(family: Family, body: Body, method: str) -> np.ndarray:
     cuts, given, rates = _events(family, body)
     begin = min(0.0, cuts[0])
     done = int(np.searchsorted(body.looks, begin, side="right"))
-    seen[:, :done] = np.stack([state, size])[
-        :, None
-    ]  # what is seen at a dose is seen before it
+    seen[:, :done] = np.stack([state, size])[:, None]  # at a dose, before it
     rate = np.zeros(state.size)
     for now, until in zip(cuts, [*cuts[1:], np.inf], strict=True):
         state = state + given.get(now, 0.0)
@@ -151,7 +163,7 @@ def _walk(family: Family, body: Body, method: str) -> np.ndarray:
         if end > now:
             between = now + (end - now) * BETWEEN
             asked = np.unique(np.concatenate([points, between, [end]]))
-            found = integrate(slopes, state, now, asked, family.scale, method)
+            found = integrate(slopes, state, np.append(now, asked), how=how)
             sizes = np.maximum.accumulate([size, np.abs(state), *np.abs(found)])[2:]
             where = np.searchsorted(asked, points)
             seen[:, done:last] = found[where], sizes[where]
@@ -206,33 +218,30 @@ def _with_rate(slopes: Slopes, rate: np.ndarray) -> Slopes:
 def integrate(
     slopes: Slopes,
     state: np.ndarray,
-    begin: float,
     points: np.ndarray,
-    scale: float,
-    method: str,
+    *,
+    how: How,
 ) -> np.ndarray:
-    """Integrate from point to point."""
-    atol = 1e-13 * scale
-    if method not in ACCURATE:
-        found = solve_ivp(
-            lambda t, y: slopes(t, y.tolist()),
-            (begin, points[-1]),
-            state,
-            method,
-            t_eval=points,
-            rtol=1e-11,
-            atol=atol,
-        )
-        seen = np.full((points.size, state.size), np.nan)
-        seen[: found.y.shape[1]] = found.y.T
-        return seen
-    solver = ode(lambda t, y: slopes(t, y.tolist()))
-    solver.set_integrator(method, rtol=ACCURATE[method], atol=atol, nsteps=1_000_000)
-    solver.set_initial_value(state, begin)
-    seen = np.full((points.size, state.size), np.nan)
+    """Integrate from the first point to the others; NaN from where SciPy gives up."""
+    seen = np.full((points.size - 1, state.size), np.nan)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it failed is seen below
-        for i, point in enumerate(points):
+        warnings.simplefilter("ignore")  # that it failed is seen in its numbers
+        if how.method not in ACCURATE:
+            found = solve_ivp(
+                lambda t, y: slopes(t, y.tolist()),
+                (points[0], points[-1]),
+                state,
+                how.method,
+                t_eval=points[1:],
+                rtol=how.rtol,
+                atol=how.atol,
+            )
+            seen[: found.y.shape[1]] = found.y.T
+            return seen
+        solver = ode(lambda t, y: slopes(t, y.tolist()))
+        solver.set_integrator(how.method, rtol=how.rtol, atol=how.atol, nsteps=MANY)
+        solver.set_initial_value(state, points[0])
+        for i, point in enumerate(points[1:]):
             solver.integrate(point)
             if not solver.successful():
                 break
@@ -253,7 +262,9 @@ def solutions(
     fresh = np.stack([solve_body(family, body) for body in bodies[done:]])
     whole = fresh if known is None else np.concatenate([known, fresh])
     folder.mkdir(parents=True, exist_ok=True)
-    np.save(path, whole)
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+        np.save(file, whole)
+    Path(file.name).replace(path)
     return bodies, whole
 
 
@@ -261,7 +272,7 @@ def _key(family: Family, dense: bool) -> str:
     """Name what determines the solutions: how is drawn, what is solved, and how."""
     parts = [
         *(draw_body, draw_number, _draw_doses, _draw_looks, solve_body, _walk, _events),
-        *(integrate, _with_rate, family.slopes, family.start, family.breaks),
+        *(integrate, accurate, _with_rate, family.slopes, family.start, family.breaks),
     ]
     said = [inspect.getsource(part) for part in parts]
     said += [repr(getattr(family, k)) for k in ("ranges", "into", "kinds", "horizon")]

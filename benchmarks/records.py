@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from benchmarks.family import Slopes
-from benchmarks.oracle import draw_number, integrate
+from benchmarks.oracle import accurate, draw_number, integrate
 
 Row = dict[str, float]
 COLUMNS = ("TIME", "EVID", "AMT", "CMT", "RATE", "II", "ADDL", "SS")
@@ -317,8 +317,8 @@ class Body:
             return
         rate = np.where(self.rate > 1e-9, self.rate, 0.0)  # what rounding leaves
         slopes = self.structure.slopes(self.numbers, rate)
-        points = np.linspace(self.time, until, 4)[1:]
-        found = integrate(slopes, self.state, self.time, points, 1.0, "lsoda")
+        points = np.linspace(self.time, until, 4)
+        found = integrate(slopes, self.state, points, how=accurate("lsoda"))
         self.time = until
         for state in found:
             self.state = state.copy()
