@@ -3,9 +3,9 @@
 `python -m benchmarks.bodies` prints one table: a row for each family of equations and
 method. `--quick` takes a few bodies of each; `--family NAME --body N` shows one body,
 its sheet, numbers, doses and both solutions, and how near SciPy's own methods come at
-the same tolerance. Families are in `benchmarks.families`,
-`jumps` and `corners`; the truth is SciPy's at 1e-10 or better, which
-`benchmarks.oracle` keeps in `results/`.
+the same tolerance; `--doubt` compares two of SciPy's methods. Families are in
+`benchmarks.families`, `jumps` and `corners`; the truth is SciPy's at 1e-10 or better,
+which `benchmarks.oracle` keeps in `results/`.
 
 An error is counted in tolerances: |y - truth| / (rtol * (size + floor)), where `size`
 is the highest |truth| of that state so far, and `floor` is 1/1000 of its highest at
@@ -32,6 +32,7 @@ from benchmarks.oracle import (
     How,
     draw_body,
     solutions,
+    solve_again,
     solve_body,
 )
 from vtrial.dosing.doses import Doses, times
@@ -215,6 +216,17 @@ def _sizes(count: int) -> list[tuple[str, bool, int]]:
     return [("sparse", False, max(1, count - often)), ("dense", True, often)]
 
 
+def doubt(families: Sequence[Family], count: int, rtol: float) -> None:
+    """Print how far two of SciPy's methods are apart, in tolerances."""
+    for family in families:
+        drawn = [draw_body(family, i, dense=False) for i in range(count)]
+        truth = np.stack([solve_body(family, body) for body in drawn])
+        again = np.stack([solve_again(family, body) for body in drawn])
+        error = errors_of(again[:, 0], truth, rtol)
+        worst = int(np.argmax(error))
+        print(f"{family.name:32s} {error[worst]:8.2g} body {worst}", flush=True)
+
+
 def show(family: Family, which: str, method: str, rtol: float) -> None:
     """Print one body, as the table numbers it (`17`, or `17d` of the dense ones)."""
     body = draw_body(family, int(which.rstrip("d")), dense=which.endswith("d"))
@@ -252,6 +264,7 @@ def main() -> None:
     parser.add_argument("--family", action="append", choices=list(FAMILIES))
     parser.add_argument("--body", help="show this one: 17, or 17d")
     parser.add_argument("--method", action="append", help="instead of the family's")
+    parser.add_argument("--doubt", action="store_true", help="check the truth alone")
     parser.add_argument("--rtol", type=float, default=1e-6)
     parser.add_argument("--cache", type=Path, default=FOLDER, help="kept solutions")
     asked = parser.parse_args()
@@ -260,6 +273,9 @@ def main() -> None:
         show(chosen[0], asked.body, (asked.method or ["auto"])[0], asked.rtol)
         return
     count = asked.bodies or (64 if asked.quick else 500)
+    if asked.doubt:
+        doubt(chosen, count, asked.rtol)
+        return
     survey(
         chosen,
         asked.method or (),

@@ -136,6 +136,13 @@ def solve_body(family: Family, body: Body, how: How | None = None) -> np.ndarray
     return _walk(family, body, accurate("lsoda", family.scale))
 
 
+def solve_again(family: Family, body: Body) -> np.ndarray:
+    """Return them by another method of SciPy, a second opinion on the truth."""
+    if family.stiff:
+        return _walk(family, body, How("Radau", 1e-10, 1e-12 * family.scale))
+    return _walk(family, body, accurate("lsoda", family.scale))
+
+
 def accurate(method: str, scale: float = 1.0) -> How:
     """Return how the truth is found: "dop853" or "lsoda", as finely as they can."""
     return How(method, ACCURATE[method], 1e-13 * scale)

@@ -145,7 +145,7 @@ def draw_table(structure: Structure, seed: list[int]) -> Table:
         lag = round(draw_number(rng, 0.05, 20.0), 5) + 3e-6
         numbers[f"BIO{i}"] = round(float(rng.uniform(0.3, 1.2)), 3)
         numbers[f"LAG{i}"] = lag if rng.random() < 0.5 else 0.0
-        numbers[f"RAT{i}"] = draw_number(rng, 0.5, 100.0)
+        numbers[f"RAT{i}"] = draw_number(rng, 0.1, 100.0)
         numbers[f"DUR{i}"] = draw_number(rng, 0.1, 20.0)
     time = 0.0 if rng.random() < 0.7 else round(float(rng.exponential(5.0)), 3)
     rows = []
@@ -172,7 +172,7 @@ def _draw_dose(
     """Draw a dose's record."""
     place = int(rng.integers(structure.dosed))
     row = dict.fromkeys(COLUMNS, 0.0) | {"CMT": place + 1.0, "EVID": 1.0}
-    row["AMT"] = round(draw_number(rng, 5.0, 500.0), 3)
+    row["AMT"] = round(draw_number(rng, 5.0, 1000.0), 3)
     row["RATE"] = float(rng.choice([0, 1, -1, -2], p=[0.4, 0.25, 0.2, 0.15]))
     if row["RATE"] == 1:
         row["RATE"] = round(draw_number(rng, 1.0, 200.0), 3)

@@ -147,7 +147,9 @@ def measure(
     return Outcome(np.array([codes[w] for w in words]), np.array(error), np.zeros(1))
 
 
-def survey(structures: Sequence[Structure], count: int, rtol: float) -> None:
+def survey(
+    structures: Sequence[Structure], methods: Sequence[str], count: int, rtol: float
+) -> None:
     """Print the table, row by row."""
     print(HEAD, flush=True)
     for structure in structures:
@@ -155,7 +157,7 @@ def survey(structures: Sequence[Structure], count: int, rtol: float) -> None:
         truth = [truth_of(structure, table) for table in tables]
         auto = choose(load(structure), Numerics()).method
         linear = () if structure.saturable else ("matrix exponential",)
-        for method in ("auto", *linear, "explicit", "stiff"):
+        for method in methods or ("auto", *linear, "explicit", "stiff"):
             if method == auto:
                 continue
             begun = time.perf_counter()
@@ -191,14 +193,15 @@ def main() -> None:
     parser.add_argument("--tables", type=int, default=0, help="tables a structure")
     parser.add_argument("--structure", action="append", choices=list(STRUCTURES))
     parser.add_argument("--table", type=int, help="show this one")
-    parser.add_argument("--method", default="auto", help="by which it is shown")
+    parser.add_argument("--method", action="append", help="instead of all that can")
     parser.add_argument("--rtol", type=float, default=1e-6)
     asked = parser.parse_args()
     chosen = [STRUCTURES[name] for name in asked.structure or STRUCTURES]
     if asked.table is not None:
-        show(chosen[0], asked.table, asked.method, asked.rtol)
+        show(chosen[0], asked.table, (asked.method or ["auto"])[0], asked.rtol)
         return
-    survey(chosen, asked.tables or (24 if asked.quick else 125), asked.rtol)
+    count = asked.tables or (24 if asked.quick else 125)
+    survey(chosen, asked.method or (), count, asked.rtol)
 
 
 if __name__ == "__main__":
