@@ -113,6 +113,20 @@ def flame(p: Numbers, _: float) -> Slopes:
     return slopes
 
 
+def held_later(p: Numbers, _: float) -> Slopes:
+    """Return the slopes of what is held ever faster to a course, slowly at first."""
+    grow, top, base = p["G"], p["TOP"], p["BASE"]
+
+    def slopes(t: float, y: list[float]) -> list[float]:
+        held, grown = y
+        return [
+            grown * (base + math.cos(t / 4.0) - held),
+            grow * grown * (1.0 - grown / top),
+        ]
+
+    return slopes
+
+
 def captured(p: Numbers, _: float) -> Slopes:
     """Return the slopes of a receptor that a drug, once given, binds at once."""
     cl, v, kon, kdeg, r0 = (p[x] for x in ("CL", "V", "KON", "KDEG", "R0"))
@@ -317,9 +331,20 @@ FAMILIES = (
         "a flame",
         "FAST = 1/(SMALL*WHEN)\nd/dt(y) = FAST*y^2*(1 - y)\ninit(y) = SMALL",
         ("y",),
-        {"SMALL": (1e-5, 1e-2), "WHEN": (20.0, 150.0)},
+        {"SMALL": (1e-4, 1e-2), "WHEN": (20.0, 150.0)},
         flame,
         lambda p: [p["SMALL"]],
+        stiff=True,
+    ),
+    Family(
+        "stiff only later",
+        "d/dt(held) = grown*(BASE + cos(t/4) - held)\n"
+        "d/dt(grown) = G*grown*(1 - grown/TOP)\ninit(grown) = 1",
+        ("held", "grown"),
+        {"G": (0.1, 0.3), "TOP": (1e2, 1e6), "BASE": (1.0, 10.0)},
+        held_later,
+        lambda _: [0.0, 1.0],
+        into={"held": (0.1, 10.0)},
         stiff=True,
     ),
     Family(

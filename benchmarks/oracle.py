@@ -138,9 +138,11 @@ def solve_body(family: Family, body: Body, how: How | None = None) -> np.ndarray
 
 def solve_again(family: Family, body: Body) -> np.ndarray:
     """Return them by another method of SciPy, a second opinion on the truth."""
-    if family.stiff:
-        return _walk(family, body, How("Radau", 1e-10, 1e-12 * family.scale))
-    return _walk(family, body, accurate("lsoda", family.scale))
+    if not family.stiff:
+        found = _walk(family, body, accurate("lsoda", family.scale))
+        if np.isfinite(found).all():
+            return found
+    return _walk(family, body, How("Radau", 1e-11, 1e-13 * family.scale))
 
 
 def accurate(method: str, scale: float = 1.0) -> How:
@@ -243,7 +245,8 @@ def integrate(
                 rtol=how.rtol,
                 atol=how.atol,
             )
-            seen[: found.y.shape[1]] = found.y.T
+            reached = np.array(found.y).reshape(state.size, -1).T
+            seen[: len(reached)] = reached
             return seen
         solver = ode(lambda t, y: slopes(t, y.tolist()))
         solver.set_integrator(how.method, rtol=how.rtol, atol=how.atol, nsteps=MANY)
