@@ -27,6 +27,7 @@ from vtrial.errors import DataError, Fault
 MAX_FAULTS = 50
 LIKENESS = 0.8
 SHORT = 3
+DIGITS = "0123456789"
 LENGTH = 40  # characters of a cell that are said
 Words = str | Callable[[str], str]
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
@@ -274,16 +275,21 @@ def is_slip(name: str, known: str) -> bool:
 def is_alike(name: str, known: str) -> bool:
     """Say whether a name looks like a slip for a known one.
 
-    Very short names (SS, II, DV) look like everything, so of those only slips count.
+    Very short names (SS, II, DV) look like everything, so of those only slips count;
+    a number behind a name (DUR1) makes it another by intent.
 
     Examples
     --------
     >>> is_alike("AMNT", "AMT"), is_alike("EVDI", "EVID"), is_alike("DOSE", "DV")
     (True, True, False)
+    >>> is_alike("DUR1", "DUR")
+    False
     """
     low, wanted = name.lower(), known.lower()
     if name == known or is_slip(name, known):
         return name != known
+    if low.rstrip(DIGITS) == wanted.rstrip(DIGITS):
+        return False
     if min(len(low), len(wanted)) < SHORT:
         return False
     if len(low) == len(wanted) > SHORT and sorted(low) == sorted(wanted):

@@ -6,37 +6,27 @@ closed form, is cheap to look at more often: a step that would pass over a rise 
 of it, and whose derivatives would mind, is too long.
 """
 
+import itertools
+import math
 from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
-import numpy as np
+from jax import lax
 from jaxtyping import Array, Float
 
 from vtrial.solver.field import Field
 from vtrial.solver.method import Amounts
 
 SEEN = (0.0, 0.161, 0.327, 0.655, 0.9, 1.0)  # parts of a step that are looked at anyway
-EVEN = 8  # places in a step
+EVEN = 10  # places in a step
 NEARER = 16  # places, each so much nearer to its beginning
 RATIO = 1.6
+COUNT = len(SEEN) + EVEN + NEARER
 UNLIKE = 0.3  # of its range: from here on something has come and gone unseen
 
 Look = Callable[[Array], Sequence[Array]]
 Hold = Callable[[int, Array], Field]
 Error = Callable[[Amounts], Float[Array, " lane"]]
-
-
-def _places() -> np.ndarray:
-    """Return parts of a step, crowded towards its beginning."""
-    even = (np.arange(EVEN) + 0.5) / EVEN
-    near = RATIO ** -np.arange(1.0, NEARER + 1)
-    return np.sort(np.concatenate([even, near]))
-
-
-PLACES = _places()
-WEIGHTS = np.stack(  # of what is seen, for straight lines between
-    [np.interp(PLACES, SEEN, unit) for unit in np.eye(len(SEEN))], axis=1
-)
 
 
 def unseen(
@@ -99,28 +89,50 @@ def _passed_over(
     """Compare drives with straight lines between the places that are seen.
 
     Where one is most unlike, by much of its range, the derivatives are compared with
-    what they are by the line.
+    what they are by the line. No array is known beforehand, so that a kernel for
+    graphics processors may do this.
     """
-    places = jnp.asarray(PLACES, size.dtype)[:, None]
-    seen = jnp.asarray(SEEN, size.dtype)[:, None]
-    weights = jnp.asarray(WEIGHTS, size.dtype)
-    looked = look(time[None] + places * size[None])
-    nodes = look(time[None] + seen * size[None])
+    parts = _parts(size)
     error = jnp.zeros_like(size)
-    for number, (values, known) in enumerate(zip(looked, nodes, strict=True)):
-        values = jnp.broadcast_to(values, (len(PLACES), size.shape[0]))
-        known = jnp.broadcast_to(known, (len(SEEN), size.shape[0]))
-        lines = weights @ known
+    for number, values in enumerate(look(time[None] + parts * size[None])):
+        values = jnp.broadcast_to(values, parts.shape)
+        lines = _lines(parts, values)
         apart = jnp.abs(values - lines)
-        highest = jnp.maximum(jnp.max(values, axis=0), jnp.max(known, axis=0))
-        lowest = jnp.minimum(jnp.min(values, axis=0), jnp.min(known, axis=0))
-        place = jnp.argmax(apart, axis=0)[None]
-        part = jnp.take(places[:, 0], place[0])
-        gross = jnp.max(apart, axis=0) > UNLIKE * (highest - lowest)
+        most = jnp.max(apart, axis=0)
+        gross = most > UNLIKE * (jnp.max(values, axis=0) - jnp.min(values, axis=0))
+        part = jnp.max(jnp.where(apart == most[None], parts, 0.0), axis=0)
+        line = jnp.max(jnp.where(parts == part[None], lines, -jnp.inf), axis=0)
         when = time + part * size
-        line = jnp.take_along_axis(lines, place, axis=0)[0]
         there = tuple(b + part * (a - b) for b, a in zip(*ends, strict=True))
         real, by_line = field(when, there), hold(number, line)(when, there)
         missed = tuple(size * (r - s) for r, s in zip(real, by_line, strict=True))
         error = jnp.maximum(error, jnp.where(gross, scaled(missed), 0.0))
     return error
+
+
+def _parts(like: Float[Array, " lane"]) -> Float[Array, "place lane"]:
+    """Return parts of a step: those that are seen first, then others crowded early."""
+    shape = (COUNT, like.shape[0])
+    place = lax.broadcasted_iota(like.dtype, shape, 0)
+    even = (place - len(SEEN) + 0.5) / EVEN
+    near = jnp.exp(-math.log(RATIO) * (place - len(SEEN) - EVEN + 1.0))
+    parts = jnp.where(place < len(SEEN) + EVEN, even, near)
+    for number, part in enumerate(SEEN):
+        parts = jnp.where(place == number, part, parts)
+    return parts
+
+
+def _lines(
+    parts: Float[Array, "place lane"], values: Float[Array, "place lane"]
+) -> Float[Array, "place lane"]:
+    """Return what is on straight lines between the places that are seen."""
+    place = lax.broadcasted_iota(parts.dtype, parts.shape, 0)
+    seen = [
+        jnp.sum(jnp.where(place == number, values, 0.0), axis=0)[None]
+        for number in range(len(SEEN))
+    ]
+    lines = jnp.broadcast_to(seen[0], parts.shape)
+    for number, (low, high) in enumerate(itertools.pairwise(SEEN)):
+        rise = (seen[number + 1] - seen[number]) / (high - low)
+        lines = jnp.where(parts >= low, seen[number] + (parts - low) * rise, lines)
+    return lines

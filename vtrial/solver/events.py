@@ -334,8 +334,9 @@ def _rows(
     if layout.records:
         parts.append(_record(doses))
     running = jnp.zeros((1, doses.time.shape[1]), given.amount.dtype)
-    for back in range(layout.overlaps + 1 if layout.steady else 1):
-        starts, ends, still = _train(doses, given, back)
+    given_now = _train(doses, given, jnp.zeros(()))
+    implied = [_implied(layout, doses, given)] if layout.steady else []
+    for starts, ends, still in [given_now, *implied]:
         running += still
         parts.append(starts)
         if layout.infusions:
@@ -366,8 +367,21 @@ def _number(doses: Doses) -> Int[Array, "#lane dose"]:
     return jnp.arange(doses.time.shape[1])[None]
 
 
+def _implied(
+    layout: Layout, doses: Doses, given: Given
+) -> tuple[_Rows, _Rows, Float[Array, "#lane dose"]]:
+    """Lay out starts and ends of all doses that steady states imply, side by side."""
+    backs = jnp.arange(1.0, layout.overlaps + 1)
+    starts, ends, still = jax.vmap(lambda back: _train(doses, given, back))(backs)
+
+    def flat(rows: Array) -> Array:
+        return jnp.moveaxis(rows, 0, 1).reshape(rows.shape[1], -1)
+
+    return _Rows(*map(flat, starts)), _Rows(*map(flat, ends)), jnp.sum(still, axis=0)
+
+
 def _train(
-    doses: Doses, given: Given, back: int
+    doses: Doses, given: Given, back: Float[Array, ""]
 ) -> tuple[_Rows, _Rows, Float[Array, "#lane dose"]]:
     """Lay out starts and ends of the doses, or of one that steady state implies.
 
@@ -381,13 +395,11 @@ def _train(
     start = doses.time + given.delay - back * doses.interval
     end = start + given.duration
     now = same(doses.time)
-    starts = ends = gives
-    still = jnp.zeros((1, start.shape[1]), given.rate.dtype)
-    if back:
-        periodic = gives & (doses.steady > 0) & (doses.interval > 0)
-        starts = periodic & (same(start) >= now)
-        ends = periodic & (same(end) > now)
-        still = jnp.where(ends & ~starts & (given.rate > 0), given.rate, 0.0)
+    periodic = gives & (doses.steady > 0) & (doses.interval > 0)
+    starts = jnp.where(back > 0, periodic & (same(start) >= now), gives)
+    ends = jnp.where(back > 0, periodic & (same(end) > now), gives)
+    on = (back > 0) & ends & ~starts & (given.rate > 0)
+    still = jnp.where(on, given.rate, 0.0)
     ends = ends & (given.rate > 0)
     bolus = jnp.where(given.rate > 0, 0.0, given.amount)
     blank = _row(start, doses.rank, START)._replace(dose=_number(doses))

@@ -18,7 +18,7 @@ from vtrial.solver.lanes import Batch
 from vtrial.solver.trajectory import State
 
 UNKNOWN_OVERLAPS = 2
-MOST_OVERLAPS = 64
+MOST_OVERLAPS = 1024
 
 
 def checked(

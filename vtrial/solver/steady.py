@@ -158,9 +158,10 @@ def _pattern(
         record = jnp.minimum(regimen.phase, length)
         ends[1:2] = [jnp.minimum(rest, record), jnp.maximum(rest, record)]
     starts, stops = jnp.stack(ends[:-1]), jnp.stack(ends[1:])
-    times = jnp.where(starts < rest, whole + 1.0, whole)
-    record = jnp.where(starts < regimen.phase, -regimen.interval, 0.0)
-    parts = (starts, stops, times, record + regimen.phase)
+    lasting, phase, interval = rest[None], regimen.phase[None], regimen.interval[None]
+    times = jnp.where(starts < lasting, whole[None] + 1.0, whole[None])
+    record = phase - jnp.where(starts < phase, interval, 0.0)
+    parts = (starts, stops, times, record)
     return lax.scan(solve, Step(dosed, memory, none, none), parts)[0]
 
 
