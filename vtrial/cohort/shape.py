@@ -134,7 +134,7 @@ class CorrelationShape(_Closed):
     """The correlation of the normal scores of two covariates."""
 
     of: Annotated[list[str], Field(min_length=2, max_length=2)]
-    is_: Annotated[float, Field(alias="is", gt=-1, lt=1)]
+    is_: Annotated[float, Field(alias="is", ge=-1, le=1)]
 
 
 class DerivedShape(_Closed):

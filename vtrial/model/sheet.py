@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from vtrial.errors import Fault, ModelError
-from vtrial.model.build import build, covariance, is_positive_definite, whole
+from vtrial.model.build import build, covariance
 from vtrial.model.check import check_units
+from vtrial.model.covariance import flaw, settled
 from vtrial.model.grammar import ETA, check_names, parse_leniently
 from vtrial.model.model import Model
 from vtrial.model.shape import (
@@ -333,8 +334,9 @@ def _check_random(draft: _Draft) -> list[Fault]:
                 )
             seen.add(name)
     for path, row in _sound_paths(sheet, "random", RandomShape):
-        if not is_positive_definite(covariance(row)):
-            faults.append(_no_covariance(sheet, path, "of random effects"))
+        if not covariance(row):
+            given = row.covariance or row.correlation or []
+            faults.append(_no_covariance(sheet, path, "random effects", flaw(given)))
     return faults
 
 
@@ -362,8 +364,9 @@ def _check_uncertainty(draft: _Draft) -> list[Fault]:
                 fault = sheet.fault(path, found=found, allowed=allowed, write=write)
                 faults.append(fault)
             seen.add(name)
-        if not is_positive_definite(whole(row.covariance)):
-            faults.append(_no_covariance(sheet, path, "of parameters"))
+        if not settled(row.covariance):
+            why = flaw(row.covariance)
+            faults.append(_no_covariance(sheet, path, "parameters", why))
     return faults
 
 
@@ -430,10 +433,10 @@ def _sound_paths(
     return [(path, row) for path, row in tried if isinstance(row, kind)]
 
 
-def _no_covariance(sheet: Sheet, path: Path_, of: str) -> Fault:
+def _no_covariance(sheet: Sheet, path: Path_, of: str, why: str) -> Fault:
     return sheet.fault(
         path,
-        found=f"a covariance {of} that is not positive definite",
-        allowed="positive definite: variances above 0, correlations within -1 and 1",
-        write="[[0.09], [0.03, 0.0625]]",
+        found=f"a covariance of {of} that is not positive semi-definite ({why})",
+        allowed="one: variances of 0 or more, correlations that can hold together",
+        write="",
     )
