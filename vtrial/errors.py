@@ -16,6 +16,19 @@ from typing import NamedTuple, TypeVar
 Kind = TypeVar("Kind", bound="VtrialError")
 
 
+def printable(text: str) -> str:
+    r"""Write what a terminal would obey, or hide, as the escape that stands for it.
+
+    Examples
+    --------
+    >>> print(printable("a\x1b[31m name\nof two lines"))
+    a\x1b[31m name\nof two lines
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 class Fault(NamedTuple):
     """One thing that is wrong: where, what it is, what it may be, what to write."""
 
@@ -33,7 +46,9 @@ class Fault(NamedTuple):
         place = ":".join([part for part in (self.source, *numbers) if part])
         lead = f"{place}: " if place else ""
         remedy = f" Write `{self.write}`." if self.write else ""
-        return f"{lead}{self.at} is {self.found}; it must be {self.allowed}.{remedy}"
+        return printable(
+            f"{lead}{self.at} is {self.found}; it must be {self.allowed}.{remedy}"
+        )
 
 
 class VtrialError(Exception):

@@ -32,6 +32,7 @@ from vtrial.sheets import (
     nearest,
     raise_faults,
     read_sheet,
+    refuse_other,
     shipped,
 )
 from vtrial.units import COMMON, is_unit
@@ -59,7 +60,9 @@ def load_cohort(name: str | Path, *, beside: str | Path = "") -> Cohort:
             allowed=f"the path of a sheet or one of {listed(known)}",
             write=f"cohort: {nearest(Path(name).stem, known) or known[0]}",
         )
-    return cohort_of(read_sheet(path))
+    sheet = read_sheet(path)
+    refuse_other(sheet, "cohort")
+    return cohort_of(sheet)
 
 
 def cohort_of(sheet: Sheet) -> Cohort:

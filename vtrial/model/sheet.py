@@ -33,12 +33,14 @@ from vtrial.sheets import (
     nearest,
     raise_faults,
     read_sheet,
+    refuse_other,
 )
 
 Row = TypeVar("Row", bound=BaseModel)
 
 LIBRARY = Path(__file__).parent / "library"
 EQUATIONS: Path_ = ("equations",)
+TAKEN = ("ID", "TIME", "STATUS")  # by tables of predictions
 
 
 def load_model(name: str | Path, *, beside: str | Path = "") -> Model:
@@ -59,7 +61,9 @@ def load_model(name: str | Path, *, beside: str | Path = "") -> Model:
     >>> model.states
     ('depot', 'central')
     """
-    return read_model(read_sheet(_find(name, beside)))
+    sheet = read_sheet(_find(name, beside))
+    refuse_other(sheet, "model")
+    return read_model(sheet)
 
 
 def library() -> list[str]:
@@ -121,13 +125,13 @@ def read_model(sheet: Sheet, statements: Sequence[Statement] | None = None) -> M
 
 def placed(sheet: Sheet, fault: Fault) -> Fault:
     """Move a fault from its line in the equations to its line in the sheet."""
-    if fault.source or not fault.line:
-        return fault._replace(source=sheet.source)
     row, _ = sheet.place(EQUATIONS)
+    if fault.source or not fault.line:
+        return fault._replace(source=sheet.source, line=fault.line or row)
     rows = re.split(r"\r\n|\n|\r", sheet.text)
     inside = str(sheet.data.get("equations", "")).split("\n")
     if EQUATIONS not in sheet.lines or fault.line > len(inside):
-        return fault._replace(source=sheet.source)
+        return fault._replace(source=sheet.source, line=row, column=0)
     line, text = row + fault.line, inside[fault.line - 1]
     outer = rows[line - 1] if line <= len(rows) else ""
     if not outer.endswith(text):  # not a block: the equations stand on the key's line
@@ -167,10 +171,7 @@ class _Draft:
 
 def _find(name: str | Path, beside: str | Path) -> Path:
     """Find the file of a model."""
-    try:
-        found = find_sheet(str(name), kind="models", beside=beside)
-    except (OSError, ValueError):
-        found = None
+    found = find_sheet(str(name), kind="models", beside=beside)
     if found is not None:
         return found
     if str(name) in library():
@@ -373,6 +374,16 @@ def _check_uncertainty(draft: _Draft) -> list[Fault]:
 def _check_outputs(draft: _Draft) -> list[Fault]:
     """Find outputs that name nothing."""
     sheet, faults = draft.sheet, []
+    for name in draft.shape.outputs:
+        if name in TAKEN:
+            faults.append(
+                sheet.fault(
+                    ("outputs", name),
+                    found=f"`{name}`, a column that every table has",
+                    allowed="a name of its own",
+                    write=f"{name.lower()}_: {{equals: {name}}}",
+                )
+            )
     assigned = {s.name for s in draft.statements if s.kind in ("assign", "derivative")}
     inputs = {*draft.keys("parameters"), *draft.keys("covariates")}
     known = sorted(assigned | inputs | draft.doubtful)

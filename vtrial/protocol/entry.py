@@ -1,5 +1,6 @@
 """Entries of a protocol sheet: what may stand in one, before it has a meaning."""
 
+import math
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -73,6 +74,8 @@ def as_number_or_text(value: object) -> object:
     """Take a number or a text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"`{value}`|a number, or a text with a number|")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"`{value}`|a finite number|")
     return value
 
 
@@ -162,4 +165,6 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 class Shape(BaseModel):
     """A map of a sheet: no other keys, nothing changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False
+    )
