@@ -352,7 +352,7 @@ def _warn_of_failures(table: "pd.DataFrame") -> None:
         return
     failed = table[table["STATUS"] != "solved"].drop_duplicates("ID")
     for subject, status in zip(failed["ID"][:NAMED], failed["STATUS"], strict=False):
-        warn(f"subject {subject}: {status}. Its predictions are missing from there on.")
+        warn(f"subject {subject}: {status}. Predictions of it are missing.")
     if len(failed) > NAMED:
         warn(f"and {len(failed) - NAMED} more subjects; see the column STATUS.")
 

@@ -34,7 +34,8 @@ def predict(
     model's unless given: one number or one a subject, by name; random effects are
     zero unless given (`eta.CL`). The initial values hold at a subject's first record.
     Where a solution fails, predictions are missing from there on, and a column STATUS
-    says, for every row, how its subject's solution ended.
+    says, for every row, how its subject's solution ended, or that an output of it is
+    not finite.
 
     Raises
     ------
@@ -69,7 +70,11 @@ def predict(
     table = {name: events.data[name].to_numpy()[rows] for name in ("ID", "TIME")}
     for output in model.outputs:
         table[output.name] = np.asarray(solved.outputs[output.name])[place][order]
-    status = np.asarray(solved.status)
+    status = np.array(solved.status)
+    values = np.stack([table[output.name] for output in model.outputs], axis=1)
+    odd = subject[~np.isfinite(values).all(axis=1)]
+    odd = odd[status[odd] == Status.SOLVED]
+    status[odd] = Status.OUTPUT_NOT_FINITE
     if (status != Status.SOLVED).any():
         words = np.array([Status(code).words for code in status])
         table[STATUS] = words[subject]
