@@ -10,10 +10,13 @@ A wrong request is one of these; a subject whose solution fails is data, not an
 exception (see `vtrial.types.Status`).
 """
 
+import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple, TypeVar
 
 Kind = TypeVar("Kind", bound="VtrialError")
+
+_OBEYED = ("Cc", "Cf", "Cs", "Zl", "Zp")  # kinds of characters that are no glyphs
 
 
 def printable(text: str) -> str:
@@ -26,7 +29,9 @@ def printable(text: str) -> str:
     """
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return "".join(
+        repr(c)[1:-1] if unicodedata.category(c) in _OBEYED else c for c in text
+    )
 
 
 class Fault(NamedTuple):

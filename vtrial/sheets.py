@@ -267,7 +267,10 @@ def _head(path: Path) -> tuple[str, str]:
 
 def _bounded(path: Path) -> bytes:
     """Read a file, of which nothing is read if it is too large to be a sheet."""
-    about = path.stat()
+    try:
+        about = path.stat()
+    except ValueError as error:
+        raise ValueError("no path that a file can have") from error
     if not stat.S_ISREG(about.st_mode):
         raise ValueError("a folder or a device, not a file")
     if about.st_size > MAX_BYTES:

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 import vtrial as vt
-from vtrial.cli.app import DONE, MISSED, WRONG, app
+from vtrial.cli.app import DONE, FAILED, MISSED, WRONG, app
 
 COMMANDS = [
     "new",
@@ -92,6 +92,23 @@ def test_new_sheets_are_in_order(kind, tmp_path):
 def test_new_refuses_an_unknown_kind(tmp_path):
     use("new", "regimen", tmp_path / "x.yaml", code=WRONG)
     assert not list(tmp_path.iterdir())
+
+
+def test_files_that_cannot_be_written_are_told_in_words(tmp_path):
+    for name in ("x" * 300 + ".yaml", "x/" * 3000 + "y.yaml"):
+        done = shell("new", "model", name, cwd=tmp_path)
+        assert done.returncode == FAILED
+        assert "cannot be read or written" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["\x1b[31m", "x" * 300, "../" * 2000, ""])
+def test_sheets_that_cannot_be_are_told_in_words(name, tmp_path):
+    for command in ("check", "plan", "model", "cohort"):
+        found = CliRunner().invoke(app, [command, name or " "])
+        assert isinstance(found.exception, SystemExit | vt.VtrialError)
+        assert "\x1b" not in found.output + str(found.exception)
 
 
 def test_check_tells_every_fault_with_line_and_remedy(trial):

@@ -48,6 +48,10 @@ def run_app() -> None:
     except vt.VtrialError as error:
         warn(str(error))
         sys.exit(FAILED if isinstance(error, RuntimeError) else WRONG)
+    except OSError as error:
+        name = error.filename or "a file"
+        warn(f"{name} cannot be read or written ({error.strerror or error}).")
+        sys.exit(FAILED)
     except KeyboardInterrupt:
         warn("Stopped. The same command goes on where this one was.")
         sys.exit(STOPPED)
