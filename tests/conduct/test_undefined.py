@@ -73,6 +73,33 @@ def test_true_values_count_within_the_span_of_their_endpoint(sheets):
     assert (low(sheets)[1] == Status.OUTPUT_NOT_FINITE).all()
 
 
+@pytest.mark.parametrize("size", ["1e-300", "-1e-300", "1e-400", "5e-324"])
+def test_a_volume_that_is_next_to_nothing_is_refused(sheets, size):
+    """Nothing can be seen of a drug that such a volume clears at once."""
+    sheets.change("body", "tvV: {value: 50.0", f"tvV: {{value: {size}")
+    path = sheets.write()
+    with pytest.raises(ProtocolError) as caught:
+        check_sheet(path)
+    words = ["above 1e-100 in size", "a division by `V`, which is 0"]
+    for fault in caught.value.faults:
+        assert any(said in str(fault) for said in words)
+        assert fault.line
+
+
+def test_an_equation_may_make_small_volumes_and_numbers_stay_right(sheets):
+    """The drug is cleared as it is absorbed: KA times what is left, over clearance."""
+    sheets.change(
+        "body", "V  = tvV * (WT/70) * exp(eta.V)", "V = tvV*1e-200*exp(eta.V)"
+    )
+    sheets.change("body", "exp(eta.CL)", "exp(0*eta.CL)")
+    sheets.change("body", ", rse: 8 %", "")
+    sheets.change("body", "error: {proportional: 0.15}", "error: {proportional: 0}")
+    weight, found, outcome = low(sheets)
+    assert (found == Status.SOLVED).all()
+    left = 50 * (np.exp(-25) + np.exp(-1))
+    np.testing.assert_allclose(outcome[:, 0], left / (5 * (weight / 70) ** 0.75))
+
+
 @pytest.mark.parametrize(
     ("sheet", "old", "new", "at", "words"),
     [
@@ -115,6 +142,28 @@ def test_a_lag_that_an_arm_sets_right_is_no_fault(sheets):
     sheets.change("small", "low: {dose:", "low: {set: {tvKA: 0}, dose:")
     sheets.change("small", "high: {dose:", "high: {set: {tvKA: 0}, dose:")
     assert check_sheet(sheets.write())[0] == "protocol"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("F(depot) = 0.9*exp(eta.V)", "`F(depot)`, 1.48 for a subject 2 standard"),
+        ("F(depot) = 1 + 0*WT + 0*eta.V", ""),
+        ("F(depot) = expit(5 + eta.V)", ""),
+        ("F(depot) = 0.5*exp(eta.V)", ""),
+        ("lag(depot) = 0.4 + eta.V", "`lag(depot)`, -0.1 for a subject 2 standard"),
+        ("lag(depot) = 0.6 + eta.V", ""),
+    ],
+)
+def test_doses_that_some_subjects_cannot_have_are_warned_of(sheets, line, words):
+    """The standard deviation of eta.V is 0.25."""
+    sheets.change("body", ADDED, f"{ADDED}  {line}\n")
+    sheets.change("body", "outputs:", "time: h\noutputs:")
+    path = sheets.write()
+    for one in (path, sheets.folder / "body.yaml"):
+        told = [one for one in check_sheet(one)[1] if "a subject 2" in one]
+        assert len(told) == bool(words)
+        assert all(words in one and ":16" in one for one in told), told
 
 
 def test_a_model_by_itself_is_refused_by_its_own_line(tmp_path):

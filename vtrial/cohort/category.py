@@ -102,7 +102,7 @@ def _half_unit(sheet: Sheet, path: Path_) -> float:
     """Return half of the last digit's unit, of shares that were rounded alike."""
     node: object = sheet.data
     for part in path:
-        node = node.get(part) if isinstance(node, dict) else None
+        node = node.get(str(part)) if isinstance(node, dict) else None
     entries = node.values() if isinstance(node, dict) else ()
     return min((_unit(entry) / 2 for entry in entries), default=0.0)
 

@@ -10,7 +10,15 @@ from vtrial.errors import ModelError, SheetError
 from vtrial.model.sheet import LIBRARY, library, load_model
 from vtrial.model.typical import typical_of
 from vtrial.protocol.load import load_protocol
-from vtrial.sheets import find_sheet, kind_of, listed, nearest, raise_faults, read_sheet
+from vtrial.sheets import (
+    find_sheet,
+    kind_of,
+    listed,
+    nearest,
+    parse_sheet,
+    raise_faults,
+    read_sheet,
+)
 
 
 def check_sheet(path: str | Path) -> tuple[str, list[str]]:
@@ -49,15 +57,16 @@ def _found(path: str | Path) -> Path:
 
 
 def _check_protocol(path: str | Path) -> list[str]:
-    planned = plan(load_protocol(path))
-    return [str(warning) for warning in planned.protocol.model.warnings]
+    model = plan(load_protocol(path)).protocol.model
+    sheet = parse_sheet(model.text, source=model.name)
+    warnings = [*model.warnings, *model_warnings(sheet, model)]
+    return [str(warning) for warning in warnings]
 
 
 def _check_model(path: str | Path) -> list[str]:
     model, sheet = load_model(path), read_sheet(path)
-    typical = typical_of(model)
-    raise_faults(ModelError, model_faults(sheet, typical))
-    warnings = [*model.warnings, *model_warnings(sheet, typical)]
+    raise_faults(ModelError, model_faults(sheet, typical_of(model)))
+    warnings = [*model.warnings, *model_warnings(sheet, model)]
     return [str(warning) for warning in warnings]
 
 

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 
 from vtrial.dosing.regimen import Step
 from vtrial.errors import Fault
+from vtrial.model.model import Model
 from vtrial.model.sheet import placed
 from vtrial.model.tree import Number
 from vtrial.model.typical import (
     Property,
     Typical,
+    far_properties,
     more_than_whole,
     property_faults,
     said,
@@ -26,9 +28,10 @@ def model_faults(sheet: Sheet, typical: Typical) -> list[Fault]:
     return [placed(sheet, f) for f in (*typical.faults, *property_faults(typical))]
 
 
-def model_warnings(sheet: Sheet, typical: Typical) -> list[Fault]:
-    """Tell of doses of which the typical subject takes up more than was given."""
-    return [placed(sheet, fault) for fault in more_than_whole(typical)]
+def model_warnings(sheet: Sheet, model: Model) -> list[Fault]:
+    """Tell of doses of which more is taken up than given, or that some cannot have."""
+    found = [*more_than_whole(typical_of(model)), *far_properties(model)]
+    return [placed(sheet, fault) for fault in found]
 
 
 def arm_faults(protocol: Protocol, sheet: Sheet) -> Iterator[Fault]:

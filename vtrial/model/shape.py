@@ -12,7 +12,7 @@ from vtrial.units import dimension, hours, is_unit, quantity
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 DOI = re.compile(r"10\.\d{4,9}/\S+")
-MOST = 1e100  # squares and products of such numbers are still numbers
+MOST = 1e100  # squares and products of such numbers, and their inverses, are numbers
 MOST_SHARE = 1e6
 
 
@@ -29,6 +29,8 @@ def _number(value: object) -> float:
         raise wrong(f"`{value}`", "a number", "5.0")
     if not abs(value) <= MOST:
         raise wrong(f"`{str(value)[:40]}`", f"a finite number, below {MOST:g} in size")
+    if value and abs(value) < 1 / MOST:
+        raise wrong(f"`{value:g}`", f"0, or a number above {1 / MOST:g} in size", "0")
     return float(value)
 
 

@@ -17,6 +17,7 @@ from vtrial.model.tree import Call, Expression, Name, Number, Statement, names_i
 
 SHORT = 60
 POSITIVE = ("rate", "duration")
+AWAY = 2.0  # standard deviations at which somebody is looked at: 1 in 20 is further
 
 
 class Property(NamedTuple):
@@ -129,6 +130,52 @@ def more_than_whole(typical: Typical) -> list[Fault]:
     ]
 
 
+def far_properties(model: Model) -> list[Fault]:
+    """Warn of doses that are sound for the typical subject, but not for 1 in 20.
+
+    Each random effect is moved by itself, two standard deviations up and down.
+    """
+    if not any(s.kind in PROPERTIES for s in model.statements):
+        return []
+    fine = {said(one) for one in typical_of(model).properties if _is_usual(one)}
+    faults: dict[str, Fault] = {}
+    for name, spread in _spreads(model):
+        for shift in (-AWAY * spread, AWAY * spread):
+            for one in typical_of(model, {name: shift}).properties:
+                if said(one) in fine and not _is_usual(one):
+                    faults.setdefault(said(one), _far(one, name))
+    return list(faults.values())
+
+
+def _is_usual(one: Property) -> bool:
+    return one.is_sound and not (one.statement.kind == "F" and one.value > 1)
+
+
+def _spreads(model: Model) -> list[tuple[str, float]]:
+    """List the random effects with their standard deviations."""
+    return [
+        (f"eta.{name}", math.sqrt(block.covariance[place][place]))
+        for block in model.random
+        for place, name in enumerate(block.names)
+    ]
+
+
+def _far(one: Property, name: str) -> Fault:
+    """Say of whom a property is out of its range, and which that is."""
+    kind = one.statement.kind
+    usual = "above 0 for all" if kind in POSITIVE else "0 or more for all"
+    if kind == "F":
+        usual = "from 0 to 1 for all, unless it scales the dose"
+    return Fault(
+        at="equations",
+        found=f"`{said(one)}`, {one.value:.3g} for a subject {AWAY:g} standard "
+        f"deviations of `{name}` away",
+        allowed=usual,
+        write="",
+        line=one.statement.line,
+    )
+
+
 def _short(node: Expression) -> str:
     text = write_expression(node)
     return text if len(text) <= SHORT else f"{text[: SHORT - 3]}..."
@@ -178,7 +225,7 @@ _PLAIN: dict[str, Callable[..., float]] = {
     "not": lambda a: not a,
     "min": min,
     "max": max,
-    "abs": abs,
+    "abs": math.fabs,
     "mod": lambda a, b: a - b * math.floor(a / b) if b else math.nan,
     "logit": lambda a: math.log(a) - math.log1p(-a),
     "expit": lambda a: 0.5 * (1 + math.tanh(a / 2)),
