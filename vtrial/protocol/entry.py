@@ -1,6 +1,5 @@
 """Entries of a protocol sheet: what may stand in one, before it has a meaning."""
 
-import math
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -74,7 +73,7 @@ def as_number_or_text(value: object) -> object:
     """Take a number or a text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"`{value}`|a number, or a text with a number|")
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, float) and not abs(value) < float("inf"):
         raise ValueError(f"`{value}`|a finite number|")
     return value
 

@@ -70,15 +70,22 @@ def predict(
     table = {name: events.data[name].to_numpy()[rows] for name in ("ID", "TIME")}
     for output in model.outputs:
         table[output.name] = np.asarray(solved.outputs[output.name])[place][order]
-    status = np.array(solved.status)
-    values = np.stack([table[output.name] for output in model.outputs], axis=1)
-    odd = subject[~np.isfinite(values).all(axis=1)]
-    odd = odd[status[odd] == Status.SOLVED]
-    status[odd] = Status.OUTPUT_NOT_FINITE
+    status = np.asarray(solved.status)
+    values = [table[output.name] for output in model.outputs]
+    status = _judged(status, subject, np.stack(values, axis=1))
     if (status != Status.SOLVED).any():
         words = np.array([Status(code).words for code in status])
         table[STATUS] = words[subject]
     return pd.DataFrame(table)
+
+
+def _judged(status: np.ndarray, subject: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Say of whom an output is not finite in a row, though the states are fine."""
+    odd = subject[~np.isfinite(values).all(axis=1)]
+    odd = odd[status[odd] == Status.SOLVED]
+    status = status.copy()
+    status[odd] = Status.OUTPUT_NOT_FINITE
+    return status
 
 
 def _refuse_unknown(
