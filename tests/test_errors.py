@@ -5,7 +5,7 @@ import pickle
 import pytest
 
 from vtrial import errors
-from vtrial.errors import DosingError, Fault, ModelError, VtrialError
+from vtrial.errors import DosingError, Fault, ModelError, VtrialError, printable
 from vtrial.types import Status
 
 KINDS = [
@@ -49,3 +49,22 @@ def test_wrong_requests_are_value_errors_too():
 def test_every_status_has_words():
     assert all(status.words for status in Status)
     assert Status(0) is Status.SOLVED
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("plain é 5 mg\u00b7µ \U0001f48a", "plain é 5 mg\u00b7µ \U0001f48a"),
+        ("thin\u2009and\u00a0hard spaces", "thin\u2009and\u00a0hard spaces"),
+        ("\x1b[31mred\x07", r"\x1b[31mred\x07"),
+        ("two\nlines\tand\r", r"two\nlines\tand\r"),
+        ("\u202eleft to right\u2028", r"\u202eleft to right\u2028"),
+        ("half \ud800", r"half \ud800"),
+    ],
+)
+def test_what_a_terminal_would_obey_is_written_as_an_escape(given, said):
+    assert printable(given) == said
+    fault = Fault(given, given, given, given, source=given)
+    assert str(fault) == (
+        f"{said}: {said} is {said}; it must be {said}. Write `{said}`."
+    )

@@ -1,6 +1,8 @@
 """Sheets: lines are kept, hostile ones are refused, all faults are told at once."""
 
+import os
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -139,3 +141,71 @@ def test_no_text_raises_anything_else(text):
         parse_sheet(text)
     except SheetError:
         return
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "line"),
+    [
+        ("a: 1\n<<: {b: 2}\n", "a merge key (<<)", 2),
+        ("a:\n  b:\n    <<: [{c: 2}]\n", "a merge key (<<)", 3),
+        ("a: 1\nb: 2\na: 3\n", "each key once", 3),
+        ("a: 1\nb: \x00\n", "a character that YAML does not allow", 2),
+        ('a: 1\n"b\\0": 2\n', "a control character", 2),
+        ('a: 1\n\nb: "\\e[2J"\n', "a control character", 3),
+        (f"a: 1\nb: {'9' * 5000}\n", "a number of 5000 digits", 2),
+        (f"a: 1\nb: {'9' * 400} h\nc: 1e999\n", "`1e999`, too large for a number", 3),
+        ("a: 1\nb: 2020-13-45\n", "`2020-13-45`", 2),
+        ("a: 1\nb: [1, *c]\n", "an alias", 2),
+        ("a: 1\nb: {c: 1\n", "not YAML", 3),
+    ],
+)
+def test_what_a_sheet_cannot_say_is_told_by_its_line(text, words, line):
+    with pytest.raises(SheetError) as caught:
+        parse_sheet(text, source="x.yaml")
+    (fault,) = caught.value.faults
+    assert words in fault.found + fault.allowed
+    assert (fault.source, fault.line) == ("x.yaml", line)
+    assert str(fault).isprintable()
+
+
+def test_merge_keys_and_large_numbers_may_be_words():
+    """What is quoted is text, and `<<` inside a text is two characters."""
+    sheet = parse_sheet(f'a: "<<"\nb: 1 << 2\nc: "{"9" * 400}"\n')
+    assert sheet.data == {"a": "<<", "b": "1 << 2", "c": "9" * 400}
+
+
+def test_a_file_too_large_is_told_by_its_size_before_it_is_read(tmp_path):
+    path = tmp_path / "large.yaml"
+    with path.open("wb") as file:
+        file.truncate(3_000_000_000)  # of which a disk holds nothing
+    tracemalloc.start()
+    with pytest.raises(SheetError, match="3000000000 bytes long"):
+        read_sheet(path)
+    find_sheet("large", kind="models", beside=tmp_path / "x.yaml")
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("make", ["folder", "pipe", "loop", "device"])
+def test_what_is_no_file_is_told_at_once(make, tmp_path):
+    path = tmp_path / "odd.yaml"
+    if make == "folder":
+        path.mkdir()
+    elif make == "pipe":
+        os.mkfifo(path)
+    elif make == "loop":
+        path.symlink_to(path)
+    else:
+        path.symlink_to("/dev/zero")
+    with pytest.raises(SheetError, match="not readable|not a file"):
+        read_sheet(path)
+    assert find_sheet("odd", kind="models", beside=tmp_path / "x.yaml") is None
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 300, "x/" * 3000, "\ud800", "a\x1bb"])
+def test_names_that_no_file_can_have_are_told(name, tmp_path):
+    assert find_sheet(name, kind="cohorts", beside=tmp_path / "x.yaml") is None
+    assert find_sheet(f"{name}.yaml", kind="cohorts") is None
+    with pytest.raises(SheetError, match="not readable|no path that a file") as told:
+        read_sheet(tmp_path / f"{name}.yaml")
+    assert str(told.value).isprintable()

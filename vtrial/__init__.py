@@ -40,6 +40,7 @@ _VERBS = {
     "load_protocol": "vtrial.protocol.load",
     "open_record": "vtrial.store.record",
     "plan": "vtrial.conduct.plan",
+    "printable": "vtrial.errors",
     "render": "vtrial.report.page",
     "run": "vtrial.conduct.run",
     "simulate": "vtrial.solver.simulation",

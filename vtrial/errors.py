@@ -10,10 +10,28 @@ A wrong request is one of these; a subject whose solution fails is data, not an
 exception (see `vtrial.types.Status`).
 """
 
+import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple, TypeVar
 
 Kind = TypeVar("Kind", bound="VtrialError")
+
+_OBEYED = ("Cc", "Cf", "Cs", "Zl", "Zp")  # kinds of characters that are no glyphs
+
+
+def printable(text: str) -> str:
+    r"""Write what a terminal would obey, or hide, as the escape that stands for it.
+
+    Examples
+    --------
+    >>> print(printable("a\x1b[31m name\nof two lines"))
+    a\x1b[31m name\nof two lines
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        repr(c)[1:-1] if unicodedata.category(c) in _OBEYED else c for c in text
+    )
 
 
 class Fault(NamedTuple):
@@ -33,7 +51,9 @@ class Fault(NamedTuple):
         place = ":".join([part for part in (self.source, *numbers) if part])
         lead = f"{place}: " if place else ""
         remedy = f" Write `{self.write}`." if self.write else ""
-        return f"{lead}{self.at} is {self.found}; it must be {self.allowed}.{remedy}"
+        return printable(
+            f"{lead}{self.at} is {self.found}; it must be {self.allowed}.{remedy}"
+        )
 
 
 class VtrialError(Exception):

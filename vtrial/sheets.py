@@ -7,7 +7,9 @@ before anything is composed.
 
 import difflib
 import functools
+import math
 import re
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +19,14 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    CollectionStartEvent,
+    Event,
+    ScalarEvent,
+)
+from ruamel.yaml.reader import ReaderError
 
 from vtrial.errors import Fault, SheetError, VtrialError
 
@@ -28,6 +37,11 @@ Shape = TypeVar("Shape", bound=BaseModel)
 _UNREADABLE = (YAMLError, ValueError, NotImplementedError, RecursionError)
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 30
+MAX_DIGITS = 300
+MAX_SAID = 300  # characters of what stands there, in a message
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
+_DIGITS = re.compile(r"[-+]?[0-9][0-9A-Za-z_.]*")
+_NUMBER = re.compile(r"[-+]?\d[\d_]*(\.[\d_]*)?([eE][-+]?\d+)?")
 _ENDINGS = (".yaml", ".yml")
 _KINDS = {"protocol": "protocols", "model": "models", "cohort": "cohorts"}
 _HEAD = re.compile(r"""^["']?(protocol|model|cohort)["']?\s*:\s*["']?([\w.-]*)""", re.M)
@@ -55,6 +69,7 @@ class Sheet:
         """Describe a fault at an entry; `line` counts lines into a block of text."""
         row, column = self.place(path)
         at = ".".join(str(part) for part in path) or "the sheet"
+        found = found if len(found) <= MAX_SAID else f"{found[:MAX_SAID]}..."
         if line:
             row, column = row + line, 0
         return Fault(at, found, allowed, write, self.source, row, column)
@@ -70,24 +85,23 @@ def read_sheet(path: str | Path) -> Sheet:
     """
     path = Path(path)
     try:
-        raw = path.read_bytes()
-    except OSError as error:
+        text = _bounded(path).decode("utf-8")
+    except (OSError, ValueError) as error:
         raise SheetError(
             at=str(path),
-            found=f"not readable ({error.strerror})",
-            allowed="a YAML sheet",
-            write="vtrial new protocol my-trial.yaml",
-        ) from error
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise SheetError(
-            at=str(path),
-            found=f"not UTF-8 text (byte {error.start})",
-            allowed="text in UTF-8",
+            found=_unreadable(error),
+            allowed=f"a YAML sheet of UTF-8 text, at most {MAX_BYTES} bytes long",
             write="",
         ) from error
     return parse_sheet(text, source=str(path))
+
+
+def is_file(path: Path) -> bool:
+    """Say whether a path is a file; one that no file can have is not."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def parse_sheet(text: str, *, source: str = "sheet") -> Sheet:
@@ -104,7 +118,7 @@ def parse_sheet(text: str, *, source: str = "sheet") -> Sheet:
     try:
         data = loader.load(text)
     except _UNREADABLE as error:
-        raise _yaml_error(error, source) from error
+        raise _yaml_error(error, source, text) from error
     if not isinstance(data, CommentedMap):
         kind = "empty" if data is None else f"a {type(data).__name__}"
         raise SheetError(
@@ -113,6 +127,7 @@ def parse_sheet(text: str, *, source: str = "sheet") -> Sheet:
             allowed="a mapping of keys to values",
             write="protocol: my-trial",
             source=source,
+            line=1,
         )
     lines: dict[Path_, tuple[int, int]] = {}
     plain = _plain(data, (), lines)
@@ -126,6 +141,33 @@ def check_shape(sheet: Sheet, shape: type[Shape]) -> tuple[Shape | None, list[Fa
         return shape.model_validate(sheet.data), []
     except ValidationError as error:
         return None, [_shape_fault(sheet, shape, entry) for entry in error.errors()]
+
+
+def kind_of(sheet: Sheet) -> str:
+    """Say whether a sheet is a protocol, a model or a cohort; empty if it is none."""
+    return next((kind for kind in _KINDS if kind in sheet.data), "")
+
+
+def refuse_other(sheet: Sheet, kind: str) -> None:
+    """Refuse a sheet that is of another kind than the one asked for.
+
+    Raises
+    ------
+    SheetError
+        If it is.
+    """
+    other = kind_of(sheet)
+    if other not in ("", kind):
+        line, column = sheet.place((other,))
+        raise SheetError(
+            at="the sheet",
+            found=f"a {other}",
+            allowed=f"a {kind}, led by the key `{kind}`",
+            write="",
+            source=sheet.source,
+            line=line,
+            column=column,
+        )
 
 
 def raise_faults(error: type[VtrialError], faults: Iterable[Fault]) -> None:
@@ -190,33 +232,60 @@ def find_sheet(name: str, *, kind: str, beside: str | Path = "") -> Path | None:
     folders = [Path(beside).parent] if str(beside) else []
     for folder in [*folders, Path()]:
         path = folder / name
-        if path.is_file() and path.suffix in _ENDINGS:
+        if path.suffix in _ENDINGS and is_file(path):
             return path
         found = _of_kind(path, kind)
         if found is not None:
             return found
     candidate = shipped(kind) / f"{name}.yaml"
-    return candidate if "/" not in name and candidate.is_file() else None
+    return candidate if "/" not in name and is_file(candidate) else None
 
 
 def _of_kind(path: Path, kind: str) -> Path | None:
     """Find a sheet of a kind by its path without an ending."""
     there = [path.with_name(path.name + ending) for ending in _ENDINGS if path.name]
-    there = [one for one in there if one.is_file()]
+    there = [one for one in there if is_file(one)]
     for one in there:
         if _head(one)[0] in ("", kind):
             return one
     beside = sorted(path.parent.glob("*.yaml")) if there else []
+    beside = [one for one in beside if is_file(one)]  # a pipe would never end
     return next((one for one in beside if _head(one) == (kind, path.name)), None)
 
 
 def _head(path: Path) -> tuple[str, str]:
     """Read a sheet's kind and its own name, without composing it; empty if unknown."""
-    with path.open("rb") as file:
-        text = file.read(MAX_BYTES).decode("utf-8", "replace")
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return "", ""
     heads = {key: name for key, name in reversed(_HEAD.findall(text))}
     key = next((key for key in _KINDS if key in heads), "")
     return _KINDS.get(key, ""), heads.get(key, "")
+
+
+def _bounded(path: Path) -> bytes:
+    """Read a file, of which nothing is read if it is too large to be a sheet."""
+    try:
+        about = path.stat()
+    except ValueError as error:
+        raise ValueError("no path that a file can have") from error
+    if not stat.S_ISREG(about.st_mode):
+        raise ValueError("a folder or a device, not a file")
+    if about.st_size > MAX_BYTES:
+        raise ValueError(f"{about.st_size} bytes long")
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def _unreadable(error: OSError | ValueError) -> str:
+    """Say why a file is no sheet."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 text (byte {error.start})"
+    if isinstance(error, OSError):
+        return f"not readable ({error.strerror})"
+    return str(error)
 
 
 def _refuse_hostile(text: str, source: str) -> None:
@@ -229,6 +298,7 @@ def _refuse_hostile(text: str, source: str) -> None:
             allowed=f"at most {MAX_BYTES} bytes",
             write="a CSV file beside the sheet, named in it, for large tables",
             source=source,
+            line=1,
         )
     depth = 0
     try:
@@ -236,35 +306,46 @@ def _refuse_hostile(text: str, source: str) -> None:
             depth += isinstance(event, CollectionStartEvent)
             depth -= isinstance(event, CollectionEndEvent)
             if depth > MAX_DEPTH:
-                found, allowed, write = (
-                    "nested too deep",
-                    f"at most {MAX_DEPTH} levels",
-                    "",
-                )
-            elif isinstance(event, AliasEvent):
-                found, allowed = f"an alias (*{event.anchor})", "written out"
-                write = "the value itself"
-            elif getattr(event, "tag", None) or getattr(event, "version", None):
-                found, allowed = "a tag or directive of YAML", "plain values only"
-                write = "the value without it"
+                words = "nested too deep", f"at most {MAX_DEPTH} levels", ""
             else:
-                continue
-            raise SheetError(
-                at="the sheet",
-                found=found,
-                allowed=allowed,
-                write=write,
-                source=source,
-                line=event.start_mark.line + 1,
-                column=event.start_mark.column + 1,
-            )
+                words = _refused(event)
+            if words is not None:
+                line, column = event.start_mark.line + 1, event.start_mark.column + 1
+                raise SheetError(
+                    "the sheet", *words, source=source, line=line, column=column
+                )
     except SheetError:
         raise
     except _UNREADABLE as error:
-        raise _yaml_error(error, source) from error
+        raise _yaml_error(error, source, text) from error
 
 
-def _yaml_error(error: Exception, source: str) -> SheetError:
+def _refused(event: Event) -> tuple[str, str, str] | None:
+    """Say what YAML can say and a sheet cannot: what it is, may be, and a remedy."""
+    if isinstance(event, AliasEvent):
+        return f"an alias (*{event.anchor})", "written out", "the value itself"
+    if getattr(event, "tag", None) or getattr(event, "version", None):
+        words = "a tag or directive of YAML", "plain values only"
+        return *words, "the value without it"
+    if not isinstance(event, ScalarEvent):
+        return None
+    # Where a folded text is folded, ruamel.yaml keeps a bell until it is loaded.
+    text = event.value.replace("\a", "") if event.style == ">" else event.value
+    if _CONTROL.search(text):
+        return "with a control character", "text that can be printed", ""
+    if event.style is not None:
+        return None
+    if event.value == "<<":
+        return "with a merge key (<<)", "written out", "the keys themselves"
+    if len(event.value) > MAX_DIGITS and _DIGITS.fullmatch(event.value):
+        return f"with a number of {len(event.value)} digits", "a shorter number", ""
+    if _NUMBER.fullmatch(event.value) and math.isinf(float(event.value)):
+        found = f"with `{event.value[:40]}`, too large for a number"
+        return found, "numbers below 1e308 in size", ""
+    return None
+
+
+def _yaml_error(error: Exception, source: str, text: str) -> SheetError:
     """Translate a YAML error into ours."""
     problem, line, column = "not YAML", 0, 0
     if isinstance(error, NotImplementedError):
@@ -274,19 +355,38 @@ def _yaml_error(error: Exception, source: str) -> SheetError:
             f"unreadable: `{comment}` parts a key from its value",
             number + 1,
         )
-    if isinstance(error, MarkedYAMLError):
-        problem = f"not YAML ({(error.problem or 'unreadable').splitlines()[0]})"
+    elif isinstance(error, ReaderError):
+        problem = "with a character that YAML does not allow"
+        before = text[: error.position]
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    elif isinstance(error, MarkedYAMLError):
+        problem = (error.problem or "unreadable").splitlines()[0]
+        problem = f"not YAML ({problem[:MAX_SAID]})"
         if error.problem_mark is not None:
             line, column = error.problem_mark.line + 1, error.problem_mark.column + 1
+    elif isinstance(error, ValueError):
+        problem, line, column = _no_value(text)
     return SheetError(
         at="the sheet",
         found=problem,
         allowed="one YAML mapping, each key once",
         write="key: value",
         source=source,
-        line=line,
+        line=line or 1,
         column=column,
     )
+
+
+def _no_value(text: str) -> tuple[str, int, int]:
+    """Find the entry that looks like a date or a number and is none."""
+    for event in YAML(typ="rt").parse(text):
+        if isinstance(event, ScalarEvent) and event.style is None:
+            try:
+                YAML(typ="rt").load(event.value)
+            except _UNREADABLE:
+                mark = event.start_mark
+                return f"with `{event.value[:40]}`", mark.line + 1, mark.column + 1
+    return "not YAML", 0, 0
 
 
 def _plain(node: object, path: Path_, lines: dict[Path_, tuple[int, int]]) -> object:

@@ -34,6 +34,8 @@ class Status(IntEnum):
     NEGATIVE = 4
     UNSETTLED = 5
     MISSING_INPUT = 6
+    BAD_DOSE = 7
+    OUTPUT_NOT_FINITE = 8
 
     @property
     def words(self) -> str:
@@ -48,7 +50,9 @@ _STATUS_WORDS = {
     Status.STEP_TOO_SMALL: "step size underflow",
     Status.NEGATIVE: "negative where the model forbids it",
     Status.UNSETTLED: "steady state did not settle",
-    Status.MISSING_INPUT: "missing parameter, covariate or dose",
+    Status.MISSING_INPUT: "missing parameter or covariate",
+    Status.BAD_DOSE: "dose, lag, bioavailability, rate or duration impossible",
+    Status.OUTPUT_NOT_FINITE: "output not finite",
 }
 
 

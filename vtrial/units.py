@@ -6,6 +6,7 @@ computes what it reads. A few words of the clinic are translated first: `day`, `
 """
 
 import functools
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -172,8 +173,8 @@ def quantity(text: str) -> tuple[float, str]:
     >>> quantity("60 mg/m2")
     (60.0, 'mg/m2')
     """
-    found = _QUANTITY.fullmatch(text[: 4 * MAX_LENGTH])
-    if not found:
+    found = _QUANTITY.fullmatch(text) if len(text) <= 4 * MAX_LENGTH else None
+    if not found or math.isinf(float(found[1])):
         raise UnitError(
             at="the quantity",
             found=f"`{text[:MAX_LENGTH]}`",

@@ -94,6 +94,23 @@ def test_new_refuses_an_unknown_kind(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_files_that_cannot_be_written_are_told_in_words(tmp_path):
+    for name in ("x" * 300 + ".yaml", "x/" * 3000 + "y.yaml"):
+        done = shell("new", "model", name, cwd=tmp_path)
+        assert done.returncode == 1, "the work failed"
+        assert "cannot be read or written" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["\x1b[31m", "x" * 300, "../" * 2000, ""])
+def test_sheets_that_cannot_be_are_told_in_words(name, tmp_path):
+    for command in ("check", "plan", "model", "cohort"):
+        found = CliRunner().invoke(app, [command, name or " "])
+        assert isinstance(found.exception, SystemExit | vt.VtrialError)
+        assert "\x1b" not in found.output + str(found.exception)
+
+
 def test_check_tells_every_fault_with_line_and_remedy(trial):
     trial.write_text(
         TRIAL.replace("of: conc", "of: cons").replace("50 mg every", "50 mgg every")

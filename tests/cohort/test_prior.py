@@ -138,3 +138,80 @@ def test_root_of_a_covariance_with_zeros():
     lower = root(matrix.tolist())
     np.testing.assert_allclose(lower @ lower.T, matrix)
     assert (lower[2] == 0).all()
+
+
+def test_root_of_what_varies_only_with_another():
+    lower = root([[0.09, 0.06, 0.03], [0.06, 0.04, 0.02], [0.03, 0.02, 0.05]])
+    assert lower[1, 1] == 0, "rounding is no variability"
+    np.testing.assert_allclose(lower[1] / lower[0, 0], [2 / 3, 0, 0])
+    np.testing.assert_allclose((lower @ lower.T)[2], [0.03, 0.02, 0.05])
+
+
+def effects(*blocks):
+    model = dataclasses.replace(
+        MODEL,
+        statements=parse_model("x = a*exp(eta.A + eta.B + eta.C)*b"),
+        random=tuple(RandomBlock(names, matrix) for names, matrix in blocks),
+    )
+    who = np.arange(5)
+    drawn = sample(load_cohort("adults"), model, seed=7, replicate=0 * who, subject=who)
+    return model, {name: np.asarray(value) for name, value in drawn.effects.items()}
+
+
+def test_an_effect_without_variance_is_zero_and_changes_no_other():
+    _, free = effects((("A", "B"), ((0.09, 0.0), (0.0, 0.04))), (("C",), ((0.01,),)))
+    model, fixed = effects(
+        (("A", "B"), ((0.0, 0.0), (0.0, 0.04))), (("C",), ((0.01,),))
+    )
+    assert (fixed["eta.A"] == 0).all()
+    np.testing.assert_array_equal(fixed["eta.B"], free["eta.B"])
+    np.testing.assert_array_equal(fixed["eta.C"], free["eta.C"])
+    sites = trace(load_cohort("adults"), model)
+    assert "eta.A.score" not in sites, "nothing to draw"
+    assert sites["eta.A"]["type"] == "deterministic"
+
+
+def test_effects_that_vary_as_one_are_equal_up_to_scale():
+    _, free = effects((("A", "B"), ((0.09, 0.0), (0.0, 0.04))), (("C",), ((0.01,),)))
+    model, one = effects(
+        (("A", "B"), ((0.09, -0.06), (-0.06, 0.04))), (("C",), ((0.01,),))
+    )
+    np.testing.assert_array_equal(one["eta.A"], free["eta.A"])
+    np.testing.assert_allclose(one["eta.B"], -2 / 3 * one["eta.A"], rtol=1e-14)
+    np.testing.assert_array_equal(one["eta.C"], free["eta.C"])
+    assert "eta.B.score" not in trace(load_cohort("adults"), model)
+
+
+def test_a_parameter_that_is_known_beside_uncertain_ones_is_its_value():
+    joint = ((0.0, 0.0), (0.0, 0.04))
+    model = dataclasses.replace(MODEL, population=joint)
+    who = np.arange(3)
+    drawn = sample(load_cohort("adults"), model, seed=1, replicate=who, subject=0 * who)
+    assert set(np.asarray(drawn.parameters["a"])) == {2.0}
+    assert len(set(np.asarray(drawn.parameters["b"]))) == 3
+
+
+def test_covariates_without_spread_are_their_middle():
+    """A perfect correlation of two normal ones; SD 0 and CV 0 of others."""
+    text = """
+cohort: c
+covariates:
+  X: {normal: {mean: 3, sd: 2}}
+  Y: {normal: {mean: 5, sd: 4}}
+  N: {normal: {mean: 7, sd: 0}, within: [7, 9]}
+  L: {lognormal: {median: 75, cv: 0 %}, within: [40, 75]}
+  M: {lognormal: {mean: 70, sd: 0}}
+correlation:
+  - {of: [X, Y], is: 1}
+  - {of: [X, N], is: -1}
+  - {of: [Y, N], is: -1}
+"""
+    who = np.arange(50)
+    drawn = sample(
+        cohort_of(parse_sheet(text)), None, seed=2, replicate=who * 0, subject=who
+    )
+    values = {name: np.asarray(found) for name, found in drawn.covariates.items()}
+    assert (values["N"] == 7).all()
+    np.testing.assert_allclose(values["L"], 75)
+    np.testing.assert_allclose(values["M"], 70)
+    np.testing.assert_allclose((values["Y"] - 5) / 4, (values["X"] - 3) / 2)

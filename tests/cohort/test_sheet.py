@@ -55,7 +55,7 @@ TOLD = {  # line: what is said there
     12: ["without 1 and with 2"],
     15: ["1 to 0", "uniform: [0, 1]"],
     16: ["without a distribution"],
-    17: ["not positive definite"],
+    17: ["not positive semi-definite"],
     21: ["`WTT`, which is not drawn"],
     23: ["`Quetelett`", "BMI: Quetelet"],
     24: ["`HTT`", "Write `HT`", "`kgg`"],
@@ -94,6 +94,10 @@ def test_every_fault_is_told_at_once_with_line_and_remedy():
         ("covariates: {WT: {categorical: {0: 1.5, 1: -0.5}}}", "a share of 1.5"),
         ("covariates: {WT: {uniform: [1, 2], within: [1, 2]}}", "no tails"),
         ("covariates: {WT: {lognormal: {median: 3, cv: lots}}}", "a percentage"),
+        (
+            "covariates: {WT: {normal: {mean: 3, sd: 0}, within: [4, 5]}}",
+            "almost nobody",
+        ),
         (
             "covariates: {WT: {lognormal: {median: 3, cv: 1}, within: [-2, -1]}}",
             "above 0 for a log-normal",

@@ -134,7 +134,7 @@ def test_every_mistake_gets_a_message_with_its_line():
         (11, "parameters.tvKA.value"): "must be a number",
         (13, "parameters.tvV"): "must be a map of keys",
         (16, "random.0.cv"): "Write `50 %`",
-        (17, "random.1"): "not positive definite",
+        (17, "random.1"): "not positive semi-definite",
         (17, "random.1.of"): "`V`, a random effect that the equations never use",
         (22, "equations"): "Write `eta.V`",
         (25, "equations"): "Write `depot`",
@@ -167,7 +167,7 @@ def test_columns_point_into_the_block():
         ("value: 50,", "value: .inf,", "a finite number"),
         ("value: 50,", "value: true,", "must be a number"),
         ("se: 0.1}", "se: 0.1, scale: log}", "Write `scale: identity`"),
-        ("se: 0.1}", "se: 0}", "above 0"),
+        ("se: 0.1}", "se: -0.1}", "0 or more"),
         ("  WT: {", "  tvV: {", "a parameter, too"),
         ("  BETA: {value: -0.5", "  exp: {value: -0.5", "a word of the equations"),
         ("  BETA: {value: -0.5", "  be-ta: {value: -0.5", "letters, digits and _"),
@@ -182,7 +182,11 @@ def test_columns_point_into_the_block():
             "[[0.09, 0.03], [0.03, 0.0625]]",
             "lower triangle",
         ),
-        ("[[0.09], [0.03, 0.0625]]", "[[0], [0, 0.0625]]", "not positive definite"),
+        (
+            "[[0.09], [0.03, 0.0625]]",
+            "[[0], [0.03, 0.0625]]",
+            "not positive semi-definite",
+        ),
         ("[[0.09], [0.03, 0.0625]]", "[[0.09]]", "2 long"),
         ("source: {note: a guess}", "source: {}", "at least one of cite"),
         ("source: {note: a guess}", "source: {url: www.x.org}", "an address"),
@@ -253,7 +257,7 @@ uncertainty:
         ("[tvV, tvKA]", "[tvV, tvZ]", "no parameter"),
         ("[tvV, tvKA]", "[tvV, BETA]", "on the log scale"),
         ("of: BETA", "of: tvV", "in one row"),
-        ("0.002", "0.2", "not positive definite"),
+        ("0.002", "0.2", "not positive semi-definite"),
         ("[0.002, 0.04]", "[0.002]", "lower triangle"),
     ):
         said = "\n".join(map(str, faults(text.replace(old, new))))
@@ -269,6 +273,9 @@ uncertainty:
         ("sd: 0.3", 0.09),
         ("variance: 0.09", 0.09),
         ("covariance: [[0.09]]", 0.09),
+        *((f"{size}: 0", 0.0) for size in ("cv", "sd", "variance")),
+        ("cv: 0 %", 0.0),
+        ("covariance: [[0]]", 0.0),
     ],
 )
 def test_sizes_of_random_effects(row, variance):

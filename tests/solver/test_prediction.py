@@ -54,7 +54,7 @@ def test_who_fails_is_named_and_the_others_stand(made, events):
         made.models["oral"], events, parameters={"V": np.array([np.nan, 50.0])}
     )
     assert table.STATUS.tolist() == [
-        *["missing parameter, covariate or dose"] * 2,
+        *["missing parameter or covariate"] * 2,
         *["solved"] * 2,
     ]
     assert table.conc.isna().tolist() == [True, True, False, False]

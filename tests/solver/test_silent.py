@@ -144,7 +144,7 @@ def test_a_missing_or_negative_dose_in_python(made):
     model = made.models["oral"]
     given = made.doses([[0.0], [0.0]], [[100.0], [np.nan]])
     found = vt.simulate(model, model.typical(), given, times([1.0]))
-    assert found.status.tolist() == [Status.SOLVED, Status.MISSING_INPUT]
+    assert found.status.tolist() == [Status.SOLVED, Status.BAD_DOSE]
     assert np.isnan(found.outputs["conc"][1]).all()
     given = made.doses([[0.0, 1.0], [0.0, 1.0]], [[5.0, 5.0], [5.0, -2.0]])
     with pytest.raises(SolverError) as caught:

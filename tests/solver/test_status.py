@@ -58,8 +58,8 @@ def test_missing_inputs_and_doses_are_told(made, method):
     amount = np.array([[100.0], [100.0], [np.nan], [100.0]])
     doses = made.doses(np.zeros((4, 1)), amount)
     found = solved(model, inputs, doses, method=method)
-    gone = Status.MISSING_INPUT
-    assert found.status.tolist() == [0, gone, gone, 0]
+    lost = [0, Status.MISSING_INPUT, Status.BAD_DOSE, 0]
+    assert found.status.tolist() == lost
     values = np.asarray(found.outputs["conc"])
     assert np.isnan(values[1:3]).all()
     np.testing.assert_array_equal(values[0], values[3])
@@ -109,9 +109,35 @@ def test_a_duration_that_is_none_is_told(made):
     model = made.model("duration(x) = D\nd/dt(x) = -K*x", outputs=("x",), K=0.1, D=1.0)
     doses = made.doses([0.0], [10.0], rate=-2)
     found = solved(model, {"K": 0.1, "D": np.array([2.0, 0.0, -1.0])}, doses)
-    assert found.status.tolist() == [0, Status.NON_FINITE, Status.NON_FINITE]
+    assert found.status.tolist() == [0, Status.BAD_DOSE, Status.BAD_DOSE]
     level = 5.0 / 0.1 * (1 - np.exp(-0.1 * 2.0))
     np.testing.assert_allclose(found.outputs["x"][0, 3], level, rtol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["closed form", "explicit"])
+@pytest.mark.parametrize(
+    ("line", "good", "bad", "rate"),
+    [
+        ("lag(depot) = A", [0.0, 0.5], [-0.5, np.inf], 0.0),
+        ("F(depot) = A", [0.0, 0.5, 1.5], [-0.5, np.inf], 0.0),
+        ("lag(depot) = log(A)", [1.0], [0.5, 0.0, -1.0], 0.0),
+        ("rate(depot) = A", [2.0], [0.0, -2.0], -1.0),
+        ("duration(depot) = A", [2.0], [0.0, -2.0], -2.0),
+    ],
+)
+def test_a_dose_that_cannot_be_given_fails_its_subject_only(
+    made, line, good, bad, rate, method
+):
+    text = f"{line}\nd/dt(depot) = -KA*depot\nd/dt(x) = KA*depot - x"
+    model = made.model(text, outputs=("x",), KA=1.0, A=1.0)
+    values = np.array([*good, *bad])
+    doses = made.doses([0.0, 5.0], [10.0, 10.0], rate=rate)
+    found = solved(model, {"KA": 1.0, "A": values}, doses, method=method)
+    fine = [Status.SOLVED] * len(good)
+    assert found.status.tolist() == fine + [Status.BAD_DOSE] * (len(values) - len(fine))
+    values = np.asarray(found.outputs["x"])
+    assert np.isfinite(values[: len(good)]).all()
+    assert np.isnan(values[len(good) :]).all()
 
 
 @pytest.mark.parametrize("method", ["closed form", "explicit"])

@@ -49,6 +49,10 @@ def run_app() -> None:
     except vt.VtrialError as error:
         warn(str(error))
         sys.exit(FAILED if isinstance(error, RuntimeError) else WRONG)
+    except OSError as error:
+        name = error.filename or "a file"
+        warn(f"{name} cannot be read or written ({error.strerror or error}).")
+        sys.exit(FAILED)
     except KeyboardInterrupt:
         warn("Stopped. The same command goes on where this one was.")
         sys.exit(STOPPED)
@@ -364,7 +368,7 @@ def _warn_of_failures(table: "pd.DataFrame") -> None:
         return
     failed = table[table["STATUS"] != "solved"].drop_duplicates("ID")
     for subject, status in zip(failed["ID"][:NAMED], failed["STATUS"], strict=False):
-        warn(f"subject {subject}: {status}. Its predictions are missing from there on.")
+        warn(f"subject {subject}: {status}. Predictions of it are missing.")
     if len(failed) > NAMED:
         warn(f"and {len(failed) - NAMED} more subjects; see the column STATUS.")
 

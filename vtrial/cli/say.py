@@ -8,15 +8,17 @@ import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import vtrial as vt
+
 
 def say(text: str) -> None:
     """Write a line to standard output."""
-    sys.stdout.write(f"{text}\n")
+    sys.stdout.write(f"{_legible(text)}\n")
 
 
 def warn(text: str) -> None:
     """Write a line to standard error."""
-    sys.stderr.write(f"{text}\n")
+    sys.stderr.write(f"{_legible(text)}\n")
 
 
 def print_json(value: object) -> None:
@@ -29,9 +31,9 @@ def print_table(table: object, *, title: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    drawn = Table(title=title, title_justify="left")
+    drawn = Table(title=vt.printable(title), title_justify="left")
     for name in table.columns:  # type: ignore[attr-defined]
-        drawn.add_column(str(name), overflow="fold")
+        drawn.add_column(vt.printable(str(name)), overflow="fold")
     for row in table.itertuples(index=False):  # type: ignore[attr-defined]
         drawn.add_row(*(_cell(value) for value in row))
     width = None if sys.stdout.isatty() else 160
@@ -56,7 +58,12 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.4g}"
-    return str(value)
+    return vt.printable(str(value))
+
+
+def _legible(text: str) -> str:
+    """Keep lines, and nothing else that a terminal would obey."""
+    return "\n".join(vt.printable(line) for line in text.split("\n"))
 
 
 def _clean(value: object) -> object:

@@ -3,6 +3,7 @@
 import difflib
 import functools
 
+from vtrial.cohort.category import in_digits
 from vtrial.cohort.cohort import Cohort
 from vtrial.cohort.screen import scarcity
 from vtrial.errors import CohortError, Fault, UnitError
@@ -102,8 +103,11 @@ def _codes(cohort: Cohort, model: Model, covariate: Covariate) -> list[Fault]:
     if codes is not None and not strange:
         return []
     found = "continuous" if codes is None else listed(f"{code:g}" for code in strange)
-    share = 1 / len(covariate.values)
-    even = ", ".join(f"{value:g}: {share:.2g}" for value in covariate.values)
+    shares = in_digits([1.0] * len(covariate.values))
+    even = ", ".join(
+        f"{value:g}: {share}"
+        for value, share in zip(covariate.values, shares, strict=True)
+    )
     return [
         _fault(
             cohort,

@@ -2,6 +2,7 @@
 
 import math
 
+from vtrial.cohort.category import read_categorical
 from vtrial.cohort.cohort import Marginal
 from vtrial.cohort.marginal import inside, lognormal_mean, lognormal_median, normal
 from vtrial.cohort.shape import LognormalShape, MarginalShape
@@ -9,7 +10,6 @@ from vtrial.errors import Fault
 from vtrial.sheets import Path_, Sheet, listed
 
 KINDS = ("normal", "lognormal", "uniform", "categorical", "empirical", "constant")
-SLACK = 1e-6
 LEFT = 1e-6
 NOTHING = Marginal("constant")
 
@@ -55,7 +55,8 @@ def _check_within(
         return []
     allowed = write = ""
     if not low < high:
-        allowed, write = "a lower and a higher value", f"within: [{high:g}, {low:g}]"
+        allowed = "a lower and a higher value"
+        write = f"within: [{high:g}, {low:g}]" if high < low else ""
     elif kind not in ("normal", "lognormal") and shape.within is not None:
         allowed = f"left out of a {kind} distribution, which has no tails"
     elif kind == "lognormal" and high <= 0:
@@ -80,10 +81,12 @@ def _made(
             return Marginal("uniform", first, second), []
         found, allowed = f"{first:g} to {second:g}", "a lower and a higher value"
         write = f"uniform: [{second:g}, {first:g}]"
+        if first == second:
+            write = f"constant: {first!r}"
         fault = sheet.fault(path, found=found, allowed=allowed, write=write)
         return NOTHING, [fault]
     if shape.categorical is not None:
-        return _categorical(sheet, path, shape.categorical)
+        return read_categorical(sheet, path, shape.categorical)
     if shape.empirical is not None:
         return Marginal("empirical", values=tuple(sorted(shape.empirical.values))), []
     return Marginal("constant", shape.constant or 0.0), []
@@ -105,45 +108,3 @@ def _lognormal(
         "{median: 75, cv: 20 %}",
     )
     return NOTHING, [sheet.fault(path, found=found, allowed=allowed, write=write)]
-
-
-def _categorical(
-    sheet: Sheet, path: Path_, shares: dict[str, float]
-) -> tuple[Marginal, list[Fault]]:
-    """Make a categorical marginal whose shares add up to 1."""
-    faults, pairs = [], []
-    for code, share in shares.items():
-        try:
-            pairs.append((float(code), share))
-        except ValueError:
-            faults.append(
-                sheet.fault(
-                    (*path, code),
-                    found=f"`{code}`",
-                    allowed="a number that stands for the category",
-                    write="{0: 0.4, 1: 0.6}",
-                )
-            )
-        if not 0 <= share <= 1:
-            faults.append(
-                sheet.fault(
-                    (*path, code),
-                    found=f"a share of {share:g}",
-                    allowed="a share from 0 to 1",
-                    write=f"{code}: 0.5",
-                )
-            )
-    total = math.fsum(shares.values())
-    if not faults and abs(total - 1) > SLACK:
-        write = ", ".join(f"{k}: {v / total:.4g}" for k, v in shares.items())
-        faults.append(
-            sheet.fault(
-                path,
-                found=f"shares that add up to {total:g}",
-                allowed="shares that add up to 1",
-                write=f"{{{write}}}",
-            )
-        )
-    pairs.sort()
-    values, parts = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-    return Marginal("categorical", values=tuple(values), shares=tuple(parts)), faults

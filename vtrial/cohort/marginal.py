@@ -9,6 +9,8 @@ from jaxtyping import Array, Float
 
 from vtrial.cohort.cohort import Marginal
 
+ROUNDING = 1e-12  # relative, of a value that came out of its logarithm
+
 
 def normal(mean: float, sd: float, *, low: float, high: float) -> Marginal:
     """Make a normal marginal, truncated to [low, high]."""
@@ -57,6 +59,11 @@ def inside(marginal: Marginal) -> float:
     """Return the probability that a truncation leaves (1: nothing is cut)."""
     if marginal.kind not in ("normal", "lognormal"):
         return 1.0
+    if marginal.second == 0:
+        value = marginal.first
+        value = math.exp(value) if marginal.kind == "lognormal" else value
+        slack = ROUNDING * abs(value)
+        return float(marginal.low - slack <= value <= marginal.high + slack)
     low, high = _bounds(marginal)
     return _below(high) - _below(low) if low < 0 else _below(-low) - _below(-high)
 
@@ -97,8 +104,6 @@ def _bounds(marginal: Marginal) -> tuple[float, float]:
         low = math.log(low) if low > 0 else -math.inf
         high = math.log(high) if high > 0 else -math.inf
     middle, sd = marginal.first, marginal.second
-    if sd == 0:
-        return -math.inf, math.inf
     return (low - middle) / sd, (high - middle) / sd
 
 

@@ -23,6 +23,7 @@ from vtrial.model.tree import evaluate
 from vtrial.units import factor
 
 REPLICATE, ATTEMPT, SUBJECT = "replicate", "attempt", "subject"
+ROUNDING = 1e-12  # of a variance that is left when what others explain is taken off
 
 
 class Draw(NamedTuple):
@@ -142,9 +143,11 @@ def conversions(cohort: Cohort, model: Model | None) -> dict[str, float]:
 
 
 def root(matrix: Sequence[Sequence[float]]) -> Float[np.ndarray, "row column"]:
-    """Return the lower triangle L with L L' = matrix; rows of zeros stay zero.
+    """Return the lower triangle L with L L' = matrix, positive semi-definite.
 
-    Rows depend on those above only, so that a row added below changes none of them.
+    What does not vary has a row of zeros, what varies only with those above a zero on
+    the diagonal. Rows depend on those above only, so that a row added below changes
+    none of them.
     """
     given = np.asarray(matrix, float).reshape(len(matrix), len(matrix))
     lower = np.zeros_like(given)
@@ -152,7 +155,8 @@ def root(matrix: Sequence[Sequence[float]]) -> Float[np.ndarray, "row column"]:
         for j in range(i + 1):
             rest = given[i, j] - lower[i, :j] @ lower[j, :j]
             if i == j:
-                lower[i, i] = math.sqrt(max(rest, 0.0))
+                own = rest > ROUNDING * given[i, i]
+                lower[i, i] = math.sqrt(rest) if own else 0.0
             elif lower[j, j] > 0:
                 lower[i, j] = rest / lower[j, j]
     return lower
@@ -176,10 +180,9 @@ def _parameter(parameter: Parameter, *, uncertainty: bool) -> Float[Array, ""]:
 def _joint(model: Model) -> dict[str, Float[Array, ""]]:
     """Declare parameters that are uncertain together, each on its scale."""
     lower = root(model.population)
-    certain = [not any(row) for row in lower]
     scores = [
-        None if known else _normal(parameter.name, REPLICATE)
-        for known, parameter in zip(certain, model.parameters, strict=True)
+        _normal(parameter.name, REPLICATE) if any(weights) else None
+        for weights, parameter in zip(lower.T, model.parameters, strict=True)
     ]
     values = {}
     for parameter, row in zip(model.parameters, lower, strict=True):
@@ -228,9 +231,13 @@ def _row(count: int, draw: str, subject: Int[ArrayLike, ""]) -> Int[Array, ""]:
 def _block(block: RandomBlock, occasions: int) -> dict[str, Float[Array, " *occasion"]]:
     """Declare the random effects of one block: eta = L score, L L' the covariance."""
     shape = (occasions,) if block.level == "occasion" and occasions > 1 else ()
-    scores = [_normal(f"eta.{name}", SUBJECT, shape) for name in block.names]
+    lower = root(block.covariance)
+    scores = [
+        _normal(f"eta.{name}", SUBJECT, shape) if any(weights) else None
+        for weights, name in zip(lower.T, block.names, strict=True)
+    ]
     effects = {}
-    for name, row in zip(block.names, root(block.covariance), strict=True):
+    for name, row in zip(block.names, lower, strict=True):
         mixed = _mixed(row, scores)
         value = jnp.zeros(shape) if mixed is None else mixed
         effects[f"eta.{name}"] = _known(f"eta.{name}", value)

@@ -29,6 +29,7 @@ MOST = 1e15  # squares and ratios of such numbers are still numbers
 Finite = Annotated[float, Field(ge=-MOST, le=MOST)]
 Positive = Annotated[float, Field(ge=1 / MOST, le=MOST)]
 Spread = Annotated[float, Field(ge=0, le=MOST)]
+Limit = Annotated[float, Field(allow_inf_nan=True)]
 
 
 _WORDS: dict[str, Any] = {"type": "string"}
@@ -74,7 +75,7 @@ _DERIVE: dict[str, Any] = {
 
 
 class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class SourceShape(_Closed):
@@ -117,7 +118,7 @@ class MarginalShape(_Closed):
     categorical: Annotated[dict[str, Share], Field(min_length=1)] | None = None
     empirical: EmpiricalShape | None = None
     constant: Finite | None = None
-    within: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    within: Annotated[list[Limit], Field(min_length=2, max_length=2)] | None = None
 
 
 class CovariateShape(MarginalShape):
@@ -134,7 +135,7 @@ class CorrelationShape(_Closed):
     """The correlation of the normal scores of two covariates."""
 
     of: Annotated[list[str], Field(min_length=2, max_length=2)]
-    is_: Annotated[float, Field(alias="is", gt=-1, lt=1)]
+    is_: Annotated[float, Field(alias="is", ge=-1, le=1)]
 
 
 class DerivedShape(_Closed):

@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from vtrial.cohort.cohort import Cohort, Table, Trait
@@ -20,6 +19,7 @@ from vtrial.cohort.shape import (
 )
 from vtrial.cohort.table import read_table
 from vtrial.errors import CohortError, Fault, ModelError
+from vtrial.model.covariance import flaw, settled
 from vtrial.model.grammar import MAX_NAME, RESERVED, parse_expression
 from vtrial.model.model import Source
 from vtrial.model.tree import Expression, names_in
@@ -32,6 +32,7 @@ from vtrial.sheets import (
     nearest,
     raise_faults,
     read_sheet,
+    refuse_other,
     shipped,
 )
 from vtrial.units import COMMON, is_unit
@@ -59,7 +60,9 @@ def load_cohort(name: str | Path, *, beside: str | Path = "") -> Cohort:
             allowed=f"the path of a sheet or one of {listed(known)}",
             write=f"cohort: {nearest(Path(name).stem, known) or known[0]}",
         )
-    return cohort_of(read_sheet(path))
+    sheet = read_sheet(path)
+    refuse_other(sheet, "cohort")
+    return cohort_of(sheet)
 
 
 def cohort_of(sheet: Sheet) -> Cohort:
@@ -236,7 +239,7 @@ class _Reader:
     def _correlation(
         self, traits: Mapping[str, Trait]
     ) -> tuple[tuple[str, ...], tuple[tuple[float, ...], ...]]:
-        """Read the correlations into one positive definite matrix."""
+        """Read the correlations into one matrix, positive semi-definite."""
         entries = self._valid_list(("correlation",), CorrelationShape)
         pairs: dict[frozenset[str], float] = {}
         known = [
@@ -261,20 +264,19 @@ class _Reader:
             pairs[pair] = entry.is_
         members = {name for pair in pairs for name in pair}
         names = tuple(name for name in known if name in members)
-        matrix = np.eye(len(names))
-        for i, first in enumerate(names):
-            for j, second in enumerate(names[:i]):
-                matrix[i, j] = pairs.get(frozenset((first, second)), 0.0)
-                matrix[j, i] = matrix[i, j]
-        if len(names) and (least := float(np.linalg.eigvalsh(matrix)[0])) < 1e-9:
+        lower = [
+            [pairs.get(frozenset((first, second)), 0.0) for second in names[:i]] + [1.0]
+            for i, first in enumerate(names)
+        ]
+        matrix = settled(lower) if names else ()
+        if names and not matrix:
             self._add(
                 ("correlation",),
-                f"not positive definite (its least eigenvalue is {least:.3g}): "
-                "these correlations cannot all be",
+                f"not positive semi-definite ({flaw(lower)})",
                 "correlations that can hold together; pairs left out count as 0",
                 "",
             )
-        return names, tuple(tuple(map(float, row)) for row in matrix)
+        return names, matrix
 
     def _broken(self) -> Collection[str]:
         """Name the covariates whose own faults were told before."""

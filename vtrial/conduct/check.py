@@ -4,11 +4,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vtrial.cohort.sheet import load_cohort
+from vtrial.conduct.impossible import model_faults, model_warnings
 from vtrial.conduct.plan import plan
-from vtrial.errors import SheetError
+from vtrial.errors import ModelError, SheetError
 from vtrial.model.sheet import LIBRARY, library, load_model
+from vtrial.model.typical import typical_of
 from vtrial.protocol.load import load_protocol
-from vtrial.sheets import find_sheet, listed, nearest, read_sheet
+from vtrial.sheets import (
+    find_sheet,
+    kind_of,
+    listed,
+    nearest,
+    parse_sheet,
+    raise_faults,
+    read_sheet,
+)
 
 
 def check_sheet(path: str | Path) -> tuple[str, list[str]]:
@@ -23,7 +33,7 @@ def check_sheet(path: str | Path) -> tuple[str, list[str]]:
     """
     path = _found(path)
     sheet = read_sheet(path)
-    kind = next((kind for kind in _CHECKS if kind in sheet.data), "")
+    kind = kind_of(sheet)
     if not kind:
         first = next(iter(sheet.data), "")
         raise SheetError(
@@ -47,12 +57,17 @@ def _found(path: str | Path) -> Path:
 
 
 def _check_protocol(path: str | Path) -> list[str]:
-    planned = plan(load_protocol(path))
-    return [str(warning) for warning in planned.protocol.model.warnings]
+    model = plan(load_protocol(path)).protocol.model
+    sheet = parse_sheet(model.text, source=model.name)
+    warnings = [*model.warnings, *model_warnings(sheet, model)]
+    return [str(warning) for warning in warnings]
 
 
 def _check_model(path: str | Path) -> list[str]:
-    return [str(warning) for warning in load_model(path).warnings]
+    model, sheet = load_model(path), read_sheet(path)
+    raise_faults(ModelError, model_faults(sheet, typical_of(model)))
+    warnings = [*model.warnings, *model_warnings(sheet, model)]
+    return [str(warning) for warning in warnings]
 
 
 def _check_cohort(path: str | Path) -> list[str]:

@@ -25,14 +25,14 @@ def locked(folder: Path) -> Iterator[None]:
     StoreError
         If another coordinator is at work there, or the folder cannot be made.
     """
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    made = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = (folder / LOCK).open("a+b")
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter: no path at all
         raise StoreError(
             at=str(folder),
-            found=f"not to be written ({error.strerror})",
+            found=f"not to be written ({getattr(error, 'strerror', error)})",
             allowed="a folder that can be made and written",
             write="--out FOLDER",
         ) from error

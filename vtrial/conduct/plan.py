@@ -8,12 +8,12 @@ from vtrial.cohort.cohort import Cohort
 from vtrial.cohort.sheet import load_cohort
 from vtrial.conduct.engine import engine, solved_as
 from vtrial.conduct.layout import bytes_for
-from vtrial.conduct.refusal import faults_of
+from vtrial.conduct.refusal import faults_of, method_of
 from vtrial.conduct.typical import solutions_of
 from vtrial.errors import ProtocolError
 from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.sheets import raise_faults
-from vtrial.solver.choice import Choice, choose
+from vtrial.solver.choice import Choice
 
 RESULTS = Path("results")
 SAMPLE = 64  # subjects on whom 32 bits are compared with 64
@@ -148,7 +148,7 @@ def plan(protocol: Protocol) -> Plan:
     """
     cohort = load_cohort(protocol.cohort, beside=protocol.path)
     raise_faults(ProtocolError, faults_of(protocol, cohort))
-    choice = choose(protocol.model, protocol.numerics)
+    choice = method_of(protocol)
     return Plan(protocol, cohort, choice, digest_of(protocol, cohort))
 
 

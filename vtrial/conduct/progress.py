@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 
+from vtrial.errors import printable
+
 EVERY = 10.0
 
 
@@ -23,7 +25,7 @@ def progress(total: int, *, done: int, words: str) -> Iterator[Callable[[int], N
 
 def tell(words: str) -> None:
     """Write a line to standard error, where progress goes."""
-    sys.stderr.write(f"{words}\n")
+    sys.stderr.write(f"{printable(words)}\n")
     sys.stderr.flush()
 
 

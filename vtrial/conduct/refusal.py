@@ -4,12 +4,14 @@ from collections.abc import Iterator, Mapping
 
 from vtrial.cohort.check import check_cohort
 from vtrial.cohort.cohort import Cohort
+from vtrial.conduct.impossible import arm_faults
 from vtrial.dims import ARM, BASELINE, REPLICATE, SCREENED, SUBJECT
-from vtrial.errors import Fault, UnitError
+from vtrial.errors import Fault, SolverError, UnitError
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
 from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.where import names_of
 from vtrial.sheets import Path_, Sheet, listed, nearest, parse_sheet
+from vtrial.solver.choice import Choice, choose
 from vtrial.units import factor
 
 RESERVED = {SUBJECT, REPLICATE, ARM, SCREENED, "number"}
@@ -22,14 +24,39 @@ def faults_of(protocol: Protocol, cohort: Cohort) -> list[Fault]:
     """List everything that keeps a protocol from being run with its cohort."""
     sheet = _sheet(protocol)
     return [
-        *_missing(protocol, cohort),
+        *_missing(protocol, cohort, sheet),
         *_arms(protocol, cohort, sheet),
         *_units(protocol, cohort, sheet),
         *_strata(protocol, cohort, sheet),
         *_questions(protocol, cohort, sheet),
         *_kept(protocol, cohort, sheet),
         *_tolerance(protocol, sheet),
+        *arm_faults(protocol, sheet),
     ]
+
+
+def method_of(protocol: Protocol) -> Choice:
+    """Choose the method that solves a protocol's model.
+
+    Raises
+    ------
+    SolverError
+        If the one that is asked for cannot.
+    """
+    try:
+        return choose(protocol.model, protocol.numerics)
+    except SolverError as error:
+        raise SolverError.of(
+            _at(_sheet(protocol), ("numerics", "method"), f) for f in error.faults
+        ) from None
+
+
+def _at(sheet: Sheet, path: Path_, fault: Fault) -> Fault:
+    """Give a fault without a place that of an entry of the protocol."""
+    if fault.source or not sheet.text:
+        return fault
+    line, column = sheet.place(path)
+    return fault._replace(source=sheet.source, line=line, column=column)
 
 
 def _sheet(protocol: Protocol) -> Sheet:
@@ -40,7 +67,7 @@ def _sheet(protocol: Protocol) -> Sheet:
     return parse_sheet(protocol.text, source=source)
 
 
-def _missing(protocol: Protocol, cohort: Cohort) -> list[Fault]:
+def _missing(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> list[Fault]:
     """List what the model asks of a subject and the cohort does not give.
 
     What every arm sets need not come from the cohort.
@@ -48,7 +75,7 @@ def _missing(protocol: Protocol, cohort: Cohort) -> list[Fault]:
     sets = [{name for name, _ in arm.set} for arm in protocol.arms]
     given = set.intersection(*sets) if sets else set()
     return [
-        fault
+        _at(sheet, ("cohort",), fault)
         for fault in check_cohort(cohort, protocol.model)
         if not (fault.found.startswith("missing") and _named(fault) in given)
     ]

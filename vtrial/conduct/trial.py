@@ -33,6 +33,7 @@ from vtrial.conduct.measuring import (
     outcomes_of,
 )
 from vtrial.conduct.schedule import Schedule, schedule
+from vtrial.conduct.undefined import undefined
 from vtrial.design.allocation import BATCH, allocate
 from vtrial.dosing.doses import Doses, Times
 from vtrial.dosing.expansion import expand
@@ -200,9 +201,9 @@ class Trial:
         return self._prepare(arm.name, people, jnp.asarray(padded(chosen, capacity)))
 
     def solve(self, ready: Ready, numerics: Numerics) -> Trajectory:
-        """Solve what is ready."""
+        """Solve what is ready; where nothing differs, one solution is everybody's."""
         columns = any(value.ndim == 2 for value in ready.inputs.values())
-        return simulate(
+        path = simulate(
             self.protocol.model,
             ready.inputs,
             ready.doses,
@@ -210,6 +211,13 @@ class Trial:
             periods=_periods(self.protocol) if columns else None,
             numerics=numerics,
         )
+        count = ready.keys.size
+        outputs = {
+            name: jnp.broadcast_to(value, (count, value.shape[1]))
+            for name, value in path.outputs.items()
+        }
+        status = jnp.broadcast_to(path.status, (count,))
+        return path._replace(outputs=outputs, status=status)
 
     @functools.cached_property
     def schedule(self) -> Schedule:
@@ -310,6 +318,8 @@ def _reduce(
     taken = time[:, : plan.planned.size]
     left = leaving(protocol, who)
     noisy = measure(protocol, plan, truth, taken, who, left)
+    lost = undefined(protocol, plan, truth) & (status == Status.SOLVED)
+    status = jnp.where(lost, int(Status.OUTPUT_NOT_FINITE), status)
     solved = (status == Status.SOLVED) & real
     found = outcomes_of(protocol, plan, taken, noisy, truth, who, left)
     parts = [jnp.stack(part, axis=1) for part in zip(*found, strict=True)]

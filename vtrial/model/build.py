@@ -7,6 +7,7 @@ import numpy as np
 
 from vtrial.errors import Fault
 from vtrial.model.calculus import substitute
+from vtrial.model.covariance import Matrix, settled
 from vtrial.model.model import (
     Covariate,
     Model,
@@ -35,9 +36,6 @@ from vtrial.model.tree import (
     Statement,
 )
 from vtrial.units import hours
-
-Triangle = Sequence[Sequence[float]]
-Matrix = tuple[tuple[float, ...], ...]
 
 
 def build(
@@ -93,38 +91,20 @@ def in_hours(statements: Sequence[Statement], unit: str) -> tuple[Statement, ...
 
 
 def covariance(row: RandomShape) -> Matrix:
-    """Return the whole covariance matrix of a row of random effects."""
+    """Return the covariance matrix of a row of random effects; empty if it is none."""
     if row.covariance is not None:
-        return whole(row.covariance)
+        return settled(row.covariance)
     deviations = [math.sqrt(variance) for variance in _variances(row)]
     size = range(len(deviations))
-    together = whole(row.correlation) if row.correlation else None
+    alone = [[float(i == j) for j in range(i + 1)] for i in size]
+    together = settled(row.correlation or alone)
     return tuple(
         tuple(
-            deviations[i] ** 2
-            if i == j
-            else together[i][j] * deviations[i] * deviations[j]
-            if together
-            else 0.0
-            for j in size
+            deviations[i] ** 2 if i == j else entry * deviations[i] * deviations[j]
+            for j, entry in enumerate(line)
         )
-        for i in size
+        for i, line in enumerate(together)
     )
-
-
-def whole(triangle: Triangle) -> Matrix:
-    """Mirror a lower triangle."""
-    size = range(len(triangle))
-    return tuple(tuple(triangle[max(i, j)][min(i, j)] for j in size) for i in size)
-
-
-def is_positive_definite(matrix: Matrix) -> bool:
-    """Say whether a symmetric matrix is a covariance of things that vary."""
-    try:
-        factor = np.linalg.cholesky(np.array(matrix))
-    except np.linalg.LinAlgError:
-        return False
-    return bool(np.isfinite(factor).all())
 
 
 def _variances(row: RandomShape) -> list[float]:
@@ -166,7 +146,7 @@ def _population(parameters: Sequence[Parameter], rows: Sequence[JointShape]) -> 
         total[index, index] = spread**2
     for row in rows:
         inside = [places[name] for name in row.of]
-        total[np.ix_(inside, inside)] = whole(row.covariance)
+        total[np.ix_(inside, inside)] = settled(row.covariance)
     return tuple(tuple(float(entry) for entry in line) for line in total)
 
 

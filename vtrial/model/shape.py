@@ -1,6 +1,5 @@
 """The shape of a model sheet: which keys there are, and what each may hold."""
 
-import math
 import re
 from typing import Annotated, Literal
 
@@ -13,6 +12,8 @@ from vtrial.units import dimension, hours, is_unit, quantity
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 DOI = re.compile(r"10\.\d{4,9}/\S+")
+MOST = 1e100  # squares and products of such numbers, and their inverses, are numbers
+MOST_SHARE = 1e6
 
 
 def wrong(found: str, allowed: str, write: str = "") -> ValueError:
@@ -26,8 +27,10 @@ def _number(value: object) -> float:
     """Take a number, and nothing that only looks like one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong(f"`{value}`", "a number", "5.0")
-    if not math.isfinite(value):
-        raise wrong(f"`{value}`", "a finite number", "5.0")
+    if not abs(value) <= MOST:
+        raise wrong(f"`{str(value)[:40]}`", f"a finite number, below {MOST:g} in size")
+    if value and abs(value) < 1 / MOST:
+        raise wrong(f"`{value:g}`", f"0, or a number above {1 / MOST:g} in size", "0")
     return float(value)
 
 
@@ -35,6 +38,13 @@ def _positive(value: object) -> float:
     number = _number(value)
     if number <= 0:
         raise wrong(f"{number:g}", "above 0", "")
+    return number
+
+
+def _size(value: object) -> float:
+    number = _number(value)
+    if number < 0:
+        raise wrong(f"{number:g}", "0 or more", "")
     return number
 
 
@@ -54,6 +64,8 @@ def _share(value: object) -> float:
             raise wrong(f"{number:g}", "a share, such as 8 %", f"{number:g} %")
     if number < 0:
         raise wrong(f"`{value}`", "0 or more", "8 %")
+    if not number <= MOST_SHARE:
+        raise wrong(f"`{str(value)[:40]}`", f"a share below {MOST_SHARE:g}")
     return number
 
 
@@ -107,8 +119,8 @@ def _shares(value: object) -> list[float]:
     return [_share(v) for v in (value if isinstance(value, list) else [value])]
 
 
-def _numbers(value: object) -> list[float]:
-    return [_positive(v) for v in (value if isinstance(value, list) else [value])]
+def _sizes(value: object) -> list[float]:
+    return [_size(v) for v in (value if isinstance(value, list) else [value])]
 
 
 def _triangle(value: object) -> list[list[float]]:
@@ -129,6 +141,7 @@ def _triangle(value: object) -> list[list[float]]:
 
 Finite = Annotated[float, BeforeValidator(_number, json_schema_input_type=float)]
 Positive = Annotated[float, BeforeValidator(_positive, json_schema_input_type=float)]
+Size = Annotated[float, BeforeValidator(_size, json_schema_input_type=float)]
 Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=float | str)]
 Unit = Annotated[str, BeforeValidator(_unit, json_schema_input_type=str | int)]
 Duration = Annotated[str, BeforeValidator(_duration_unit, json_schema_input_type=str)]
@@ -140,8 +153,8 @@ Shares = Annotated[
     list[float],
     BeforeValidator(_shares, json_schema_input_type=float | str | list[float | str]),
 ]
-Numbers = Annotated[
-    list[float], BeforeValidator(_numbers, json_schema_input_type=float | list[float])
+Sizes = Annotated[
+    list[float], BeforeValidator(_sizes, json_schema_input_type=float | list[float])
 ]
 Triangle = Annotated[
     list[list[float]],
@@ -197,7 +210,7 @@ class ParameterShape(_Shape):
     unit: Unit | None = None
     title: str = ""
     rse: Share | None = Field(None, description="Relative standard error, as 8 %.")
-    se: Positive | None = Field(None, description="Standard error, in the unit.")
+    se: Size | None = Field(None, description="Standard error, in the unit.")
     scale: Literal["log", "identity"] | None = Field(
         None,
         description="Where the uncertainty is normal; log if the value is above 0.",
@@ -218,8 +231,8 @@ class RandomShape(_Shape):
     """Random effects: how much subjects, or occasions, differ."""
 
     of: Symbols = Field(description="Name, or names that vary together: eta.<name>.")
-    variance: Numbers | None = None
-    sd: Numbers | None = None
+    variance: Sizes | None = None
+    sd: Sizes | None = None
     cv: Shares | None = Field(None, description="Coefficient of variation, as 30 %.")
     convention: Literal["ln(1+cv^2)", "cv^2"] = Field(
         "ln(1+cv^2)", description="How the variance is computed from cv."
@@ -267,11 +280,9 @@ class JointShape(_Shape):
 class ErrorShape(_Shape):
     """Residual error; additive in the output's unit, proportional a share."""
 
-    additive: Positive | None = None
+    additive: Size | None = None
     proportional: Share | None = None
-    log: Positive | None = Field(
-        None, description="Standard deviation of the logarithm."
-    )
+    log: Size | None = Field(None, description="Standard deviation of the logarithm.")
 
     @model_validator(mode="after")
     def _one_kind(self) -> "ErrorShape":

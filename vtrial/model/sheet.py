@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from vtrial.errors import Fault, ModelError
-from vtrial.model.build import build, covariance, is_positive_definite, whole
+from vtrial.model.build import build, covariance
 from vtrial.model.check import check_units
+from vtrial.model.covariance import flaw, settled
 from vtrial.model.grammar import ETA, check_names, parse_leniently
 from vtrial.model.model import Model
 from vtrial.model.shape import (
@@ -32,12 +33,14 @@ from vtrial.sheets import (
     nearest,
     raise_faults,
     read_sheet,
+    refuse_other,
 )
 
 Row = TypeVar("Row", bound=BaseModel)
 
 LIBRARY = Path(__file__).parent / "library"
 EQUATIONS: Path_ = ("equations",)
+TAKEN = ("ID", "TIME", "STATUS")  # by tables of predictions
 
 
 def load_model(name: str | Path, *, beside: str | Path = "") -> Model:
@@ -58,7 +61,9 @@ def load_model(name: str | Path, *, beside: str | Path = "") -> Model:
     >>> model.states
     ('depot', 'central')
     """
-    return read_model(read_sheet(_find(name, beside)))
+    sheet = read_sheet(_find(name, beside))
+    refuse_other(sheet, "model")
+    return read_model(sheet)
 
 
 def library() -> list[str]:
@@ -120,13 +125,13 @@ def read_model(sheet: Sheet, statements: Sequence[Statement] | None = None) -> M
 
 def placed(sheet: Sheet, fault: Fault) -> Fault:
     """Move a fault from its line in the equations to its line in the sheet."""
-    if fault.source or not fault.line:
-        return fault._replace(source=sheet.source)
     row, _ = sheet.place(EQUATIONS)
+    if fault.source or not fault.line:
+        return fault._replace(source=sheet.source, line=fault.line or row)
     rows = re.split(r"\r\n|\n|\r", sheet.text)
     inside = str(sheet.data.get("equations", "")).split("\n")
     if EQUATIONS not in sheet.lines or fault.line > len(inside):
-        return fault._replace(source=sheet.source)
+        return fault._replace(source=sheet.source, line=row, column=0)
     line, text = row + fault.line, inside[fault.line - 1]
     outer = rows[line - 1] if line <= len(rows) else ""
     if not outer.endswith(text):  # not a block: the equations stand on the key's line
@@ -166,10 +171,7 @@ class _Draft:
 
 def _find(name: str | Path, beside: str | Path) -> Path:
     """Find the file of a model."""
-    try:
-        found = find_sheet(str(name), kind="models", beside=beside)
-    except (OSError, ValueError):
-        found = None
+    found = find_sheet(str(name), kind="models", beside=beside)
     if found is not None:
         return found
     if str(name) in library():
@@ -333,8 +335,9 @@ def _check_random(draft: _Draft) -> list[Fault]:
                 )
             seen.add(name)
     for path, row in _sound_paths(sheet, "random", RandomShape):
-        if not is_positive_definite(covariance(row)):
-            faults.append(_no_covariance(sheet, path, "of random effects"))
+        if not covariance(row):
+            given = row.covariance or row.correlation or []
+            faults.append(_no_covariance(sheet, path, "random effects", flaw(given)))
     return faults
 
 
@@ -362,14 +365,25 @@ def _check_uncertainty(draft: _Draft) -> list[Fault]:
                 fault = sheet.fault(path, found=found, allowed=allowed, write=write)
                 faults.append(fault)
             seen.add(name)
-        if not is_positive_definite(whole(row.covariance)):
-            faults.append(_no_covariance(sheet, path, "of parameters"))
+        if not settled(row.covariance):
+            why = flaw(row.covariance)
+            faults.append(_no_covariance(sheet, path, "parameters", why))
     return faults
 
 
 def _check_outputs(draft: _Draft) -> list[Fault]:
     """Find outputs that name nothing."""
     sheet, faults = draft.sheet, []
+    for name in draft.shape.outputs:
+        if name in TAKEN:
+            faults.append(
+                sheet.fault(
+                    ("outputs", name),
+                    found=f"`{name}`, a column that every table has",
+                    allowed="a name of its own",
+                    write=f"{name.lower()}_: {{equals: {name}}}",
+                )
+            )
     assigned = {s.name for s in draft.statements if s.kind in ("assign", "derivative")}
     inputs = {*draft.keys("parameters"), *draft.keys("covariates")}
     known = sorted(assigned | inputs | draft.doubtful)
@@ -430,10 +444,10 @@ def _sound_paths(
     return [(path, row) for path, row in tried if isinstance(row, kind)]
 
 
-def _no_covariance(sheet: Sheet, path: Path_, of: str) -> Fault:
+def _no_covariance(sheet: Sheet, path: Path_, of: str, why: str) -> Fault:
     return sheet.fault(
         path,
-        found=f"a covariance {of} that is not positive definite",
-        allowed="positive definite: variances above 0, correlations within -1 and 1",
-        write="[[0.09], [0.03, 0.0625]]",
+        found=f"a covariance of {of} that is not positive semi-definite ({why})",
+        allowed="one: variances of 0 or more, correlations that can hold together",
+        write="",
     )

@@ -74,6 +74,8 @@ def as_number_or_text(value: object) -> object:
     """Take a number or a text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError(f"`{value}`|a number, or a text with a number|")
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        raise ValueError(f"`{value}`|a finite number|")
     return value
 
 
@@ -183,4 +185,6 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 class Shape(BaseModel):
     """A map of a sheet: no other keys, nothing changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False
+    )

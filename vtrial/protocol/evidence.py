@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from vtrial.errors import ProtocolError
+from vtrial.errors import ProtocolError, UnitError
 from vtrial.model.model import Source
 from vtrial.model.tree import Expression
 from vtrial.protocol.faults import Faults
@@ -173,7 +173,7 @@ def _numbers(
         else:
             margin = _margin(shape.within, value, kind, unit)
             low, high = value - margin, value + margin
-    except ProtocolError as error:
+    except (ProtocolError, UnitError) as error:
         faults.relay((*path, "within"), error)
         return None
     if not low < high or not low <= value <= high:

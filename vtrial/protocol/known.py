@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from vtrial.errors import ModelError, VtrialError
 from vtrial.model.grammar import parse_assignments
 from vtrial.model.model import Model, Output
-from vtrial.model.sheet import library, load_model
+from vtrial.model.sheet import load_model
 from vtrial.protocol.faults import Faults
-from vtrial.sheets import find_sheet, read_sheet, shipped
+from vtrial.sheets import find_sheet, read_sheet, refuse_other, shipped
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,8 @@ def find_model(name: str, faults: Faults) -> Model | None:
     """Load the model that a sheet names, or note why it cannot be."""
     try:
         return load_model(name, beside=faults.sheet.source)
-    except ModelError as error:
+    except VtrialError as error:
         faults.relay(("model",), error)
-    except VtrialError:
-        faults.unknown(("model",), name, library(), "model")
     return None
 
 
@@ -58,10 +56,12 @@ def find_covariates(name: str, faults: Faults) -> frozenset[str] | None:
         faults.unknown(("cohort",), name, there, "cohort")
         return None
     try:
-        data = read_sheet(path).data
+        sheet = read_sheet(path)
+        refuse_other(sheet, "cohort")
     except VtrialError as error:
         faults.relay(("cohort",), error)
         return None
+    data = sheet.data
     names = {*_keys(data.get("covariates")), *_derived(data.get("derive"))}
     return frozenset(names | _columns(data.get("table")))
 

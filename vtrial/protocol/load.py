@@ -43,6 +43,7 @@ from vtrial.sheets import (
     find_sheet,
     nearest,
     read_sheet,
+    refuse_other,
     shipped,
 )
 from vtrial.types import Numerics
@@ -89,7 +90,9 @@ def load_protocol(
             allowed="the path of a sheet, or the name of a shipped one",
             write=near or "vtrial new protocol my-trial.yaml",
         )
-    return build_protocol(read_sheet(path), changes=changes)
+    sheet = read_sheet(path)
+    refuse_other(sheet, "protocol")
+    return build_protocol(sheet, changes=changes)
 
 
 def build_protocol(

@@ -17,6 +17,7 @@ from vtrial.dosing.doses import DOSE, RESET, RESET_DOSE, Doses, Times
 from vtrial.model.model import Model
 from vtrial.solver.layout import Layout
 from vtrial.solver.order import Key, count_before, key_of, sorted_order
+from vtrial.types import Status
 
 FINEST = 2.0**-30  # [h] times nearer than this (3 microseconds) are the same time
 BOUNDARY, PERIOD, END, RECORD, START, SEEN = range(6)
@@ -78,8 +79,8 @@ class Table(NamedTuple):
     """Sorted events of some lanes, and where to look for what is asked.
 
     `seen` and `end` say at, or after, how many events the observations and the end of
-    the stage stand, `shown` which observations are in the stage; `impossible` are
-    lanes whose doses cannot be given.
+    the stage stand, `shown` which observations are in the stage; `verdict` is the
+    Status of lanes whose doses cannot be given, and else solved.
     """
 
     events: Event
@@ -88,7 +89,7 @@ class Table(NamedTuple):
     seen_column: Int[Array, "#lane time"]
     end: Int[Array, "#lane"]
     end_time: Float[Array, "#lane"]
-    impossible: Bool[Array, "#lane"]
+    verdict: Int[Array, "#lane"]
 
 
 class _Rows(NamedTuple):
@@ -170,7 +171,7 @@ def tabulate(
         seen_column=_seen_column(times, periods),
         end=end,
         end_time=boundary,
-        impossible=_impossible(layout, doses, given),
+        verdict=_verdict(layout, doses, given),
     )
 
 
@@ -208,6 +209,9 @@ def _shown(
 
 def take(values: Array, index: Int[Array, "#lane place"]) -> Array:
     """Take values (#lane, event, ...) at places, as few rows as that needs."""
+    if index.shape[1] == 0:  # of which JAX would lose the lanes
+        rows = max(index.shape[0], values.shape[0])
+        return jnp.zeros((rows, 0, *values.shape[2:]), values.dtype)
     if index.shape[0] == 1:
         return jnp.take(values, index[0], axis=1)
     if values.shape[0] == 1:
@@ -287,7 +291,9 @@ def take_up(
     entry = _column(periods, doses.time + delay, before=True)
     entry = jnp.maximum(entry, column)
     amount = look("F", entry, 1.0) * doses.amount
-    rate = jnp.where(doses.rate == -1, look("rate", entry, jnp.nan), doses.rate)
+    modelled = look("rate", entry, jnp.nan)
+    modelled = jnp.where(modelled > 0, modelled, jnp.nan)
+    rate = jnp.where(doses.rate == -1, modelled, doses.rate)
     length = look("duration", entry, jnp.nan)
     length = jnp.where(length > 0, length, jnp.nan)
     rate = jnp.where(doses.rate == -2, amount / length, rate)
@@ -297,15 +303,24 @@ def take_up(
     return Given(delay, amount, rate, duration, column)
 
 
-def _impossible(layout: Layout, doses: Doses, given: Given) -> Bool[Array, "#lane"]:
-    """Find lanes with a modelled rate or duration that is none, or too long a train."""
-    real = jnp.isfinite(doses.time) & (_gives(doses))
-    bad = real & ~jnp.isfinite(given.rate + given.delay + given.duration)
+def _verdict(layout: Layout, doses: Doses, given: Given) -> Int[Array, "#lane"]:
+    """Find lanes with a dose that is none, or too long a train of them.
+
+    A dose is none if its amount, lag, rate or duration, as taken up, is no finite
+    number or below zero.
+    """
+    real = jnp.isfinite(doses.time) & _gives(doses)
+    taken = (given.amount, given.rate, given.delay, given.duration)
+    whole = jnp.isfinite(sum(taken)) & ~jnp.isnan(doses.interval)
+    bad = real & ~(whole & (given.amount >= 0) & (given.delay >= 0))
+    verdict = jnp.where(jnp.any(bad, axis=1), int(Status.BAD_DOSE), int(Status.SOLVED))
     if layout.steady:
         steady = real & (doses.steady > 0) & (doses.interval > 0)
         train = given.delay + given.duration
-        bad |= steady & ~(train <= layout.overlaps * doses.interval)
-    return jnp.any(bad, axis=1)
+        long = steady & ~(train <= layout.overlaps * doses.interval) & ~bad
+        lost = jnp.any(long, axis=1) & (verdict == Status.SOLVED)
+        verdict = jnp.where(lost, int(Status.NON_FINITE), verdict)
+    return verdict
 
 
 def _gives(doses: Doses) -> Bool[Array, "#lane dose"]:

@@ -82,6 +82,8 @@ def solve_lanes(
         name: jnp.broadcast_to(value, shape).astype(real)
         for name, value in layout.model.individual(given).items()
     }
+    if not individual:  # a model of numbers only: a name that no equation can use
+        individual = {"": jnp.zeros(shape, real)}
     begin = _begin(batch)
     if layout.model.states:
         individual |= _known(layout, individual, batch, begin, shape)
@@ -95,8 +97,9 @@ def solve_lanes(
         begin=begin,
         until=batch.until,
     )
-    bad = table.impossible & (start.status == Status.SOLVED)
-    start = start._replace(status=jnp.where(bad, int(Status.NON_FINITE), start.status))
+    so_far = start.status
+    verdict = jnp.where(so_far == Status.SOLVED, table.verdict, so_far)
+    start = start._replace(status=verdict)
     if layout.merged:
         view, end, steps = _in_passing(layout, method, individual, table, start)
     elif layout.window:
@@ -150,16 +153,12 @@ def _widest() -> int:
 
 
 def _missing(batch: Batch) -> Bool[Array, "#lane"]:
-    """Find lanes with an input or dose that is not a number."""
+    """Find lanes with an input that is not a number, or a dose at no time."""
     missing = jnp.zeros(1, bool)
     begun = batch.periods < jnp.inf
     for value in batch.inputs.values():
         missing = missing | jnp.any(jnp.isnan(value) & begun, axis=1)
-    doses = batch.doses
-    real = doses.time < jnp.inf
-    for value in (doses.amount, doses.rate, doses.interval):
-        missing = missing | jnp.any(jnp.isnan(value) & real, axis=1)
-    return missing | jnp.any(jnp.isnan(doses.time), axis=1)
+    return missing | jnp.any(jnp.isnan(batch.doses.time), axis=1)
 
 
 def _begin(batch: Batch) -> Float[Array, "#lane"]:

@@ -39,7 +39,8 @@ def predict(
     effects are zero unless given (`eta.CL`). The initial values hold at a subject's
     first record.
     Where a solution fails, predictions are missing from there on, and a column STATUS
-    says, for every row, how its subject's solution ended.
+    says, for every row, how its subject's solution ended, or that an output of it is
+    not finite.
 
     Raises
     ------
@@ -79,10 +80,21 @@ def predict(
         free = f"{name}{GIVEN}" if name in {*table, STATUS} else name
         table[free] = events.data[name].array[rows]
     status = np.asarray(solved.status)
+    values = [table[output.name] for output in model.outputs]
+    status = _judged(status, subject, np.stack(values, axis=1))
     if (status != Status.SOLVED).any():
         words = np.array([Status(code).words for code in status])
         table[STATUS] = words[subject]
     return pd.DataFrame(table)
+
+
+def _judged(status: np.ndarray, subject: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Say of whom an output is not finite in a row, though the states are fine."""
+    odd = subject[~np.isfinite(values).all(axis=1)]
+    odd = odd[status[odd] == Status.SOLVED]
+    status = status.copy()
+    status[odd] = Status.OUTPUT_NOT_FINITE
+    return status
 
 
 def _refuse_unknown(

@@ -1,0 +1,127 @@
+"""Read the shares of categories, which published tables round."""
+
+import math
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+
+from vtrial.cohort.cohort import Marginal
+from vtrial.errors import Fault
+from vtrial.sheets import Path_, Sheet
+
+SLACK = 1e-6
+MOST = 0.01  # of a sum of shares that is believed to be their rounding
+DIGITS = 6  # of the shares in a remedy
+
+
+def read_categorical(
+    sheet: Sheet, path: Path_, shares: dict[str, float]
+) -> tuple[Marginal, list[Fault]]:
+    """Make a categorical marginal of shares that add up to 1, as far as written.
+
+    Shares whose sum is off by less than half of the last digit of each, and by no more
+    than 1 %, were rounded: they are divided by their sum.
+    """
+    faults = _wrong_codes(sheet, path, shares) + _wrong_shares(sheet, path, shares)
+    total = math.fsum(shares.values())
+    off = abs(total - 1)
+    if not faults and off > SLACK:
+        if off > MOST + SLACK or off >= len(shares) * _half_unit(sheet, path):
+            faults.append(_wrong_sum(sheet, path, shares, total))
+        else:
+            shares = {code: share / total for code, share in shares.items()}
+    coded = [(_number(code), share) for code, share in shares.items()]
+    pairs = sorted((code, share) for code, share in coded if code is not None)
+    values, parts = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    return Marginal("categorical", values=tuple(values), shares=tuple(parts)), faults
+
+
+def in_digits(shares: Sequence[float]) -> list[str]:
+    """Write shares of a whole so that they add up to 1, the largest giving way.
+
+    Examples
+    --------
+    >>> in_digits([1.0, 1.0, 1.0])
+    ['0.333334', '0.333333', '0.333333']
+    """
+    total = math.fsum(shares)
+    unit = Decimal(1).scaleb(-DIGITS)
+    parts = [Decimal(share / total).quantize(unit) for share in shares]
+    parts[parts.index(max(parts))] += 1 - sum(parts)
+    return [f"{float(part):.{DIGITS}g}" for part in parts]
+
+
+def _wrong_codes(sheet: Sheet, path: Path_, shares: Mapping[str, float]) -> list[Fault]:
+    """Find categories that are no numbers; each is given one that is free."""
+    taken = {_number(code) for code in shares}
+    free = (n for n in range(len(shares) + len(taken)) if n not in taken)
+    faults = []
+    for code, share in shares.items():
+        if _number(code) is None:
+            faults.append(
+                sheet.fault(
+                    (*path, code),
+                    found=f"`{code}`",
+                    allowed="a number that stands for the category",
+                    write=f"{next(free)}: {share:.{DIGITS}g}",
+                )
+            )
+    return faults
+
+
+def _wrong_shares(
+    sheet: Sheet, path: Path_, shares: Mapping[str, float]
+) -> list[Fault]:
+    """Find shares that are none."""
+    return [
+        sheet.fault(
+            (*path, code),
+            found=f"a share of {share:g}",
+            allowed="a share from 0 to 1",
+            write=f"{code}: {share:g} %" if 1 < share <= 100 else "",
+        )
+        for code, share in shares.items()
+        if not 0 <= share <= 1
+    ]
+
+
+def _wrong_sum(
+    sheet: Sheet, path: Path_, shares: Mapping[str, float], total: float
+) -> Fault:
+    """Describe shares that are not of one whole."""
+    parts = in_digits(list(shares.values())) if total > 0 else []
+    pairs = zip(shares, parts, strict=False)
+    return sheet.fault(
+        path,
+        found=f"shares that add up to {total:g}",
+        allowed="shares that add up to 1",
+        write="{" + ", ".join(f"{k}: {v}" for k, v in pairs) + "}" if parts else "",
+    )
+
+
+def _half_unit(sheet: Sheet, path: Path_) -> float:
+    """Return half of the last digit's unit, of shares that were rounded alike."""
+    node: object = sheet.data
+    for part in path:
+        node = node.get(str(part)) if isinstance(node, dict) else None
+    entries = node.values() if isinstance(node, dict) else ()
+    return min((_unit(entry) / 2 for entry in entries), default=0.0)
+
+
+def _unit(entry: object) -> float:
+    """Return the unit of a share's last digit, as it stands in the sheet."""
+    text = str(entry).strip()
+    number = text.removesuffix("%").strip()
+    try:
+        place = int(Decimal(number).as_tuple().exponent)
+    except (InvalidOperation, ValueError):
+        return 0.0
+    return 10.0 ** (place - 2 if text.endswith("%") else place)
+
+
+def _number(text: str) -> float | None:
+    """Read a code; None if it is no finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
