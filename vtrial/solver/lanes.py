@@ -278,7 +278,8 @@ def _without_negative(
         if value is None:
             continue
         below = is_below(layout, value, peak[:, None]) & good
-        failed = jnp.min(jnp.where(below, times.time, jnp.inf), axis=1, keepdims=True)
+        early = jnp.where(below, times.time, jnp.inf)
+        failed = jnp.min(early, axis=1, keepdims=True, initial=jnp.inf)
         good &= times.time < failed
         held[place] = without_noise(value, peak[:, None])
     return good, held

@@ -184,7 +184,7 @@ def _period(
         active = asked.span.active & (step.status == Status.SOLVED) & (done < repeats)
         span = asked.span._replace(active=active, left=asked.span.left - step.tried)
         part = asked._replace(span=span)
-        begin = asked.entry - (repeats - done) * interval
+        begin = asked.entry - (repeats - done).astype(interval.dtype) * interval
         new = _pattern(method, part, step.amounts, memory, begin=begin, length=interval)
 
         def keep(now: Array, before: Array) -> Array:
