@@ -19,6 +19,7 @@ from vtrial.conduct import run as coordinator
 from vtrial.conduct.folder import locked, write_sheets
 from vtrial.errors import CohortError, ProtocolError, SolverError, StoreError
 from vtrial.store.ledger import Ledger
+from vtrial.store.record import create_record
 
 
 def sums(folder):
@@ -214,10 +215,14 @@ def test_a_protocol_comes_back_from_its_record(sheets, tmp_path):
     assert ours.endpoints.equals(theirs.endpoints)
 
 
-def test_a_record_without_sheets_is_told(sheets, tmp_path):
-    record = vt.run(sheets.load(), out=tmp_path / "run", workers=0)
-    record.note(sheets={})
-    with pytest.raises(StoreError, match="without the text"):
+@pytest.mark.parametrize(
+    "trial", [None, {}, {"is": "Protocol"}, {"is": "Fault"}, [[1]], {"is": "Name"}]
+)
+def test_a_record_that_does_not_say_what_was_run_is_told(tmp_path, trial):
+    record = create_record(
+        tmp_path, (), (), attributes={"trial": trial}, subjects=1, block=1
+    )
+    with pytest.raises(StoreError, match="not what a run writes there"):
         vt.conduct.protocol_of(record)
 
 

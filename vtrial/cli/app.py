@@ -157,7 +157,10 @@ def report(
 ) -> None:
     """Write the report of a finished record anew."""
     stored = vt.open_record(record)
-    trial = vt.load_protocol(protocol) if protocol else vt.conduct.protocol_of(stored)
+    if protocol:
+        trial = vt.conduct.protocol_for(stored, protocol)
+    else:
+        trial = vt.conduct.protocol_of(stored)
     page = _report(stored, trial)
     if open_:
         open_page(page)
@@ -368,6 +371,7 @@ def _seen(path: Path) -> "vt.report.Run":
 def _report(record: object, trial: object, *, quiet: bool = False) -> Path:
     """Evaluate a record, write its page, and say the headline."""
     tree = record.tree()  # type: ignore[attr-defined]
+    trial = vt.conduct.as_held(record, trial)
     estimates = vt.evaluate(tree, trial)
     folder = Path(record.path).parent  # type: ignore[attr-defined]
     page = vt.render(estimates, trial, folder, attributes=tree.attrs)

@@ -32,6 +32,7 @@ _MAKERS = (
     "cohort",
     "solver",
     "design",
+    "protocol/derived.py",
     "analysis/endpoint.py",
     "analysis/happening.py",
     "analysis/noncompartmental.py",

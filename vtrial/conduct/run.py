@@ -17,13 +17,14 @@ from vtrial.conduct.layout import coordinates, variables
 from vtrial.conduct.plan import Plan, plan
 from vtrial.conduct.precision import precision_error
 from vtrial.conduct.progress import progress, tell
-from vtrial.conduct.provenance import about, given_with, now, sheet_files
+from vtrial.conduct.provenance import about, now, sheet_files
 from vtrial.conduct.task import conduct_block, remember_compiled
 from vtrial.conduct.trial import Trial, spec_of
 from vtrial.conduct.typical import predict_points
-from vtrial.dims import OBSERVED, POINT, PRECISION_ERROR, PREDICTED, SPREAD
+from vtrial.dims import OBSERVED, POINT, PRECISION_ERROR, PREDICTED, SPREAD, TRIAL
 from vtrial.errors import StoreError
 from vtrial.protocol.protocol import Protocol, name_points
+from vtrial.protocol.stored import write_protocol
 from vtrial.store.ledger import Ledger
 from vtrial.store.record import NAME, Record, create_record, open_record
 
@@ -235,7 +236,7 @@ def _predict(planned: Plan, record: Record) -> None:
         for one in found
     ]
     record.put(f"{OBSERVED}/{SPREAD}", np.concatenate(spread), dims=(POINT,))
-    record.note(**{OBSERVED: name, "given": given_with(planned)})
+    record.note(**{OBSERVED: name, TRIAL: write_protocol(protocol)})
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from zarr.codecs import ZstdCodec
 from vtrial.errors import StoreError
 
 NAME = "record.zarr"
-COMPLETE = "complete"
+COMPLETE, AGAIN = "complete", "again"
 
 
 class Variable(NamedTuple):
