@@ -36,7 +36,7 @@ from vtrial.dims import (
     VISIT,
 )
 from vtrial.protocol.protocol import Protocol
-from vtrial.store.record import Coordinate, Variable
+from vtrial.store.layout import Coordinate, Variable
 from vtrial.types import Status
 
 UNITS, TITLE = "units", "long_name"

@@ -53,7 +53,9 @@ def torn_blocks(
     """Yield what is torn of the blocks; with a seed the bytes of some of them only."""
     arrays, blocks = dict(laid["arrays"]), int(laid["blocks"])
     noted = {block: fingerprints(entries.get(block), arrays) for block in range(blocks)}
-    yield from (Torn(LEDGER, b, "without a line") for b, sums in noted.items() if not sums)
+    yield from (
+        Torn(LEDGER, b, "without a line") for b, sums in noted.items() if not sums
+    )
     names = {path: _names(folder / path) for path in arrays}
     left = SAMPLED
     for block in _order(blocks, seed):

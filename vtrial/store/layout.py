@@ -61,8 +61,10 @@ class Layout(NamedTuple):
         """How many blocks there are."""
         return -(-self.subjects // self.block)
 
-    def lay(self, folder: Path) -> dict[str, Any]:
+    def lay(self, folder: Path, once_more: Mapping[str, Any]) -> dict[str, Any]:
         """Lay it out in a new folder; return what the record is to know of it.
+
+        The groups below the root say `once_more` whose record it is.
 
         That are the fingerprint of each file but the root's own metadata, how many axes
         each array has that blocks fill, and the number of blocks.
@@ -73,6 +75,8 @@ class Layout(NamedTuple):
         for name, values, attrs, axis in self.coordinates:
             dims = (axis or name.rsplit("/", 1)[-1],)
             put_array(group, name, np.asarray(values), dims, attrs)
+        for _, member in group.groups():
+            member.attrs.update(once_more)
         arrays = {one.path: len(one.dims) for one in self.variables}
         return {"files": prints(folder), "arrays": arrays, "blocks": self.blocks}
 

@@ -39,14 +39,14 @@ class Ledger:
         self.path = Path(path)
 
     def read(self) -> dict[int, Entry]:
-        """Return the last entry of each block.
+        """Return the last entry of each block; none where no file stands.
 
         Raises
         ------
         StoreError
-            If something else than a file stands there, or it cannot be read.
+            If the file cannot be read.
         """
-        if not self.path.exists():
+        if not self.path.is_file():
             return {}
         try:
             lines = self.path.read_bytes().split(b"\n")
