@@ -221,7 +221,7 @@ def every():
             )
 
 
-@pytest.mark.parametrize(("kind", "attack"), every())
+@pytest.mark.parametrize(("kind", "attack"), list(every()))
 def test_a_torn_file_is_told_and_mended(whole, copied, kind, attack):
     place = copied / FILES[kind]
     attack(place)

@@ -329,6 +329,8 @@ def _run_otherwise(
     if asked.replicates > held.replicates:
         counts = (str(held.replicates), str(asked.replicates))
         found.append(Difference((f"{REPLICATE}s",), *counts))
+    if not found:
+        return iter(())
     source = asked.path or asked.name
     sheet = parse_sheet(asked.text or f"protocol: {asked.name}", source=source)
     return faults_of_differences(found, sheet, f"vtrial run {source}")

@@ -1,6 +1,7 @@
 """What a record says about itself, and the protocol that can be made of it again."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -188,6 +189,7 @@ def _texts(planned: Plan) -> dict[str, str]:
     }
 
 
+@functools.lru_cache(maxsize=1)
 def _by_python(protocol: Protocol) -> list[Difference]:
     """List what a protocol says otherwise than the sheet that it was read from."""
     sizes = {name: getattr(protocol, name) for name in CHANGES}

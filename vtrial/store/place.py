@@ -26,7 +26,8 @@ def clear(path: Path) -> None:
 
 def make_way(path: Path, within: Path) -> None:
     """Make the folders above a place real ones, where files or links stand instead."""
-    for folder in reversed(path.relative_to(within).parents):
+    *above, _root = path.relative_to(within).parents  # which itself may be a link
+    for folder in reversed(above):
         place = within / folder
         if place.is_symlink() or not place.is_dir():
             clear(place)
