@@ -39,6 +39,7 @@ _MAKERS = (
     "analysis/points.py",
     "analysis/sketch.py",
     "analysis/tumour.py",
+    "conduct/alike.py",
     "conduct/schedule.py",
     "conduct/layout.py",
     "conduct/measuring.py",
