@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from vtrial.cohort.check import check_cohort
 from vtrial.cohort.cohort import Cohort
+from vtrial.conduct.extent import faults_of_size
 from vtrial.dims import ARM, BASELINE, REPLICATE, SCREENED, SUBJECT
 from vtrial.errors import Fault, UnitError
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
@@ -29,6 +30,7 @@ def faults_of(protocol: Protocol, cohort: Cohort) -> list[Fault]:
         *_questions(protocol, cohort, sheet),
         *_kept(protocol, cohort, sheet),
         *_tolerance(protocol, sheet),
+        *faults_of_size(protocol, cohort, sheet),
     ]
 
 

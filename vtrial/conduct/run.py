@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import shutil
 import signal
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from vtrial.conduct.executor import AbstractExecutor, Done, blocks_failed, executor
+from vtrial.conduct.extent import much_words, size_words
 from vtrial.conduct.folder import SHEETS, locked, write_sheets
 from vtrial.conduct.layout import coordinates, variables
 from vtrial.conduct.plan import Plan, plan
@@ -78,6 +80,7 @@ def run(
         planned = _at_least(planned, int(str(record.attributes["replicates"])))
         todo = _undone(planned, record, folder)
         if todo:
+            _tell_of_size(planned, folder)
             remember_compiled()
             with (
                 _stoppable(),
@@ -88,6 +91,18 @@ def run(
                 _conduct(planned, record, todo, place)
         _finish(planned, record, folder, fresh=bool(todo))
     return record
+
+
+def _tell_of_size(planned: Plan, folder: Path) -> None:
+    """Say if a block takes much memory, or if the record may not find its place."""
+    if words := much_words(planned.protocol, planned.cohort):
+        tell(words)
+    free = float(shutil.disk_usage(folder).free)
+    if planned.bytes > free:
+        tell(
+            f"{folder}: the record is about {size_words(planned.bytes)} before "
+            f"compression, and {size_words(free)} are free there."
+        )
 
 
 @contextlib.contextmanager
