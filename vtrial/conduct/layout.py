@@ -1,6 +1,5 @@
 """How a trial's record is laid out: arrays that blocks fill, and their coordinates."""
 
-
 from vtrial.analysis.sketch import BINS, PROBABILITIES
 from vtrial.cohort.cohort import Cohort
 from vtrial.conduct.schedule import schedule

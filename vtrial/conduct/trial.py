@@ -294,9 +294,9 @@ def brought(
     """
     inputs = {k: v[place] for k, v in people.inputs().items()}
     like = next(iter(inputs.values()), place)
-    known = {name: number.reshape(()) for name, number in numbers.items()}
+    alike = {name: number.reshape(()) for name, number in numbers.items()}
     inputs |= {
-        target: jnp.broadcast_to(evaluate(expression, inputs | known), like.shape)
+        target: jnp.broadcast_to(evaluate(expression, inputs | alike), like.shape)
         for target, expression in shape.set
     }
     needs = shape.regimen.needs if shape.regimen else ()

@@ -220,7 +220,8 @@ class Record:
                 allowed="a run that has ended",
                 write=self.again,
             )
-        return xr.open_datatree(self._guarded(), engine="zarr", consolidated=False)
+        store: Any = self._guarded()  # xarray takes zarr's stores, and does not say so
+        return xr.open_datatree(store, engine="zarr", consolidated=False)
 
     def _guarded(self) -> GuardedStore:
         """Return the record's files, none of which is handed out if it is torn."""
