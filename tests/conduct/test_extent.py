@@ -22,16 +22,16 @@ if __name__ == "__main__":
 """
 
 
-def large(sheets, *, times, block, visits=4, arms=2):
-    """Ask for many times, subjects at once, visits or arms."""
+def large(sheets, *, times, block, visits=4):
+    """Ask for many times, visits, or subjects at once."""
     at = ", ".join(f"{25 + 23 * i / visits:.4f} h" for i in range(visits))
     sheets.change("small", "25 h, 28 h, 36 h, 48 h", at)
     sheets.change("small", "subjects: 30", f"subjects: {block}")
     sheets.change("small", "replicates: 4", "replicates: 2")
     step = 48 / times
-    sheets.change("small", "block: 25", f"block: {block}\ngrid: {{every: {step} h}}")
-    more = "".join(f'  a{i}: {{dose: "{i} mg"}}\n' for i in range(1, arms - 1))
-    return sheets.change("small", "visits:\n", f"{more}visits:\n")
+    return sheets.change(
+        "small", "block: 25", f"block: {block}\ngrid: {{every: {step} h}}"
+    )
 
 
 def test_a_block_that_no_process_can_hold_is_refused(sheets):

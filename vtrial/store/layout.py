@@ -64,10 +64,9 @@ class Layout(NamedTuple):
     def lay(self, folder: Path, once_more: Mapping[str, Any]) -> dict[str, Any]:
         """Lay it out in a new folder; return what the record is to know of it.
 
-        The groups below the root say `once_more` whose record it is.
-
-        That are the fingerprint of each file but the root's own metadata, how many axes
-        each array has that blocks fill, and the number of blocks.
+        It is to know the fingerprint of each file but the root's own metadata, how many
+        axes each array has that blocks fill, and the number of blocks. The groups below
+        the root say `once_more` whose record it is.
         """
         group = zarr.create_group(folder)
         for variable in self.variables:
