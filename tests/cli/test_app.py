@@ -141,6 +141,7 @@ def test_run_report_validate(trial, tmp_path):
     (out / "report.html").unlink()
     use("report", out)
     assert (out / "report.html").is_file()
+    assert "whole: 1 blocks of" in use("doctor", out)
     table = json.loads(
         use("validate", trial, "--out", tmp_path, "--workers", 0, "--json", code=MISSED)
     )
@@ -166,6 +167,26 @@ def test_validate_says_by_its_code_what_is_wrong(monkeypatch, verdicts, failed, 
     table = pd.DataFrame({"verdict": verdicts} | columns)
     monkeypatch.setattr(vt.conduct, "validate", lambda *_, **__: table)
     use("validate", "tiny.yaml", code=code)
+
+
+def test_a_record_is_reported_by_what_was_run_and_only_if_it_is_whole(trial, tmp_path):
+    out, edited = tmp_path / "out", tmp_path / "edited.yaml"
+    use("run", trial, "--out", out, "--workers", 0)
+    edited.write_text(trial.read_text().replace("value: 900", "value: 1"))
+    use("report", out, "--protocol", edited, "--check")
+    assert "a miss" in (out / "report.html").read_text()
+    edited.write_text(trial.read_text().replace('"50 mg', '"60 mg'))
+    with pytest.raises(vt.VtrialError, match=r"arms\.low\.dose is .*60 mg.*50 mg"):
+        use("report", out, "--protocol", edited)
+    shard = next((out / "record.zarr/arms/high/outcomes/outcome").glob("c.*"))
+    shard.write_bytes(shard.read_bytes()[:-1] + b"?")
+    told = use("doctor", out, code=MISSED)
+    assert shard.name in told
+    assert f"vtrial run {trial}" in told
+    with pytest.raises(vt.VtrialError, match="as it was written"):
+        use("report", out, "--check")
+    use("run", trial, "--out", out, "--workers", 0)
+    use("report", out, "--check")
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import json
 import pytest
 
 import vtrial as vt
-from vtrial.conduct.plan import size_words
+from vtrial.conduct.extent import size_words
 from vtrial.errors import ProtocolError
 
 

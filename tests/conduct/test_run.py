@@ -18,7 +18,9 @@ from vtrial.conduct import executor
 from vtrial.conduct import run as coordinator
 from vtrial.conduct.folder import locked, write_sheets
 from vtrial.errors import CohortError, ProtocolError, SolverError, StoreError
+from vtrial.store.layout import Layout
 from vtrial.store.ledger import Ledger
+from vtrial.store.record import create_record
 
 
 def sums(folder):
@@ -110,9 +112,9 @@ def test_torn_and_missing_blocks_are_done_again(sheets, tmp_path, counted):
     vt.run(sheets.load(), out=tmp_path / "whole", workers=0)
     folder = tmp_path / "run"
     record = vt.run(sheets.load(), out=folder, workers=0)
-    shard = record.path / "arms/low/outcomes/outcome/c/1/0"
+    shard = record.path / "arms/low/outcomes/outcome/c.1.0"
     shard.write_bytes(shard.read_bytes()[:-9])
-    (record.path / "subjects/WT/c/2").unlink()
+    (record.path / "subjects/WT/c.2").unlink()
     lines = (folder / "ledger.jsonl").read_bytes().splitlines(keepends=True)
     (folder / "ledger.jsonl").write_bytes(b"".join(lines[:-1]) + lines[-1][:30])
     record.note(complete=False)
@@ -214,10 +216,13 @@ def test_a_protocol_comes_back_from_its_record(sheets, tmp_path):
     assert ours.endpoints.equals(theirs.endpoints)
 
 
-def test_a_record_without_sheets_is_told(sheets, tmp_path):
-    record = vt.run(sheets.load(), out=tmp_path / "run", workers=0)
-    record.note(sheets={})
-    with pytest.raises(StoreError, match="without the text"):
+@pytest.mark.parametrize(
+    "trial", [None, {}, {"is": "Protocol"}, {"is": "Fault"}, [[1]], {"is": "Name"}]
+)
+def test_a_record_that_does_not_say_what_was_run_is_told(tmp_path, trial):
+    layout = Layout((), (), subjects=1, block=1)
+    record = create_record(tmp_path, layout, attributes={"trial": trial})
+    with pytest.raises(StoreError, match="not what a run writes there"):
         vt.conduct.protocol_of(record)
 
 

@@ -346,3 +346,14 @@ def test_names_alike_get_files_of_their_own(protocol, estimates, tmp_path):
     assert names == {"distribution-a-b.svg", "distribution-a-b--2.svg"}
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
+
+
+def test_of_many_arms_figures_show_some_and_tables_all(
+    make_protocol, make_estimates, tmp_path
+):
+    many = make_protocol(arms=tuple(f"d{dose}" for dose in range(60, 101)))
+    page = render(make_estimates(many), many, tmp_path, attributes=ATTRIBUTES)
+    drawn = pd.read_csv(tmp_path / "figures" / "band-anc-linear.csv")["arm"].unique()
+    assert [drawn[0], drawn[-1], len(drawn)] == ["d60", "d100", 12]
+    assert pd.read_csv(tmp_path / "tables" / "bands.csv")["arm"].nunique() == 41
+    assert "12 of 41 arms are drawn; the tables hold all." in page.read_text()

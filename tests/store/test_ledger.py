@@ -32,7 +32,16 @@ def test_torn_line_does_not_count_and_harms_no_other(tmp_path, cut):
     assert ledger.read()[2] == entry(2)
 
 
-@pytest.mark.parametrize("line", [b"\xff\xfe\n", b"[1]\n", b'{"block": 1}\n', b"\0\n"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"\xff\xfe\n", b"[1]\n", b'{"block": 1}\n', b"\0\n", b"[" * 100_000 + b"\n"),
+        b'{"block": true, "subjects": 10, "checksum": "x"}\n',
+        b'{"block": 2, "subjects": "10", "checksum": "x"}\n',
+        b'{"block": 2, "subjects": 10, "checksum": null}\n',
+        b'{"block": -2, "subjects": 10, "checksum": "x"}\n',
+    ],
+)
 def test_a_foreign_line_is_passed_over(tmp_path, line):
     ledger = Ledger(tmp_path / "ledger.jsonl")
     ledger.append(entry(0))
@@ -40,3 +49,14 @@ def test_a_foreign_line_is_passed_over(tmp_path, line):
         file.write(line)
     ledger.append(entry(1))
     assert ledger.read().keys() == {0, 1}
+
+
+def test_what_is_no_file_is_no_ledger(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.jsonl")
+    ledger.path.mkdir()
+    assert ledger.read() == {}
+    ledger.clear_way()
+    ledger.append(entry(0))
+    assert ledger.read().keys() == {0}
+    ledger.clear_way()
+    assert ledger.read().keys() == {0}

@@ -8,7 +8,10 @@ import pytest
 import xarray as xr
 
 from vtrial.errors import StoreError
-from vtrial.store.record import Coordinate, Variable, create_record, open_record
+from vtrial.store.layout import Coordinate, Layout, Variable
+from vtrial.store.ledger import Entry
+from vtrial.store.mend import mend_record
+from vtrial.store.record import create_record, open_record
 
 VARIABLES = (
     Variable("arms/a/status", ("subject",), dtype="int8", fill=-1),
@@ -33,14 +36,8 @@ COORDINATES = (
 
 
 def lay(folder, *, subjects=25, block=10):
-    return create_record(
-        folder,
-        VARIABLES,
-        COORDINATES,
-        attributes={"digest": "abc"},
-        subjects=subjects,
-        block=block,
-    )
+    layout = Layout(VARIABLES, COORDINATES, subjects, block)
+    return create_record(folder, layout, attributes={"digest": "abc"})
 
 
 def rows(block, count):
@@ -53,17 +50,25 @@ def rows(block, count):
     }
 
 
+def write(record, block, count):
+    """Write a block and note it, as a run does; return the checksum."""
+    written = record.write(block, rows(block, count))
+    record.ledger.append(Entry(block, count, **written._asdict()))
+    return written.checksum
+
+
 def fill(record, subjects=25, block=10):
-    return [
-        record.write(b, rows(b, min(block, subjects - b * block)))
+    sums = [
+        write(record, b, min(block, subjects - b * block))
         for b in range(-(-subjects // block))
     ]
+    record.note(complete=True)
+    return sums
 
 
-def shards(record):
-    return [p for p in record.path.rglob("c/*") if p.is_file()] + [
-        p for p in record.path.rglob("c/*/**/*") if p.is_file()
-    ]
+def torn(record):
+    """Name the blocks that are torn."""
+    return {one.block for one in record.check(whole=True)}
 
 
 def test_what_is_written_reads_back(tmp_path):
@@ -83,7 +88,7 @@ def test_what_32_bits_cannot_hold_is_infinite(tmp_path):
     given = rows(0, 10)
     given["arms/a/trajectories/sketch"] = np.full((1, 3, 5), 1e40)
     record.write(0, given)
-    assert np.isposinf(record.tree()["arms/a/trajectories/sketch"][0]).all()
+    assert np.isposinf(record.group["arms/a/trajectories/sketch"][0]).all()
 
 
 def test_opens_in_plain_xarray_without_a_warning(tmp_path):
@@ -101,13 +106,12 @@ def test_opens_in_plain_xarray_without_a_warning(tmp_path):
     assert tree["arms/a/outcomes"].sel(endpoint="peak")["outcome"].shape == (25,)
 
 
-def test_what_was_not_written_is_missing(tmp_path):
+def test_what_was_not_written_is_told(tmp_path):
     record = lay(tmp_path)
-    record.write(1, rows(1, 10))
-    status = record.tree()["arms/a/status"].values
-    assert (status[:10] == -1).all()
-    assert (status[10:20] == 1).all()
-    assert np.isnan(record.tree()["arms/a/outcomes/outcome"][:10]).all()
+    write(record, 1, 10)
+    assert torn(record) == {0, 2}
+    with pytest.raises(StoreError, match="block 0.* is without a line"):
+        record.tree()
 
 
 @pytest.mark.parametrize("count", [9, 11])
@@ -125,51 +129,58 @@ def test_an_array_that_was_not_laid_out_is_refused(tmp_path):
 def test_a_block_is_one_shard_of_each_array(tmp_path):
     record = lay(tmp_path)
     fill(record)
-    assert len({p for p in shards(record) if "outcome/c" in str(p)}) == 3
+    outcomes = record.path / "arms/a/outcomes/outcome"
+    assert len(list(outcomes.glob("c.*"))) == 3
 
 
 def test_flipped_byte_is_told(tmp_path):
     record = lay(tmp_path)
-    sums = fill(record)
-    shard = record.path / "arms/a/outcomes/outcome/c/1/0"
+    fill(record)
+    shard = record.path / "arms/a/outcomes/outcome/c.1.0"
     content = bytearray(shard.read_bytes())
     content[len(content) // 3] ^= 0xFF
     shard.write_bytes(content)
-    with pytest.raises(StoreError, match="damaged in block 1"):
+    with pytest.raises(StoreError, match=r"outcome/c\.1\.0 .block 1. is not as it was"):
         record.checksum(1)
-    assert [record.holds(b, sums[b]) for b in range(3)] == [True, False, True]
+    assert torn(record) == {1}
 
 
 @pytest.mark.parametrize("cut", [0, 7, 40, -1])
 def test_cut_shard_is_told(tmp_path, cut):
     record = lay(tmp_path)
     sums = fill(record)
-    shard = record.path / "arms/a/outcomes/outcome/c/1/0"
+    shard = record.path / "arms/a/outcomes/outcome/c.1.0"
     shard.write_bytes(shard.read_bytes()[:cut])
-    assert [record.holds(b, sums[b]) for b in range(3)] == [True, False, True]
-    assert record.write(1, rows(1, 10)) == sums[1]
-    assert record.holds(1, sums[1])
+    assert torn(record) == {1}
+    assert write(record, 1, 10) == sums[1]
+    assert not torn(record)
 
 
 def test_lost_shard_is_told(tmp_path):
     record = lay(tmp_path)
-    sums = fill(record)
-    (record.path / "arms/a/outcomes/outcome/c/1/0").unlink()
-    assert [record.holds(b, sums[b]) for b in range(3)] == [True, False, True]
+    fill(record)
+    (record.path / "arms/a/outcomes/outcome/c.1.0").unlink()
+    assert torn(record) == {1}
+
+
+def test_rows_of_nothing_have_a_shard_too(tmp_path):
+    record = lay(tmp_path)
+    record.write(0, rows(0, 10) | {"arms/a/outcomes/outcome": np.full((10, 2), np.nan)})
+    assert (record.path / "arms/a/outcomes/outcome/c.0.0").is_file()
 
 
 def test_more_subjects_leave_what_is_there(tmp_path):
     record = lay(tmp_path)
     sums = fill(record)
-    record.extend(47, 5)
-    assert record.tree()["arms/a/status"].shape == (47,)
-    assert record.tree()["arms/a/trajectories/sketch"].shape == (5, 3, 5)
+    layout = Layout(VARIABLES, COORDINATES, 47, 10)
+    assert mend_record(record, layout, attributes={}) == []
+    assert record.group["arms/a/status"].shape == (47,)
+    assert record.group["arms/a/trajectories/sketch"].shape == (5, 3, 5)
     assert [record.checksum(b) for b in (0, 1)] == sums[:2]
     assert record.checksum(2) != sums[2], "the last block has new rows to fill"
     whole = lay(tmp_path / "other", subjects=47)
     assert fill(record, 47) == fill(whole, 47)
-    record.extend(30, 3)
-    assert record.tree()["arms/a/status"].shape == (47,)
+    assert not torn(record)
 
 
 def test_a_record_is_not_written_over(tmp_path):
@@ -197,6 +208,7 @@ def test_notes_and_completion(tmp_path):
 
 def test_a_whole_array_can_be_put_and_put_again(tmp_path):
     record = lay(tmp_path)
+    fill(record)
     for length in (4, 6):
         record.put("estimates/x", np.arange(length), dims=("row",), units="1")
         assert record.tree()["estimates/x"].shape == (length,)
@@ -206,7 +218,7 @@ def test_a_whole_array_can_be_put_and_put_again(tmp_path):
 def _write(path, blocks):
     record = open_record(path)
     for block in blocks:
-        record.write(block, rows(block, 10))
+        write(record, block, 10)
 
 
 def test_two_processes_lose_nothing(tmp_path):

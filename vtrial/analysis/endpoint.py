@@ -1,6 +1,7 @@
 """Endpoints: the values of a subject's visits to one number."""
 
 import functools
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,6 +14,7 @@ from vtrial.analysis.noncompartmental import noncompartmental
 from vtrial.analysis.points import Points, last, lines, only_if, slack
 from vtrial.analysis.quantification import quantified
 from vtrial.analysis.tumour import best_response, progression
+from vtrial.protocol.derived import asked_by, called, computed
 from vtrial.protocol.protocol import EVENTS, NONCOMPARTMENTAL, Endpoint
 from vtrial.types import Missing
 
@@ -142,7 +144,7 @@ def _outcome(
     else:
         number, event = _number(endpoint, points, key), jnp.ones((), value.dtype)
     if endpoint.grades:
-        number = _grade(endpoint.grades, number)
+        number = grade(endpoint.grades, number)
     number, event = respond(endpoint, number, event)
     if interruption is not None and endpoint.failure is not None:
         number = jnp.where(
@@ -258,14 +260,6 @@ def _within(endpoint: Endpoint, value: Float[Array, " time"]) -> Bool[Array, " t
     return within
 
 
-def _grade(grades: tuple[float, ...], number: Float[Array, ""]) -> Float[Array, ""]:
-    """Return how many limits are passed; falling limits are passed from above."""
-    limits = jnp.asarray(grades, number.dtype)
-    falling = grades[0] > grades[-1]
-    passed = number < limits if falling else number > limits
-    return only_if(jnp.isfinite(number), passed.sum(dtype=number.dtype))
-
-
 def _along(endpoint: Endpoint, points: Points) -> Float[Array, ""]:
     """Sum what `take` asks for over the lines between neighbouring values."""
     length, first, second, _ = lines(points)
@@ -297,6 +291,58 @@ def _above(
     share = (jnp.maximum(first, second) - limit) / jnp.where(flat, 1.0, rise)
     level = first >= limit if itself else first > limit
     return jnp.where(flat, level.astype(first.dtype), jnp.clip(share, 0.0, 1.0))
+
+
+def grade(
+    grades: tuple[float, ...], number: Float[Array, "..."]
+) -> Float[Array, "..."]:
+    """Return how many limits are passed; falling limits are passed from above."""
+    falling = grades[0] > grades[-1]
+    passed = [number < limit if falling else number > limit for limit in grades]
+    count = jnp.stack(passed).sum(axis=0, dtype=number.dtype)
+    return jnp.where(jnp.isfinite(number), count, jnp.nan)
+
+
+def combined(
+    endpoint: Endpoint,
+    found: Mapping[str, Outcome],
+    covariates: Mapping[str, Float[Array, "..."]],
+) -> Outcome:
+    """Return the outcomes of an endpoint that is made of others.
+
+    An equation has no number where one that it uses has none, for the reason of that
+    one, and no baseline. The first of several events is the earliest that was seen; if
+    none was, the subject is censored when the first of them was.
+    """
+    if endpoint.first_of:
+        used = list(endpoint.first_of)
+        times = jnp.stack([found[name].outcome for name in endpoint.first_of])
+        events = jnp.stack([found[name].event for name in endpoint.first_of])
+        happened = jnp.where(events == 1, times, jnp.inf).min(axis=0)
+        number = jnp.minimum(happened, times.min(axis=0))
+        event = (happened <= number).astype(number.dtype)
+    else:
+        asked = asked_by(endpoint)
+        used = [name for name in found if called(name) in asked]
+        known = {called(name): one.outcome for name, one in found.items()}
+        number = computed(endpoint, {**covariates, **known})
+        event = jnp.ones_like(number)
+    none = jnp.full_like(number, jnp.nan)
+    reason = _inherited(number, [found[name] for name in used])
+    number, event = respond(endpoint, number, event)
+    return Outcome(outcome=number, baseline=none, event=event, reason=reason)
+
+
+def _inherited(
+    number: Float[Array, "..."], used: Sequence[Outcome]
+) -> Int[Array, "..."]:
+    """Return why a number lacks: as the first that it is made of, if that lacks."""
+    none = jnp.asarray(int(Missing.NOT_FINITE), "int8")
+    reason = jnp.where(jnp.isfinite(number), jnp.zeros_like(none), none)
+    for one in reversed(used):
+        lacks = (reason != 0) & (one.reason != 0)
+        reason = jnp.where(lacks, one.reason, reason)
+    return reason
 
 
 def respond(

@@ -1,18 +1,23 @@
 """Read a record's tree some trials at a time."""
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
 
+from vtrial.analysis.endpoint import Outcome
+from vtrial.analysis.renewed import Recipe, Shelf, Stored, made
 from vtrial.dims import (
     ARM,
     ARMS,
     BASELINE,
     ENDPOINT,
+    EVENT,
     MEASURED,
     MEASUREMENTS,
     NUMBER,
@@ -30,9 +35,16 @@ from vtrial.dims import (
     STATUS,
     SUBJECT,
     SUBJECTS,
+    TAKEN,
+    TRIAL,
     VISIT,
 )
 from vtrial.errors import Fault, ProtocolError, StoreError
+from vtrial.protocol.difference import (
+    Difference,
+    differences,
+    faults_of_differences,
+)
 from vtrial.protocol.protocol import (
     Comparison,
     Endpoint,
@@ -40,10 +52,12 @@ from vtrial.protocol.protocol import (
     Protocol,
     name_points,
 )
+from vtrial.protocol.stored import read_protocol
 from vtrial.protocol.where import names_of
-from vtrial.sheets import listed, nearest, raise_faults
+from vtrial.sheets import listed, nearest, parse_sheet, raise_faults
 from vtrial.types import Missing, Status
 
+VARIABLES = (OUTCOME, BASELINE, EVENT, REASON)
 AT_ONCE = 100_000  # subjects read at once; at least one whole trial
 MOST_VALUES = 5_000_000  # beyond this endpoints are read one by one
 
@@ -57,6 +71,7 @@ class Chunk:
     start: int
     replicates: int
     subjects: int
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
 
     _kept: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
 
@@ -116,7 +131,7 @@ class Chunk:
         """
         solved = self.in_arm(arm) & (self.status(arm) == Status.SOLVED)
         lacks = solved & ~np.isfinite(self.values(arm, endpoint))
-        if REASON not in dataset(self.tree, f"{ARMS}/{arm}/{OUTCOMES}"):
+        if not self._keeps_reasons(arm):
             return np.bincount([Missing.NOT] * lacks.sum(), minlength=len(Missing))
         codes = self._column(arm, endpoint, REASON)[lacks].astype(int)
         return np.bincount(codes, minlength=len(Missing))
@@ -147,6 +162,22 @@ class Chunk:
         solved = self.status(arm) == Status.SOLVED
         return np.where(solved[:, :, None], values, np.nan)
 
+    def looked_at(
+        self, arm: str, endpoint: Endpoint
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the times [h], values and planned times [h] of an endpoint.
+
+        A row is a subject; times ascend, also where visits were moved.
+        """
+        place, planned = self._visits(endpoint)
+        path = f"{ARMS}/{arm}/{MEASUREMENTS}"
+        time = self._read(path, TAKEN)[:, :, place].reshape(-1, place.size)
+        value = self.measured(arm, endpoint).reshape(time.shape)
+        order = np.argsort(time, axis=1, kind="stable")
+        planned = np.broadcast_to(planned, time.shape)
+        parts = (time.astype(float), value, planned)
+        return tuple(np.take_along_axis(part, order, axis=1) for part in parts)  # type: ignore[return-value] # three
+
     def _visits(self, endpoint: Endpoint) -> tuple[np.ndarray, np.ndarray]:
         """Return the places of an endpoint's visits, and their planned times [h]."""
         path = f"{ARMS}/{self.arms[0]}/{MEASUREMENTS}"
@@ -162,6 +193,8 @@ class Chunk:
 
         A shard holds all endpoints of its subjects: it is decoded whole anyway.
         """
+        if endpoint in self.recipes:
+            return self._made(arm, endpoint)[VARIABLES.index(variable)]
         path, key = f"{ARMS}/{arm}/{OUTCOMES}", (arm, variable)
         names = names_along(self.tree, path, ENDPOINT)
         place = names.index(endpoint)
@@ -170,6 +203,29 @@ class Chunk:
         if key not in self._kept:
             self._kept[key] = self._read(path, variable).astype(float)
         return self._kept[key][:, :, place]
+
+    def _keeps_reasons(self, arm: str) -> bool:
+        """Say whether the record tells why numbers are missing."""
+        return REASON in dataset(self.tree, f"{ARMS}/{arm}/{OUTCOMES}")
+
+    def _made(self, arm: str, endpoint: str) -> tuple[np.ndarray, ...]:
+        """Make an endpoint that the record holds otherwise: as `VARIABLES` has it."""
+
+        def stored(name: str) -> Outcome:
+            *columns, last = VARIABLES
+            number, *others = (self._column(arm, name, one) for one in columns)
+            kept = self._keeps_reasons(arm)
+            why = self._column(arm, name, last) if kept else np.zeros_like(number)
+            parts = map(jnp.asarray, (number, *others, why.astype("int8")))
+            return Outcome(*parts)
+
+        looked_at = functools.partial(self.looked_at, arm)
+        names = names_along(self.tree, f"{ARMS}/{arm}/{OUTCOMES}", ENDPOINT)
+        names = [*dict.fromkeys([*names, *self.recipes])]
+        shelf = Shelf(stored, self.covariate, names, looked_at)
+        shape = (self.replicates, self.subjects)
+        parts = made(self.recipes[endpoint], shelf)
+        return tuple(np.asarray(part).reshape(shape) for part in parts)
 
     def _read(self, path: str, name: str, column: int | None = None) -> np.ndarray:
         """Read these trials' rows of an array over subjects (and endpoints)."""
@@ -211,10 +267,21 @@ def chunks_of(tree: xr.DataTree, protocol: Protocol) -> Iterator[Chunk]:
             write="",
         )
     total, most = rows // size, max(1, AT_ONCE // size)
+    arms, stored = arms_of(tree, protocol), stored_in(tree)
+    recipes = stored.recipes(protocol.endpoints)[0] if stored else {}
     for start in range(0, total, most):
-        yield Chunk(
-            tree, arms_of(tree, protocol), start, min(most, total - start), size
-        )
+        yield Chunk(tree, arms, start, min(most, total - start), size, recipes)
+
+
+def stored_in(tree: xr.DataTree) -> Stored | None:
+    """Return what a record says that it holds; None of a tree that nobody ran."""
+    if TRIAL not in tree.attrs:
+        return None
+    protocol = read_protocol(tree.attrs[TRIAL])
+    own = {REPLICATE, NUMBER, ARM, SCREENED}
+    covariates = {str(name) for name in dataset(tree, SUBJECTS).data_vars} - own
+    kept = has_measurements(tree, protocol.arms[0].name)
+    return Stored(protocol, frozenset(covariates), kept)
 
 
 def arms_of(tree: xr.DataTree, protocol: Protocol) -> tuple[str, ...]:
@@ -229,8 +296,14 @@ def check_record(tree: xr.DataTree, protocol: Protocol) -> None:
     Raises
     ------
     ProtocolError
-        With every arm, endpoint and covariate that is asked for and not there.
+        With everything that was simulated otherwise than the protocol says, or every
+        arm, endpoint and covariate that is asked for and not there.
     """
+    stored = stored_in(tree)
+    recipes: Mapping[str, Recipe] = {}
+    if stored is not None:
+        recipes, wrong = stored.recipes(protocol.endpoints)
+        raise_faults(ProtocolError, _run_otherwise(stored.protocol, protocol, wrong))
     arms = arms_of(tree, protocol)
     paths = {group.strip("/") for group in tree.groups}
     faults = [
@@ -243,7 +316,7 @@ def check_record(tree: xr.DataTree, protocol: Protocol) -> None:
     faults += [
         _fault(f"endpoints.{endpoint.name}", endpoint.name, held, protocol)
         for endpoint in protocol.endpoints
-        if endpoint.name not in held
+        if endpoint.name not in held and endpoint.name not in recipes
     ]
     known = [BASELINE, *(str(name) for name in dataset(tree, SUBJECTS).data_vars)]
     faults += [
@@ -271,6 +344,21 @@ def check_record(tree: xr.DataTree, protocol: Protocol) -> None:
     ]
     faults += _predictions(tree, protocol)
     raise_faults(ProtocolError, faults)
+
+
+def _run_otherwise(
+    held: Protocol, asked: Protocol, wrong: Sequence[Difference]
+) -> Iterator[Fault]:
+    """Yield what a protocol says otherwise than the record was run."""
+    found = [*differences(held, asked), *wrong]
+    if asked.replicates > held.replicates:
+        counts = (str(held.replicates), str(asked.replicates))
+        found.append(Difference((f"{REPLICATE}s",), *counts))
+    if not found:
+        return iter(())
+    source = asked.path or asked.name
+    sheet = parse_sheet(asked.text or f"protocol: {asked.name}", source=source)
+    return faults_of_differences(found, sheet, f"vtrial run {source}")
 
 
 def has_measurements(tree: xr.DataTree, arm: str) -> bool:

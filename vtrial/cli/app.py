@@ -156,13 +156,24 @@ def report(
     record: Annotated[Path, typer.Argument(help="A run's folder or record.")],
     protocol: Annotated[
         str | None,
-        typer.Option(help="An edited sheet (analysis, published) to report by."),
+        typer.Option(
+            help="An edited sheet to report by: other questions, published or observed "
+            "values, limits, words. What was run otherwise is refused."
+        ),
     ] = None,
+    whole: Annotated[
+        bool, typer.Option("--check", help="Read every byte of the record first.")
+    ] = False,
     open_: Open = False,
 ) -> None:
-    """Write the report of a finished record anew."""
+    """Write the report of a finished record anew, by what was run."""
     stored = vt.open_record(record)
-    trial = vt.load_protocol(protocol) if protocol else vt.conduct.protocol_of(stored)
+    if whole and (torn := stored.check(whole=True)):
+        raise stored.torn(torn)
+    if protocol:
+        trial = vt.conduct.protocol_for(stored, protocol)
+    else:
+        trial = vt.conduct.protocol_of(stored)
     page = _report(stored, trial)
     if open_:
         open_page(page)
@@ -334,10 +345,16 @@ def schema(
     print_json(schemas[kind]())
 
 
-@app.command(epilog="Example: `vtrial doctor`")
-def doctor(as_json: Json = False) -> None:
-    """Say what machine, devices, versions and caches are here, and if they work."""
-    findings = vt.doctor()
+@app.command(epilog="Examples: `vtrial doctor`, `vtrial doctor results/my-trial`")
+def doctor(
+    record: Annotated[
+        Path | None,
+        typer.Argument(help="A run's folder or record, of which to list what is torn."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say if vtrial works on this machine, or of a record if all of it is whole."""
+    findings = vt.doctor(record)
     if as_json:
         print_json([finding._asdict() for finding in findings])
     else:
@@ -384,6 +401,7 @@ def _seen(path: Path) -> "vt.report.Run":
 def _report(record: object, trial: object, *, quiet: bool = False) -> Path:
     """Evaluate a record, write its page, and say the headline."""
     tree = record.tree()  # type: ignore[attr-defined]
+    trial = vt.conduct.as_held(record, trial)
     estimates = vt.evaluate(tree, trial)
     folder = Path(record.path).parent  # type: ignore[attr-defined]
     page = vt.render(estimates, trial, folder, attributes=tree.attrs)

@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 from vtrial.conduct.engine import cores, engine, machine, versions
 from vtrial.conduct.executor import executor
-from vtrial.conduct.plan import size_words
+from vtrial.conduct.extent import size_words
 from vtrial.conduct.task import cache_folder
-from vtrial.errors import VtrialError
+from vtrial.errors import StoreError, VtrialError
 from vtrial.machine import describe_compiler
+from vtrial.store.ledger import LEDGER
+from vtrial.store.record import Record, open_record
 
 LEAST_MEMORY, LEAST_DISK = 1e9, 1e9
 NEAR = 1e-5
@@ -29,9 +31,40 @@ class Finding(NamedTuple):
     ok: bool
 
 
-def doctor() -> list[Finding]:
-    """Look at the machine, the libraries, the caches, Dask, and a tiny trial."""
+def doctor(record: str | Path | None = None) -> list[Finding]:
+    """Look at the machine, the libraries, the caches, Dask, and a tiny trial.
+
+    Given a record, or its run's folder, look at every byte of that instead.
+    """
+    if record is not None:
+        return list(_record(open_record(record)))
     return [finding for check in _CHECKS for finding in _guarded(check)]
+
+
+def _record(record: Record) -> Iterator[Finding]:
+    """List what is torn of a record, and what mends it."""
+    try:
+        torn, complete = record.check(whole=True), record.complete
+    except StoreError as error:
+        for fault in error.faults:
+            yield Finding("record", str(fault), ok=False)
+        return
+    undone = [one.block for one in torn if one.path == LEDGER]
+    if undone:
+        words = f"without a line for {len(undone):,} blocks, {undone[0]} the first"
+        yield Finding(LEDGER, words, ok=False)
+    for path, block, what in torn:
+        if path != LEDGER:
+            of = "" if block is None else f", of block {block}"
+            yield Finding(path, what + of, ok=False)
+    if not complete:
+        yield Finding("run", "not finished", ok=False)
+    if torn or not complete:
+        yield Finding("to mend it", record.again, ok=False)
+        return
+    laid = record.laid
+    words = f"whole: {laid['blocks']:,} blocks of {len(laid['arrays'])} arrays"
+    yield Finding("record", words, ok=True)
 
 
 def _guarded(check: Callable[[], Iterator[Finding]]) -> list[Finding]:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from vtrial.errors import StoreError
 
-LOCK, LEDGER, SHEETS = "coordinator.lock", "ledger.jsonl", "sheets"
+LOCK, SHEETS = "coordinator.lock", "sheets"
 
 
 @contextlib.contextmanager

@@ -1,7 +1,5 @@
 """How a trial's record is laid out: arrays that blocks fill, and their coordinates."""
 
-import numpy as np
-
 from vtrial.analysis.sketch import BINS, PROBABILITIES
 from vtrial.cohort.cohort import Cohort
 from vtrial.conduct.schedule import schedule
@@ -37,7 +35,7 @@ from vtrial.dims import (
     VISIT,
 )
 from vtrial.protocol.protocol import Protocol
-from vtrial.store.record import Coordinate, Variable
+from vtrial.store.layout import Coordinate, Variable
 from vtrial.types import Missing, Status
 
 UNITS, TITLE = "units", "long_name"
@@ -205,19 +203,3 @@ def _units(protocol: Protocol) -> dict[str, object]:
         UNITS: [output.unit for output in protocol.model.outputs],
         TITLE: [output.title or output.name for output in protocol.model.outputs],
     }
-
-
-def bytes_for(
-    protocol: Protocol, cohort: Cohort, *, subjects: int, blocks: int
-) -> float:
-    """Estimate the size of a record [bytes] before compression."""
-    size = 0.0
-    for variable in variables(protocol, cohort):
-        rows = blocks if variable.per_block else subjects
-        if variable.path.endswith(f"/{VALUE}") and isinstance(
-            protocol.keep.trajectories, int
-        ):
-            rows = min(rows, protocol.keep.trajectories)
-        each = np.dtype(variable.dtype).itemsize
-        size += float(rows * np.prod(variable.tail, initial=1.0) * each)
-    return size

@@ -1,22 +1,20 @@
 """What is seen of simulated subjects: measurements until they leave, and outcomes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key
 
-from vtrial.analysis.endpoint import Interruption, Outcome, outcomes, respond
+from vtrial.analysis.endpoint import Interruption, Outcome, combined, outcomes
 from vtrial.analysis.missing import left_before
 from vtrial.conduct.schedule import Schedule
 from vtrial.keys import purpose_key
 from vtrial.model.error import measured
-from vtrial.model.tree import evaluate, names_in
-from vtrial.protocol.derived import called
+from vtrial.protocol.derived import asked_by, called
 from vtrial.protocol.protocol import DRAWN, DROPOUT, EVENTS, Endpoint, Protocol
-from vtrial.types import Missing
 
 Truth = Mapping[str, Float[Array, "subject time"]]
 Noisy = Mapping[str, Float[Array, "subject visit"]]
@@ -50,12 +48,7 @@ def hazard_of(protocol: Protocol, arm: str) -> float:
 def covariates_asked(protocol: Protocol) -> tuple[str, ...]:
     """Name the covariates that endpoints' equations ask for."""
     own = {called(point.name) for point in protocol.endpoints}
-    asked = [
-        name.name
-        for point in protocol.endpoints
-        if point.equals is not None
-        for name in names_in(point.equals)
-    ]
+    asked = [name for point in protocol.endpoints for name in asked_by(point)]
     return tuple(dict.fromkeys(name for name in asked if name not in own))
 
 
@@ -101,7 +94,7 @@ def outcomes_of(
     dropout = bool(protocol.dropout.hazards)
     for point in protocol.endpoints:
         if point.equals is not None or point.first_of:
-            made = _combined(point, found, who.covariates)
+            made = combined(point, found, who.covariates)
         else:
             values = _values(protocol, plan, point, taken, noisy, truth)
             keys = _drawn(point, who.keys)
@@ -113,53 +106,6 @@ def outcomes_of(
                 made = made._replace(reason=reason)
         found[point.name] = made
     return list(found.values())
-
-
-def _combined(
-    endpoint: Endpoint,
-    found: Mapping[str, Outcome],
-    covariates: Mapping[str, Float[Array, " subject"]],
-) -> Outcome:
-    """Return the outcomes of an endpoint that is made of others.
-
-    An equation has no number where one that it uses has none, for the reason of that
-    one, and no baseline. The first of several events is the earliest that was seen; if
-    none was, the subject is censored when the first of them was.
-    """
-    if endpoint.first_of:
-        times = jnp.stack([found[name].outcome for name in endpoint.first_of])
-        events = jnp.stack([found[name].event for name in endpoint.first_of])
-        used = list(endpoint.first_of)
-        happened = jnp.where(events == 1, times, jnp.inf).min(axis=0)
-        number = jnp.minimum(happened, times.min(axis=0))
-        event = (happened <= number).astype(number.dtype)
-    else:
-        assert endpoint.equals is not None, "it is made of others"
-        asked = {name.name for name in names_in(endpoint.equals)}
-        used = [name for name in found if called(name) in asked]
-        known = {called(name): one.outcome for name, one in found.items()}
-        values = {**covariates, **known}
-        number = evaluate(endpoint.equals, values)
-        number = jnp.broadcast_to(number, next(iter(values.values())).shape)
-        for name in asked:
-            number = jnp.where(jnp.isfinite(values[name]), number, jnp.nan)
-        event = jnp.ones_like(number)
-    none = jnp.full_like(number, jnp.nan)
-    reason = _inherited(number, [found[name] for name in used])
-    number, event = respond(endpoint, number, event)
-    return Outcome(outcome=number, baseline=none, event=event, reason=reason)
-
-
-def _inherited(
-    number: Float[Array, " subject"], used: Sequence[Outcome]
-) -> Int[Array, " subject"]:
-    """Return why a number lacks: as the first that it is made of, if that lacks."""
-    none = jnp.asarray(int(Missing.NOT_FINITE), "int8")
-    reason = jnp.where(jnp.isfinite(number), jnp.zeros_like(none), none)
-    for one in reversed(used):
-        lacks = (reason != 0) & (one.reason != 0)
-        reason = jnp.where(lacks, one.reason, reason)
-    return reason
 
 
 def leaving(protocol: Protocol, who: Who) -> Float[Array, " subject"]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from vtrial.cohort.cohort import Cohort
 from vtrial.cohort.sheet import load_cohort
 from vtrial.conduct.engine import engine, solved_as
-from vtrial.conduct.layout import bytes_for
+from vtrial.conduct.extent import bytes_for, bytes_held, size_words
 from vtrial.conduct.refusal import faults_of, method_of
 from vtrial.conduct.typical import solutions_of
 from vtrial.errors import ProtocolError
@@ -82,6 +82,11 @@ class Plan:
             self.protocol, self.cohort, subjects=self.subjects, blocks=self.blocks
         )
 
+    @property
+    def held(self) -> float:
+        """Memory that each process needs for a block, about [bytes]."""
+        return bytes_held(self.protocol, self.cohort)
+
     def words(self) -> str:
         """Say the plan in lines."""
         protocol = self.protocol
@@ -99,6 +104,7 @@ class Plan:
             *_prediction_words(protocol),
             *_precision_words(self),
             ("record", f"about {size_words(self.bytes)} before compression"),
+            ("memory", f"about {size_words(self.held)} for a block, in each process"),
             ("folder", str(self.folder)),
             ("seed", str(protocol.seed)),
             ("digest", self.digest),
@@ -127,6 +133,7 @@ class Plan:
             "numerics": solved_as(protocol.numerics),
             "compared_with_64_bits": self.compared,
             "bytes": self.bytes,
+            "bytes_held": self.held,
             "folder": str(self.folder),
             "seed": protocol.seed,
             "engine": engine(),
@@ -157,21 +164,6 @@ def digest_of(protocol: Protocol, cohort: Cohort) -> str:
     parts = [protocol.digest, cohort.digest, engine(), repr(protocol.numerics)]
     parts += [f"block {protocol.block}", f"seed {protocol.seed}"]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def size_words(size: float) -> str:
-    """Write a number of bytes.
-
-    Examples
-    --------
-    >>> size_words(2.5e6)
-    '2.5 MB'
-    """
-    for unit in ("bytes", "kB", "MB", "GB", "TB"):
-        if size < 1000 or unit == "TB":
-            break
-        size /= 1000
-    return f"{size:.3g} {unit}"
 
 
 def _arms(planned: Plan) -> list[tuple[int, Arm]]:

@@ -1,26 +1,34 @@
 """What a record says about itself, and the protocol that can be made of it again."""
 
 import dataclasses
-import json
+import functools
 import re
-import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
 
+from vtrial.cohort.sheet import load_cohort
 from vtrial.conduct.engine import engine, machine, solved_as, versions
 from vtrial.conduct.plan import Plan
-from vtrial.errors import StoreError
-from vtrial.model.model import Source
-from vtrial.protocol.load import build_protocol
-from vtrial.protocol.protocol import Observed, ObservedOutcomes, Protocol
-from vtrial.sheets import find_sheet, parse_sheet
-from vtrial.store.record import Record
+from vtrial.dims import TRIAL
+from vtrial.errors import Fault, ProtocolError, VtrialError
+from vtrial.protocol.difference import (
+    Difference,
+    data_differences,
+    differences,
+    endpoint_differences,
+    faults_of_differences,
+)
+from vtrial.protocol.load import CHANGES, build_protocol, load_protocol
+from vtrial.protocol.protocol import Protocol
+from vtrial.protocol.stored import read_protocol, write_protocol
+from vtrial.sheets import Sheet, find_sheet, parse_sheet, raise_faults
+from vtrial.store.record import AGAIN, Record
 
-SIZES = ("subjects", "replicates", "block", "seed")
 PROTOCOL, MODEL, COHORT = "protocol", "model", "cohort"
-Kind = TypeVar("Kind", Observed, ObservedOutcomes)
+_BY_PYTHON = (
+    "# Changed from Python after this sheet was read; what was run says instead:"
+)
 
 
 def about(planned: Plan) -> dict[str, object]:
@@ -31,8 +39,9 @@ def about(planned: Plan) -> dict[str, object]:
         "protocol": protocol.name,
         "model": protocol.model.name,
         "cohort": planned.cohort.name,
+        "cohort_digest": planned.cohort.digest,
         "arms": [arm.name for arm in protocol.arms],
-        "size": {name: getattr(protocol, name) for name in SIZES},
+        "size": {name: getattr(protocol, name) for name in CHANGES},
         "seed": protocol.seed,
         "replicates": protocol.replicates,
         "digest": planned.digest,
@@ -48,12 +57,9 @@ def about(planned: Plan) -> dict[str, object]:
         **machine(),
         "started": now(),
         "complete": False,
-        "sheets": {
-            PROTOCOL: protocol.text,
-            MODEL: protocol.model.text,
-            COHORT: planned.cohort.text,
-        },
-        "given": given_with(planned),
+        "sheets": _texts(planned),
+        TRIAL: write_protocol(protocol),
+        AGAIN: again(protocol),
     }
 
 
@@ -62,56 +68,100 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def again(protocol: Protocol) -> list[str]:
+    """Return the command that runs a protocol, as a list; none if no sheet says it."""
+    if not protocol.path or _by_python(protocol):
+        return []
+    given = parse_sheet(protocol.text).data
+    defaults = {part.name: part.default for part in dataclasses.fields(Protocol)}
+    command = ["vtrial", "run", str(Path(protocol.path).resolve())]
+    for name in CHANGES:
+        value = getattr(protocol, name)
+        if value != given.get(name, defaults[name]):
+            command += [f"--{name}", str(value)]
+    return command
+
+
 def protocol_of(record: Record) -> Protocol:
     """Make the protocol of a record from what the record holds, without any sheet.
+
+    It is what was run, whatever its sheet says now, or said when it was read.
 
     Raises
     ------
     StoreError
-        If the record does not hold the sheets that it was made of.
+        If the record does not hold what was run.
     """
     attributes = record.attributes
-    texts, given = attributes.get("sheets"), attributes.get("given")
-    if (
-        not isinstance(texts, Mapping)
-        or not texts.get(PROTOCOL)
-        or not texts.get(MODEL)
-    ):
-        raise StoreError(
-            at=f"{record.path}",
-            found="without the text of its sheets",
-            allowed="a record of a run from sheets",
-            write="--protocol SHEET",
-        )
-    given = given if isinstance(given, Mapping) else {}
-    size = attributes["size"]
-    assert isinstance(size, Mapping)
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        (place / f"{MODEL}.yaml").write_text(str(texts[MODEL]), encoding="utf-8")
-        names = {name: {} for name in given.get("covariates", [])}
-        folk = json.dumps({COHORT: str(attributes[COHORT]), "covariates": names})
-        (place / f"{COHORT}.yaml").write_text(folk, encoding="utf-8")
-        sheet = parse_sheet(str(texts[PROTOCOL]), source=str(place / "protocol.yaml"))
-        data = sheet.data | {MODEL: f"{MODEL}.yaml", COHORT: f"{COHORT}.yaml"}
-        data.pop("observed", None)
-        protocol = build_protocol(
-            dataclasses.replace(sheet, data=data), changes=dict(size)
-        )
+    protocol = read_protocol(attributes.get(TRIAL))
+    given = attributes.get("sheets")
+    texts = given if isinstance(given, Mapping) else {}
+    text = str(texts.get(PROTOCOL, ""))
+    changed = not text or text.startswith(_BY_PYTHON)
+    sizes = {name: getattr(protocol, name) for name in CHANGES}
     return dataclasses.replace(
         protocol,
-        cohort=str(sheet.data[COHORT]),
-        observed=_seen(given, "observed", Observed),
-        observed_outcomes=_seen(given, "observed_outcomes", ObservedOutcomes),
-        path=str(given.get("path", "")),
-        data={**sheet.data, **size},
+        model=dataclasses.replace(protocol.model, text=str(texts.get(MODEL, ""))),
+        text=text,
+        data={} if changed else {**parse_sheet(text).data, **sizes},
     )
+
+
+def protocol_for(record: Record, name: str | Path) -> Protocol:
+    """Load an edited sheet to report a record by; its cohort must be the record's.
+
+    What a command line changed when the record was run stays changed, unless the sheet
+    was edited there, too.
+
+    Raises
+    ------
+    ProtocolError
+        With the faults of the sheet, or with what differs in the cohort.
+    """
+    held, path = protocol_of(record), find_sheet(str(name), kind="protocols")
+    edited = load_protocol(path or name)
+    before = parse_sheet(held.text).data if held.text else {}
+    after = parse_sheet(edited.text).data
+    kept = {
+        key: getattr(held, key)
+        for key in CHANGES
+        if after.get(key) == before.get(key) and held.text
+    }
+    protocol = load_protocol(path or name, changes=kept)
+    raise_faults(ProtocolError, _cohort_faults(record, protocol))
+    return as_held(record, protocol)
+
+
+def as_held(record: Record, protocol: Protocol) -> Protocol:
+    """Return a protocol with the replicates of a record that holds more of them."""
+    held = int(str(record.attributes["replicates"]))
+    return dataclasses.replace(protocol, replicates=max(held, protocol.replicates))
+
+
+def _cohort_faults(record: Record, protocol: Protocol) -> list[Fault]:
+    """Say how a protocol's cohort differs from that which a record was drawn from."""
+    attributes = record.attributes
+    cohort = load_cohort(protocol.cohort, beside=protocol.path)
+    sheets = attributes.get("sheets")
+    text = str(sheets.get(COHORT, "")) if isinstance(sheets, Mapping) else ""
+    engines = attributes.get("engine") == engine()
+    if cohort.digest == attributes.get("cohort_digest"):
+        return []
+    if not engines and cohort.text == text:  # another engine may name it otherwise
+        return []
+    place = find_sheet(protocol.cohort, kind="cohorts", beside=protocol.path)
+    sheet = parse_sheet(cohort.text, source=str(place or protocol.cohort))
+    before = parse_sheet(text).data if text else {}
+    found = data_differences((), before, sheet.data)
+    found = found or [Difference((COHORT,), "another table", "this one")]
+    remedy = f"vtrial run {protocol.path or protocol.name}"
+    return list(faults_of_differences(found, sheet, remedy))
 
 
 def sheet_files(planned: Plan) -> dict[str, str]:
     """Return the texts of the sheets by file name, and of the tables they name."""
     protocol = planned.protocol
-    texts = (protocol.text, protocol.model.text, planned.cohort.text)
+    texts = list(_texts(planned).values())
     names = [protocol.name, protocol.model.name, planned.cohort.name]
     plain = all(re.fullmatch(r"\w[\w.-]*", name) for name in names)
     if not plain or len(set(names)) < len(names):
@@ -124,28 +174,44 @@ def sheet_files(planned: Plan) -> dict[str, str]:
     return {name: text for name, text in files.items() if text}
 
 
-def given_with(planned: Plan) -> dict[str, object]:
-    """Keep what the protocol sheet names and does not hold itself."""
+def _texts(planned: Plan) -> dict[str, str]:
+    """Return the sheets' texts; a protocol that is not as its sheet says so."""
+    protocol = planned.protocol
+    changed = _by_python(protocol) if protocol.text else []
+    lines = [
+        f"#   {'.'.join(map(str, d.path))}: {d.second}, not {d.first}" for d in changed
+    ]
+    lead = "\n".join([_BY_PYTHON, *lines, ""]) if lines else ""
     return {
-        "path": planned.protocol.path,
-        "covariates": list(planned.cohort.names),
-        **{
-            name: [dataclasses.asdict(seen) for seen in getattr(planned.protocol, name)]
-            for name in ("observed", "observed_outcomes")
-        },
+        PROTOCOL: lead + protocol.text,
+        MODEL: protocol.model.text,
+        COHORT: planned.cohort.text,
     }
 
 
-def _seen(given: Mapping, name: str, kind: type[Kind]) -> tuple[Kind, ...]:
-    """Make what was observed of what the record holds."""
-    entries: list[dict[str, Any]] = [
-        {key: _frozen(part) for key, part in one.items()} for one in given.get(name, [])
+@functools.lru_cache(maxsize=1)
+def _by_python(protocol: Protocol) -> list[Difference]:
+    """List what a protocol says otherwise than the sheet that it was read from."""
+    sizes = {name: getattr(protocol, name) for name in CHANGES}
+    text = protocol.text
+    try:
+        sheet: Sheet = parse_sheet(text, source=protocol.path)
+        read = build_protocol(sheet, changes=sizes)
+    except VtrialError:
+        return [Difference(("sheet",), "what stands here", "what cannot be read of it")]
+    found = differences(read, protocol)
+    known = {point.name: point for point in read.endpoints}
+    for point in protocol.endpoints:
+        if point.name in known:
+            found += endpoint_differences(known[point.name], point)
+        else:
+            path = ("endpoints", point.name)
+            found.append(Difference(path, "nothing", "there"))
+    one, other = write_protocol(read), write_protocol(protocol)
+    said = {difference.path[0] for difference in found}
+    found += [
+        Difference((key,), "as in the sheet", "otherwise")
+        for key in sorted({*one, *other} - said)
+        if one.get(key) != other.get(key) and key != "allocation"
     ]
-    return tuple(
-        kind(**{**entry, "source": Source(**entry["source"])}) for entry in entries
-    )
-
-
-def _frozen(part: Any) -> Any:
-    """Make tuples of lists, as a protocol has them."""
-    return tuple(map(_frozen, part)) if isinstance(part, list) else part
+    return found

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from vtrial.cohort.check import check_cohort
 from vtrial.cohort.cohort import Cohort
+from vtrial.conduct.extent import faults_of_size
 from vtrial.conduct.impossible import arm_faults
 from vtrial.dims import ARM, BASELINE, REPLICATE, SCREENED, SUBJECT
 from vtrial.errors import Fault, SolverError, UnitError
@@ -32,6 +33,7 @@ def faults_of(protocol: Protocol, cohort: Cohort) -> list[Fault]:
         *_kept(protocol, cohort, sheet),
         *_tolerance(protocol, sheet),
         *arm_faults(protocol, sheet),
+        *faults_of_size(protocol, cohort, sheet),
     ]
 
 

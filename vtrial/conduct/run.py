@@ -12,20 +12,26 @@ from pathlib import Path
 import numpy as np
 
 from vtrial.conduct.executor import AbstractExecutor, Done, blocks_failed, executor
-from vtrial.conduct.folder import LEDGER, SHEETS, locked, write_sheets
+from vtrial.conduct.extent import much_words, size_words
+from vtrial.conduct.folder import SHEETS, locked, write_sheets
 from vtrial.conduct.layout import coordinates, variables
 from vtrial.conduct.plan import Plan, plan
 from vtrial.conduct.precision import precision_error
 from vtrial.conduct.progress import progress, tell
-from vtrial.conduct.provenance import about, given_with, now, sheet_files
+from vtrial.conduct.provenance import about, now, sheet_files
 from vtrial.conduct.task import conduct_block, remember_compiled
 from vtrial.conduct.trial import Trial, spec_of
 from vtrial.conduct.typical import predict_points
-from vtrial.dims import OBSERVED, POINT, PRECISION_ERROR, PREDICTED, SPREAD
+from vtrial.dims import OBSERVED, POINT, PRECISION_ERROR, PREDICTED, SPREAD, TRIAL
 from vtrial.errors import StoreError
 from vtrial.protocol.protocol import Protocol, name_points
-from vtrial.store.ledger import Ledger
-from vtrial.store.record import NAME, Record, create_record, open_record
+from vtrial.protocol.stored import write_protocol
+from vtrial.store.check import torn_blocks
+from vtrial.store.layout import NAME, Layout
+from vtrial.store.ledger import LEDGER, Ledger
+from vtrial.store.mend import mend_record
+from vtrial.store.place import clear, stands
+from vtrial.store.record import Record, create_record, open_record
 
 MOST_FAILED = 3
 
@@ -74,6 +80,7 @@ def run(
         planned = _at_least(planned, int(str(record.attributes["replicates"])))
         todo = _undone(planned, record, folder)
         if todo:
+            _tell_of_size(planned, folder)
             remember_compiled()
             with (
                 _stoppable(),
@@ -86,10 +93,22 @@ def run(
     return record
 
 
+def _tell_of_size(planned: Plan, folder: Path) -> None:
+    """Say if a block takes much memory, or if the record may not find its place."""
+    if words := much_words(planned.protocol, planned.cohort):
+        tell(words)
+    free = float(shutil.disk_usage(folder).free)
+    if planned.bytes > free:
+        tell(
+            f"{folder}: the record is about {size_words(planned.bytes)} before "
+            f"compression, and {size_words(free)} are free there."
+        )
+
+
 @contextlib.contextmanager
 def _nothing_half_made(folder: Path) -> Iterator[None]:
     """Take a record away again that is made here but that no block has reached."""
-    there = (folder / NAME).exists()
+    there = stands(folder / NAME)
     try:
         yield
     except BaseException:
@@ -100,13 +119,14 @@ def _nothing_half_made(folder: Path) -> Iterator[None]:
 
 def _refuse_foreign(planned: Plan, folder: Path, *, restart: bool) -> None:
     """Refuse a folder that holds another trial's record."""
-    if restart or not (folder / NAME).exists():
+    if restart or not stands(folder / NAME):
         return
-    found = str(open_record(folder).attributes.get("digest", ""))
+    found = open_record(folder).digest
     if found != planned.digest:
+        other = f"the record of another trial, or of another engine ({found[:8]})"
         raise StoreError(
             at=str(folder),
-            found=f"the record of another trial, or of another engine ({found[:8]})",
+            found=other if found else "a record that is torn so that it is nobody's",
             allowed=f"empty, or of digest {planned.digest[:8]}",
             write="--out for another folder, or --restart to throw that record away",
         )
@@ -114,28 +134,34 @@ def _refuse_foreign(planned: Plan, folder: Path, *, restart: bool) -> None:
 
 def _clear(folder: Path) -> None:
     """Throw away a record and its ledger; the ledger first, for it vouches."""
-    (folder / LEDGER).unlink(missing_ok=True)
-    shutil.rmtree(folder / NAME, ignore_errors=True)
-    shutil.rmtree(folder / SHEETS, ignore_errors=True)
+    for name in (LEDGER, NAME, SHEETS):
+        clear(folder / name)
 
 
 def _opened(planned: Plan, folder: Path) -> Record:
-    """Open the record, make one, or make room in it for more replicates."""
+    """Open the record, make one, or make room in it for more replicates.
+
+    What is torn of what the coordinator laid out is laid out again.
+    """
     protocol = planned.protocol
-    if not (folder / NAME).exists():
-        (folder / LEDGER).unlink(missing_ok=True)
+    if not stands(folder / NAME):
+        clear(folder / LEDGER)
         write_sheets(folder, sheet_files(planned))
-        return create_record(
-            folder,
-            variables(protocol, planned.cohort),
-            coordinates(protocol),
-            attributes=about(planned),
-            subjects=planned.subjects,
-            block=protocol.block,
-        )
+        return create_record(folder, _layout(planned), attributes=about(planned))
     record = open_record(folder)
-    held = int(str(record.attributes["replicates"]))
-    if held < protocol.replicates:
+    record.ledger.clear_way()
+    held = _replicates(record, protocol)
+    larger = _at_least(planned, held)
+    known = record.sealed
+    torn = mend_record(record, _layout(larger), attributes=about(larger))
+    for one in torn:
+        tell(f"{folder}: {one}; it is laid out again.")
+    if not (folder / SHEETS).is_dir():
+        clear(folder / SHEETS)
+        write_sheets(folder, sheet_files(planned))
+    if any(one.path.startswith(f"{OBSERVED}/") for one in torn):
+        record.note(**{OBSERVED: ""})
+    if known and held < protocol.replicates:
         record.note(**about(planned))
     elif held > protocol.replicates:
         tell(
@@ -143,6 +169,21 @@ def _opened(planned: Plan, folder: Path) -> Record:
             "asked for; all are kept. For fewer use --out or --restart."
         )
     return record
+
+
+def _layout(planned: Plan) -> Layout:
+    """Say how a record is laid out."""
+    protocol = planned.protocol
+    arrays = variables(protocol, planned.cohort)
+    return Layout(arrays, coordinates(protocol), planned.subjects, protocol.block)
+
+
+def _replicates(record: Record, protocol: Protocol) -> int:
+    """Return how many replicates a record holds; by the ledger if it does not say."""
+    said = record.sealed
+    if said is not None:
+        return int(str(said["replicates"]))
+    return sum(e.subjects for e in record.ledger.read().values()) // protocol.subjects
 
 
 def _at_least(planned: Plan, replicates: int) -> Plan:
@@ -155,29 +196,31 @@ def _at_least(planned: Plan, replicates: int) -> Plan:
 
 def _undone(planned: Plan, record: Record, folder: Path) -> list[int]:
     """List the blocks that are missing, torn, or shorter than they should be."""
-    record.extend(planned.subjects, planned.blocks)
-    entries = Ledger(folder / LEDGER).read()
+    entries = record.ledger.read()
     if entries and not record.complete:
         tell(f"{folder}: {len(entries):,} blocks are done; reading them back.")
+    torn = {one.block for one in torn_blocks(record.path, record.laid, entries)}
+    again = [block for block in torn if block in entries]
+    if again:
+        tell(f"{folder}: {len(again):,} blocks are torn; they are done again.")
     return [
         block
         for block in range(planned.blocks)
-        if block not in entries
-        or entries[block].subjects != planned.size(block)
-        or not record.holds(block, entries[block].checksum)
+        if block in torn or entries[block].subjects != planned.size(block)
     ]
 
 
 def _conduct(
-    planned: Plan, record: Record, todo: list[int], place: AbstractExecutor
+    planned: Plan, record: Record, todo: list[int], at: AbstractExecutor
 ) -> None:
     """Have blocks done; note each in the ledger as it comes back."""
-    if place.dashboard:
-        tell(f"Dask dashboard: {place.dashboard}")
+    if at.dashboard:
+        tell(f"Dask dashboard: {at.dashboard}")
     record.note(complete=False)
-    ledger = Ledger(record.path.parent / LEDGER)
+    ledger = record.ledger
     spec = spec_of(planned.digest, planned.protocol, planned.cohort)
-    work = functools.partial(conduct_block, spec, str(record.path.resolve()))
+    place = record.path.parent.resolve() / record.path.name  # which may be a link
+    work = functools.partial(conduct_block, spec, str(place))
     done = planned.subjects - sum(planned.size(block) for block in todo)
     failed: list[Done] = []
     name = planned.protocol.name
@@ -185,7 +228,7 @@ def _conduct(
         progress(planned.subjects, done=done, words=name) as advance,
         _told_when_stopped(record),
     ):
-        for back in place.conduct(work, todo):
+        for back in at.conduct(work, todo):
             if back.entry is not None:
                 ledger.append(back.entry)
                 advance(back.entry.subjects)
@@ -235,7 +278,7 @@ def _predict(planned: Plan, record: Record) -> None:
         for one in found
     ]
     record.put(f"{OBSERVED}/{SPREAD}", np.concatenate(spread), dims=(POINT,))
-    record.note(**{OBSERVED: name, "given": given_with(planned)})
+    record.note(**{OBSERVED: name, TRIAL: write_protocol(protocol)})
 
 
 @contextlib.contextmanager

@@ -37,11 +37,11 @@ def conduct_block(spec: Spec, folder: str, block: int) -> Entry:
     record = open_record(folder)
     trial = prepared(spec)
     arrays = simulate_block(trial, block)
-    checksum = record.write(block, arrays)
+    written = record.write(block, arrays)
     return Entry(
         block=block,
         subjects=trial.size(block),
-        checksum=checksum,
+        **written._asdict(),
         seconds=round(time.perf_counter() - begun, 3),
         worker=worker,
         failed=failures(arrays),

@@ -23,6 +23,7 @@ from vtrial.analysis.sketch import sketch
 from vtrial.cohort.cohort import Cohort
 from vtrial.cohort.draw import sample
 from vtrial.cohort.subjects import Subjects
+from vtrial.conduct.alike import shape_of
 from vtrial.conduct.engine import engine
 from vtrial.conduct.measuring import (
     Who,
@@ -198,7 +199,8 @@ class Trial:
     def ready(self, arm: Arm, people: Subjects, chosen: np.ndarray) -> Ready:
         """Return what the chosen subjects under an arm bring to the solver, padded."""
         capacity = math.prod(bucket(chosen.size))
-        return self._prepare(arm.name, people, jnp.asarray(padded(chosen, capacity)))
+        shape, place = shape_of(arm), jnp.asarray(padded(chosen, capacity))
+        return self._prepare(shape.arm, shape.values(), people, place)
 
     def solve(self, ready: Ready, numerics: Numerics) -> Trajectory:
         """Solve what is ready; where nothing differs, one solution is everybody's."""
@@ -279,26 +281,40 @@ def spec_of(digest: str, protocol: Protocol, cohort: Cohort) -> Spec:
 
 
 def _prepare(
-    trial: Trial, name: str, people: Subjects, place: Int[Array, " place"]
+    trial: Trial,
+    shape: Arm,
+    numbers: Inputs,
+    people: Subjects,
+    place: Int[Array, " place"],
 ) -> Ready:
-    """Return what some subjects under an arm bring to the solver."""
-    inputs, doses, keys = brought(trial.protocol, name, people, place)
+    """Return what some subjects under an arm of a shape bring to the solver."""
+    inputs, doses, keys = brought(trial.protocol, shape, numbers, people, place)
     return Ready(inputs, doses, trial.schedule.times(trial.schedule.taken(keys)), keys)
 
 
 def brought(
-    protocol: Protocol, name: str, people: Subjects, place: Int[Array, " place"]
+    protocol: Protocol,
+    shape: Arm,
+    numbers: Inputs,
+    people: Subjects,
+    place: Int[Array, " place"],
 ) -> tuple[Inputs, Doses, Key[Array, " place"]]:
-    """Return the model's inputs, the doses and the keys of subjects under an arm."""
-    arm = protocol.arm(name)
+    """Return the model's inputs, the doses and the keys of subjects under an arm.
+
+    It is given by its shape and its numbers (see `alike`).
+    """
     inputs = {k: v[place] for k, v in people.inputs().items()}
     like = next(iter(inputs.values()), place)
+    alike = {name: number.reshape(()) for name, number in numbers.items()}
     inputs |= {
-        target: jnp.broadcast_to(evaluate(expression, inputs), like.shape)
-        for target, expression in arm.set
+        target: jnp.broadcast_to(evaluate(expression, inputs | alike), like.shape)
+        for target, expression in shape.set
     }
-    needs = arm.regimen.needs if arm.regimen else ()
-    doses = expand(arm.regimen, {need: _first(inputs[need]) for need in needs})
+    needs = shape.regimen.needs if shape.regimen else ()
+    doses = expand(
+        shape.regimen,
+        {n: numbers[n] if n in numbers else _first(inputs[n]) for n in needs},
+    )
     find = functools.partial(subject_key, protocol.seed)
     keys = jax.vmap(find)(people.replicate[place], people.subject[place])
     known = set(protocol.model.inputs)

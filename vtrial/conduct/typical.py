@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from vtrial.cohort.subjects import Subjects
+from vtrial.conduct.alike import shape_of
 from vtrial.conduct.schedule import draws
 from vtrial.conduct.trial import Ready, Trial, brought, padded
 from vtrial.dosing.doses import BEFORE_DOSE, Times
@@ -90,8 +91,12 @@ def predict_points(trial: Trial, observed: Observed) -> Typical:
     given = {name: jnp.asarray(values) for name, values in observed.covariates}
     people = people._replace(covariates=given)
 
+    shape = shape_of(protocol.arm(observed.arm))
+    numbers = shape.values()
+
     def make(some: Subjects) -> Ready:
-        inputs, doses, keys = brought(protocol, observed.arm, some, jnp.asarray(chosen))
+        every_one = jnp.asarray(chosen)
+        inputs, doses, keys = brought(protocol, shape.arm, numbers, some, every_one)
         every = jax.tree.map(lambda part: jnp.asarray(part)[chosen], times)
         return Ready(inputs, doses, every, keys)
 

@@ -493,7 +493,7 @@ _ASIDE = {
     *("published", "observed", "observed_outcomes"),
     *("sources", "path", "text", "data"),
 }
-_WORDS = {"title", "words", "source", "sources"}
+WORDS = {"title", "words", "source", "sources"}
 
 
 def _content(thing: object) -> object:
@@ -504,7 +504,7 @@ def _content(thing: object) -> object:
         parts = {
             part.name: _content(getattr(thing, part.name))
             for part in fields(thing)
-            if part.compare and part.name not in _WORDS
+            if part.compare and part.name not in WORDS
         }
         return [type(thing).__name__, parts]
     return thing if isinstance(thing, str | int | bool | None) else repr(thing)

@@ -25,20 +25,24 @@ _NAMES = {
     "subjects_per_block": "Subjects a block",
 }
 _HIDDEN = {
+    "again",
     "arms",
     "cohort",
     "complete",
     "failures",
-    "given",
+    "cohort_digest",
+    "laid",
     "model",
     "observed",
     "protocol",
     "replicates",
+    "seal",
     "sheets",
     "size",
     "subjects",
     "title",
     "tolerances",
+    "trial",
 }
 _LONG = 300  # characters; more is a sheet's text, and stands in a drawer of its own
 

@@ -28,6 +28,7 @@ from vtrial.report.tornado import draw_tornado
 
 MOST_ROWS = 40
 MOST_FIGURES = 24
+MOST_ARMS = 12  # side by side: every further one takes a panel, and a line in all
 _CENTRES = ("share", "mean", "geometric mean", "median")
 Frames = Mapping[str, pd.DataFrame]
 
@@ -64,7 +65,47 @@ def draw_all(
         "persons": _persons,
         "explained": _explained,
     }
-    return hang({name: walk(frames, protocol) for name, walk in walks.items()}, folder)
+    chosen = arms_drawn(protocol)
+    few = {name: _of_arms(frame, chosen) for name, frame in frames.items()}
+    drawn = {
+        name: walk(frames, protocol)
+        if name not in _BY_ARM or len(chosen) == len(protocol.arms)
+        else _told(walk(few, protocol), protocol)
+        for name, walk in walks.items()
+    }
+    return hang(drawn, folder)
+
+
+_BY_ARM = {
+    *("survival", "bands", "courses", "predictive", "predictive_events"),
+    *("predictive_shares", "distributions", "persons"),
+}
+
+
+def arms_drawn(protocol: Protocol) -> list[str]:
+    """Name the arms that figures by arm show: all, or as many as are told apart.
+
+    These are spread evenly over the protocol's order, the first and the last included.
+    """
+    arms = [arm.name for arm in protocol.arms]
+    if len(arms) <= MOST_ARMS:
+        return arms
+    places = np.linspace(0, len(arms) - 1, MOST_ARMS).round().astype(int)
+    return [arms[place] for place in places]
+
+
+def _of_arms(frame: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
+    """Take the rows of some arms, and those of no arm."""
+    if "arm" not in frame:
+        return frame
+    return frame[frame["arm"].isin([*arms, ""])]
+
+
+def _told(drawings: Iterable[Drawing], protocol: Protocol) -> Iterator[Drawing]:
+    """Say beneath figures that they do not show all arms."""
+    words = f" {MOST_ARMS} of {len(protocol.arms)} arms are drawn; the tables hold all."
+    for drawing in drawings:
+        yield drawing._replace(caption=drawing.caption + words)
 
 
 def hang(

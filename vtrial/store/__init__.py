@@ -10,11 +10,14 @@ from vtrial.lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "Coordinate": "vtrial.store.record",
+        "Coordinate": "vtrial.store.layout",
+        "Layout": "vtrial.store.layout",
         "Ledger": "vtrial.store.ledger",
         "Record": "vtrial.store.record",
-        "Variable": "vtrial.store.record",
+        "Torn": "vtrial.store.check",
+        "Variable": "vtrial.store.layout",
         "create_record": "vtrial.store.record",
+        "mend_record": "vtrial.store.mend",
         "open_record": "vtrial.store.record",
     },
 )

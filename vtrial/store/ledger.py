@@ -5,16 +5,24 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from vtrial.errors import StoreError
+from vtrial.store.place import clear
+
+LEDGER = "ledger.jsonl"
+
 
 class Entry(NamedTuple):
     """A finished block: how many subjects, what was written, by whom, how long.
 
-    `failed` counts the subjects that could not be solved under some arm.
+    `checksum` is of the numbers. `shards` is of the files that hold them: eight
+    hexadecimal digits for each array, in the order of the arrays' paths. `failed`
+    counts the subjects that could not be solved under some arm.
     """
 
     block: int
     subjects: int
     checksum: str
+    shards: str = ""
     seconds: float = 0.0
     worker: str = ""
     failed: int = 0
@@ -31,18 +39,26 @@ class Ledger:
         self.path = Path(path)
 
     def read(self) -> dict[int, Entry]:
-        """Return the last entry of each block."""
-        if not self.path.exists():
+        """Return the last entry of each block; none where no file stands.
+
+        Raises
+        ------
+        StoreError
+            If the file cannot be read.
+        """
+        if not self.path.is_file():
             return {}
-        entries = {}
-        for line in self.path.read_bytes().split(b"\n"):
-            try:
-                entry = Entry(**json.loads(line))
-            except (ValueError, TypeError):
-                continue
-            if isinstance(entry.block, int):
-                entries[entry.block] = entry
-        return entries
+        try:
+            lines = self.path.read_bytes().split(b"\n")
+        except OSError as error:
+            raise StoreError(
+                at=str(self.path),
+                found=f"not to be read ({error.strerror})",
+                allowed="a file with a line for each block",
+                write="",
+            ) from error
+        entries = [_entry(line) for line in lines]
+        return {entry.block: entry for entry in entries if entry is not None}
 
     def append(self, entry: Entry) -> None:
         """Note that a block is done."""
@@ -56,3 +72,21 @@ class Ledger:
             file.write(f"{line}\n".encode())
             file.flush()
             os.fsync(file.fileno())
+
+    def clear_way(self) -> None:
+        """Remove what is no file where the ledger is to stand."""
+        if self.path.is_symlink() or not self.path.is_file():
+            clear(self.path)
+
+
+def _entry(line: bytes) -> Entry | None:
+    """Read a line; None if it is no entry."""
+    try:
+        entry = Entry(**json.loads(line))
+    except (ValueError, TypeError, RecursionError):
+        return None
+    whole = (entry.block, entry.subjects, entry.failed)
+    words = (entry.checksum, entry.shards, entry.worker)
+    right = all(type(part) is int for part in whole) and entry.block >= 0
+    right &= all(isinstance(part, str) for part in words)
+    return entry if right and isinstance(entry.seconds, int | float) else None

@@ -3,13 +3,15 @@
 One task writes exactly the shards of its block; the coordinator alone writes metadata,
 coordinates and the mark of completion. Several writers in a shard lose data silently,
 and a flipped byte reads back as a wrong number unless the codec carries a checksum:
-hence the rule, and the codec.
+hence the rule, and the codec. What was written is known by its fingerprint, that of
+blocks to the ledger beside the record, and nothing is read that is not as it was.
 """
 
 import hashlib
+import json
 import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,40 +19,33 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 import zarr
-from zarr.codecs import ZstdCodec
 
 from vtrial.errors import StoreError
+from vtrial.store.check import Torn, torn_blocks, torn_layout
+from vtrial.store.guard import GuardedStore
+from vtrial.store.layout import (
+    LAID,
+    METADATA,
+    NAME,
+    Layout,
+    prints,
+    put_array,
+    shard_name,
+)
+from vtrial.store.ledger import LEDGER, Ledger
+from vtrial.store.place import clear, print_of, stands
 
-NAME = "record.zarr"
-COMPLETE = "complete"
+COMPLETE, AGAIN, SEAL = "complete", "again", "seal"
+DIGEST = "digest"
+FORMAT = 3  # of Zarr
+_SAID = 3  # torn files that an error names
 
 
-class Variable(NamedTuple):
-    """An array that blocks fill: its path, axes, the shape of one row, and attributes.
+class Written(NamedTuple):
+    """What was written of a block: a checksum of the numbers, and one of each file."""
 
-    The first axis is the one that blocks divide: each block owns `rows` of it, which
-    is the number of subjects in a block, or 1 where a block leaves one row.
-    """
-
-    path: str
-    dims: tuple[str, ...]
-    tail: tuple[int, ...] = ()
-    dtype: str = "float64"
-    fill: float | int = float("nan")
-    per_block: bool = False
-    attributes: Mapping[str, Any] = {}
-
-
-class Coordinate(NamedTuple):
-    """Names or positions along an axis of a group, written once by the coordinator.
-
-    Without `axis` its own name is the axis.
-    """
-
-    path: str
-    values: Sequence[object] | np.ndarray
-    attributes: Mapping[str, Any] = {}
-    axis: str = ""
+    checksum: str
+    shards: str
 
 
 @dataclass(frozen=True)
@@ -65,21 +60,67 @@ class Record:
         return zarr.open_group(self.path, mode="r+")
 
     @property
+    def ledger(self) -> Ledger:
+        """The ledger of finished blocks, beside the record."""
+        return Ledger(self.path.parent / LEDGER)
+
+    @property
     def attributes(self) -> dict[str, Any]:
-        """What the record says about itself."""
-        return dict(self.group.attrs)
+        """What the record says about itself.
+
+        Raises
+        ------
+        StoreError
+            If its own metadata are torn.
+        """
+        found = self.sealed
+        if found is None:
+            raise self.torn([Torn(METADATA, None, "not as it was written")])
+        return found
+
+    @property
+    def sealed(self) -> dict[str, Any] | None:
+        """What the record says about itself; None if that is torn."""
+        found = _attributes(self.path / METADATA)
+        seal = found.pop(SEAL, "")
+        return found if seal and seal == _seal(found) else None
+
+    @property
+    def laid(self) -> dict[str, Any]:
+        """What the record knows of its layout (see `Layout.lay`)."""
+        return self.attributes[LAID]
 
     @property
     def complete(self) -> bool:
         """Whether a run has finished it."""
         return bool(self.attributes.get(COMPLETE))
 
+    @property
+    def again(self) -> str:
+        """The command that made it, which goes on with it or mends it."""
+        said, folder = self._said(AGAIN), str(self.path.parent)
+        if not isinstance(said, list) or not said:
+            return f"vtrial run PROTOCOL --out {shlex.quote(folder)}"
+        return shlex.join([*map(str, said), "--out", folder])
+
+    @property
+    def digest(self) -> str:
+        """Of which trial it is; empty if all that says so is torn."""
+        return str(self._said(DIGEST) or "")
+
+    def _said(self, name: str) -> Any:
+        """Return what the root says, or the groups below it should that be torn."""
+        groups = sorted(self.path.glob(f"*/{METADATA}"))
+        told = [self.sealed or {}, *map(_attributes, groups)]
+        return next((one[name] for one in told if one.get(name)), None)
+
     def note(self, **attributes: Any) -> None:
         """Add attributes to the record."""
-        self.group.attrs.update(attributes)
+        held = self.attributes | json.loads(json.dumps(attributes))
+        self.group.attrs.update(held | {SEAL: _seal(held)})
 
-    def write(self, block: int, arrays: Mapping[str, np.ndarray]) -> str:
-        """Write one block's rows of every array; return their checksum.
+    def write(self, block: int, arrays: Mapping[str, np.ndarray]) -> Written:
+        """Write one block's rows of every array.
 
         Raises
         ------
@@ -87,7 +128,7 @@ class Record:
             If the rows do not fit the block's place in an array.
         """
         group = self.group
-        digest = hashlib.sha256()
+        digest, shards = hashlib.sha256(), []
         for path in sorted(arrays):
             target, rows = _array(group, path), np.asarray(arrays[path])
             height = _shard(target)
@@ -102,79 +143,94 @@ class Record:
                 )
             with np.errstate(over="ignore"):  # what 32 bits cannot hold is infinite
                 rows = rows.astype(target.dtype, copy=False)
-            self._forget(path, target, block)
+            file = self.path / path / shard_name(block, target.ndim)
+            clear(file)  # what is torn cannot be written over
             target[start:stop] = rows
             _count(digest, path, rows)
-        return digest.hexdigest()
+            shards.append(print_of(file))
+        return Written(digest.hexdigest(), "".join(shards))
 
     def checksum(self, block: int) -> str:
-        """Read one block back and return the checksum of what is there.
+        """Read one block back and return the checksum of the numbers that are there.
 
         Raises
         ------
         StoreError
-            If a shard is damaged.
+            If a shard is torn.
         """
-        digest = hashlib.sha256()
-        for path, target in sorted(self._blocked()):
+        digest, group = hashlib.sha256(), zarr.open_group(self._guarded(), mode="r")
+        for path in sorted(self.laid["arrays"]):
+            target = _array(group, path)
             height = _shard(target)
             stop = min((block + 1) * height, target.shape[0])
-            try:
-                rows = np.asarray(target[block * height : stop])
-            except (RuntimeError, ValueError, OSError) as error:
-                raise StoreError(
-                    at=f"{self.path}/{path}",
-                    found=f"damaged in block {block} ({error})",
-                    allowed="as it was written",
-                    write="vtrial run PROTOCOL --restart",
-                ) from error
-            _count(digest, path, rows)
+            _count(digest, path, np.asarray(target[block * height : stop]))
         return digest.hexdigest()
 
-    def holds(self, block: int, checksum: str) -> bool:
-        """Return whether a block reads back as it was written."""
-        try:
-            return self.checksum(block) == checksum
-        except StoreError:
-            return False
+    def check(self, *, whole: bool = False) -> list[Torn]:
+        """List what is torn: of a large record among some of its bytes, unless `whole`.
 
-    def extend(self, subjects: int, blocks: int) -> None:
-        """Make room for more subjects; what is there stays."""
-        for _, array in self._blocked():
-            rows = blocks if array.attrs.get("per_block") else subjects
-            if array.shape[0] < rows:
-                array.resize((rows, *array.shape[1:]))
+        Raises
+        ------
+        StoreError
+            If the root's metadata are torn, or the ledger cannot be read.
+        """
+        attributes = self.attributes
+        laid, seed = attributes[LAID], None if whole else str(attributes.get("digest"))
+        entries = self.ledger.read()
+        found = torn_layout(self.path, laid)
+        return found + list(torn_blocks(self.path, laid, entries, seed=seed))
+
+    def torn(self, found: Iterable[Torn]) -> StoreError:
+        """Make an error of what is torn."""
+        said = list(map(str, found))
+        more = len(said) - _SAID
+        return StoreError(
+            at=str(self.path.parent),
+            found="torn: "
+            + "; ".join(said[:_SAID])
+            + (f"; and {more} more" if more > 0 else ""),
+            allowed="as it was written; what is torn is done again by the command that "
+            "made it",
+            write=self.again,
+        )
 
     def put(self, path: str, values: np.ndarray, **attributes: Any) -> None:
         """Write a whole array, with `dims` among its attributes (coordinator only)."""
         dims = attributes.pop("dims", ())
-        _put(self.group, path, np.asarray(values), tuple(dims), attributes)
+        put_array(self.group, path, np.asarray(values), tuple(dims), attributes)
+        laid = self.laid
+        top = path.split("/")[0]
+        self.note(**{LAID: laid | {"files": laid["files"] | prints(self.path, top)}})
 
     def tree(self) -> xr.DataTree:
-        """Open the record in xarray, lazily."""
-        return xr.open_datatree(self.path, engine="zarr", consolidated=False)
+        """Open the record in xarray, lazily; what is read is checked when it is read.
 
-    def _forget(self, path: str, array: zarr.Array, block: int) -> None:
-        """Remove a block's shard: one that is torn cannot be written over."""
-        place = (block, *(0 for _ in array.shape[1:]))
-        key = array.metadata.encode_chunk_key(place)
-        (self.path / path / key).unlink(missing_ok=True)
+        Raises
+        ------
+        StoreError
+            If it is not finished, or if something of it is torn.
+        """
+        attributes = self.attributes
+        if found := self.check():
+            raise self.torn(found)
+        if not attributes.get(COMPLETE):
+            raise StoreError(
+                at=str(self.path.parent),
+                found="not finished",
+                allowed="a run that has ended",
+                write=self.again,
+            )
+        store: Any = self._guarded()  # xarray takes zarr's stores, and does not say so
+        return xr.open_datatree(store, engine="zarr", consolidated=False)
 
-    def _blocked(self) -> Iterator[tuple[str, zarr.Array]]:
-        """Walk over the arrays that blocks fill."""
-        for path, member in self.group.members(max_depth=None):
-            if isinstance(member, zarr.Array) and "per_block" in member.attrs:
-                yield path, member
+    def _guarded(self) -> GuardedStore:
+        """Return the record's files, none of which is handed out if it is torn."""
+        laid = self.laid
+        return GuardedStore(self.path, laid, self.ledger.read(), self.torn)
 
 
 def create_record(
-    folder: str | Path,
-    variables: Sequence[Variable],
-    coordinates: Sequence[Coordinate],
-    *,
-    attributes: Mapping[str, Any],
-    subjects: int,
-    block: int,
+    folder: str | Path, layout: Layout, *, attributes: Mapping[str, Any]
 ) -> Record:
     """Lay out a record in a folder; it appears whole or not at all.
 
@@ -184,7 +240,7 @@ def create_record(
         If a record stands there already.
     """
     path = Path(folder) / NAME
-    if path.exists():
+    if stands(path):
         raise StoreError(
             at=str(path),
             found="there already",
@@ -192,17 +248,23 @@ def create_record(
             write="--restart to throw it away, or --out for another folder",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{NAME}.{os.getpid()}")
-    shutil.rmtree(draft, ignore_errors=True)
-    group = zarr.create_group(draft, attributes=dict(attributes))
-    blocks = -(-subjects // block)
-    for variable in variables:
-        _lay(group, variable, subjects=subjects, blocks=blocks, block=block)
-    for name, values, attrs, axis in coordinates:
-        dims = (axis or name.rsplit("/", 1)[-1],)
-        _put(group, name, np.asarray(values), dims, attrs)
-    draft.rename(path)
+    draft_record(path, layout, attributes).rename(path)
     return Record(path)
+
+
+def draft_record(path: Path, layout: Layout, attributes: Mapping[str, Any]) -> Path:
+    """Lay out a record beside the place where it is to stand; return where.
+
+    Drafts that killed runs left there are removed.
+    """
+    for left in path.parent.glob(f".{NAME}.*"):
+        clear(left)
+    draft = path.with_name(f".{NAME}.{os.getpid()}")
+    same = {name: attributes[name] for name in (DIGEST, AGAIN) if name in attributes}
+    laid = layout.lay(draft, same)
+    held = json.loads(json.dumps({**attributes, LAID: laid}))
+    zarr.open_group(draft, mode="r+").attrs.update(held | {SEAL: _seal(held)})
+    return draft
 
 
 def open_record(folder: str | Path) -> Record:
@@ -215,55 +277,45 @@ def open_record(folder: str | Path) -> Record:
     """
     path = Path(folder)
     path = path if path.name == NAME else path / NAME
-    if not (path / "zarr.json").is_file():
+    if path.is_dir():
+        return Record(path)
+    if not stands(path):
         raise StoreError(
             at=str(folder),
             found="without a record",
             allowed=f"a run's folder (with {NAME} in it)",
             write="vtrial run PROTOCOL --out FOLDER",
         )
-    return Record(path)
-
-
-def _lay(
-    group: zarr.Group, variable: Variable, *, subjects: int, blocks: int, block: int
-) -> None:
-    """Create one array, a shard for each block."""
-    rows, height = (blocks, 1) if variable.per_block else (subjects, block)
-    shape = (height, *variable.tail)
-    group.create_array(
-        variable.path,
-        shape=(rows, *variable.tail),
-        chunks=shape,
-        shards=shape,
-        dtype=variable.dtype,
-        fill_value=variable.fill,
-        compressors=ZstdCodec(level=3, checksum=True),
-        dimension_names=variable.dims,
-        attributes=dict(variable.attributes) | {"per_block": variable.per_block},
+    link = (
+        f"a link to {os.readlink(path)}, which is no folder"
+        if path.is_symlink()
+        else ""
+    )
+    raise StoreError(
+        at=str(path),
+        found=link or "a file",
+        allowed="the folder that a run made; put that back, or throw away what stands "
+        "there",
+        write=f"vtrial run PROTOCOL --out {shlex.quote(str(path.parent))} --restart",
     )
 
 
-def _put(
-    group: zarr.Group,
-    path: str,
-    values: np.ndarray,
-    dims: tuple[str, ...],
-    attributes: Mapping[str, Any],
-) -> None:
-    """Write a whole array, in place of an older one."""
-    text = values.dtype.kind in "OUT"
-    array = group.create_array(
-        path,
-        shape=values.shape,
-        chunks=tuple(max(1, size) for size in values.shape),
-        dtype=str if text else values.dtype,
-        compressors=ZstdCodec(level=3, checksum=True),
-        dimension_names=dims,
-        attributes=dict(attributes),
-        overwrite=True,
-    )
-    array[...] = values.astype(object) if text else values
+def _attributes(path: Path) -> dict[str, Any]:
+    """Read the attributes of a group's metadata; none if these are torn."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    whole = isinstance(found, dict) and found.get("zarr_format") == FORMAT
+    held = found.get("attributes") if whole else None
+    group = whole and found.get("node_type") == "group"
+    return held if group and isinstance(held, dict) else {}
+
+
+def _seal(attributes: Mapping[str, Any]) -> str:
+    """Return the digest of attributes."""
+    text = json.dumps(attributes, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _array(group: zarr.Group, path: str) -> zarr.Array:
@@ -276,7 +328,7 @@ def _array(group: zarr.Group, path: str) -> zarr.Array:
             allowed="one that was laid out when the record was created",
             write="",
         )
-    return member
+    return member.with_config({"write_empty_chunks": True})
 
 
 def _shard(array: zarr.Array) -> int:
