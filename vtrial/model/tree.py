@@ -93,16 +93,19 @@ def evaluate(expression: Expression, values: Mapping[str, ArrayLike]) -> Array:
     if isinstance(expression, Name):
         return jnp.asarray(values[expression.name])
     arguments = [evaluate(argument, values) for argument in expression.arguments]
-    if expression.function == "^":
+    if expression.function in ("^", "^+"):
         return _raised(arguments, expression.arguments[1])
     return FUNCTIONS[expression.function].compute(*arguments)
 
 
 def _raised(arguments: list[Array], exponent: Expression) -> Array:
     """Raise to a power: a small whole one by multiplication."""
-    if isinstance(exponent, Number) and exponent.value in range(-FEW, FEW + 1):
-        return lax.integer_pow(arguments[0], int(exponent.value))
-    return power(*arguments)
+    base, computed, *assured = arguments
+    known = exponent.value if isinstance(exponent, Number) else None
+    if known in range(-FEW, FEW + 1) and not assured:
+        return lax.integer_pow(base, int(known))
+    raise_to = power_from_zero if assured else power
+    return raise_to(base, computed if known is None else known, *assured)
 
 
 def _truth(compare: Callable[..., Array]) -> Callable[..., Array]:

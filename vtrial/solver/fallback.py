@@ -12,7 +12,6 @@ AGAIN = (  # a method may fail like this where another does not
     Status.NON_FINITE,
     Status.STEP_TOO_SMALL,
     Status.NEGATIVE,
-    Status.UNSETTLED,
 )
 
 
@@ -21,13 +20,18 @@ def failed_rows(status: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.isin(status, [int(kind) for kind in AGAIN]))
 
 
-def next_methods(model: Model, tried: Method) -> Iterator[tuple[int, Method]]:
+def next_methods(
+    model: Model, tried: Method, *, settling: bool
+) -> Iterator[tuple[int, Method]]:
     """Yield the methods to solve with after one has failed, with their numbers.
 
-    The hybrid ones are offered where something drives and something is driven.
+    The hybrid ones are offered where something drives and something is driven. Diffrax
+    is not where a steady state is to be found (`settling`): a search of many intervals
+    is not its work.
     """
     driven = len(model.structure.driven)
     mixed = 0 < driven < len(model.states)
     for number, method in enumerate(FALLBACKS, start=1):
-        if method != tried and (mixed or not method.startswith("hybrid")):
+        possible = mixed or not method.startswith("hybrid")
+        if method != tried and possible and not (settling and method == "diffrax"):
             yield number, method

@@ -168,7 +168,8 @@ def _solve_again(
     if method is None or traced:
         return seen, fallback
     rows = failed_rows(np.asarray(seen.status))
-    for number, other in next_methods(model, method):
+    settling = bool((np.asarray(batch.doses.steady) > 0).any())
+    for number, other in next_methods(model, method, settling=settling):
         if not rows.size:
             break
         again = solve(other, _part(batch, rows))
