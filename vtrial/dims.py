@@ -15,6 +15,7 @@ QUANTILE = "quantile"
 BLOCK = "block"
 BIN = "bin"
 STATUS = "status"
+FALLBACK = "fallback"
 
 SUBJECTS = "subjects"
 ARMS = "arms"

@@ -105,7 +105,9 @@ def make_tree(protocol, *, seed=1, failed=(5, 77), missing=(9,), trajectories=Tr
         outcome[list(missing), 0] = np.nan
         reason = np.zeros(outcome.shape, "int8")
         reason[list(missing), 0] = Missing.NO_SLOPE
-        groups[f"/arms/{name}"] = xr.Dataset({"status": ("subject", status)})
+        first = np.where(status < 0, -1, 0).astype("int8")
+        kept = {"status": ("subject", status), "fallback": ("subject", first)}
+        groups[f"/arms/{name}"] = xr.Dataset(kept)
         axes = ("subject", "endpoint")
         groups[f"/arms/{name}/outcomes"] = xr.Dataset(
             {

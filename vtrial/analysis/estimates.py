@@ -38,6 +38,7 @@ ENDPOINTS = [
     "undefined",
     "unit",
 ]
+FALLBACK_COUNTS = ["arm", "method", "count"]
 MISSING = ["arm", "endpoint", "reason", "count"]
 CONTRASTS = [
     "comparison",
@@ -204,6 +205,8 @@ class Estimates:
     distributions
         Histograms of endpoints, in the same bins for all arms; the first and the last
         bin hold what lies beyond. For responses the bins are 0 and 1.
+    fallbacks
+        Subjects on whom the first method failed, by the method that solved them.
     failures
         Failed subjects by Status.
     curves
@@ -259,6 +262,7 @@ class Estimates:
     distributions: pd.DataFrame
     failures: pd.DataFrame
     published: pd.DataFrame
+    fallbacks: pd.DataFrame = none_of(FALLBACK_COUNTS)
     missing: pd.DataFrame = none_of(MISSING)
     curves: pd.DataFrame = none_of(CURVES)
     operating: pd.DataFrame = none_of(OPERATING)

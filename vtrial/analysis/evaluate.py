@@ -13,6 +13,7 @@ from vtrial.analysis.estimates import (
     DISTRIBUTIONS,
     ENDPOINTS,
     FAILURES,
+    FALLBACK_COUNTS,
     FLOW,
     MISSING,
     Estimates,
@@ -25,7 +26,7 @@ from vtrial.analysis.reading import check_record, chunks_of
 from vtrial.analysis.replication import Scale, across, average
 from vtrial.analysis.support import support_of, support_of_effect, support_seen
 from vtrial.protocol.protocol import RATIOS, Protocol, effect_unit
-from vtrial.types import Missing, Status
+from vtrial.types import FALLBACKS, Missing, Status
 
 
 def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
@@ -58,6 +59,7 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         bands=bands_of(tree, protocol),
         distributions=_distributions(seen, protocol),
         failures=_failures(seen),
+        fallbacks=_fallbacks(seen),
         published=published_of(seen, endpoints, contrasts, protocol),
         missing=_missing(seen),
         curves=seen.curves.table(protocol),
@@ -101,6 +103,17 @@ def _failures(seen: Gathered) -> pd.DataFrame:
         if counted[status]
     ]
     return pd.DataFrame(rows, columns=FAILURES)
+
+
+def _fallbacks(seen: Gathered) -> pd.DataFrame:
+    """Lay down who was solved after all, by arm and method; nobody, no row."""
+    rows = [
+        (arm, method, int(counted[number]))
+        for arm, counted in seen.fallbacks.items()
+        for number, method in enumerate(FALLBACKS, start=1)
+        if counted[number]
+    ]
+    return pd.DataFrame(rows, columns=FALLBACK_COUNTS)
 
 
 def _missing(seen: Gathered) -> pd.DataFrame:

@@ -22,7 +22,7 @@ from vtrial.analysis.survival import kaplan_meier
 from vtrial.dims import EVENT, OUTCOME
 from vtrial.protocol.protocol import Endpoint, Protocol, Published
 from vtrial.protocol.where import holds
-from vtrial.types import Status
+from vtrial.types import FALLBACKS, Status
 
 BAR_COUNT = 40
 Parts = TypeVar("Parts", Summary, Contrast, Truth)
@@ -52,6 +52,7 @@ class Gathered:
 
     flow: dict[str, Flow] = field(default_factory=dict)
     failures: dict[str, np.ndarray] = field(default_factory=dict)
+    fallbacks: dict[str, np.ndarray] = field(default_factory=dict)
     counts: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     missing: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     extremes: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
@@ -142,6 +143,9 @@ class Gathered:
         failed = status[status > Status.SOLVED].astype(int)
         counted = np.bincount(failed, minlength=len(Status))
         self.failures[arm] = self.failures.get(arm, 0) + counted
+        solved = chunk.fallback(arm)[status == Status.SOLVED].astype(int)
+        counted = np.bincount(solved, minlength=1 + len(FALLBACKS))
+        self.fallbacks[arm] = self.fallbacks.get(arm, 0) + counted
 
     def _add_endpoint(
         self, chunk: Chunk, endpoint: Endpoint, own: dict[str, np.ndarray]

@@ -18,6 +18,7 @@ from vtrial.dims import (
     BASELINE,
     ENDPOINT,
     EVENT,
+    FALLBACK,
     MEASURED,
     MEASUREMENTS,
     NUMBER,
@@ -95,6 +96,10 @@ class Chunk:
         if key not in self._kept:
             self._kept[key] = self._read(f"{ARMS}/{arm}", STATUS).astype(np.int8)
         return self._kept[key]
+
+    def fallback(self, arm: str) -> Int[np.ndarray, "replicate subject"]:
+        """Return by which method each subject was solved: see `FALLBACKS`."""
+        return self._read(f"{ARMS}/{arm}", FALLBACK).astype(np.int8)
 
     @cached_property
     def factors(self) -> tuple[str, ...]:

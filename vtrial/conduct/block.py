@@ -13,6 +13,7 @@ from vtrial.dims import (
     BASELINE,
     COUNT,
     EVENT,
+    FALLBACK,
     MEASURED,
     MEASUREMENTS,
     NUMBER,
@@ -98,10 +99,11 @@ def _arm(
             rows[chosen] = np.asarray(getattr(seen, name))[: chosen.size]
         return rows
 
-    status = np.full(size, ABSENT, "int8")
-    if seen is not None:
-        status[chosen] = np.asarray(seen.status)[: chosen.size]
-    rows: dict[str, np.ndarray] = {STATUS: status}
+    rows: dict[str, np.ndarray] = {}
+    for name in (STATUS, FALLBACK):
+        rows[name] = np.full(size, ABSENT, "int8")
+        if seen is not None:
+            rows[name][chosen] = np.asarray(getattr(seen, name))[: chosen.size]
     for name in (OUTCOME, BASELINE, EVENT):
         rows[f"{OUTCOMES}/{name}"] = spread(name, points)
     reason = np.zeros((size, points), "int8")

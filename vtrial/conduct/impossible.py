@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from vtrial.dosing.regimen import Step
 from vtrial.errors import Fault
+from vtrial.model.grammar import write_expression
 from vtrial.model.model import Model
 from vtrial.model.sheet import placed
 from vtrial.model.tree import Number
@@ -29,9 +30,28 @@ def model_faults(sheet: Sheet, typical: Typical) -> list[Fault]:
 
 
 def model_warnings(sheet: Sheet, model: Model) -> list[Fault]:
-    """Tell of doses of which more is taken up than given, or that some cannot have."""
+    """Tell of doses of which more is taken up than given, or that some cannot have.
+
+    Conditions of the clock that are searched for are told, too.
+    """
     found = [*more_than_whole(typical_of(model)), *far_properties(model)]
+    found += _searched(model)
     return [placed(sheet, fault) for fault in found]
+
+
+def _searched(model: Model) -> Iterator[Fault]:
+    """Yield what the clock switches at times that no formula gives."""
+    for switch in model.structure.switches:
+        if not switch.is_exact:
+            said = write_expression(switch.value)
+            yield Fault(
+                "equations",
+                f"`{said}`, which is no straight line in time and is searched for",
+                "longer than a five-hundredth of the time between two events, or it may "
+                "be passed over",
+                "",
+                line=getattr(switch.value, "line", 0),
+            )
 
 
 def arm_faults(protocol: Protocol, sheet: Sheet) -> Iterator[Fault]:

@@ -12,6 +12,7 @@ from vtrial.dims import (
     COUNT,
     ENDPOINT,
     EVENT,
+    FALLBACK,
     MEASURED,
     MEASUREMENTS,
     NUMBER,
@@ -36,7 +37,7 @@ from vtrial.dims import (
 )
 from vtrial.protocol.protocol import Protocol
 from vtrial.store.layout import Coordinate, Variable
-from vtrial.types import Missing, Status
+from vtrial.types import FALLBACKS, Missing, Status
 
 UNITS, TITLE = "units", "long_name"
 
@@ -121,8 +122,13 @@ def _arm_variables(protocol: Protocol, at: str) -> list[Variable]:
         "flag_values": [-1, *map(int, Status)],
         "flag_meanings": ["not simulated", *(status.words for status in Status)],
     }
+    methods = {
+        "flag_values": [*range(-1, 1 + len(FALLBACKS))],
+        "flag_meanings": ["not simulated", "the first method", *FALLBACKS],
+    }
     found = [
         Variable(f"{at}/{STATUS}", (SUBJECT,), (), "int8", -1, attributes=flags),
+        Variable(f"{at}/{FALLBACK}", (SUBJECT,), (), "int8", -1, attributes=methods),
         *(
             Variable(f"{at}/{OUTCOMES}/{name}", (SUBJECT, ENDPOINT), points)
             for name in (OUTCOME, BASELINE, EVENT)

@@ -82,6 +82,9 @@ class Seen(NamedTuple):
     ------
     status
         (subject) How their solutions ended.
+    fallback
+        (subject) By which method after the first they were solved: its number in
+        `FALLBACKS`, from 1 on; 0 for the first.
     outcome, baseline, event
         (subject, endpoint) NaN for failed subjects.
     reason
@@ -95,6 +98,7 @@ class Seen(NamedTuple):
     """
 
     status: Int[Array, " subject"]
+    fallback: Int[Array, " subject"]
     outcome: Float[Array, "subject endpoint"]
     baseline: Float[Array, "subject endpoint"]
     event: Float[Array, "subject endpoint"]
@@ -194,7 +198,8 @@ class Trial:
             jnp.asarray(hazard_of(self.protocol, arm.name)),
             {name: people.covariates[name][place] for name in asked},
         )
-        return self._reduce(path.outputs, path.status, who, ready.times.time, real)
+        seen = self._reduce(path.outputs, path.status, who, ready.times.time, real)
+        return seen._replace(fallback=path.fallback)
 
     def ready(self, arm: Arm, people: Subjects, chosen: np.ndarray) -> Ready:
         """Return what the chosen subjects under an arm bring to the solver, padded."""
@@ -218,8 +223,10 @@ class Trial:
             name: jnp.broadcast_to(value, (count, value.shape[1]))
             for name, value in path.outputs.items()
         }
-        status = jnp.broadcast_to(path.status, (count,))
-        return path._replace(outputs=outputs, status=status)
+        status, fallback = (
+            jnp.broadcast_to(one, (count,)) for one in (path.status, path.fallback)
+        )
+        return path._replace(outputs=outputs, status=status, fallback=fallback)
 
     @functools.cached_property
     def schedule(self) -> Schedule:
@@ -346,7 +353,8 @@ def _reduce(
     )
     reason = jnp.where(solved[:, None], reason, 0).astype("int8")
     kept = _kept(protocol, plan, taken, noisy, truth, real)
-    return Seen(status, outcome, baseline, event, reason, *kept)
+    first = jnp.zeros_like(status)
+    return Seen(status, first, outcome, baseline, event, reason, *kept)
 
 
 def _kept(

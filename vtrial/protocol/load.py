@@ -41,6 +41,7 @@ from vtrial.sheets import (
     Sheet,
     check_shape,
     find_sheet,
+    listed,
     nearest,
     read_sheet,
     refuse_other,
@@ -223,6 +224,7 @@ def _build(
     )
     keep = _asked_for(_keep(shape.keep, known, faults), analysis, observed)
     _check_size(shape, faults)
+    _check_tolerances(shape, known, faults)
     faults.refuse()
     if known.model is None:
         raise AssertionError("a sheet without a model has faults")
@@ -250,7 +252,7 @@ def _build(
         published=published,
         observed=observed,
         observed_outcomes=outcomes,
-        numerics=Numerics(**dict(shape.numerics)),
+        numerics=_numerics(shape),
         sources=tuple(map(read_source, shape.source)),
         path=faults.sheet.source,
         text=faults.sheet.text,
@@ -392,6 +394,26 @@ def _asked_for(
         keep.measurements or mixed or bool(observed) or predictions != kinds[0]
     )
     return dataclasses.replace(keep, measurements=measurements, predictions=predictions)
+
+
+def _check_tolerances(shape: ProtocolShape, known: Known, faults: Faults) -> None:
+    """Find tolerances of states that the model does not have."""
+    states = known.model.states if known.model else ()
+    for name in shape.numerics.atol_by_state:
+        if known.model and name not in states:
+            faults.add(
+                ("numerics", "atol_by_state", name),
+                found=f"`{name}`, which is no state of {known.model.name}",
+                allowed=listed(states),
+                write=nearest(name, states),
+            )
+
+
+def _numerics(shape: ProtocolShape) -> Numerics:
+    """Return how equations are solved."""
+    asked = dict(shape.numerics)
+    by_state = asked.pop("atol_by_state")
+    return Numerics(**asked, atol_by_state=tuple(by_state.items()))
 
 
 def _check_size(shape: ProtocolShape, faults: Faults) -> None:

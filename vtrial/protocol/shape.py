@@ -421,7 +421,12 @@ class NumericsShape(Shape):
 
     method: Annotated[Method, BeforeValidator(Words(*get_args(Method)))] = "auto"
     rtol: float = Field(1e-6, gt=0, le=0.1)
-    atol: float = Field(1e-9, gt=0)
+    atol: float = Field(
+        1e-9, gt=0, description="Of states of size one or above; of smaller ones less."
+    )
+    atol_by_state: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="Of these states, whatever their size."
+    )
     precision: Literal[32, 64] = 64
     max_steps: int = Field(200_000, ge=1, le=100_000_000)
 

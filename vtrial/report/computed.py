@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from vtrial.dims import PRECISION_ERROR
 from vtrial.protocol.protocol import Protocol
@@ -73,10 +74,16 @@ def numerics_in_words(protocol: Protocol, given: object) -> str:
     known |= dict(told) if isinstance(told, Mapping) else {}
     return (
         f"method {known['method']}, relative tolerance {number(float(known['rtol']))}, "
-        f"absolute tolerance {number(float(known['atol']))}, "
+        f"absolute tolerance {number(float(known['atol']))}{_by_state(known)}, "
         f"{known['precision']} bits, "
         f"at most {count(known['max_steps'])} steps a subject"
     )
+
+
+def _by_state(known: Mapping[str, Any]) -> str:
+    """Say the tolerances of single states; nothing if there are none."""
+    told = [f"{name} {number(float(one))}" for name, one in known["atol_by_state"]]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def precision_in_words(attributes: Mapping[str, object]) -> str:

@@ -316,6 +316,20 @@ def failures_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
     return make_table("failures", caption, heads, rows, words=2)
 
 
+def fallbacks_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
+    """Lay down who was solved by another method than the first, by arm."""
+    rows = [
+        (arm_title(protocol, row.arm), row.method, count(row.count))
+        for row in each_row(frame)
+    ]
+    heads = ("Arm", "Solved by", "Subjects")
+    caption = (
+        "Subjects on whom the first method failed and another did not; they count like "
+        "all others."
+    )
+    return make_table("fallbacks", caption, heads, rows, words=2)
+
+
 def status_words(status: object) -> str:
     """Say a Status given as a code, a name or words."""
     if isinstance(status, str):

@@ -97,7 +97,7 @@ def _repeats(method: AbstractMethod, asked: _Asked) -> Int[Array, " lane"] | Non
     if not structure.uses_time:
         return None
     interval = asked.regimen.interval
-    counts = jnp.arange(1, MOST_REPEATS + 1)[:, None]
+    counts = jnp.arange(1.0, MOST_REPEATS + 1)[:, None]
     fits = jnp.ones((MOST_REPEATS, interval.shape[0]), bool)
     for rhythm in structure.rhythms:
         period = evaluate(rhythm, asked.prepared.read).astype(interval.dtype)

@@ -147,8 +147,13 @@ class Stiff(AbstractAdaptive):
         amounts: Amounts,
         size: Float[Array, " lane"],
     ) -> Rows:
-        """Return 1 / (size DIAGONAL) - Jacobian."""
-        jacobian = field.jacobian(time, amounts)
+        """Return 1 / (size DIAGONAL) - Jacobian.
+
+        A root or a power below 1 has no slope at zero, and hardly one near it that
+        lasts for a step: states that stay nonnegative count as their tolerance at
+        least.
+        """
+        jacobian = field.jacobian(time, self._lifted(field, amounts))
         shift = 1 / (DIAGONAL * size)
         rows: Rows = []
         for i, row in enumerate(jacobian):
@@ -156,7 +161,9 @@ class Stiff(AbstractAdaptive):
                 [
                     None
                     if entry is None
-                    else jnp.broadcast_to(-entry.astype(size.dtype), size.shape)
+                    else jnp.broadcast_to(
+                        -_finite(entry.astype(size.dtype)), size.shape
+                    )
                     for entry in row
                 ]
             )
@@ -171,7 +178,25 @@ class Stiff(AbstractAdaptive):
         if field.is_autonomous:
             return None
         ones = jnp.ones_like(time)
-        return jax.jvp(lambda t: field(t, amounts), (time,), (ones,))[1]
+        drift = jax.jvp(lambda t: field(t, amounts), (time,), (ones,))[1]
+        return tuple(map(_finite, drift))
+
+    def _lifted(self, field: Field, amounts: Amounts) -> Amounts:
+        """Raise states that stay nonnegative to what is tolerated of them."""
+        kept = self.model.structure.nonnegative.states
+        return tuple(
+            jnp.maximum(amount, least.astype(amount.dtype))
+            if self.model.states[place] in kept
+            else amount
+            for place, amount, least in zip(
+                self.stepped, amounts, field.atol, strict=True
+            )
+        )
+
+
+def _finite(slope: Float[Array, "..."]) -> Float[Array, "..."]:
+    """Take a slope that is none for zero: the error estimate knows better."""
+    return jnp.where(jnp.isfinite(slope), slope, 0.0)
 
 
 def _moved(
