@@ -100,6 +100,7 @@ def test_a_covariate_that_was_not_read(tmp_path):
     given = predict(model, events, parameters={"WT": 70.0})
     read = {"states": model.states, "covariates": ("WT",)}
     found = predict(model, read_events(tmp_path / "events.csv", **read))
+    assert given.pop("WT").tolist() == [70.0], "what nobody reads is carried along"
     pd.testing.assert_frame_equal(given, found)
 
 
@@ -130,7 +131,7 @@ def test_a_wrong_row(door, row, words):
     ("old", "new"),
     [
         *(("ADDL", "addll"), ("ADDL", "ADDLL"), ("ADDL", "Addl"), ("AMT", "Amt")),
-        *(("TIME", "time"), ("EVID", "evid"), ("CMT", "Cmt"), ("ID,", "Id,")),
+        *(("TIME", "Time"), ("EVID", "evid"), ("CMT", "Cmt"), ("ID,", "Id,")),
         *(("II", "ii"), ("WT", "wt")),
     ],
 )

@@ -47,8 +47,8 @@ def _searched(model: Model) -> Iterator[Fault]:
             yield Fault(
                 "equations",
                 f"`{said}`, which is no straight line in time and is searched for",
-                "longer than a five-hundredth of the time between two events, or it may "
-                "be passed over",
+                "longer than a five-hundredth of the time between two events, or it "
+                "may be passed over",
                 "",
                 line=getattr(switch.value, "line", 0),
             )

@@ -83,9 +83,11 @@ class Field:
     def drives_at(self, time: Float[Array, "place lane"]) -> list[Array]:
         """Return what moves with the clock alone, by the flags that are held."""
         clock = Clock(self.span.start, self.span.last_dose)
+        exact = self.span.start.dtype
         values = dict(self.individual) | dict(self.held)
+        values = {name: value.astype(exact) for name, value in values.items()}
         clock, values = over_places((clock, values))
-        values |= clock.at(time.astype(self.span.start.dtype))
+        values |= clock.at(time.astype(exact))
         return [
             jnp.asarray(evaluate(drive.value, values)).astype(time.dtype)
             for drive in self.model.structure.drives

@@ -71,7 +71,8 @@ def flags_after(
     coarse = ULPS * jnp.finfo(time.dtype).eps
     size = jnp.maximum(jnp.abs(clock.start), jnp.abs(clock.start + time))
     later = time.astype(exact) + jnp.maximum(LATER, coarse * size)
-    values = dict(individual) | clock.at(later)
+    values = {name: value.astype(exact) for name, value in individual.items()}
+    values |= clock.at(later)
     for switch in switches:
         flag = evaluate(switch.value, values)
         values[switch.flag] = jnp.broadcast_to(flag, later.shape).astype(exact)
