@@ -68,9 +68,10 @@ def flags_after(
     `length` is that of the interval.
     """
     exact = clock.start.dtype
-    coarse = ULPS * jnp.finfo(time.dtype).eps
-    size = jnp.maximum(jnp.abs(clock.start), jnp.abs(clock.start + time))
-    later = time.astype(exact) + jnp.maximum(LATER, coarse * size)
+    coarse = ULPS * float(jnp.finfo(time.dtype).eps)
+    after = time.astype(exact)
+    size = jnp.maximum(jnp.abs(clock.start), jnp.abs(clock.start + after))
+    later = after + jnp.maximum(LATER, coarse * size)
     values = {name: value.astype(exact) for name, value in individual.items()}
     values |= clock.at(later)
     for switch in switches:
