@@ -216,7 +216,7 @@ def _stretches(
     dose: Bool[np.ndarray, " knot"],
     occasion: Bool[np.ndarray, " knot"],
 ) -> tuple[Int[np.ndarray, " time"], Int[np.ndarray, " time"]]:
-    """Number the stretch that each value begins, and the one that it ends.
+    """Give the number of the stretch that each value begins, and of what it ends.
 
     -1 where it does neither: the value before a dose begins none, that after it ends
     none, and neither does that at the beginning of an occasion.

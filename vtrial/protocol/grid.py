@@ -89,7 +89,7 @@ def read_grid(
     """Return when true values are computed [h].
 
     Without a grid in the sheet these are about 150 even steps from the start to
-    `horizon`, and at most 400 times at and behind `knots`. With one it is what the sheet
+    `horizon`, and at most 400 times at and behind `knots`. With one it is what that
     says. Either way `extra` times (visits, ends of endpoints) are there. `limits` are
     those of endpoints: where not every knot can be had, those near to them are.
     """
@@ -172,9 +172,9 @@ def _distinct(times: Sequence[float]) -> tuple[float, ...]:
     return tuple(kept)
 
 
-def _rounding(time: float | np.ndarray) -> np.ndarray:
+def _rounding(time: float) -> float:
     """Return how far [h] times may differ and be the same."""
-    return 1e-9 * np.maximum(time, 1.0)
+    return 1e-9 * max(time, 1.0)
 
 
 def _stretches(knots: Knots, horizon: float) -> list[_Stretch]:
@@ -229,7 +229,7 @@ def _merged(asked: Sequence[float], stretches: Sequence[_Stretch]) -> Grid:
         return Grid(tuple(asked))
     there = np.asarray(asked, float)
     at = np.array([time for s in stretches for time in s.at])
-    at = at[_gap(at, there) > _rounding(at)]
+    at = at[_gap(at, there) > np.vectorize(_rounding)(at)]
     behind = np.concatenate([s.behind for s in stretches])
     since = [s.behind - s.start for s in stretches]
     behind = behind[_gap(behind, there) > _NEAR * np.concatenate(since)]
