@@ -160,11 +160,15 @@ def test_grid_spans_the_trial_and_meets_the_visits():
     protocol = load(SHEET)
     assert protocol.grid[0] == 0
     assert protocol.grid[-1] == 336
-    assert 100 <= len(protocol.grid) <= 200
+    assert 100 <= len(protocol.grid) - len(protocol.added) <= 200
+    assert 0 < len(protocol.added) <= 400
     assert set(protocol.visits[1].times) <= set(protocol.grid)
     text = SHEET + "grid: [{every: 0.5 h, until: 2 h}, {every: 1 d, until: day 3}]\n"
     text = text.replace("within: cycle 8, values: true", "within: cycle 8")
-    grid = load(text).grid
+    protocol = load(text)
+    grid = protocol.grid
+    assert protocol.added == ()
+    assert len(set(grid)) == len(grid)
     assert {0, 0.5, 1, 1.5, 2, 26, 50, 72} <= set(grid)
     assert 0.25 not in grid
 

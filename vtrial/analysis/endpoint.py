@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from vtrial.analysis.course import Course, area_under, extreme
 from vtrial.analysis.happening import crossing, drawn_count, drawn_event, told_event
 from vtrial.analysis.missing import why_missing
 from vtrial.analysis.noncompartmental import noncompartmental
@@ -15,7 +16,12 @@ from vtrial.analysis.points import Points, last, lines, only_if, slack
 from vtrial.analysis.quantification import quantified
 from vtrial.analysis.tumour import best_response, progression
 from vtrial.protocol.derived import asked_by, called, computed
-from vtrial.protocol.protocol import EVENTS, NONCOMPARTMENTAL, Endpoint
+from vtrial.protocol.protocol import (
+    EVENTS,
+    NONCOMPARTMENTAL,
+    OF_COURSES,
+    Endpoint,
+)
 from vtrial.types import Missing
 
 
@@ -68,6 +74,7 @@ def outcomes(
     *,
     interruption: Interruption | None = None,
     keys: Key[Array, " subject"] | None = None,
+    course: Course | None = None,
 ) -> Outcome:
     """Return an endpoint's outcome for every subject.
 
@@ -88,6 +95,9 @@ def outcomes(
         When intercurrent events cut the values off; never if left out.
     keys
         For endpoints that are drawn by a hazard.
+    course
+        How true values go on between the times of the grid; `minimum`, `maximum`, their
+        times and `area` are then of that course and not of the values alone.
 
     Notes
     -----
@@ -123,11 +133,13 @@ def outcomes(
     axes = tuple(
         None if part is None else axis for part, axis in zip(inputs, axes, strict=True)
     )
-    return Outcome(*jax.vmap(functools.partial(_outcome, endpoint), axes)(*inputs))
+    one = functools.partial(_outcome, endpoint, course)
+    return Outcome(*jax.vmap(one, axes)(*inputs))
 
 
 def _outcome(
     endpoint: Endpoint,
+    course: Course | None,
     time: Float[Array, " time"],
     value: Float[Array, " time"],
     planned: Float[Array, " time"],
@@ -142,7 +154,11 @@ def _outcome(
             event = jnp.where(number <= interruption.until, event, 0.0)
             number = jnp.minimum(number, interruption.until)
     else:
-        number, event = _number(endpoint, points, key), jnp.ones((), value.dtype)
+        if course is not None and endpoint.take in OF_COURSES:
+            number = _of_course(endpoint, course, points)
+        else:
+            number = _number(endpoint, points, key)
+        event = jnp.ones((), value.dtype)
     if endpoint.grades:
         number = grade(endpoint.grades, number)
     number, event = respond(endpoint, number, event)
@@ -247,6 +263,15 @@ def _number(
             return drawn_count(points, key)
         case _:
             return _along(endpoint, points)
+
+
+def _of_course(endpoint: Endpoint, course: Course, points: Points) -> Float[Array, ""]:
+    """Make the number that `take` asks for of a course and not of its values alone."""
+    if endpoint.take == "area":
+        return area_under(course, points)
+    sign = 1.0 if endpoint.take.endswith("maximum") else -1.0
+    value, time = extreme(course, points, sign)
+    return time - endpoint.start if endpoint.take.startswith("time") else value
 
 
 def _within(endpoint: Endpoint, value: Float[Array, " time"]) -> Bool[Array, " time"]:

@@ -96,10 +96,14 @@ def outcomes_of(
         if point.equals is not None or point.first_of:
             made = combined(point, found, who.covariates)
         else:
-            values = _values(protocol, plan, point, taken, noisy, truth)
             keys = _drawn(point, who.keys)
             cut = _interruption(point, found, left, dropout=dropout)
-            made = outcomes(point, *values, interruption=cut, keys=keys)
+            if point.values == "true":
+                places = plan.true_places(point)
+                made = _true(plan, point, places, truth, cut, keys)
+            else:
+                values = _values(protocol, plan, point, taken, noisy)
+                made = outcomes(point, *values, interruption=cut, keys=keys)
             if dropout and point.values == "measured":
                 last = jnp.minimum(taken.max(axis=1), point.end)
                 reason = left_before(made.reason, left < last)
@@ -118,18 +122,36 @@ def leaving(protocol: Protocol, who: Who) -> Float[Array, " subject"]:
     return drawn / who.hazard
 
 
+def _true(
+    plan: Schedule,
+    endpoint: Endpoint,
+    places: Int[np.ndarray, " place"],
+    truth: Truth,
+    cut: Interruption | None,
+    keys: Key[Array, " subject"] | None,
+) -> Outcome:
+    """Return the outcomes of an endpoint of true values, at places of the grid."""
+    value = truth[endpoint.of][:, plan.planned.size + places]
+    nominal = plan.nominal(places, value.dtype)
+    return outcomes(
+        endpoint,
+        jnp.asarray(plan.grid[places])[None, :],
+        value,
+        jnp.asarray(nominal)[None, :],
+        interruption=cut,
+        keys=keys,
+        course=plan.course(places),
+    )
+
+
 def _values(
     protocol: Protocol,
     plan: Schedule,
     endpoint: Endpoint,
     taken: Float[Array, "#subject visit"],
     noisy: Noisy,
-    truth: Truth,
 ) -> tuple[Array, Array, Array | None]:
-    """Return the times, values and planned times that an endpoint looks at."""
-    if endpoint.values == "true":
-        grid = jnp.asarray(plan.grid)[None, :]
-        return grid, truth[endpoint.of][:, plan.planned.size :], None
+    """Return the times, values and planned times of the visits that count."""
     measures = {v.name: set(v.measure) for v in protocol.visits}
     place = plan.chosen(endpoint, measures)
     place = place[np.argsort(plan.planned[place], kind="stable")]

@@ -7,10 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from vtrial.analysis.course import Course, course_of
 from vtrial.dosing.doses import AFTER_DOSE, BEFORE_DOSE, Times
 from vtrial.dosing.periods import INSTANT
 from vtrial.keys import purpose_key
-from vtrial.protocol.protocol import Endpoint, Protocol
+from vtrial.protocol.knots import Knots, knots_of, rounded
+from vtrial.protocol.protocol import (
+    OF_COURSES,
+    OF_LINES,
+    Endpoint,
+    Protocol,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +33,11 @@ class Schedule:
     window
         [h] By how much each may be moved to either side.
     grid
-        [h] Times of true values.
+        [h] Times of true values, one that stands twice before and after a dose.
+    asked
+        Which of them the sheet asks for, and not only what is between these.
+    knots
+        Where courses are not smooth.
     rank
         On which side of a dose at the same time each observation stands, grid last.
     occasions
@@ -37,6 +48,8 @@ class Schedule:
     planned: np.ndarray
     window: np.ndarray
     grid: np.ndarray
+    asked: np.ndarray
+    knots: Knots
     rank: np.ndarray
     occasions: np.ndarray
 
@@ -103,6 +116,41 @@ class Schedule:
         ]
         return np.flatnonzero(asked)
 
+    def true_places(self, endpoint: Endpoint) -> np.ndarray:
+        """Return the places of the grid that an endpoint of true values looks at.
+
+        What follows a course sees all of them, what counts values only those that the
+        sheet asks for.
+        """
+        follows = endpoint.take in (*OF_COURSES, *OF_LINES, "event by hazard")
+        counts = endpoint.confirmed and endpoint.confirmed_by == "values"
+        follows |= endpoint.take == "time to" and not counts
+        return np.flatnonzero(self.asked | follows)
+
+    def nominal(self, places: np.ndarray, precision: np.dtype) -> np.ndarray:
+        """Return the times of the grid [h], those after a dose a trifle later.
+
+        So they are no part of a span that ends with the dose, and of no baseline.
+        """
+        time = self.grid[places]
+        trifle = 256 * float(np.finfo(precision).eps) * np.maximum(np.abs(time), 1.0)
+        return np.where(self.after[places], time + trifle, time)
+
+    def course(self, places: np.ndarray) -> Course:
+        """Say how true values at some places of the grid belong together."""
+        return course_of(
+            rounded(self.grid[places]),
+            self.after[places],
+            knots=self.knots.time,
+            dose=self.knots.dose,
+            occasion=self.knots.occasion,
+        )
+
+    @property
+    def after(self) -> np.ndarray:
+        """Which times of the grid are after the dose at them."""
+        return self.rank[self.planned.size :] == AFTER_DOSE
+
     def _counts(self) -> list[tuple[str, int]]:
         """Count each visit's times."""
         return [(name, self.visits.count(name)) for name in dict.fromkeys(self.visits)]
@@ -112,12 +160,19 @@ def schedule(protocol: Protocol) -> Schedule:
     """Lay out the observations of a protocol."""
     entries = [(v, t) for v in protocol.visits for t in v.times]
     sides = [AFTER_DOSE if v.after_dose else BEFORE_DOSE for v, _ in entries]
+    grid = np.array(protocol.grid, float)
+    asked = np.ones(grid.size, bool)
+    asked[list(protocol.added)] = False
+    twice = np.diff(grid, prepend=-np.inf) == 0
+    sides += np.where(twice, AFTER_DOSE, BEFORE_DOSE).tolist()
     return Schedule(
         visits=tuple(v.name for v, _ in entries),
         planned=np.array([t for _, t in entries], float),
         window=np.array([v.window for v, _ in entries], float),
-        grid=np.array(protocol.grid, float),
-        rank=np.array(sides + [BEFORE_DOSE] * len(protocol.grid), int),
+        grid=grid,
+        asked=asked,
+        knots=knots_of(protocol.arms, protocol.occasions),
+        rank=np.array(sides, int),
         occasions=np.array(protocol.occasions, float),
     )
 

@@ -72,11 +72,7 @@ def _given(
     each = [evaluate(level.amount, values).astype(float) for level in step.levels]
     levels = jnp.stack([jnp.broadcast_to(amount, shape) for amount in each], axis=1)
     levels = jnp.where(levels >= 0, levels, jnp.nan)
-    ends = np.cumsum([level.doses for level in step.levels])
-    level = np.minimum(
-        np.searchsorted(ends, np.arange(step.count), side="right"), len(ends) - 1
-    )
-    amounts = levels[:, level]
+    amounts = levels[:, step.levels_of_doses()]
     if step.duration is None:
         rate = jnp.broadcast_to(evaluate(step.rate, values).astype(float), shape)
         if not isinstance(step.rate, Number):

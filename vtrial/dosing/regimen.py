@@ -111,6 +111,29 @@ class Step:
             times = (starts[:, None] + times[None, :]).ravel()
         return times
 
+    def levels_of_doses(self) -> np.ndarray:
+        """Return the place among the levels of each dose's amount."""
+        ends = np.cumsum([level.doses for level in self.levels])
+        place = np.searchsorted(ends, np.arange(self.count), side="right")
+        return np.minimum(place, len(ends) - 1)
+
+    def infusion_ends(self) -> np.ndarray:
+        """Return when infusions end [h], where everybody's end at the same time."""
+        times = self.times()
+        if self.duration is not None:
+            known = isinstance(self.duration, Number)
+            return times + self.duration.value if known else np.zeros(0)
+        if not isinstance(self.rate, Number) or self.rate.value <= 0:
+            return np.zeros(0)
+        amounts = np.array(
+            [
+                level.amount.value if isinstance(level.amount, Number) else np.nan
+                for level in self.levels
+            ]
+        )
+        ends = times + amounts[self.levels_of_doses()] / self.rate.value
+        return ends[np.isfinite(ends)]
+
 
 class Nominal(NamedTuple):
     """What a regimen is called by: one administration, once it has come to its dose.

@@ -18,6 +18,8 @@ from vtrial.protocol.endpoints import (
 )
 from vtrial.protocol.evidence import read_published, read_source
 from vtrial.protocol.faults import Faults
+from vtrial.protocol.grid import read_grid
+from vtrial.protocol.knots import knots_of
 from vtrial.protocol.known import Known, find_covariates, find_model
 from vtrial.protocol.multiplicity import read_multiplicity
 from vtrial.protocol.observed import read_observed
@@ -36,7 +38,7 @@ from vtrial.protocol.protocol import (
 from vtrial.protocol.questions import read_analysis
 from vtrial.protocol.shape import KeepShape, ProtocolShape
 from vtrial.protocol.times import Span
-from vtrial.protocol.visits import read_grid, read_occasions, read_visits
+from vtrial.protocol.visits import read_occasions, read_visits
 from vtrial.sheets import (
     Sheet,
     check_shape,
@@ -214,11 +216,17 @@ def _build(
         shape, places, endpoints, visits, known=known, faults=faults
     )
     horizon = max([horizon, *(span.end for span in spans.values())])
-    extra = _extra_times(shape, visits, spans)
-    grid = read_grid(
-        shape.grid, horizon=horizon, extra=extra, known=known, faults=faults
-    )
     occasions = read_occasions(shape.occasions, known, faults)
+    limits = _limits(shape, spans)
+    grid = read_grid(
+        shape.grid,
+        horizon=horizon,
+        extra=[*limits, *(time for visit in visits for time in visit.times)],
+        knots=knots_of(arms, occasions),
+        limits=limits,
+        known=known,
+        faults=faults,
+    )
     observed, outcomes = read_observed(
         shape.observed, arms, endpoints, known=known, faults=faults
     )
@@ -243,7 +251,8 @@ def _build(
         allocation=allocation,
         dropout=dropout,
         visits=visits,
-        grid=grid,
+        grid=grid.times,
+        added=grid.added,
         occasions=occasions,
         endpoints=endpoints,
         analysis=analysis,
@@ -350,15 +359,14 @@ def _horizon(arms: tuple[Arm, ...], visits: tuple[Visit, ...]) -> float:
     return max([end for end in ends if math.isfinite(end)], default=0.0) or 24.0
 
 
-def _extra_times(
-    shape: ProtocolShape, visits: tuple[Visit, ...], spans: dict[str, Span]
-) -> list[float]:
-    """Return times at which true values are wanted whatever the grid."""
-    times = [time for visit in visits for time in visit.times]
-    for name, span in spans.items():
-        if is_of_true_values(shape.endpoints[name]):
-            times += [span.start, span.end, span.baseline]
-    return times
+def _limits(shape: ProtocolShape, spans: dict[str, Span]) -> list[float]:
+    """Return the limits of endpoints of true values, and their baselines [h]."""
+    return [
+        time
+        for name, span in spans.items()
+        if is_of_true_values(shape.endpoints[name])
+        for time in (span.start, span.end, span.baseline)
+    ]
 
 
 def _keep(shape: KeepShape, known: Known, faults: Faults) -> Keep:

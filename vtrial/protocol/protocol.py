@@ -54,6 +54,8 @@ NONCOMPARTMENTAL = (
 )
 EVENTS = ("time to", "event by hazard", "event time", "time to progression")
 MOST_CATEGORIES = 12  # that shares are shown of
+OF_COURSES = ("minimum", "maximum", "time of minimum", "time of maximum", "area")
+OF_LINES = ("time above", "time below", "time in range", *NONCOMPARTMENTAL)
 DRAWN = ("event by hazard", "number of events")
 Strategy = Literal[
     "treatment policy", "hypothetical", "while on treatment", "composite"
@@ -414,7 +416,12 @@ class ObservedOutcomes:
 
 @dataclass(frozen=True, eq=False)
 class Protocol:
-    """A whole trial. `cohort` names a cohort sheet, to be found beside `path`."""
+    """A whole trial. `cohort` names a cohort sheet, to be found beside `path`.
+
+    `grid` are the times of true values [h], ascending; one that stands twice is before
+    and after the dose at it. Those at the places `added` are there for what courses do
+    around doses, ends of infusions and occasions, and no endpoint counts them.
+    """
 
     name: str
     model: Model
@@ -431,6 +438,7 @@ class Protocol:
     dropout: Dropout = Dropout()
     visits: tuple[Visit, ...] = ()
     grid: tuple[float, ...] = ()
+    added: tuple[int, ...] = ()
     occasions: tuple[float, ...] = (0.0,)
     endpoints: tuple[Endpoint, ...] = ()
     analysis: tuple[Comparison, ...] = ()

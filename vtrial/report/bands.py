@@ -88,8 +88,7 @@ def _draw_bands(
     """Draw one output on one scale, a panel for each arm, medians of others thin."""
     arms = [arm.name for arm in protocol.arms if arm.name in set(bands["arm"])]
     tables = {
-        str(arm): rows.pivot_table(index="time", columns="quantile", values="value")
-        for arm, rows in bands.groupby("arm", sort=False)
+        str(arm): by_quantile(rows) for arm, rows in bands.groupby("arm", sort=False)
     }
     seen = _observed(protocol, output)
     ends = [0.0, float(bands["time"].max()), *(t for s in seen for t in s.time)]
@@ -138,6 +137,19 @@ def lay_panels(
     for panel in panels[-1]:
         panel.set_xlabel(f"Time since the first dose [{scale.name}]")
     return figure, panels, scale
+
+
+def by_quantile(rows: pd.DataFrame) -> pd.DataFrame:
+    """Lay one arm's bands out by time [h] and quantile.
+
+    A time that stands twice, before and after a dose, keeps both its rows, so that the
+    jump between them is drawn.
+    """
+    number = rows.groupby(["time", "quantile"]).cumcount()
+    table = rows.assign(number=number).pivot(
+        index=["time", "number"], columns="quantile", values="value"
+    )
+    return table.droplevel("number")
 
 
 def draw_band(

@@ -6,7 +6,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from vtrial.protocol.protocol import Protocol
-from vtrial.report.bands import draw_median, lay_panels, shown_until, spans_decades
+from vtrial.report.bands import (
+    by_quantile,
+    draw_median,
+    lay_panels,
+    shown_until,
+    spans_decades,
+)
 from vtrial.report.design import output_title, output_unit
 from vtrial.report.drawing import (
     INK,
@@ -54,8 +60,7 @@ def _draw(
         colour = pick_colour(protocol, arm)
         _lines(panel, courses[courses["arm"] == arm], scale.hours, colour)
         one = bands[bands["arm"] == arm]
-        table = one.pivot_table(index="time", columns="quantile", values="value")
-        draw_median(panel, table, scale.hours, INK, 1.6)
+        draw_median(panel, by_quantile(one), scale.hours, INK, 1.6)
     limit_values(panels, courses["value"].to_list(), log=log)
     title = output_title(protocol, output)
     label = axis_label(title, "plain", output_unit(protocol, output))

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from vtrial.protocol.protocol import Protocol
-from vtrial.report.bands import draw_band, spans_decades
+from vtrial.report.bands import by_quantile, draw_band, spans_decades
 from vtrial.report.design import output_title, short_title
 from vtrial.report.drawing import (
     DASHES,
@@ -60,9 +60,7 @@ def _draw(
         time_axis(panel, 0.0, end)
         panel.set_xlabel("")
         for place, rows in enumerate(pair):
-            table = rows[rows["arm"] == arm].pivot_table(
-                index="time", columns="quantile", values="value"
-            )
+            table = by_quantile(rows[rows["arm"] == arm])
             if len(table):
                 style = (arm_colour(place), DASHES[place])
                 draw_band(panel, table, scale.hours, *style)
