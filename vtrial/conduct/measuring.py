@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from vtrial.analysis.endpoint import Interruption, Outcome, combined, outcomes
 from vtrial.analysis.missing import left_before
