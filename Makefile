@@ -28,6 +28,8 @@ check: .venv/dev .venv/docs
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks.walk
+	$(BIN)/python -m benchmarks.bodies --quick
+	$(BIN)/python -m benchmarks.tables --quick
 	$(BIN)/python -m benchmarks.limit
 	$(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m benchmarks.peers $(PEERS)

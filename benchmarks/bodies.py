@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 import vtrial as vt
@@ -100,8 +101,11 @@ def solve(
 
 def doses_of(bodies: Sequence[Body]) -> Doses:
     """Lay the bodies' doses out as vtrial takes them."""
-    real = {k: np.stack([getattr(b, k) for b in bodies]) for k in Body._fields[1:5]}
-    whole = np.zeros(real["time"].shape, int)
+    real = {
+        k: jnp.asarray(np.stack([getattr(b, k) for b in bodies]))
+        for k in Body._fields[1:5]
+    }
+    whole = jnp.zeros(real["time"].shape, int)
     return Doses(
         time=real["time"],
         amount=real["amount"],

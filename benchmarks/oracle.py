@@ -51,7 +51,10 @@ def draw_body(family: Family, number: int, *, dense: bool) -> Body:
     """Draw a body."""
     name = zlib.crc32(family.name.encode())
     rng = np.random.default_rng([SEED, name, number, int(dense)])
-    numbers = {key: draw_number(rng, *range_) for key, range_ in family.ranges.items()}
+    numbers = {
+        key: draw_number(rng, range_[0], range_[1], *range_[2:])
+        for key, range_ in family.ranges.items()
+    }
     doses = _draw_doses(family, rng)
     return Body(numbers, *doses, _draw_looks(family, rng, doses, dense))
 
@@ -95,7 +98,7 @@ def _draw_doses(
         amount[i] = np.clip(middle * size, low, high)
     lasts = np.exp(rng.uniform(math.log(0.05), math.log(span / 3), count))
     infused = rng.random(count) < (
-        0.5 if len(family.kinds) > 1 else float(family.kinds[0] == "infusion")
+        0.5 if len(family.kinds) > 1 else float("infusion" in family.kinds)
     )
     rate[:count] = np.where(infused, amount[:count] / lasts, 0.0)
     return time, place.astype(int), amount, rate

@@ -121,8 +121,9 @@ class Step:
         """Return when infusions end [h], where everybody's end at the same time."""
         times = self.times()
         if self.duration is not None:
-            known = isinstance(self.duration, Number)
-            return times + self.duration.value if known else np.zeros(0)
+            if not isinstance(self.duration, Number):
+                return np.zeros(0)
+            return times + self.duration.value
         if not isinstance(self.rate, Number) or self.rate.value <= 0:
             return np.zeros(0)
         amounts = np.array(

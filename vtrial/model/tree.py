@@ -101,11 +101,12 @@ def evaluate(expression: Expression, values: Mapping[str, ArrayLike]) -> Array:
 def _raised(arguments: list[Array], exponent: Expression) -> Array:
     """Raise to a power: a small whole one by multiplication."""
     base, computed, *assured = arguments
-    known = exponent.value if isinstance(exponent, Number) else None
-    if known in range(-FEW, FEW + 1) and not assured:
-        return lax.integer_pow(base, int(known))
-    raise_to = power_from_zero if assured else power
-    return raise_to(base, computed if known is None else known, *assured)
+    raise_to: Array | float = computed
+    if isinstance(exponent, Number):
+        raise_to = exponent.value
+        if exponent.value in range(-FEW, FEW + 1) and not assured:
+            return lax.integer_pow(base, int(exponent.value))
+    return (power_from_zero if assured else power)(base, raise_to, *assured)
 
 
 def _truth(compare: Callable[..., Array]) -> Callable[..., Array]:

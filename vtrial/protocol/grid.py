@@ -61,7 +61,7 @@ class _Stretch(NamedTuple):
         return (just, self.start) if self.occasion else (self.start,)
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """Count its times."""
         return len(self.at) + self.dose + self.behind.size
 
@@ -209,11 +209,11 @@ def _affordable(stretches: Sequence[_Stretch], step: float) -> list[_Stretch]:
     """
     for rung in _RUNGS:
         filled = [stretch.filled(rung, step) for stretch in stretches]
-        if sum(stretch.count for stretch in filled) <= MOST_ADDED:
+        if sum(stretch.size for stretch in filled) <= MOST_ADDED:
             return filled
-    counts = np.cumsum([stretch.count for stretch in stretches])
+    counts = np.cumsum([stretch.size for stretch in stretches])
     kept = [s for s, c in zip(stretches, counts, strict=True) if c <= MOST_ADDED]
-    left = MOST_ADDED - sum(stretch.count for stretch in kept)
+    left = MOST_ADDED - sum(stretch.size for stretch in kept)
     for place, stretch in enumerate(kept):
         filled = stretch.filled(_RICH, step)
         left -= filled.behind.size
