@@ -167,8 +167,8 @@ def extreme(
     """
     curve = curve_of(course, points)
     shares = _flat(curve.coefficients)
-    powers = shares[:, :, None] ** jnp.arange(4)
-    between = jnp.einsum("lrp,lp->lr", powers, curve.coefficients)
+    zero, one, two, three = (part[:, None] for part in curve.coefficients.T)
+    between = zero + shares * (one + shares * (two + shares * three))
     there = (shares > 0) & (shares < 1) & (sign * curve.turn > 0)[:, None]
     there &= curve.inside[:, None]
     when = curve.start[:, None] + shares * curve.length[:, None]
