@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from vtrial.analysis.points import Points, only_if
+from vtrial.analysis.points import Points, lines, only_if
 
 ALIKE = 10.0  # curvatures within this factor agree
 _FOUR = 4
@@ -152,10 +152,17 @@ def _turn(
 
 
 def area_under(course: Course, points: Points) -> Float[Array, ""]:
-    """Return the area from the first value in the span to the last; NaN if only one."""
+    """Return the area from the first value in the span to the last; NaN if only one.
+
+    A straight line leads over values that are missing.
+    """
     curve = curve_of(course, points)
     each = curve.coefficients @ (1.0 / jnp.arange(1, 5, dtype=points.value.dtype))
-    return only_if(points.inside.sum() >= 2, jnp.sum(curve.length * each))
+    over = lines(points)
+    missing = jnp.concatenate([jnp.zeros(1, bool), ~points.inside[:-1]])
+    rest = jnp.where(missing, over.length * (over.first + over.second) / 2, 0.0)
+    whole = jnp.sum(curve.length * each) + jnp.sum(rest)
+    return only_if(points.inside.sum() >= 2, whole)
 
 
 def extreme(
@@ -167,8 +174,8 @@ def extreme(
     """
     curve = curve_of(course, points)
     shares = _flat(curve.coefficients)
-    powers = shares[:, :, None] ** jnp.arange(4)
-    between = jnp.einsum("lrp,lp->lr", powers, curve.coefficients)
+    zero, one, two, three = (part[:, None] for part in curve.coefficients.T)
+    between = zero + shares * (one + shares * (two + shares * three))
     there = (shares > 0) & (shares < 1) & (sign * curve.turn > 0)[:, None]
     there &= curve.inside[:, None]
     when = curve.start[:, None] + shares * curve.length[:, None]

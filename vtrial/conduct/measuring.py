@@ -100,7 +100,7 @@ def outcomes_of(
             cut = _interruption(point, found, left, dropout=dropout)
             if point.values == "true":
                 places = plan.true_places(point)
-                made = _true(plan, point, places, truth, cut, keys)
+                made = true_outcomes(plan, point, places, truth, cut, keys)
             else:
                 values = _values(protocol, plan, point, taken, noisy)
                 made = outcomes(point, *values, interruption=cut, keys=keys)
@@ -122,7 +122,7 @@ def leaving(protocol: Protocol, who: Who) -> Float[Array, " subject"]:
     return drawn / who.hazard
 
 
-def _true(
+def true_outcomes(
     plan: Schedule,
     endpoint: Endpoint,
     places: Int[np.ndarray, " place"],

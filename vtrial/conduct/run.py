@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vtrial.conduct.between import courses_asked, grid_error
 from vtrial.conduct.executor import AbstractExecutor, Done, blocks_failed, executor
 from vtrial.conduct.extent import much_words, size_words
 from vtrial.conduct.folder import SHEETS, locked, write_sheets
@@ -22,7 +23,15 @@ from vtrial.conduct.provenance import about, now, sheet_files
 from vtrial.conduct.task import conduct_block, remember_compiled
 from vtrial.conduct.trial import Trial, spec_of
 from vtrial.conduct.typical import predict_points
-from vtrial.dims import OBSERVED, POINT, PRECISION_ERROR, PREDICTED, SPREAD, TRIAL
+from vtrial.dims import (
+    GRID_ERROR,
+    OBSERVED,
+    POINT,
+    PRECISION_ERROR,
+    PREDICTED,
+    SPREAD,
+    TRIAL,
+)
 from vtrial.errors import StoreError
 from vtrial.protocol.protocol import Protocol, name_points
 from vtrial.protocol.stored import write_protocol
@@ -241,7 +250,7 @@ def _conduct(
 
 
 def _finish(planned: Plan, record: Record, folder: Path, *, fresh: bool) -> None:
-    """Measure what single precision cost, unless it is known; mark it complete.
+    """Measure what precision and grid cost, unless it is known; mark it complete.
 
     Before that observed points are predicted, where they are to be corrected.
     """
@@ -249,6 +258,9 @@ def _finish(planned: Plan, record: Record, folder: Path, *, fresh: bool) -> None
     if planned.compared and PRECISION_ERROR not in record.attributes:
         trial = Trial(planned.protocol, planned.cohort)
         record.note(**{PRECISION_ERROR: precision_error(trial, planned.compared)})
+    if GRID_ERROR not in record.attributes and courses_asked(planned.protocol):
+        trial = Trial(planned.protocol, planned.cohort)
+        record.note(**{GRID_ERROR: grid_error(trial)})
     if record.complete and not fresh:
         return
     entries = Ledger(folder / LEDGER).read()

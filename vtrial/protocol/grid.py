@@ -207,7 +207,8 @@ def _affordable(stretches: Sequence[_Stretch], step: float) -> list[_Stretch]:
     All have the same, if that can be had; otherwise more knots go before more behind
     them.
     """
-    for rung in _RUNGS:
+    few = len(stretches) <= MOST_ADDED
+    for rung in _RUNGS if few else ():
         filled = [stretch.filled(rung, step) for stretch in stretches]
         if sum(stretch.size for stretch in filled) <= MOST_ADDED:
             return filled

@@ -18,8 +18,8 @@ from vtrial.protocol.endpoints import (
 )
 from vtrial.protocol.evidence import read_published, read_source
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.grid import read_grid
-from vtrial.protocol.knots import knots_of
+from vtrial.protocol.grid import Grid, read_grid
+from vtrial.protocol.knots import Knots, knots_of
 from vtrial.protocol.known import Known, find_covariates, find_model
 from vtrial.protocol.multiplicity import read_multiplicity
 from vtrial.protocol.observed import read_observed
@@ -215,17 +215,10 @@ def _build(
     analysis, multiplicity, published = _read_questions(
         shape, places, endpoints, visits, known=known, faults=faults
     )
-    horizon = max([horizon, *(span.end for span in spans.values())])
     occasions = read_occasions(shape.occasions, known, faults)
-    limits = _limits(shape, spans)
-    grid = read_grid(
-        shape.grid,
-        horizon=horizon,
-        extra=[*limits, *(time for visit in visits for time in visit.times)],
-        knots=knots_of(arms, occasions),
-        limits=limits,
-        known=known,
-        faults=faults,
+    knots = knots_of(arms, occasions)
+    grid = _read_times(
+        shape, visits, spans, horizon=horizon, knots=knots, known=known, faults=faults
     )
     observed, outcomes = read_observed(
         shape.observed, arms, endpoints, known=known, faults=faults
@@ -357,6 +350,29 @@ def _horizon(arms: tuple[Arm, ...], visits: tuple[Visit, ...]) -> float:
     ends = [arm.regimen.end for arm in arms if arm.regimen is not None]
     ends += [visit.times[-1] for visit in visits]
     return max([end for end in ends if math.isfinite(end)], default=0.0) or 24.0
+
+
+def _read_times(
+    shape: ProtocolShape,
+    visits: tuple[Visit, ...],
+    spans: dict[str, Span],
+    *,
+    horizon: float,
+    knots: Knots,
+    known: Known,
+    faults: Faults,
+) -> Grid:
+    """Read when true values are computed: visits and limits of endpoints included."""
+    limits = _limits(shape, spans)
+    return read_grid(
+        shape.grid,
+        horizon=max([horizon, *(span.end for span in spans.values())]),
+        extra=[*limits, *(time for visit in visits for time in visit.times)],
+        knots=knots,
+        limits=limits,
+        known=known,
+        faults=faults,
+    )
 
 
 def _limits(shape: ProtocolShape, spans: dict[str, Span]) -> list[float]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from vtrial.dims import PRECISION_ERROR
+from vtrial.dims import GRID_ERROR, PRECISION_ERROR
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.design import Line
 from vtrial.report.tables import Cell
@@ -17,6 +17,7 @@ _NAMES = {
     "reason": "Why this method",
     "numerics": "Numerics",
     PRECISION_ERROR: "Error of 32 bits",
+    GRID_ERROR: "Error of the grid",
     "device": "Device",
     "devices": "Devices",
     "engine": "Engine",
@@ -45,6 +46,7 @@ _HIDDEN = {
     "tolerances",
     "trial",
 }
+_TOLD = 1e-3  # a grid that costs less is not spoken of
 _LONG = 300  # characters; more is a sheet's text, and stands in a drawer of its own
 
 
@@ -57,6 +59,7 @@ def computed_lines(protocol: Protocol, attributes: Mapping[str, object]) -> list
             lines[str(key)] = words
     lines["numerics"] = numerics_in_words(protocol, attributes.get("numerics"))
     lines[PRECISION_ERROR] = precision_in_words(attributes)
+    lines[GRID_ERROR] = grid_in_words(attributes)
     lines["seed"] = lines["seed"] or str(protocol.seed)
     lines["digest"] = lines["digest"] or protocol.digest
     lines["subjects_per_block"] = count(protocol.block)
@@ -105,6 +108,25 @@ def precision_in_words(attributes: Mapping[str, object]) -> str:
         f"{count(found['subjects'])} subjects under "
         f"{_each(found['arms'])}, relative to each value or to "
         f"{_share(found['floor'])} of its subject's peak"
+    )
+
+
+def grid_in_words(attributes: Mapping[str, object]) -> str:
+    """Say which true extremes and areas depend on how fine the grid is."""
+    found = _data(attributes.get(GRID_ERROR))
+    if not isinstance(found, Mapping):
+        return ""
+    moved = [
+        f"{name}, taken from {count(error['times'])} times, by "
+        f"{_share(error['max'])} at most, half below {_share(error['median'])}"
+        for name, error in found.items()
+        if error.get("max", 0.0) > _TOLD
+    ]
+    if not moved:
+        return ""
+    return (
+        f"From every other of its times these would differ: {'; '.join(moved)}. "
+        "A finer grid makes them surer"
     )
 
 
