@@ -40,6 +40,6 @@ def test_states_that_cross_zero(case, method, sheet):
 @pytest.mark.parametrize("sheet", SHEETS)
 def test_states_that_cross_zero_on_trial(case, sheet):
     output, right = SHEETS[sheet]
-    found, _, course = case.tried(sheet, output, HOURS)
+    found, course = case.tried(sheet, output, HOURS)
     np.testing.assert_allclose(found, right(HOURS), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(course, right(course.time), rtol=1e-5, atol=1e-6)

@@ -61,7 +61,6 @@ def test_superposition_is_that_of_the_case():
 
 def test_steady_state_not_finite(case, method):
     model = vt.load_model(case.folder / "model.yaml")
-    covariates = tuple(c.name for c in model.covariates)
     events = read_events(
         case.folder / "data.csv",
         states=model.states,
@@ -69,7 +68,6 @@ def test_steady_state_not_finite(case, method):
         time=model.time,
         amount=model.amount,
     )
-    assert covariates == ("WT", "BIO0", "LAG0", "RAT0", "DUR0")
     table = predict(
         model, events, parameters={"CL": CL, "V": V}, numerics=Numerics(method=method)
     )
@@ -88,7 +86,7 @@ def test_steady_state_not_finite_on_trial(case, trial_method):
         )
     )
     hours = (1.0, 3.0, 5.0, 400.0)
-    found, *_ = case.tried(
+    found, _ = case.tried(
         *("model.yaml", "conc", hours),
         method=trial_method,
         dose="100 mg over 353 h every 3.3 h x 2 at steady state",

@@ -29,13 +29,12 @@ def test_steady_state_tad(case, method, bolus):
 
 
 def test_steady_state_tad_on_trial(case, trial_method):
-    found, peak, course = case.tried(
+    found, course = case.tried(
         *("model-tad.yaml", "central", HOURS),
         method=trial_method,
         dose="100 mg every 12 h x 3 at steady state",
     )
     np.testing.assert_allclose(found, PEAK * kept(HOURS), rtol=1e-5)
-    assert peak == pytest.approx(PEAK, rel=1e-5)
     inside = course[np.asarray(course.time) % 12 > 0]
     right = PEAK * kept(np.asarray(inside.time) % 12)
     np.testing.assert_allclose(inside, right, rtol=1e-5)
