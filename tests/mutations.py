@@ -124,8 +124,9 @@ def main(words: list[str]) -> int:
     chosen = [m for m in MUTATIONS if not words or any(w in m.name for w in words)]
     with TemporaryDirectory() as folder:
         tree = copied(Path(folder))
-        if code := tested(tree, *dict.fromkeys(m.test for m in chosen)):
-            sys.stderr.write(f"The tests end in {code} without any mutation.\n")
+        sound = tested(tree, *dict.fromkeys(m.test for m in chosen))
+        if sound.returncode:
+            sys.stderr.write(f"{sound.stdout}\nThis is without any mutation.\n")
             return len(chosen)
         missed = 0
         told("| mutation | test | caught |\n|---|---|---|")
@@ -160,7 +161,7 @@ def tried(tree: Path, mutation: Mutation) -> int:
     sound = place.read_text(encoding="utf-8")
     place.write_text(mutated(sound, mutation), encoding="utf-8")
     try:
-        return tested(tree, mutation.test)
+        return tested(tree, mutation.test).returncode
     finally:
         place.write_text(sound, encoding="utf-8")
 
@@ -172,15 +173,13 @@ def mutated(text: str, mutation: Mutation) -> str:
     return text.replace(mutation.old, mutation.new)
 
 
-def tested(tree: Path, *tests: str) -> int:
+def tested(tree: Path, *tests: str) -> subprocess.CompletedProcess[str]:
     """Run tests in a tree as `make test` does, until one fails."""
     names = [f"tests/{test}" for test in tests]
     command = [sys.executable, "-B", "-m", "pytest", "-x", "-p", "no:cacheprovider"]
     place = {"PYTHONPATH": str(tree), "XLA_FLAGS": QUICK}
-    done = subprocess.run(
-        [*command, *names], cwd=tree, env=os.environ | place, capture_output=True
-    )
-    return done.returncode
+    how = {"cwd": tree, "env": os.environ | place, "capture_output": True}
+    return subprocess.run([*command, *names], text=True, check=False, **how)
 
 
 if __name__ == "__main__":

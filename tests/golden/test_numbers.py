@@ -11,13 +11,21 @@ import pytest
 from tests.golden.measure import TABLE, THINNED, measured
 from vtrial.sheets import shipped
 
+SLOW = ("highrif", "surmount-1-composition")
+
 
 def test_every_shipped_protocol_has_numbers():
     there = {path.stem for path in shipped("protocols").glob("*.yaml")}
     assert there == {*THINNED} == {*pd.read_csv(TABLE)["protocol"]}
 
 
-@pytest.mark.parametrize("name", THINNED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name in THINNED
+    ],
+)
 def test_shipped_protocols_give_their_numbers_and_lose_nobody(name, tmp_path):
     found, failed = measured(name, tmp_path / "out")
     assert failed == 0
