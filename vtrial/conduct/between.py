@@ -13,6 +13,7 @@ from vtrial.protocol.knots import rounded
 from vtrial.protocol.protocol import OF_COURSES, Endpoint, Protocol
 from vtrial.types import Status
 
+MOST = 64  # subjects of an arm
 FLOOR = 1e-3  # of a subject's largest value; an error below it is measured by it
 
 
@@ -28,7 +29,7 @@ def courses_asked(protocol: Protocol) -> list[Endpoint]:
 def grid_error(trial: Trial) -> dict[str, dict[str, float]]:
     """Tell how far endpoints move if every other time of the grid is left out.
 
-    Computed from the subjects of the first block under their own arms, as plain data:
+    Computed from the first subjects of the first block under each arm, as plain data:
     by endpoint how many `times` its span has, and the `max` and the `median` over
     subjects of the change. It is relative to the number, or to 0.1 % of the subject's
     largest value if that is more; that of a time to the length of the span. The number
@@ -37,20 +38,20 @@ def grid_error(trial: Trial) -> dict[str, dict[str, float]]:
     asked = courses_asked(trial.protocol)
     if not asked:
         return {}
-    moved: dict[str, list[np.ndarray]] = {point.name: [] for point in asked}
+    truth: dict[str, list[np.ndarray]] = {point.of: [] for point in asked}
     who = trial.identity(0)
     people, allocated = trial.people(who), trial.arms(who)
     for index, arm in enumerate(trial.protocol.arms):
-        chosen = np.flatnonzero(allocated == index)
+        chosen = np.flatnonzero(allocated == index)[:MOST]
         if not chosen.size:
             continue
         path = trial.solve(trial.ready(arm, people, chosen), trial.protocol.numerics)
         solved = np.asarray(path.status)[: chosen.size] == Status.SOLVED
-        for point in asked:
-            truth = np.asarray(path.outputs[point.of])[: chosen.size][solved]
-            moved[point.name].append(_moved(trial.schedule, point, truth))
+        for output, seen in truth.items():
+            seen.append(np.asarray(path.outputs[output])[: chosen.size][solved])
+    plan, whole = trial.schedule, {k: np.concatenate(v) for k, v in truth.items()}
     return {
-        point.name: _told(trial.schedule, point, np.concatenate(moved[point.name]))
+        point.name: _told(plan, point, _moved(plan, point, whole[point.of]))
         for point in asked
     }
 

@@ -118,17 +118,8 @@ def _arm_variables(protocol: Protocol, at: str) -> list[Variable]:
     plan, outputs = schedule(protocol), len(protocol.model.outputs)
     points, times = (len(protocol.endpoints),), plan.grid.size
     hours = {UNITS: "h"}
-    flags = {
-        "flag_values": [-1, *map(int, Status)],
-        "flag_meanings": ["not simulated", *(status.words for status in Status)],
-    }
-    methods = {
-        "flag_values": [*range(-1, 1 + len(FALLBACKS))],
-        "flag_meanings": ["not simulated", "the first method", *FALLBACKS],
-    }
     found = [
-        Variable(f"{at}/{STATUS}", (SUBJECT,), (), "int8", -1, attributes=flags),
-        Variable(f"{at}/{FALLBACK}", (SUBJECT,), (), "int8", -1, attributes=methods),
+        *_endings(at),
         *(
             Variable(f"{at}/{OUTCOMES}/{name}", (SUBJECT, ENDPOINT), points)
             for name in (OUTCOME, BASELINE, EVENT)
@@ -181,6 +172,26 @@ def _arm_variables(protocol: Protocol, at: str) -> list[Variable]:
         axes, tail = (SUBJECT, OUTPUT, TIME), (outputs, times)
         found += [Variable(f"{at}/{TRAJECTORIES}/{VALUE}", axes, tail)]
     return found
+
+
+def _endings(at: str) -> list[Variable]:
+    """Return the arrays of how solutions ended, and by which method."""
+    status = ["not simulated", *(status.words for status in Status)]
+    method = ["not simulated", "the first method", *FALLBACKS]
+    return [
+        Variable(
+            f"{at}/{name}",
+            (SUBJECT,),
+            (),
+            "int8",
+            -1,
+            attributes={
+                "flag_values": [*range(-1, len(words) - 1)],
+                "flag_meanings": words,
+            },
+        )
+        for name, words in ((STATUS, status), (FALLBACK, method))
+    ]
 
 
 def _reasons(at: str, points: tuple[int]) -> Variable:

@@ -217,9 +217,7 @@ def _build(
     )
     occasions = read_occasions(shape.occasions, known, faults)
     knots = knots_of(arms, occasions)
-    grid = _read_times(
-        shape, visits, spans, horizon=horizon, knots=knots, known=known, faults=faults
-    )
+    grid = _read_times(shape, visits, spans, horizon, knots, known=known, faults=faults)
     observed, outcomes = read_observed(
         shape.observed, arms, endpoints, known=known, faults=faults
     )
@@ -356,9 +354,9 @@ def _read_times(
     shape: ProtocolShape,
     visits: tuple[Visit, ...],
     spans: dict[str, Span],
-    *,
     horizon: float,
     knots: Knots,
+    *,
     known: Known,
     faults: Faults,
 ) -> Grid:

@@ -13,8 +13,9 @@ from jaxtyping import Array, Bool, Float
 from vtrial.model.positivity import ASSURED
 from vtrial.solver.body import Body, body_of, solve_body
 from vtrial.solver.driver import Driver
-from vtrial.solver.drives import unseen, unseen_driver
+from vtrial.solver.drives import unseen
 from vtrial.solver.field import Drive, Field, read_by_derivatives
+from vtrial.solver.first import first_size, nearer
 from vtrial.solver.interval import Course, Interval, judged
 from vtrial.solver.method import AbstractMethod, Amounts, Span, Step
 from vtrial.solver.passage import (
@@ -30,11 +31,10 @@ from vtrial.solver.passage import (
     written,
 )
 from vtrial.solver.scale import held_tolerances
-from vtrial.solver.tolerance import leap, mean_square, scaled, tolerated
+from vtrial.solver.tolerance import leap, scaled
 
 SAFETY = 0.9
 SHRINK, GROW = 0.2, 5.0
-NEARER = 2  # times a first step is made shorter at most, so that what drives is seen
 WORST = 1e4  # stands for an error that is not a number
 
 DEGREE = 4  # of the polynomials inside steps
@@ -319,10 +319,10 @@ class AbstractAdaptive(AbstractMethod):
         flags = lax.stop_gradient(field.flags_after(zero, length))
         here = field.holding_until_switch(flags)
         carried = self.enter(here, amounts, zero)
-        size = self._first_size(here, zero, amounts, length, memory.size)
+        size = first_size(here, self.numerics.rtol, zero, amounts, length, memory.size)
         size = jnp.minimum(size, jnp.where(length > 0, length, size))
         if drive is not None:
-            size = self._nearer(here, size, amounts)
+            size = nearer(here, self.numerics.rtol, size, amounts)
         begun = Course(zero, amounts, carried, size, ones, none, none, none, flags)
         return Interval(field, begun, length, span.left, drive, prepared.sure > 0)
 
@@ -384,63 +384,6 @@ class AbstractAdaptive(AbstractMethod):
             place: jnp.where(length > 0, value, amounts[place])
             for place, value in zip(places, after, strict=True)
         }
-
-    def _first_size(
-        self,
-        field: Field,
-        time: Float[Array, " lane"],
-        amounts: Amounts,
-        length: Float[Array, " lane"],
-        before: Float[Array, " lane"],
-    ) -> Float[Array, " lane"]:
-        """Choose a step size: as before an event, or a hundredth of the time scale.
-
-        Hairer, Norsett, Wanner (1993) Solving ODEs I, II.4. A size from before is no
-        more than the time scale: it may have grown at rest, and an error estimate of
-        many time scales is small by chance. Where something else drives the equations,
-        the states alone do not tell their time scale: there the rule's second half
-        looks at how soon the derivatives change.
-        """
-        flow = field(time, amounts)
-        rtol = self.numerics.rtol
-        weights = [
-            tolerated(rtol, least, a, a)
-            for least, a in zip(field.atol, amounts, strict=True)
-        ]
-        extent = mean_square([a / w for a, w in zip(amounts, weights, strict=True)])
-        speed = mean_square([f / w for f, w in zip(flow, weights, strict=True)])
-        usable = (speed > 0) & jnp.isfinite(speed) & (extent > 0)
-        guess = 0.01 * extent / jnp.where(usable, speed, 1.0)
-        guess = jnp.where(usable, guess, 1e-3 * length)
-        guess = jnp.where(guess > 0, guess, 1e-6)
-        scale = jnp.where(usable, 100 * guess, guess)
-        if not field.is_autonomous:
-            ahead = tuple(a + guess * f for a, f in zip(amounts, flow, strict=True))
-            later = field(time + guess, ahead)
-            bends = [
-                (b - a) / (guess * w)
-                for a, b, w in zip(flow, later, weights, strict=True)
-            ]
-            soon = jnp.sqrt(extent / jnp.maximum(mean_square(bends), 1e-30))
-            bent = (extent > 0) & jnp.isfinite(soon)
-            scale = jnp.where(bent, jnp.minimum(scale, soon), scale)
-            guess = jnp.where(bent, jnp.minimum(guess, 0.1 * soon), guess)
-        size = jnp.where(before > 0, jnp.minimum(before, scale), guess)
-        return lax.stop_gradient(size)
-
-    def _nearer(
-        self, field: Field, size: Float[Array, " lane"], amounts: Amounts
-    ) -> Float[Array, " lane"]:
-        """Shorten a first step until it does not pass over what drives."""
-
-        def scaled(errors: Amounts) -> Float[Array, " lane"]:
-            return self.scaled(field, errors, amounts, amounts)
-
-        def nearer(_: Array, size: Float[Array, " lane"]) -> Float[Array, " lane"]:
-            error = unseen_driver(field, size, amounts, scaled)
-            return jnp.where(error > 1, SHRINK * size, size)
-
-        return lax.fori_loop(0, NEARER, nearer, lax.stop_gradient(size))
 
     def scaled(
         self, field: Field, errors: Amounts, before: Amounts, after: Amounts
@@ -587,7 +530,8 @@ class AbstractAdaptive(AbstractMethod):
         field = way.field.holding_until_switch(fresh)
         carried = self.enter(field, course.amounts, course.time)
         rest = way.length - course.time
-        size = self._first_size(field, course.time, course.amounts, rest, course.size)
+        standing = course.time, course.amounts, rest, course.size
+        size = first_size(field, self.numerics.rtol, *standing)
 
         def change(new: Array, old: Array) -> Array:
             return jnp.where(there, new, old)
