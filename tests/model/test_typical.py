@@ -82,7 +82,10 @@ def test_doses_that_nobody_can_have():
 VALUES = (-2.5, -1.0, -0.5, 0.0, 0.25, 0.5, 1.0, 2.0, 3.0)
 
 
-@pytest.mark.parametrize("name", [n for n in FUNCTIONS if n not in ("if", "lgamma'")])
+WRITTEN = [name for name in FUNCTIONS if name not in ("if", "lgamma'", "^+")]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
 def test_every_function_is_what_it_is_in_the_solver(name):
     """Where the solver has NaN there is a fault; everywhere else the same number."""
     signs = dict.fromkeys(("<", "<=", ">", ">=", "==", "!=", "+", "-", "*", "/", "^"))

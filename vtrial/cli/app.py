@@ -345,7 +345,7 @@ def schema(
     print_json(schemas[kind]())
 
 
-@app.command(epilog="Examples: `vtrial doctor`, `vtrial doctor results/my-trial`")
+@app.command(epilog="Example: `vtrial doctor`, or `vtrial doctor results/my-trial`")
 def doctor(
     record: Annotated[
         Path | None,
