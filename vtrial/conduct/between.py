@@ -91,7 +91,7 @@ def _numbers(
 
 def halved(
     plan: Schedule, endpoint: Endpoint, places: Int[np.ndarray, " place"]
-) -> Int[np.ndarray, " place"]:
+) -> Int[np.ndarray, " kept"]:
     """Leave out every other of the places that lie between knots and limits."""
     smooth = plan.course(places).smooth
     time = rounded(plan.grid[places])
