@@ -108,9 +108,9 @@ def _told(
     time = plan.grid[plan.true_places(endpoint)]
     inside = (time >= endpoint.start) & (time <= endpoint.end)
     if not moved.size:
-        return {"times": int(inside.sum())}
+        return {"times": float(inside.sum())}
     return {
-        "times": int(inside.sum()),
+        "times": float(inside.sum()),
         "max": float(moved.max()),
         "median": float(np.median(moved)),
     }

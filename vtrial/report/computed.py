@@ -117,7 +117,7 @@ def grid_in_words(attributes: Mapping[str, object]) -> str:
     if not isinstance(found, Mapping):
         return ""
     moved = [
-        f"{name}, taken from {count(error['times'])} times, by "
+        f"{name}, taken from {count(int(error['times']))} times, by "
         f"{_share(error['max'])} at most, half below {_share(error['median'])}"
         for name, error in found.items()
         if error.get("max", 0.0) > _TOLD

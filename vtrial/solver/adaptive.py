@@ -435,7 +435,7 @@ class AbstractAdaptive(AbstractMethod):
             real, smooth = (f(time + part * size, amounts) for f in (field, held))
             jumps = tuple(size * (r - s) for r, s in zip(real, smooth, strict=True))
             error = jnp.maximum(error, self.scaled(field, jumps, before, after))
-        return lax.stop_gradient(error)
+        return error
 
     def _error(
         self,
@@ -450,18 +450,17 @@ class AbstractAdaptive(AbstractMethod):
         if way.inside or (self._is_looked_into and self.is_dense):
             inside = self.misfit(field, course.time, course.amounts, size, trial)
             error = jnp.maximum(error, inside)
+        still = field.still()
+        ends = lax.stop_gradient((course.time, course.amounts, size, trial.amounts))
         if self.model.structure.drives:
-            after = trial.amounts
+            time, before, size, after = ends
 
             def scaled(errors: Amounts) -> Float[Array, " lane"]:
-                return self.scaled(field, errors, course.amounts, after)
+                return self.scaled(still, errors, before, after)
 
-            parts = (course.time, size, course.amounts, after)
-            passed = lax.stop_gradient(unseen(field, *parts, scaled))
-            error = jnp.maximum(error, passed)
+            error = jnp.maximum(error, unseen(still, time, size, before, after, scaled))
         if self.model.structure.conditions:
-            ends = (course.amounts, size, trial.amounts)
-            error = jnp.maximum(error, self._jumped(field, course.time, *ends))
+            error = jnp.maximum(error, self._jumped(still, *ends))
         return error
 
     def _step(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from vtrial.model.model import Model
@@ -78,6 +79,18 @@ class Field:
         """Return the same derivatives under another drive."""
         field = copy.copy(self)
         field.drive = drive
+        return field
+
+    def still(self) -> "Field":
+        """Return the same derivatives, whose own derivatives nobody follows."""
+        field = copy.copy(self)
+        field.individual, field.rates, field.atol, field.held, field.span = (
+            lax.stop_gradient(part)
+            for part in (self.individual, self.rates, self.atol, self.held, self.span)
+        )
+        drive = self.drive
+        if drive is not None:
+            field.drive = lambda when: lax.stop_gradient(drive(when))
         return field
 
     def drives_at(self, time: Float[Array, "place lane"]) -> list[Array]:

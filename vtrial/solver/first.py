@@ -29,6 +29,7 @@ def first_size(
     alone do not tell their time scale: there the rule's second half looks at how soon
     the derivatives change.
     """
+    field, amounts, time = field.still(), *lax.stop_gradient((amounts, time))
     flow = field(time, amounts)
     weights = [
         tolerated(rtol, least, a, a)
@@ -59,6 +60,7 @@ def nearer(
     field: Field, rtol: float, size: Float[Array, " lane"], amounts: Amounts
 ) -> Float[Array, " lane"]:
     """Shorten a first step until it does not pass over what drives."""
+    field, amounts = field.still(), lax.stop_gradient(amounts)
 
     def error_of(errors: Amounts) -> Float[Array, " lane"]:
         return scaled(rtol, field.atol, errors, amounts, amounts)
