@@ -9,8 +9,13 @@ noted travels with the test's report, so that it arrives from other processes, t
 Tables are in Markdown, to be copied.
 """
 
+import zlib
+from collections import defaultdict
+
 import jax
 import pytest
+
+THINNED = ("solver", "reference", "model")  # rooms whose tests compile most
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -35,6 +40,28 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(skip)
+    thin = pytest.mark.skip(reason="thinned: run with --slow or `make test-all`")
+    for item in _every_other(items):
+        item.add_marker(thin)
+
+
+def _every_other(items):
+    """Yield every other case of tests with several, in rooms that compile much.
+
+    Which half that is depends on the test's name, so that each method meets most tests.
+    """
+    cases = defaultdict(list)
+    for item in items:
+        room = item.path.parent.name
+        if (
+            room in THINNED
+            and hasattr(item, "callspec")
+            and "slow" not in item.keywords
+        ):
+            cases[item.path, item.originalname].append(item)
+    for (_, name), group in cases.items():
+        if len(group) > 1:
+            yield from group[zlib.crc32(name.encode()) % 2 :: 2]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from tests.golden.measure import TABLE, THINNED, measured
 from vtrial.sheets import shipped
 
-SLOW = ("highrif", "surmount-1-composition")
+SLOW = ("highrif", "surmount-1", "surmount-1-composition", "t1d-basal-bolus")
 
 
 def test_every_shipped_protocol_has_numbers():

@@ -29,10 +29,9 @@ FARTHER = {  # nearby solutions part from each other, or turn within a moment
 QUICK = [
     ("saturable", "auto"),
     ("neutrophils as logarithms", "auto"),
-    ("rhythm of production", "auto"),
     ("pump by the clock", "auto"),
+    ("rhythm of production", "auto"),
     ("absorption by a gamma density", "auto"),
-    ("tiny amounts", "auto"),
     ("a vessel that drains", "stiff"),
 ]
 SLOW = [
