@@ -15,7 +15,8 @@ from collections import defaultdict
 import jax
 import pytest
 
-THINNED = ("solver", "reference", "model")  # rooms whose tests compile most
+THINNED = {"solver": 3, "reference": 3, "model": 3, "conduct": 2, "report": 2}
+THINNED |= {"cases": 2, "cli": 2}  # by room, one case of so many is run by default
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -41,14 +42,14 @@ def pytest_collection_modifyitems(config, items):
         if "slow" in item.keywords:
             item.add_marker(skip)
     thin = pytest.mark.skip(reason="thinned: run with --slow or `make test-all`")
-    for item in _every_other(items):
+    for item in _left_out(items):
         item.add_marker(thin)
 
 
-def _every_other(items):
-    """Yield every other case of tests with several, in rooms that compile much.
+def _left_out(items):
+    """Yield most cases of tests with several, in rooms that compile much.
 
-    Which half that is depends on the test's name, so that each method meets most tests.
+    Which are kept depends on the test's name, so that each method meets many tests.
     """
     cases = defaultdict(list)
     for item in items:
@@ -59,9 +60,10 @@ def _every_other(items):
             and "slow" not in item.keywords
         ):
             cases[item.path, item.originalname].append(item)
-    for (_, name), group in cases.items():
-        if len(group) > 1:
-            yield from group[zlib.crc32(name.encode()) % 2 :: 2]
+    for (path, name), group in cases.items():
+        every = min(THINNED[path.parent.name], len(group))
+        kept = zlib.crc32(name.encode()) % every
+        yield from (one for i, one in enumerate(group) if i % every != kept)
 
 
 @pytest.fixture

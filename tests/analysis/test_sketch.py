@@ -55,6 +55,7 @@ def test_missing_values_count_for_nobody():
     seed=st.integers(0, 10**6),
 )
 @PROFILE
+@pytest.mark.slow
 def test_merged_quantiles_are_within_the_bound_on_rank(sizes, seed):
     rng = np.random.default_rng(seed)
     shifts = rng.normal(size=len(sizes)) * rng.choice([0, 1, 10])

@@ -126,6 +126,7 @@ keep: {trajectories: all, individual: [eta.KEL]}
     assert abs(own.std() - 0.5) < 0.22
 
 
+@pytest.mark.slow
 def test_single_precision_is_near_and_draws_the_same(sheets):
     double = rows(sheets)
     sheets.change("small", "seed: 11", "seed: 11\nnumerics: {precision: 32}")

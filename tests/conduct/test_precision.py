@@ -106,6 +106,7 @@ def test_a_run_stopped_before_it_measures_it_later(single, tmp_path, monkeypatch
     assert told(record)["subjects"] == 30
 
 
+@pytest.mark.slow
 def test_neither_blocks_nor_workers_change_it(single, tmp_path):
     alone = vt.run(single.load(), out=tmp_path / "alone", workers=0)
     crowd = vt.run(single.load(block=7), out=tmp_path / "crowd", workers=2)

@@ -52,6 +52,7 @@ def asked(sheets):
     return sheets.change("body", "  effect: {unit: 1", f"{line}  effect: {{unit: 1")
 
 
+@pytest.mark.slow
 def test_every_question_has_an_answer(asked, tmp_path):
     protocol = asked.load()
     assert protocol.keep.measurements, "the mixed model needs them"

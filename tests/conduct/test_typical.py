@@ -95,6 +95,7 @@ def _deviation(weight, hours):
     return value.std(axis=0).reshape(np.broadcast_shapes(np.shape(weight), TIMES.shape))
 
 
+@pytest.mark.slow
 def test_a_simulated_trial_predicts_itself_when_it_is_observed(observing, tmp_path):
     """Subjects of a record, given as a real study's, get the same predictions."""
     plain = observing.load()
@@ -123,6 +124,7 @@ def test_a_simulated_trial_predicts_itself_when_it_is_observed(observing, tmp_pa
     assert table["observed"].between(table["low"], table["high"]).mean() > 0.6
 
 
+@pytest.mark.slow
 def test_predictions_do_not_depend_on_the_block(observing, tmp_path):
     trees = []
     for block in (25, 7):

@@ -63,6 +63,7 @@ SLOW = pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [*TRIALS[::2], *(pytest.param(name, marks=SLOW) for name in TRIALS[1::2])]
 )
+@pytest.mark.slow
 def test_published_trials_are_answered_in_full(name, tmp_path):
     """A few subjects are enough for every published number to get a simulated one."""
     text = (ROOT / f"{name}.yaml").read_text()

@@ -151,6 +151,7 @@ def test_days_without_feedback(scenario, folder, tmp_path, note):
     note(f"type 1 diabetes, {scenario}: {len(cases)} people, glucose", glucose)
 
 
+@pytest.mark.slow
 def test_stomach_is_right_where_the_other_solver_is_not(tmp_path):
     """Child 5, five minutes into a meal: 11.60059 mg are in the gut, not 11.60223.
 
@@ -281,6 +282,7 @@ def test_errors_cost_time_in_range(tmp_path):
     assert shares["usual"].std() > 1
 
 
+@pytest.mark.slow
 def test_what_is_missed_or_miscounted_reaches_the_skin(tmp_path):
     """Boluses of a meal are scaled by its count, and left out where luck says so."""
     model = load_model("type-1-diabetes")

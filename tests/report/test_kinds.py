@@ -231,6 +231,7 @@ def test_lanes_hold_all_events_of_a_subject(dosed, full):
     assert lanes_of(dosed, full.persons.iloc[:0]).empty
 
 
+@pytest.mark.slow
 def test_many_arms_and_hostile_words_are_drawn(dosed, full, make_protocol, tmp_path):
     arms = tuple(f"d{10 * k}" for k in range(1, 10))
     bad = "</svg><script>x</script> $\\frac{"

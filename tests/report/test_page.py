@@ -242,6 +242,7 @@ def test_missing_numbers_are_dashes(protocol, estimates, tmp_path):
     assert "–" in page.words
 
 
+@pytest.mark.slow
 def test_many_endpoints_and_arms_are_drawn_in_part_and_kept_whole(
     make_protocol, make_estimates, tmp_path
 ):

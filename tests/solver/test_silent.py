@@ -171,6 +171,7 @@ LOOKS = "ID,TIME,EVID,AMT\n" + "".join(
 )
 
 
+@pytest.mark.slow
 def test_who_blows_up_or_takes_too_long_harms_nobody(door, tmp_path, made):
     """x' = A x^2 from 1 is infinite at 1/A, here before 2 h for one of five."""
     (tmp_path / "growing.yaml").write_text(FAILING)

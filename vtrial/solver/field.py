@@ -84,10 +84,10 @@ class Field:
     def still(self) -> "Field":
         """Return the same derivatives, whose own derivatives nobody follows."""
         field = copy.copy(self)
-        field.individual, field.rates, field.atol, field.held, field.span = (
-            lax.stop_gradient(part)
-            for part in (self.individual, self.rates, self.atol, self.held, self.span)
-        )
+        field.individual = lax.stop_gradient(self.individual)
+        field.rates, field.atol = lax.stop_gradient((self.rates, self.atol))
+        field.held = lax.stop_gradient(dict(self.held))
+        field.span = lax.stop_gradient(self.span)
         drive = self.drive
         if drive is not None:
             field.drive = lambda when: lax.stop_gradient(drive(when))
