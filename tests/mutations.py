@@ -122,6 +122,11 @@ MUTATIONS = (
 def main(words: list[str]) -> int:
     """Try the chosen mutations; return how many were not caught."""
     chosen = [m for m in MUTATIONS if not words or any(w in m.name for w in words)]
+    if not chosen:
+        sys.stderr.write(
+            "\n".join(["None is called so:", *(m.name for m in MUTATIONS)])
+        )
+        return 1
     with TemporaryDirectory() as folder:
         tree = copied(Path(folder))
         sound = tested(tree, *dict.fromkeys(m.test for m in chosen))
