@@ -98,7 +98,12 @@ class Chunk:
         return self._kept[key]
 
     def fallback(self, arm: str) -> Int[np.ndarray, "replicate subject"]:
-        """Return by which method each subject was solved: see `FALLBACKS`."""
+        """Return by which method each subject was solved: see `FALLBACKS`.
+
+        Records of versions before there was a choice keep none: by the first.
+        """
+        if FALLBACK not in dataset(self.tree, f"{ARMS}/{arm}"):
+            return np.zeros_like(self.status(arm))
         return self._read(f"{ARMS}/{arm}", FALLBACK).astype(np.int8)
 
     @cached_property
