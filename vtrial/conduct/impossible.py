@@ -43,12 +43,12 @@ def _searched(model: Model) -> Iterator[Fault]:
     """Yield what the clock switches at times that no formula gives."""
     for switch in model.structure.switches:
         if not switch.is_exact:
-            said = write_expression(switch.value)
             yield Fault(
-                "equations",
-                f"`{said}`, which is no straight line in time and is searched for",
-                "longer than a five-hundredth of the time between two events, or it "
-                "may be passed over",
+                "a condition of time",
+                f"`{write_expression(switch.value)}`, whose moments no formula gives: "
+                "they are searched for",
+                "true or false for longer than 1/500 of the time between two doses or "
+                "visits, or the change may be passed over",
                 "",
                 line=getattr(switch.value, "line", 0),
             )
