@@ -39,7 +39,7 @@ def bytes_held(protocol: Protocol, cohort: Cohort) -> float:
     That is the true values of all its subjects at all times, some copies of them, and
     the block's part of the record; what is compiled comes on top.
     """
-    size = _height(protocol)
+    size = protocol.height
     each = _times(protocol) * len(protocol.model.outputs)
     rows = bytes_for(protocol, cohort, subjects=size, blocks=1)
     return COPIES * size * each * protocol.numerics.precision / 8 + rows
@@ -71,7 +71,7 @@ def much_words(protocol: Protocol, cohort: Cohort) -> str:
 
 def remedy(protocol: Protocol, cohort: Cohort, most: float) -> str:
     """Return what to write so that a block takes at most so many bytes."""
-    held, size = bytes_held(protocol, cohort), _height(protocol)
+    held, size = bytes_held(protocol, cohort), protocol.height
     whole = bytes_for(protocol, cohort, subjects=0, blocks=1)
     fewer = int((most - whole) / (held - whole) * size)
     if fewer >= 1:
@@ -97,14 +97,9 @@ def size_words(size: float) -> str:
 def _extent_words(protocol: Protocol) -> str:
     """Say what a block is made of."""
     arms, outputs = len(protocol.arms), len(protocol.model.outputs)
-    counts = {"subject": _height(protocol), "time": _times(protocol)}
+    counts = {"subject": protocol.height, "time": _times(protocol)}
     counts |= {"output": outputs, "arm": arms}
     return " x ".join(f"{n:,} {name}{'s'[: n != 1]}" for name, n in counts.items())
-
-
-def _height(protocol: Protocol) -> int:
-    """Return how many subjects are simulated together."""
-    return min(protocol.block, protocol.subjects * protocol.replicates)
 
 
 def _times(protocol: Protocol) -> int:

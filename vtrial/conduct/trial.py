@@ -123,11 +123,6 @@ class Trial:
         return self.protocol.subjects * self.protocol.replicates
 
     @property
-    def height(self) -> int:
-        """How many subjects are simulated together."""
-        return min(self.protocol.block, self.subjects)
-
-    @property
     def blocks(self) -> int:
         """How many blocks there are."""
         return -(-self.subjects // self.protocol.block)
@@ -143,7 +138,9 @@ class Trial:
 
     def people(self, who: Identity) -> Subjects:
         """Draw subjects, padded to the height of a block with the last of them."""
-        return self.drawn(Identity(*(padded(part, self.height) for part in who)))
+        return self.drawn(
+            Identity(*(padded(part, self.protocol.height) for part in who))
+        )
 
     def drawn(self, who: Identity) -> Subjects:
         """Draw subjects by identity."""

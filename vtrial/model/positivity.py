@@ -11,7 +11,7 @@ References
 Blanchini F. (1999) Automatica 35:1747-1767, section 3.1.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -206,13 +206,12 @@ class _Signs:
 
     def _truth(self, condition: Expression) -> bool | None:
         """Decide a comparison by signs alone, where that can be without assumptions."""
-        if not isinstance(condition, Call) or condition.function not in _COMPARED:
+        if not isinstance(condition, Call) or condition.function not in _ORDERS:
             return None
         found = [self.of(argument) for argument in condition.arguments]
         if any(f.assumed for f in found):
             return None
-        signs = tuple(f.sign for f in found)
-        return _COMPARED[condition.function].get(signs)
+        return _decided(condition.function, *(f.sign for f in found))
 
 
 def _together(sign: Sign, *parts: _Found) -> _Found:
@@ -293,31 +292,21 @@ _RULES: dict[str, Callable[..., Sign]] = {
 _RULES |= dict.fromkeys(("tanh", "erf", "expm1", "floor", "ceil"), _same)
 _RULES["log1p"] = _same
 _NEVER_BELOW = frozenset(["exp", "expit", "normal_cdf", "and", "or", "not"])
-_NEVER_BELOW |= {"<", "<=", ">", ">=", "==", "!="}
+_ORDERS = frozenset(["<", "<=", ">", ">="])
+_NEVER_BELOW |= _ORDERS | {"==", "!="}
 
-_COMPARED: Mapping[str, Mapping[tuple[Sign, ...], bool]] = {
-    ">": {
-        (Sign.ZERO, Sign.ZERO): False,
-        (Sign.ZERO, Sign.UP): False,
-        (Sign.DOWN, Sign.ZERO): False,
-        (Sign.DOWN, Sign.UP): False,
-    },
-    "<": {
-        (Sign.ZERO, Sign.ZERO): False,
-        (Sign.UP, Sign.ZERO): False,
-        (Sign.ZERO, Sign.DOWN): False,
-        (Sign.UP, Sign.DOWN): False,
-    },
-    ">=": {
-        (Sign.ZERO, Sign.ZERO): True,
-        (Sign.UP, Sign.ZERO): True,
-        (Sign.ZERO, Sign.DOWN): True,
-        (Sign.UP, Sign.DOWN): True,
-    },
-    "<=": {
-        (Sign.ZERO, Sign.ZERO): True,
-        (Sign.ZERO, Sign.UP): True,
-        (Sign.DOWN, Sign.ZERO): True,
-        (Sign.DOWN, Sign.UP): True,
-    },
+_NEVER_ABOVE = {  # signs of left and right of which left > right is never true
+    (Sign.ZERO, Sign.ZERO),
+    (Sign.ZERO, Sign.UP),
+    (Sign.DOWN, Sign.ZERO),
+    (Sign.DOWN, Sign.UP),
 }
+
+
+def _decided(comparison: str, left: Sign, right: Sign) -> bool | None:
+    """Decide a comparison by signs; None where they do not tell."""
+    if comparison in ("<", ">="):  # left < right is right > left
+        left, right = right, left
+    if (left, right) not in _NEVER_ABOVE:
+        return None
+    return comparison in ("<=", ">=")

@@ -477,6 +477,11 @@ class Protocol:
         known &= not any(parameter.error for parameter in self.model.parameters)
         return self.uncertainty and not known
 
+    @property
+    def height(self) -> int:
+        """How many subjects are simulated together: a block, or all there are."""
+        return min(self.block, self.subjects * self.replicates)
+
     def arm(self, name: str) -> Arm:
         """Return an arm by name."""
         return next(arm for arm in self.arms if arm.name == name)

@@ -15,7 +15,7 @@ from vtrial.solver.body import Body, body_of, solve_body
 from vtrial.solver.driver import Driver
 from vtrial.solver.drives import unseen
 from vtrial.solver.field import Drive, Field, read_by_derivatives
-from vtrial.solver.first import first_size, nearer
+from vtrial.solver.first import SHRINK, first_size, nearer
 from vtrial.solver.interval import Course, Interval, judged
 from vtrial.solver.method import AbstractMethod, Amounts, Span, Step
 from vtrial.solver.passage import (
@@ -34,7 +34,7 @@ from vtrial.solver.scale import held_tolerances
 from vtrial.solver.tolerance import leap, scaled
 
 SAFETY = 0.9
-SHRINK, GROW = 0.2, 5.0
+GROW = 5.0
 WORST = 1e4  # stands for an error that is not a number
 
 DEGREE = 4  # of the polynomials inside steps
@@ -450,16 +450,19 @@ class AbstractAdaptive(AbstractMethod):
         if way.inside or (self._is_looked_into and self.is_dense):
             inside = self.misfit(field, course.time, course.amounts, size, trial)
             error = jnp.maximum(error, inside)
+        structure = self.model.structure
+        if not (structure.drives or structure.conditions):
+            return error
         still = field.still()
         ends = lax.stop_gradient((course.time, course.amounts, size, trial.amounts))
-        if self.model.structure.drives:
+        if structure.drives:
             time, before, size, after = ends
 
             def scaled(errors: Amounts) -> Float[Array, " lane"]:
                 return self.scaled(still, errors, before, after)
 
             error = jnp.maximum(error, unseen(still, time, size, before, after, scaled))
-        if self.model.structure.conditions:
+        if structure.conditions:
             error = jnp.maximum(error, self._jumped(still, *ends))
         return error
 

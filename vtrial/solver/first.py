@@ -9,7 +9,7 @@ from vtrial.solver.field import Field
 from vtrial.solver.method import Amounts
 from vtrial.solver.tolerance import mean_square, scaled, tolerated
 
-SHRINK = 0.2
+SHRINK = 0.2  # a step that is refused, at most
 NEARER = 2  # times a first step is made shorter at most, so that what drives is seen
 
 

@@ -18,6 +18,10 @@ NAME = "record.zarr"
 METADATA = "zarr.json"
 LAID = "laid"
 PARTIAL = ".partial"  # how files end that zarr has not finished writing
+_ENCODED: Any = {  # how chunks are written
+    "compressors": ZstdCodec(level=3, checksum=True),
+    "chunk_key_encoding": {"name": "default", "separator": "."},
+}
 
 
 class Variable(NamedTuple):
@@ -92,8 +96,7 @@ class Layout(NamedTuple):
             shards=shape,
             dtype=variable.dtype,
             fill_value=variable.fill,
-            compressors=ZstdCodec(level=3, checksum=True),
-            chunk_key_encoding={"name": "default", "separator": "."},
+            **_ENCODED,
             dimension_names=variable.dims,
             attributes=dict(variable.attributes) | {"per_block": variable.per_block},
         )
@@ -113,8 +116,7 @@ def put_array(
         shape=values.shape,
         chunks=tuple(max(1, size) for size in values.shape),
         dtype=str if text else values.dtype,
-        compressors=ZstdCodec(level=3, checksum=True),
-        chunk_key_encoding={"name": "default", "separator": "."},
+        **_ENCODED,
         dimension_names=dims,
         attributes=dict(attributes),
         overwrite=True,
