@@ -49,13 +49,30 @@ class Case:
 
         Return true values at the hours, and the first subject's trajectory.
         """
+        points = {f"{hour:g}": f"take: value, at: {hour:g} h" for hour in hours}
+        how = {"method": method, "dose": dose, "more": more, "cohort": cohort}
+        return self.measured(sheet, output, points, hours, **how)
+
+    def measured(
+        self,
+        sheet,
+        output,
+        points,
+        hours,
+        *,
+        method="auto",
+        dose="",
+        more="",
+        cohort=COHORT,
+    ):
+        """Put it on trial with two subjects, looked at at some hours, everything kept.
+
+        Return the numbers of endpoints of true values, given by how they are taken, and
+        the first subject's trajectory.
+        """
         name = self.scratch / "case.yaml"
         self.scratch.joinpath("anybody.yaml").write_text(cohort)
         looks = ", ".join(f"{hour:g} h" for hour in hours)
-        points = [
-            f"  '{hour:g}': {{of: {output}, take: value, at: {hour:g} h, values: true}}"
-            for hour in hours
-        ]
         arm = f'dose: "{dose}"' if dose else ""
         lines = [
             "protocol: case",
@@ -68,14 +85,17 @@ class Case:
             "keep: {trajectories: all}",
             *([more] if more else []),
             "endpoints:",
-            *points,
+            *(
+                f"  '{point}': {{of: {output}, {words}, values: true}}"
+                for point, words in points.items()
+            ),
         ]
         name.write_text("\n".join(lines) + "\n")
         record = vt.run(vt.load_protocol(name), out=self.scratch / "out", workers=0)
         arm = record.tree()["arms/one"]
         assert (np.asarray(arm["status"]) == 0).all()
         outcomes = arm["outcomes"].to_dataset()["outcome"]
-        found = outcomes.sel({ENDPOINT: [f"{hour:g}" for hour in hours]}).values
+        found = outcomes.sel({ENDPOINT: list(points)}).values
         np.testing.assert_array_equal(found[0], found[1])
         course = arm["trajectories"].to_dataset()["value"]
         return found[0], course.sel({OUTPUT: output})[0]

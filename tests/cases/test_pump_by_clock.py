@@ -83,6 +83,32 @@ def test_pump_by_clock_on_trial(case, sheet, grid):
     np.testing.assert_allclose(course, right(course.time), rtol=1e-5, atol=1e-8)
 
 
+AREA = 2e-5  # relative
+PEAKS = {  # value, and when [h]
+    "model-first-order.yaml": (10.4656836, 224.0),
+    "model-window.yaml": (4.8485568, 100.5),
+}
+
+
+@pytest.mark.parametrize("grid", GRIDS)
+@pytest.mark.parametrize("sheet", PEAKS)
+def test_peaks_of_pump_by_clock(case, sheet, grid):
+    """Whatever the grid, the highest value is where the pump is switched off."""
+    output, right = MODELS[sheet]
+    points = {"peak": "take: maximum", "when": "take: time of maximum"}
+    points["area"] = "take: area, within: day 4 to day 5"
+    how = {"more": GRIDS[grid]}
+    (peak, when, area), course = case.measured(sheet, output, points, SPARSE, **how)
+    fine = np.linspace(96.0, 120.0, 48_001)
+    assert right([PEAKS[sheet][1]])[0] == pytest.approx(PEAKS[sheet][0], rel=1e-7)
+    assert peak == pytest.approx(PEAKS[sheet][0], rel=1e-5)
+    assert when == pytest.approx(PEAKS[sheet][1], abs=1e-6)
+    assert area == pytest.approx(np.trapezoid(right(fine), fine), rel=AREA)
+    if grid == "24 h":  # which has no part of the times that the numbers needed
+        whole = np.union1d(np.arange(0.0, 241.0, 24.0), SPARSE)
+        np.testing.assert_allclose(course.time, whole)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["explicit", "stiff", "diffrax"])
 @pytest.mark.parametrize("sheet", MODELS)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from vtrial.dosing.words import parse_regimen
-from vtrial.model.sheet import load_model
+from vtrial.model.sheet import load_model, read_model
+from vtrial.model.tree import Number
 from vtrial.protocol import build_protocol
 from vtrial.protocol.knots import knots_of
 from vtrial.protocol.protocol import Arm
@@ -53,16 +54,54 @@ def test_all_arms_doses_are_there():
     np.testing.assert_array_equal(twice(protocol), [0.0, 5.0, 24.0, 48.0])
 
 
+def knots(model, words, **sets):
+    regimen = parse_regimen(words, model=model, known=["WT"])
+    arm = Arm("x", regimen=regimen, set=tuple(sets.items()))
+    return knots_of([arm], (0.0,), model, until=48.0).time.tolist()
+
+
 def test_ends_that_depend_on_the_subject_are_not_known():
     model = load_model("one-compartment-iv")
+    assert knots(model, "90 mg at 30 mg/h") == [0.0, 3.0]
+    assert knots(model, "2 mg/kg at 30 mg/h") == [0.0]
+    assert knots(model, "2 mg/kg over 30 min") == [0.0, 0.5]
 
-    def knots(words):
-        arm = Arm("x", regimen=parse_regimen(words, model=model, known=["WT"]))
-        return knots_of([arm], (0.0,)).time.tolist()
 
-    assert knots("90 mg at 30 mg/h") == [0.0, 3.0]
-    assert knots("2 mg/kg at 30 mg/h") == [0.0]
-    assert knots("2 mg/kg over 30 min") == [0.0, 0.5]
+OWN = """
+model: own
+title: what a model makes of doses
+source: [{note: made up}]
+parameters: {LAG: {value: 1.5, unit: h}, CL: {value: 2, unit: 1/h}}
+covariates: {WT: {unit: kg, typical: 70}}
+random: [{of: CL, variance: 0.09}]
+equations: |
+  late = LAG*exp(eta.CL)
+  lag(a) = late
+  duration(a) = 4 + 0.5
+  F(a) = 0.5
+  d/dt(a) = -CL*a*if(WHEN)
+outputs: {a: {unit: mg}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("when", "words", "sets", "wanted"),
+    [
+        ("t < 1000, 1, 2", "10 mg", {}, [0, 1.5]),
+        ("t < 1000, 1, 2", "90 mg at 30 mg/h", {}, [0, 1.5, 3.0]),
+        ("t < 1000, 1, 2", "10 mg over model duration", {}, [0, 1.5, 6]),
+        ("t < 1000, 1, 2", "10 mg", {"LAG": Number(2.0)}, [0, 2]),
+        ("t >= 5.25, 1, 2", "10 mg", {}, [0, 1.5, 5.25]),
+        ("mod(t, 24) >= 7, 1, 2", "10 mg", {}, [0, 1.5, 7, 24, 31]),
+        ("t > 3*LAG, 1, 2", "10 mg", {"LAG": Number(2.0)}, [0, 2, 6]),
+        ("tad > 9, 1, 2", "10 mg every 20 h x 2", {}, [0, 1.5, 9, 20, 21.5, 29]),
+        ("mod(floor(t), 16) == 15, 1, 2", "10 mg", {}, [0, 1.5, *range(1, 48)]),
+    ],
+)
+def test_what_a_model_makes_of_doses_and_clocks_is_a_knot(when, words, sets, wanted):
+    sheet = OWN.replace("WHEN", when)
+    model = read_model(parse_sheet(sheet))
+    assert knots(model, words, **sets) == pytest.approx(sorted(set(wanted)))
 
 
 def test_an_occasion_has_a_time_just_before_it():
@@ -87,6 +126,22 @@ def test_where_there_are_too_many_those_near_the_ends_and_limits_are_kept():
 
 @pytest.mark.parametrize("dose", ["100 mg", EIGHT])
 def test_a_sheets_own_grid_is_left_alone(dose):
-    protocol = load(dose, end="day 1", more="grid: {every: 7 h, until: day 1}\n")
+    own = "grid: {every: 7 h, until: day 1}\n"
+    protocol = load(dose, end="day 1", more=own)
     assert protocol.grid == (0.0, 7.0, 14.0, 21.0, 24.0)
     assert protocol.added == ()
+
+
+def test_a_sheets_own_grid_is_filled_where_a_course_is_followed():
+    own = "grid: {every: 7 h, until: day 2}\n"
+    peak = "within: day 0 to day 1, values: true"
+    peak = f"endpoints: {{peak: {{of: conc, take: maximum, {peak}}}}}\n"
+    protocol = load(EIGHT, end="day 2", more=own + peak)
+    grid = np.array(protocol.grid)
+    kept = np.delete(grid, protocol.added)
+    assert kept.tolist() == [0, 7, 14, 21, 24, 28, 35, 42, 48]
+    assert protocol.given
+    added = grid[list(protocol.added)]
+    assert {8.0, 9.0, 16.0, 17.0, 24.0} <= set(added)
+    assert added.max() < 32
+    assert len(added) > 150

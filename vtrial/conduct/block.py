@@ -91,7 +91,7 @@ def _arm(
     """Put what was seen under one arm into the block's rows."""
     protocol, size = trial.protocol, trial.size(block)
     points, outputs = len(protocol.endpoints), len(protocol.model.outputs)
-    visits, times = len(trial.schedule.visits), trial.schedule.grid.size
+    visits, times = len(trial.schedule.visits), trial.schedule.kept.size
 
     def spread(name: str, *tail: int) -> np.ndarray:
         rows = np.full((size, *tail), np.nan)
@@ -144,7 +144,7 @@ def _predicted(
 
 def _sketched(trial: Trial, seen: Seen | None) -> dict[str, np.ndarray]:
     """Return the block's one row of quantiles, and how many subjects they are of."""
-    outputs, times = len(trial.protocol.model.outputs), trial.schedule.grid.size
+    outputs, times = len(trial.protocol.model.outputs), trial.schedule.kept.size
     if seen is None or seen.sketch is None or seen.counted is None:
         sketch = np.full((outputs, times, BINS), np.nan)
         count = np.zeros((outputs, times), int)

@@ -106,7 +106,7 @@ def coordinates(protocol: Protocol) -> list[Coordinate]:
         if protocol.keep.trajectories != "nothing":
             found += [
                 Coordinate(f"{at}/{TRAJECTORIES}/{OUTPUT}", outputs, _units(protocol)),
-                Coordinate(f"{at}/{TRAJECTORIES}/{TIME}", plan.grid, hours),
+                Coordinate(f"{at}/{TRAJECTORIES}/{TIME}", plan.grid[plan.kept], hours),
             ]
         if protocol.keep.trajectories == "quantiles":
             found += [Coordinate(f"{at}/{TRAJECTORIES}/{BIN}", PROBABILITIES)]
@@ -116,7 +116,7 @@ def coordinates(protocol: Protocol) -> list[Coordinate]:
 def _arm_variables(protocol: Protocol, at: str) -> list[Variable]:
     """List the arrays of one arm."""
     plan, outputs = schedule(protocol), len(protocol.model.outputs)
-    points, times = (len(protocol.endpoints),), plan.grid.size
+    points, times = (len(protocol.endpoints),), plan.kept.size
     hours = {UNITS: "h"}
     found = [
         *_endings(at),

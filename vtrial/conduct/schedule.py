@@ -13,7 +13,6 @@ from vtrial.dosing.periods import INSTANT
 from vtrial.keys import purpose_key
 from vtrial.protocol.knots import Knots, knots_of, rounded
 from vtrial.protocol.protocol import (
-    OF_COURSES,
     OF_LINES,
     Endpoint,
     Protocol,
@@ -36,6 +35,8 @@ class Schedule:
         [h] Times of true values, one that stands twice before and after a dose.
     asked
         Which of them the sheet asks for, and not only what is between these.
+    given
+        Whether these are all that trajectories have, since the sheet gives a grid.
     knots
         Where courses are not smooth.
     rank
@@ -49,6 +50,7 @@ class Schedule:
     window: np.ndarray
     grid: np.ndarray
     asked: np.ndarray
+    given: bool
     knots: Knots
     rank: np.ndarray
     occasions: np.ndarray
@@ -116,16 +118,23 @@ class Schedule:
         ]
         return np.flatnonzero(asked)
 
+    @property
+    def kept(self) -> np.ndarray:
+        """Return the places of the grid at which trajectories are kept."""
+        return np.flatnonzero(self.asked | (not self.given))
+
     def true_places(self, endpoint: Endpoint) -> np.ndarray:
         """Return the places of the grid that an endpoint of true values looks at.
 
         What follows a course sees all of them, what counts values only those that the
-        sheet asks for.
+        sheet asks for. In between are lines that are laid through the values that there
+        are: if the sheet gives a grid, through those.
         """
-        follows = endpoint.take in (*OF_COURSES, *OF_LINES, "event by hazard")
         counts = endpoint.confirmed and endpoint.confirmed_by == "values"
-        follows |= endpoint.take == "time to" and not counts
-        return np.flatnonzero(self.asked | follows)
+        lines = endpoint.take in (*OF_LINES, "event by hazard")
+        lines |= endpoint.take == "time to" and not counts
+        everywhere = endpoint.follows or (lines and not self.given)
+        return np.flatnonzero(self.asked | everywhere)
 
     def nominal(self, places: np.ndarray, precision: np.dtype) -> np.ndarray:
         """Return the times of the grid [h], those after a dose a trifle later.
@@ -163,6 +172,7 @@ def schedule(protocol: Protocol) -> Schedule:
     grid = np.array(protocol.grid, float)
     asked = np.ones(grid.size, bool)
     asked[list(protocol.added)] = False
+    last = protocol.grid[-1] if protocol.grid else 0.0
     twice = np.diff(grid, prepend=-np.inf) == 0
     sides += np.where(twice, AFTER_DOSE, BEFORE_DOSE).tolist()
     return Schedule(
@@ -171,7 +181,8 @@ def schedule(protocol: Protocol) -> Schedule:
         window=np.array([v.window for v, _ in entries], float),
         grid=grid,
         asked=asked,
-        knots=knots_of(protocol.arms, protocol.occasions),
+        given=protocol.given,
+        knots=knots_of(protocol.arms, protocol.occasions, protocol.model, last),
         rank=np.array(sides, int),
         occasions=np.array(protocol.occasions, float),
     )

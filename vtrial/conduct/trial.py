@@ -373,7 +373,8 @@ def _kept(
         times = jnp.broadcast_to(taken, shape)
     if protocol.keep.trajectories == "nothing":
         return measurements, times, None, None, None
-    every = [truth[name][:, len(plan.visits) :] for name in names]
+    places = len(plan.visits) + plan.kept
+    every = [truth[name][:, places] for name in names]
     values = jnp.where(real[:, None, None], jnp.stack(every, axis=1), jnp.nan)
     if protocol.keep.trajectories == "quantiles":
         sketches = jnp.stack([sketch(values[:, i]) for i in range(len(names))])

@@ -44,7 +44,8 @@ def _looked_at(protocol: Protocol, plan: Schedule) -> dict[str, np.ndarray]:
         grid = np.zeros(plan.grid.size, bool)
         for point in protocol.endpoints:
             if point.of == output.name and point.values == "true":
-                grid |= _within(point, plan.grid)
+                places = plan.true_places(point)
+                grid[places] |= _within(point, plan.grid[places])
         looked[output.name] = np.concatenate([visits, grid])
     return {name: where for name, where in looked.items() if where.any()}
 

@@ -9,11 +9,11 @@ from vtrial.csv_table import Rows
 from vtrial.dosing.clock import day_word, read_elapsed, read_span, refuse_clock
 from vtrial.dosing.columns import DURATIONS
 from vtrial.dosing.doses import DOSE, OTHER, RESET_DOSE
+from vtrial.dosing.regimen import MODEL_DURATION, MODEL_RATE
 from vtrial.model.model import Covariate
 from vtrial.sheets import listed, nearest
 
 GIVEN = (DOSE, RESET_DOSE)
-MODELLED = (-1.0, -2.0)
 MAX_DOSES = 10_000_000
 MAX_TIME = 1e9
 AGREEMENT = 1e-3  # of a duration and AMT / RATE, which tables round
@@ -222,7 +222,7 @@ def _check_amounts(
     """Check AMT and RATE of doses."""
     negative = amount < 0
     rows.wrong(negative, "AMT", "`{}`", "0 or more", lambda text: text.lstrip("-"))
-    wrong = (rate < 0) & ~np.isin(rate, MODELLED)
+    wrong = (rate < 0) & ~np.isin(rate, (MODEL_RATE, MODEL_DURATION))
     allowed = "0 (bolus), above 0, -1 (the model's rate) or -2 (its duration)"
     rows.wrong(wrong, "RATE", "`{}`", allowed, "-2")
     constant = ((rate > 0) | (rate == -1)) & (steady != 0)

@@ -1,12 +1,15 @@
 """Regimen: what is given, to whom how much, and when, before it is expanded."""
 
 import functools
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from vtrial.model.tree import Expression, Number, names_in
+
+MODEL_RATE, MODEL_DURATION = -1.0, -2.0  # stand for a rate: the model has it
 
 HOURS_PER_DAY = 24.0
 
@@ -117,23 +120,20 @@ class Step:
         place = np.searchsorted(ends, np.arange(self.count), side="right")
         return np.minimum(place, len(ends) - 1)
 
-    def infusion_ends(self) -> np.ndarray:
-        """Return when infusions end [h], where everybody's end at the same time."""
-        times = self.times()
+    def amounts(self) -> np.ndarray:
+        """Return each dose's amount; NaN where it depends on the subject."""
+        levels = [_number(level.amount) for level in self.levels]
+        return np.array(levels)[self.levels_of_doses()]
+
+    def lengths(self) -> np.ndarray:
+        """Return how long each dose takes [h]; NaN where it depends on the subject.
+
+        That is before bioavailability, which shortens infusions at a given rate.
+        """
         if self.duration is not None:
-            if not isinstance(self.duration, Number):
-                return np.zeros(0)
-            return times + self.duration.value
-        if not isinstance(self.rate, Number) or self.rate.value <= 0:
-            return np.zeros(0)
-        amounts = np.array(
-            [
-                level.amount.value if isinstance(level.amount, Number) else np.nan
-                for level in self.levels
-            ]
-        )
-        ends = times + amounts[self.levels_of_doses()] / self.rate.value
-        return ends[np.isfinite(ends)]
+            return np.full(self.count, _number(self.duration))
+        rate = _number(self.rate)
+        return self.amounts() / rate if rate > 0 else np.full(self.count, np.nan)
 
 
 class Nominal(NamedTuple):
@@ -225,6 +225,10 @@ class Regimen:
     def words(self) -> str:
         """Say it in a sentence: what was written, into what, how often, and when."""
         return "; ".join(_sentence(step) for step in self.steps)
+
+
+def _number(expression: Expression) -> float:
+    return expression.value if isinstance(expression, Number) else math.nan
 
 
 def _expressions(step: Step) -> list[Expression]:

@@ -9,7 +9,14 @@ from collections.abc import Collection, Sequence
 
 from vtrial.dosing.grammar import Clause, Part, parse_parts
 from vtrial.dosing.measure import Measures
-from vtrial.dosing.regimen import Level, Regimen, Repeat, Step
+from vtrial.dosing.regimen import (
+    MODEL_DURATION,
+    MODEL_RATE,
+    Level,
+    Regimen,
+    Repeat,
+    Step,
+)
 from vtrial.errors import DosingError, Fault
 from vtrial.model.model import Model
 from vtrial.model.tree import Expression, Number
@@ -215,7 +222,7 @@ class _Reader(Measures):
         self, said: dict[str, Clause], into: str
     ) -> tuple[Expression, Expression | None]:
         """Read how fast: a rate and, instead of it, a duration."""
-        for kind, code in (("rate", -1.0), ("duration", -2.0)):
+        for kind, code in (("rate", MODEL_RATE), ("duration", MODEL_DURATION)):
             clause = said.get(f"model_{kind}")
             if clause is None:
                 continue

@@ -33,6 +33,8 @@ WHOLE = frozenset(["floor", "ceil", "mod"])
 BENT = frozenset(["abs", "min", "max"])
 WAVES = frozenset(["sin", "cos", "tan"])
 CLOCKS = (TIME, TIME_AFTER_DOSE)
+LATER = 2.0**-30  # [h] after a switch, what holds is looked up
+ULPS = 16.0  # units in the last place of the clock, and at least so many
 
 
 @dataclass(frozen=True)

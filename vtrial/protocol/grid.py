@@ -39,10 +39,13 @@ class Grid(NamedTuple):
         [h] Ascending; one that stands twice is before and after the dose at it.
     added
         Places of those that are there only for what courses do between the others.
+    given
+        Whether the sheet gives a grid, of which these are no part.
     """
 
     times: tuple[float, ...]
     added: tuple[int, ...] = ()
+    given: bool = False
 
 
 class _Stretch(NamedTuple):
@@ -65,6 +68,10 @@ class _Stretch(NamedTuple):
         """Count its times."""
         return len(self.at) + self.dose + self.behind.size
 
+    def meets(self, spans: Iterable[tuple[float, float]]) -> bool:
+        """Say whether it has a time in common with one of the spans [h]."""
+        return any(self.start <= end and self.end >= start for start, end in spans)
+
     def filled(self, rung: tuple[int, float], step: float) -> "_Stretch":
         """Put times behind the knot, until even steps [h] are as near together."""
         each, finest = rung[0], rung[1] * step
@@ -83,6 +90,7 @@ def read_grid(
     extra: Iterable[float],
     knots: Knots,
     limits: Iterable[float],
+    followed: Sequence[tuple[float, float]],
     known: Known,
     faults: Faults,
 ) -> Grid:
@@ -90,8 +98,9 @@ def read_grid(
 
     Without a grid in the sheet these are about 150 even steps from the start to
     `horizon`, and at most 400 times at and behind `knots`. With one it is what that
-    says. Either way `extra` times (visits, ends of endpoints) are there. `limits` are
-    those of endpoints: where not every knot can be had, those near to them are.
+    says; both are added then in spans that are `followed` by endpoints. Either way
+    `extra` times (visits, ends of endpoints) are there. `limits` are those of
+    endpoints: where not every knot can be had, those near to them are.
     """
     points, start = {0.0, *extra}, 0.0
     for every, until in _parts(shapes, horizon, known, faults):
@@ -106,11 +115,16 @@ def read_grid(
             write=f"every: {horizon / 1000:.3g} h",
         )
     asked = _distinct(sorted(points))
+    stretches, even, step = _stretches(knots, horizon), np.zeros(0), _step(horizon)
     if shapes:
-        return Grid(asked)
-    stretches = _stretches(knots, horizon)
+        spans = _joined(followed)
+        stretches = [s for s in stretches if s.meets(spans)]
+        step = _step(math.fsum(end - start for start, end in spans))
+        even = _between(asked, spans, step)
     order = _order(np.array([s.start for s in stretches]), [0.0, horizon, *limits])
-    return _merged(asked, _affordable([stretches[i] for i in order], _step(horizon)))
+    wanted = _affordable([stretches[i] for i in order], step)
+    merged = _merged(asked, even, wanted)
+    return merged._replace(given=bool(shapes))
 
 
 def _parts(
@@ -224,23 +238,46 @@ def _affordable(stretches: Sequence[_Stretch], step: float) -> list[_Stretch]:
     return kept
 
 
-def _merged(asked: Sequence[float], stretches: Sequence[_Stretch]) -> Grid:
+def _joined(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Join spans [h] that have a time in common."""
+    joined: list[tuple[float, float]] = []
+    for start, end in sorted(spans):
+        if joined and start <= joined[-1][1]:
+            start, end = joined[-1][0], max(end, joined.pop()[1])
+        joined.append((start, end))
+    return joined
+
+
+def _between(
+    asked: Sequence[float], spans: Sequence[tuple[float, float]], step: float
+) -> Float[np.ndarray, " even"]:
+    """Return even times in spans [h], where those that are asked for are farther."""
+    parts = [np.arange(start, end, step)[1:] for start, end in spans]
+    even = np.concatenate([np.zeros(0), *parts])
+    return even[_gap(even, np.asarray(asked, float)) >= 0.5 * step]
+
+
+def _merged(
+    asked: Sequence[float],
+    even: Float[np.ndarray, " even"],
+    stretches: Sequence[_Stretch],
+) -> Grid:
     """Add times to those that are there anyway."""
-    if not stretches:
-        return Grid(tuple(asked))
-    there = np.asarray(asked, float)
+    first = np.asarray(asked, float)
+    there = np.concatenate([first, even])
     at = np.array([time for s in stretches for time in s.at])
-    at = at[_gap(at, there) > np.vectorize(_rounding)(at)]
-    behind = np.concatenate([s.behind for s in stretches])
+    at = at[_gap(at, there) > np.vectorize(_rounding, otypes=[float])(at)]
+    behind = np.concatenate([np.zeros(0), *(s.behind for s in stretches)])
     since = [s.behind - s.start for s in stretches]
-    behind = behind[_gap(behind, there) > _NEAR * np.concatenate(since)]
+    near = _NEAR * np.concatenate([np.zeros(0), *since])
+    behind = behind[_gap(behind, there) > near]
     before = np.concatenate([there, at, behind])
     doses = np.array([s.start for s in stretches if s.dose])
     nearest = np.abs(before[None, :] - doses[:, None]).argmin(axis=1)
     time = np.concatenate([before, before[nearest]])
     is_after = np.arange(time.size) >= before.size
     order = np.lexsort((is_after, time))
-    places = np.flatnonzero(order >= there.size)
+    places = np.flatnonzero(order >= first.size)
     return Grid(tuple(time[order].tolist()), tuple(places.tolist()))
 
 

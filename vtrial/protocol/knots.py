@@ -1,17 +1,27 @@
 """Where true courses jump or bend by plan: doses, ends of infusions, occasions.
 
-What depends on a subject, such as a lag time or how long mg/kg at a given rate take, is
-not known here, and neither is what only the run decides.
+Equations that the clock switches bend them, too, as do lag times and infusions whose
+rate or duration the model has; of these it is the typical subject's moments. Where a
+subject has others, its courses bend between the times of the grid. What mg/kg at a
+given rate take is not known here, and neither is what only the run decides.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from vtrial.dosing.periods import INSTANT
+from vtrial.dosing.regimen import MODEL_DURATION, MODEL_RATE, Step
+from vtrial.model.model import Model
+from vtrial.model.switch_times import switch_times
+from vtrial.model.tree import Number
+from vtrial.model.typical import Typical, typical_of
 from vtrial.protocol.protocol import Arm
+
+ENTRY = ("lag", "rate", "duration")
+MOST_SWITCHES = 200  # of an arm
 
 
 class Knots(NamedTuple):
@@ -32,14 +42,56 @@ class Knots(NamedTuple):
     occasion: Bool[np.ndarray, " knot"]
 
 
-def knots_of(arms: Sequence[Arm], occasions: Sequence[float]) -> Knots:
-    """Gather the planned doses, known ends of infusions, and occasions of a trial."""
-    steps = [step for arm in arms if arm.regimen for step in arm.regimen.steps]
-    doses = _together(step.times() for step in steps)
-    ends = _together(step.infusion_ends() for step in steps)
+NO_KNOTS = Knots(np.zeros(0), np.zeros(0, bool), np.zeros(0, bool))
+
+
+def knots_of(
+    arms: Sequence[Arm], occasions: Sequence[float], model: Model, until: float
+) -> Knots:
+    """Gather where the courses of a trial's arms are not smooth, up to some hour."""
+    doses = _together(step.times() for arm in arms for step in _steps(arm))
     begins = rounded(np.asarray(occasions[1:], float))
-    time = np.unique(np.concatenate([doses, ends, begins]))
+    bends = _together(_bends(model, arm, until) for arm in arms)
+    time = np.unique(np.concatenate([doses, begins, bends]))
     return Knots(time, np.isin(time, doses), np.isin(time, begins))
+
+
+def _steps(arm: Arm) -> Sequence[Step]:
+    return arm.regimen.steps if arm.regimen else ()
+
+
+def _bends(model: Model, arm: Arm, until: float) -> Float[np.ndarray, " time"]:
+    """Return ends of infusions, and what the model moves or switches, under an arm [h].
+
+    The model does so with its typical values.
+    """
+    typical = Typical(model.typical())
+    values = {name: typical.value(expression) for name, expression in arm.set}
+    given = {name: value for name, value in values.items() if value is not None}
+    known = {
+        (one.statement.kind, one.statement.name): one.value
+        for one in typical_of(model, given).properties
+        if one.is_sound
+    }
+    doses = np.unique(_together(step.times() for step in _steps(arm))).tolist()
+    switches = switch_times(model, given, doses, until=until, most=MOST_SWITCHES)
+    time = np.concatenate([switches, *(_taken_up(step, known) for step in _steps(arm))])
+    return time[np.isfinite(time)]
+
+
+def _taken_up(
+    step: Step, known: Mapping[tuple[str, str], float]
+) -> Float[np.ndarray, " time"]:
+    """Return when delayed doses begin and infusions end [h]; NaN where not known."""
+    lag, rate, length = (known.get((k, step.into), 0.0) for k in ENTRY)
+    whole = known.get(("F", step.into), 1.0)
+    begin, lengths = step.times() + lag, whole * step.lengths()
+    if step.rate == Number(MODEL_RATE) and rate:
+        lengths = whole * step.amounts() / rate
+    elif step.rate == Number(MODEL_DURATION) and length:
+        lengths = np.full(step.count, length)
+    ends = begin + lengths
+    return np.concatenate([begin, ends]) if lag else ends
 
 
 def rounded(time: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:

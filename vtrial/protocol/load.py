@@ -4,7 +4,7 @@ import copy
 import dataclasses
 import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
@@ -12,14 +12,13 @@ from vtrial.errors import Fault, ProtocolError
 from vtrial.protocol.arms import find_cycle, read_allocation, read_arms, read_dropout
 from vtrial.protocol.derived import called
 from vtrial.protocol.endpoints import (
-    is_of_true_values,
     read_endpoints,
     read_spans,
 )
 from vtrial.protocol.evidence import read_published, read_source
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.grid import Grid, read_grid
-from vtrial.protocol.knots import Knots, knots_of
+from vtrial.protocol.grid import read_grid
+from vtrial.protocol.knots import NO_KNOTS, knots_of
 from vtrial.protocol.known import Known, find_covariates, find_model
 from vtrial.protocol.multiplicity import read_multiplicity
 from vtrial.protocol.observed import read_observed
@@ -37,7 +36,6 @@ from vtrial.protocol.protocol import (
 )
 from vtrial.protocol.questions import read_analysis
 from vtrial.protocol.shape import KeepShape, ProtocolShape
-from vtrial.protocol.times import Span
 from vtrial.protocol.visits import read_occasions, read_visits
 from vtrial.sheets import (
     Sheet,
@@ -216,8 +214,18 @@ def _build(
         shape, places, endpoints, visits, known=known, faults=faults
     )
     occasions = read_occasions(shape.occasions, known, faults)
-    knots = knots_of(arms, occasions)
-    grid = _read_times(shape, visits, spans, horizon, knots, known=known, faults=faults)
+    horizon = max([horizon, *(span.end for span in spans.values())])
+    knots = knots_of(arms, occasions, known.model, horizon) if known.model else NO_KNOTS
+    grid = read_grid(
+        shape.grid,
+        horizon=horizon,
+        extra=[*_limits(endpoints), *(t for visit in visits for t in visit.times)],
+        knots=knots,
+        limits=_limits(endpoints),
+        followed=[(p.start, p.end) for p in endpoints if p.follows],
+        known=known,
+        faults=faults,
+    )
     observed, outcomes = read_observed(
         shape.observed, arms, endpoints, known=known, faults=faults
     )
@@ -244,6 +252,7 @@ def _build(
         visits=visits,
         grid=grid.times,
         added=grid.added,
+        given=grid.given,
         occasions=occasions,
         endpoints=endpoints,
         analysis=analysis,
@@ -350,36 +359,13 @@ def _horizon(arms: tuple[Arm, ...], visits: tuple[Visit, ...]) -> float:
     return max([end for end in ends if math.isfinite(end)], default=0.0) or 24.0
 
 
-def _read_times(
-    shape: ProtocolShape,
-    visits: tuple[Visit, ...],
-    spans: dict[str, Span],
-    horizon: float,
-    knots: Knots,
-    *,
-    known: Known,
-    faults: Faults,
-) -> Grid:
-    """Read when true values are computed: visits and limits of endpoints included."""
-    limits = _limits(shape, spans)
-    return read_grid(
-        shape.grid,
-        horizon=max([horizon, *(span.end for span in spans.values())]),
-        extra=[*limits, *(time for visit in visits for time in visit.times)],
-        knots=knots,
-        limits=limits,
-        known=known,
-        faults=faults,
-    )
-
-
-def _limits(shape: ProtocolShape, spans: dict[str, Span]) -> list[float]:
+def _limits(endpoints: Sequence[Endpoint]) -> list[float]:
     """Return the limits of endpoints of true values, and their baselines [h]."""
     return [
         time
-        for name, span in spans.items()
-        if is_of_true_values(shape.endpoints[name])
-        for time in (span.start, span.end, span.baseline)
+        for point in endpoints
+        if point.values == "true"
+        for time in (point.start, point.end, point.baseline)
     ]
 
 

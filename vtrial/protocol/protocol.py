@@ -55,7 +55,8 @@ NONCOMPARTMENTAL = (
 EVENTS = ("time to", "event by hazard", "event time", "time to progression")
 MOST_CATEGORIES = 12  # that shares are shown of
 OF_COURSES = ("minimum", "maximum", "time of minimum", "time of maximum", "area")
-OF_LINES = ("time above", "time below", "time in range", *NONCOMPARTMENTAL)
+OF_CROSSINGS = ("time above", "time below", "time in range")
+OF_LINES = (*OF_CROSSINGS, *NONCOMPARTMENTAL)
 DRAWN = ("event by hazard", "number of events")
 Strategy = Literal[
     "treatment policy", "hypothetical", "while on treatment", "composite"
@@ -212,6 +213,11 @@ class Endpoint:
     def binary(self) -> bool:
         """Whether it is a response (0 or 1)."""
         return self.below is not None or self.above is not None
+
+    @property
+    def follows(self) -> bool:
+        """Whether it follows a true course wherever that goes, whatever the grid."""
+        return self.values == "true" and self.take in (*OF_COURSES, *OF_CROSSINGS)
 
     @property
     def event(self) -> bool:
@@ -420,7 +426,8 @@ class Protocol:
 
     `grid` are the times of true values [h], ascending; one that stands twice is before
     and after the dose at it. Those at the places `added` are there for what courses do
-    around doses, ends of infusions and occasions, and no endpoint counts them.
+    where they jump or bend, and no endpoint counts them. If the sheet gives a grid,
+    `given`, they are no part of the trajectories that are kept, either.
     """
 
     name: str
@@ -439,6 +446,7 @@ class Protocol:
     visits: tuple[Visit, ...] = ()
     grid: tuple[float, ...] = ()
     added: tuple[int, ...] = ()
+    given: bool = False
     occasions: tuple[float, ...] = (0.0,)
     endpoints: tuple[Endpoint, ...] = ()
     analysis: tuple[Comparison, ...] = ()

@@ -14,11 +14,9 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from vtrial.model.jumps import DOSED, Switch
+from vtrial.model.jumps import DOSED, LATER, ULPS, Switch
 from vtrial.model.tree import TIME, TIME_AFTER_DOSE, evaluate
 
-LATER = 2.0**-30  # [h] after a switch, what holds is looked up
-ULPS = 16.0  # units in the last place of the clock, and at least so many
 SAMPLES = 32  # places in a window where a switch is searched for
 TURN = math.pi / 2  # of the fastest wave is such a window
 WINDOWS = 16  # of an interval where nothing waves
