@@ -9,6 +9,9 @@ noted travels with the test's report, so that it arrives from other processes, t
 Tables are in Markdown, to be copied.
 """
 
+import os
+import shutil
+import tempfile
 import zlib
 from collections import defaultdict
 
@@ -17,17 +20,38 @@ import pytest
 
 THINNED = {"solver": 3, "reference": 3, "model": 3, "conduct": 2, "report": 2}
 THINNED |= {"cases": 2, "cli": 2}  # by room, one case of so many is run by default
+LEAST = 0.1  # [s] what compiles faster is not kept
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
-jax.config.update("jax_enable_compilation_cache", False)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _drop_programs():
     yield
     jax.clear_caches()
+
+
+def pytest_configure(config):
+    """Keep programs in one folder for all processes of these tests, and only these."""
+    made = getattr(config, "workerinput", {}).get("programs")
+    folder = made or tempfile.mkdtemp(prefix="vtrial-programs-")
+    if made is None:
+        config.programs = folder
+        config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    for name, value in {
+        "jax_compilation_cache_dir": folder,
+        "jax_persistent_cache_min_compile_time_secs": LEAST,
+    }.items():
+        os.environ[name.upper()] = str(value)  # for the processes that tests start
+        jax.config.update(name, value)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node):
+    """Tell a process of xdist where programs are kept."""
+    node.workerinput["programs"] = node.config.programs
 
 
 def pytest_addoption(parser):

@@ -34,6 +34,7 @@ from vtrial.store.layout import (
 )
 from vtrial.store.ledger import LEDGER, Ledger
 from vtrial.store.place import clear, print_of, stands
+from vtrial.store.target import Rows, target_of, write_together
 
 COMPLETE, AGAIN, SEAL = "complete", "again", "seal"
 DIGEST = "digest"
@@ -127,10 +128,9 @@ class Record:
         StoreError
             If the rows do not fit the block's place in an array.
         """
-        group = self.group
-        digest, shards = hashlib.sha256(), []
+        digest, files, parts = hashlib.sha256(), [], []
         for path in sorted(arrays):
-            target, rows = _array(group, path), np.asarray(arrays[path])
+            target, rows = target_of(self.path, path), np.asarray(arrays[path])
             height = _shard(target)
             start = block * height
             stop = min(start + height, target.shape[0])
@@ -143,12 +143,12 @@ class Record:
                 )
             with np.errstate(over="ignore"):  # what 32 bits cannot hold is infinite
                 rows = rows.astype(target.dtype, copy=False)
-            file = self.path / path / shard_name(block, target.ndim)
-            clear(file)  # what is torn cannot be written over
-            target[start:stop] = rows
+            files.append(self.path / path / shard_name(block, target.ndim))
+            clear(files[-1])  # what is torn cannot be written over
+            parts.append(Rows(target, start, rows))
             _count(digest, path, rows)
-            shards.append(print_of(file))
-        return Written(digest.hexdigest(), "".join(shards))
+        write_together(parts)
+        return Written(digest.hexdigest(), "".join(map(print_of, files)))
 
     def checksum(self, block: int) -> str:
         """Read one block back and return the checksum of the numbers that are there.
@@ -160,7 +160,8 @@ class Record:
         """
         digest, group = hashlib.sha256(), zarr.open_group(self._guarded(), mode="r")
         for path in sorted(self.laid["arrays"]):
-            target = _array(group, path)
+            target = group[path]
+            assert isinstance(target, zarr.Array)  # or its metadata would be torn
             height = _shard(target)
             stop = min((block + 1) * height, target.shape[0])
             _count(digest, path, np.asarray(target[block * height : stop]))
@@ -316,19 +317,6 @@ def _seal(attributes: Mapping[str, Any]) -> str:
     """Return the digest of attributes."""
     text = json.dumps(attributes, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _array(group: zarr.Group, path: str) -> zarr.Array:
-    """Find an array of the record."""
-    member = group.get(path)
-    if not isinstance(member, zarr.Array):
-        raise StoreError(
-            at=path,
-            found="not an array of the record",
-            allowed="one that was laid out when the record was created",
-            write="",
-        )
-    return member.with_config({"write_empty_chunks": True})
 
 
 def _shard(array: zarr.Array) -> int:
