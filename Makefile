@@ -10,10 +10,12 @@ PEERS ?= --quick
 demo: .venv/core
 	$(BIN)/vtrial run docetaxel-dose --open
 
-# Most of the time goes to compiling: here without LLVM's optimisation, which is for long
-# runs; test-all compiles as a run does.
+# Most of the time goes to compiling: here without the optimisation of LLVM and the larger
+# kernels of XLA, which are for long runs; test-all compiles as a run does.
+QUICK = --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false
+
 test: .venv/dev
-	XLA_FLAGS="$$XLA_FLAGS --xla_backend_optimization_level=0" \
+	XLA_FLAGS="$$XLA_FLAGS $(QUICK)" \
 	  $(BIN)/python -m pytest -n $(WORKERS) --durations=10
 
 test-all: .venv/dev
