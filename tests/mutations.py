@@ -15,7 +15,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 PARTS = ("vtrial", "tests", "protocols", "cohorts", "pyproject.toml")
 FAILED = 1  # pytest's exit code where tests ran and one failed
-QUICK = "--xla_backend_optimization_level=0"
+QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
 
 
 class Mutation(NamedTuple):
@@ -77,6 +77,20 @@ MUTATIONS = (
         "still = jnp.where(on, given.rate, 0.0)",
         "still = jnp.where(on, 0.0 * given.rate, 0.0)",
         "cases/test_steady_state_not_finite.py::test_steady_state_not_finite",
+    ),
+    Mutation(
+        "what the clock drives is looked at by steps alone",
+        "vtrial/solver/adaptive.py",
+        "jnp.maximum(error, unseen(still, time, size, before, after, scaled))",
+        "error",
+        "solver/test_drives.py::test_a_pulse_by_the_clock_is_seen",
+    ),
+    Mutation(
+        "the grid has no time at switches of the clock",
+        "vtrial/protocol/knots.py",
+        "until=until, most=MOST_SWITCHES)",
+        "until=until, most=0)",
+        "cases/test_pump_by_clock.py::test_peaks_of_pump_by_clock",
     ),
     Mutation(
         "the median is where the curve reaches one half",

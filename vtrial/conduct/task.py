@@ -48,6 +48,10 @@ def conduct_block(spec: Spec, folder: str, block: int) -> Entry:
     )
 
 
+PATIENCE = "jax_persistent_cache_min_compile_time_secs"
+LEAST = 0.05  # [s] what compiles faster is not kept
+
+
 def cache_folder() -> Path:
     """Return where compiled functions are kept for the next run.
 
@@ -64,6 +68,8 @@ def remember_compiled() -> None:
     """Keep compiled functions on disk, where they can be, unless it is set already."""
     import jax
 
+    if not os.environ.get(PATIENCE.upper()):
+        jax.config.update(PATIENCE, LEAST)
     if jax.config.jax_compilation_cache_dir:  # type: ignore[attr-defined]
         return
     folder = cache_folder()
@@ -73,7 +79,6 @@ def remember_compiled() -> None:
         return
     if os.access(folder, os.W_OK):
         jax.config.update("jax_compilation_cache_dir", str(folder))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def _processor() -> str:

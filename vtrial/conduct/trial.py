@@ -202,7 +202,8 @@ class Trial:
         """Return what the chosen subjects under an arm bring to the solver, padded."""
         capacity = math.prod(bucket(chosen.size))
         shape, place = shape_of(arm), jnp.asarray(padded(chosen, capacity))
-        return self._prepare(shape.arm, shape.values(), people, place)
+        seed = np.int64(self.protocol.seed)
+        return self._prepare(shape.arm, shape.values(), people, place, seed)
 
     def solve(self, ready: Ready, numerics: Numerics) -> Trajectory:
         """Solve what is ready; where nothing differs, one solution is everybody's."""
@@ -290,9 +291,10 @@ def _prepare(
     numbers: Inputs,
     people: Subjects,
     place: Int[Array, " place"],
+    seed: Int[Array, ""],
 ) -> Ready:
     """Return what some subjects under an arm of a shape bring to the solver."""
-    inputs, doses, keys = brought(trial.protocol, shape, numbers, people, place)
+    inputs, doses, keys = brought(trial.protocol, shape, numbers, people, place, seed)
     return Ready(inputs, doses, trial.schedule.times(trial.schedule.taken(keys)), keys)
 
 
@@ -302,10 +304,12 @@ def brought(
     numbers: Inputs,
     people: Subjects,
     place: Int[Array, " place"],
+    seed: Int[Array, ""] | int,
 ) -> tuple[Inputs, Doses, Key[Array, " place"]]:
     """Return the model's inputs, the doses and the keys of subjects under an arm.
 
-    It is given by its shape and its numbers (see `alike`).
+    It is given by its shape and its numbers (see `alike`); the seed is data, so that
+    another one compiles nothing.
     """
     inputs = {k: v[place] for k, v in people.inputs().items()}
     like = next(iter(inputs.values()), place)
@@ -319,7 +323,7 @@ def brought(
         shape.regimen,
         {n: numbers[n] if n in numbers else _first(inputs[n]) for n in needs},
     )
-    find = functools.partial(subject_key, protocol.seed)
+    find = functools.partial(subject_key, seed)
     keys = jax.vmap(find)(people.replicate[place], people.subject[place])
     known = set(protocol.model.inputs)
     return {k: v for k, v in inputs.items() if k in known}, doses, keys

@@ -96,7 +96,8 @@ def predict_points(trial: Trial, observed: Observed) -> Typical:
 
     def make(some: Subjects) -> Ready:
         every_one = jnp.asarray(chosen)
-        inputs, doses, keys = brought(protocol, shape.arm, numbers, some, every_one)
+        parts = brought(protocol, shape.arm, numbers, some, every_one, protocol.seed)
+        inputs, doses, keys = parts
         every = jax.tree.map(lambda part: jnp.asarray(part)[chosen], times)
         return Ready(inputs, doses, every, keys)
 

@@ -80,15 +80,16 @@ def _simple(
 ) -> Identities:
     """Draw every subject's arm with the weights, by the subject's own key."""
     size = _rounded_up(subject.size)
-    drawn = _draw(_padded(replicate, size), _padded(subject, size), seed, weights)
+    who = _padded(replicate, size), _padded(subject, size)
+    drawn = _draw(*who, np.int64(seed), weights)
     return np.asarray(drawn)[: subject.size].astype(int)
 
 
-@functools.partial(jax.jit, static_argnums=(2, 3))
+@functools.partial(jax.jit, static_argnums=3)
 def _draw(
     replicate: Int[Array, " subject"],
     subject: Int[Array, " subject"],
-    seed: int,
+    seed: Int[Array, ""],
     weights: tuple[int, ...],
 ) -> Int[Array, " subject"]:
     """Draw a whole number below the sum of the weights, and see whose it is."""
@@ -118,16 +119,16 @@ def _permuted(
     columns = (_padded(column, size) for column in blocks.T)
     slots = np.repeat(np.arange(len(allocation.weights)), allocation.weights)
     slots = np.tile(slots, allocation.block // slots.size)
-    drawn = np.asarray(_shuffle(*columns, seed, tuple(slots.tolist())))
+    drawn = np.asarray(_shuffle(*columns, np.int64(seed), tuple(slots.tolist())))
     return drawn[which.reshape(-1), place].astype(int)
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4))
+@functools.partial(jax.jit, static_argnums=4)
 def _shuffle(
     replicate: Int[Array, " block"],
     stratum: Int[Array, " block"],
     number: Int[Array, " block"],
-    seed: int,
+    seed: Int[Array, ""],
     slots: tuple[int, ...],
 ) -> Int[Array, "block place"]:
     """Shuffle the slots of each block, by the block's own key."""
