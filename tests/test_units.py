@@ -1,9 +1,12 @@
 """Units of the clinic convert; what is no unit is refused at once."""
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vtrial import units
 from vtrial.errors import UnitError
 from vtrial.units import (
     COMMON,
@@ -143,3 +146,22 @@ def test_no_text_does_anything_but_fail(text):
         return
     assert isinstance(value, float)
     assert is_unit(unit)
+
+
+def test_the_table_says_what_the_registry_says():
+    """All of it: it is made by `python -m tests.unit_table`."""
+    table = json.loads(units.TABLE.read_text())
+    assert len(table) > 1500
+    assert {units.translated(unit) for unit in COMMON} <= set(table)
+    for code, (size, exponents) in table.items():
+        found, kind = units.computed(code)
+        assert found == pytest.approx(size, rel=1e-14), code
+        assert dict(kind.exponents) == exponents, code
+
+
+def test_what_is_in_the_table_needs_no_registry(monkeypatch):
+    monkeypatch.setattr(units, "_registry", lambda: pytest.fail("made"))
+    units._read.cache_clear()
+    assert factor("mg/kg/h", "ug/kg/min") == pytest.approx(1000 / 60)
+    with pytest.raises(pytest.fail.Exception):
+        is_unit("mg3/kg5")

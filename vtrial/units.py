@@ -6,9 +6,11 @@ computes what it reads. A few words of the clinic are translated first: `day`, `
 """
 
 import functools
+import json
 import math
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from vtrial.errors import UnitError
@@ -47,6 +49,8 @@ _WORDS = {
 _SIGNS = str.maketrans({"µ": "u", "μ": "u", "·": ".", "²": "2", "³": "3"})
 _WORD = re.compile(r"\{[^}]*\}|\[[^\]]*\]|[A-Za-z]+")
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+NOT_A_UNIT = (ArithmeticError, AttributeError, ValueError, TypeError)
+TABLE = Path(__file__).with_name("units.json")  # made by `python -m tests.unit_table`
 _QUANTITY = re.compile(rf"\s*({_NUMBER})\s*(.*?)\s*", re.S)
 
 
@@ -213,29 +217,42 @@ def hours(text: str) -> float:
 @functools.lru_cache(4096)
 def _read(unit: str) -> tuple[float, Dimension]:
     """Return the size of a unit in base units, and its dimension."""
-    from lark.exceptions import LarkError
-    from pint.errors import PintError
-
-    code = _translated(unit)
+    code = translated(unit)
+    known = _table().get(code)
+    if known is not None:
+        size, exponents = known
+        return size, Dimension(tuple(exponents.items()))
     if re.fullmatch(r"1|\{[^}]*\}", code):
         return 1.0, Dimension()
     try:
-        quantity = 1 * _registry().from_ucum(code)
-        base = quantity.to_base_units()
-        kind = sorted((str(k), float(v)) for k, v in base.dimensionality.items())
-        return float(base.magnitude), Dimension(tuple(kind))
-    except (
-        LarkError,
-        PintError,
-        ArithmeticError,
-        AttributeError,
-        ValueError,
-        TypeError,
-    ) as error:
+        return computed(code)
+    except NOT_A_UNIT as error:
         raise _no_unit(unit) from error
 
 
-def _translated(unit: str) -> str:
+@functools.cache
+def _table() -> dict[str, Any]:
+    """Read what usual units are: making the registry takes a second or two."""
+    return json.loads(TABLE.read_text(encoding="utf-8"))
+
+
+def computed(code: str) -> tuple[float, Dimension]:
+    """Return the size of a unit in base units, and its dimension, of its UCUM code.
+
+    Raises one of `NOT_A_UNIT` if it is none.
+    """
+    from lark.exceptions import LarkError
+    from pint.errors import PintError
+
+    try:
+        base = (1 * _registry().from_ucum(code)).to_base_units()
+        kind = sorted((str(k), float(v)) for k, v in base.dimensionality.items())
+    except (LarkError, PintError) as error:
+        raise ValueError(code) from error
+    return _rounded(float(base.magnitude)), Dimension(tuple(kind))
+
+
+def translated(unit: str) -> str:
     """Write a unit as UCUM does, refusing months and stray numbers."""
     text = unit.strip().translate(_SIGNS)
     if not text or len(text) > MAX_LENGTH or re.search(r"\bmo(nths?)?\b", text):
@@ -280,7 +297,10 @@ def _no_unit(unit: str) -> UnitError:
 
 
 def _rounded(value: float) -> float:
-    """Drop the last bits, if a short number stands there without them."""
+    """Drop the last bits, if a short number stands there without them.
+
+    They differ from process to process, as pint goes through its definitions.
+    """
     short = float(f"{value:.12g}")
     return short if abs(short - value) <= 2e-15 * abs(value) else value
 

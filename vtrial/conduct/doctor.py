@@ -13,7 +13,7 @@ from typing import NamedTuple
 from vtrial.conduct.engine import cores, engine, machine, versions
 from vtrial.conduct.executor import executor
 from vtrial.conduct.extent import size_words
-from vtrial.conduct.task import cache_folder
+from vtrial.conduct.remembered import cache_folder
 from vtrial.errors import StoreError, VtrialError
 from vtrial.machine import describe_compiler
 from vtrial.store.ledger import LEDGER

@@ -9,6 +9,7 @@ from vtrial.cohort.sheet import load_cohort
 from vtrial.conduct.engine import engine, solved_as
 from vtrial.conduct.extent import bytes_for, bytes_held, size_words
 from vtrial.conduct.refusal import faults_of, method_of
+from vtrial.conduct.remembered import remember_compiled
 from vtrial.conduct.typical import solutions_of
 from vtrial.errors import ProtocolError
 from vtrial.protocol.protocol import Arm, Protocol
@@ -142,7 +143,7 @@ class Plan:
 
 
 def plan(protocol: Protocol) -> Plan:
-    """Say what a run of a protocol would do; nothing is compiled and nothing written.
+    """Say what a run of a protocol would do; nothing is simulated and nothing written.
 
     Raises
     ------
@@ -153,6 +154,7 @@ def plan(protocol: Protocol) -> Plan:
     SolverError
         If the method that is asked for cannot solve the model.
     """
+    remember_compiled()  # whether people are eligible is found out by programs
     cohort = load_cohort(protocol.cohort, beside=protocol.path)
     raise_faults(ProtocolError, faults_of(protocol, cohort))
     choice = method_of(protocol)

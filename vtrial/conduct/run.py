@@ -20,7 +20,7 @@ from vtrial.conduct.plan import Plan, plan
 from vtrial.conduct.precision import precision_error
 from vtrial.conduct.progress import progress, tell
 from vtrial.conduct.provenance import about, now, sheet_files
-from vtrial.conduct.task import conduct_block, remember_compiled
+from vtrial.conduct.task import conduct_block
 from vtrial.conduct.trial import Trial, spec_of
 from vtrial.conduct.typical import predict_points
 from vtrial.dims import (
@@ -90,7 +90,6 @@ def run(
         todo = _undone(planned, record, folder)
         if todo:
             _tell_of_size(planned, folder)
-            remember_compiled()
             with (
                 _stoppable(),
                 executor(
