@@ -2,14 +2,22 @@
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 from vtrial.solver.algebra import Algebra
 from vtrial.solver.closed import ClosedForm
 from vtrial.solver.explicit import Explicit
 from vtrial.solver.exponential import MatrixExponential
-from vtrial.solver.general import Diffrax
 from vtrial.solver.method import AbstractMethod
 from vtrial.solver.stiff import Stiff
+
+
+def _diffrax(*given: Any) -> AbstractMethod:
+    """Make the general door; it takes a second to load and is seldom asked for."""
+    from vtrial.solver.general import Diffrax
+
+    return Diffrax(*given)
+
 
 METHODS: dict[str, Callable[..., AbstractMethod]] = {
     "algebra": Algebra,
@@ -19,5 +27,5 @@ METHODS: dict[str, Callable[..., AbstractMethod]] = {
     "stiff": Stiff,
     "hybrid explicit": functools.partial(Explicit, hybrid=True),
     "hybrid stiff": functools.partial(Stiff, hybrid=True),
-    "diffrax": Diffrax,
+    "diffrax": _diffrax,
 }

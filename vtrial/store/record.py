@@ -14,10 +14,9 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import xarray as xr
 import zarr
 
 from vtrial.errors import StoreError
@@ -35,6 +34,9 @@ from vtrial.store.layout import (
 from vtrial.store.ledger import LEDGER, Ledger
 from vtrial.store.place import clear, print_of, stands
 from vtrial.store.target import Rows, target_of, write_together
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 COMPLETE, AGAIN, SEAL = "complete", "again", "seal"
 DIGEST = "digest"
@@ -203,7 +205,7 @@ class Record:
         top = path.split("/")[0]
         self.note(**{LAID: laid | {"files": laid["files"] | prints(self.path, top)}})
 
-    def tree(self) -> xr.DataTree:
+    def tree(self) -> "xr.DataTree":
         """Open the record in xarray, lazily; what is read is checked when it is read.
 
         Raises
@@ -211,6 +213,8 @@ class Record:
         StoreError
             If it is not finished, or if something of it is torn.
         """
+        import xarray as xr
+
         attributes = self.attributes
         if found := self.check():
             raise self.torn(found)
