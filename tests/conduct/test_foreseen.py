@@ -173,7 +173,7 @@ def test_the_report_shows_every_check(seen, tmp_path):
     text = page.read_text()
     assert "Observed and simulated" in text
     for name in ("events-death", "shares-worse", "shares-grade", "shares-stage-usual"):
-        for ending in ("svg", "png", "csv"):
+        for ending in ("svg", "csv"):
             assert (tmp_path / "figures" / f"predictive-{name}.{ending}").exists()
     assert "grade 3" in text
     assert "responders" in text

@@ -79,7 +79,7 @@ def drawn(name):
 
 def test_figures_in_a_page_share_no_id_and_follow_its_colours(tmp_path):
     with house_style():
-        pages = [keep(drawn(name), tmp_path) for name in ("one", "two")]
+        pages = [keep(drawn(name), tmp_path, png=True) for name in ("one", "two")]
     ids = [set(re.findall(r'\sid="([^"]+)"', page)) for page in pages]
     assert not ids[0] & ids[1]
     for page, known in zip(pages, ids, strict=True):
@@ -93,6 +93,9 @@ def test_figures_in_a_page_share_no_id_and_follow_its_colours(tmp_path):
     assert "<svg" in (tmp_path / "one.svg").read_text()
     assert (tmp_path / "one.csv").read_text() == "x\n1\n"
     assert (tmp_path / "one.png").read_bytes()[:4] == b"\x89PNG"
+    with house_style():
+        keep(drawn("one"), tmp_path)
+    assert not (tmp_path / "one.png").exists()  # an earlier report's
 
 
 def test_inlining_keeps_the_box():

@@ -77,7 +77,7 @@ def test_words_for_a_terminal(runs):
 
 
 def test_page_holds_both_and_their_bands(runs, tmp_path):
-    page = juxtapose(*runs, tmp_path)
+    page = juxtapose(*runs, tmp_path, png=True)
     text = page.read_text(encoding="utf-8")
     assert "docetaxel-made-up beefbeef" in text
     assert "lines differ in design and computation" in text

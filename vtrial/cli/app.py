@@ -40,6 +40,7 @@ Workers = Annotated[
 Scheduler = Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")]
 Change = Annotated[int | None, typer.Option(min=1, help="Instead of the sheet's.")]
 Open = Annotated[bool, typer.Option("--open", help="Open the report in a browser.")]
+Png = Annotated[bool, typer.Option("--png", help="Write figures as PNG, too.")]
 
 
 def run_app() -> None:
@@ -164,6 +165,7 @@ def report(
     whole: Annotated[
         bool, typer.Option("--check", help="Read every byte of the record first.")
     ] = False,
+    png: Png = False,
     open_: Open = False,
 ) -> None:
     """Write the report of a finished record anew, by what was run."""
@@ -174,7 +176,7 @@ def report(
         trial = vt.conduct.protocol_for(stored, protocol)
     else:
         trial = vt.conduct.protocol_of(stored)
-    page = _report(stored, trial)
+    page = _report(stored, trial, png=png)
     if open_:
         open_page(page)
 
@@ -186,6 +188,7 @@ def compare(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the page; beside B if none.")
     ] = None,
+    png: Png = False,
     open_: Open = False,
     as_json: Json = False,
 ) -> None:
@@ -194,7 +197,7 @@ def compare(
     heads = [str(run.attributes.get("digest", "")) for run in runs]
     name = "compared-" + "-".join(digest[:8] for digest in heads)
     folder = out or vt.open_record(second).path.parent.parent / name
-    page = vt.juxtapose(*runs, folder)
+    page = vt.juxtapose(*runs, folder, png=png)
     if as_json:
         tables = vt.report.differences(*runs)
         data = {name: table.to_dict("records") for name, table in tables.items()}
@@ -398,13 +401,15 @@ def _seen(path: Path) -> "vt.report.Run":
     return vt.report.Run(vt.evaluate(tree, trial), trial, tree.attrs)
 
 
-def _report(record: object, trial: object, *, quiet: bool = False) -> Path:
+def _report(
+    record: object, trial: object, *, quiet: bool = False, png: bool = False
+) -> Path:
     """Evaluate a record, write its page, and say the headline."""
     tree = record.tree()  # type: ignore[attr-defined]
     trial = vt.conduct.as_held(record, trial)
     estimates = vt.evaluate(tree, trial)
     folder = Path(record.path).parent  # type: ignore[attr-defined]
-    page = vt.render(estimates, trial, folder, attributes=tree.attrs)
+    page = vt.render(estimates, trial, folder, attributes=tree.attrs, png=png)
     if not quiet:
         if len(estimates.published):
             print_table(estimates.published_words(), title="Published and simulated")

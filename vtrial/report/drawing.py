@@ -232,8 +232,11 @@ def _decade(value: float) -> bool:
     return abs(_log(value) - round(_log(value))) < 1e-9
 
 
-def keep(drawing: Drawing, folder: Path) -> str:
-    """Write a figure's SVG, PNG and data (CSV); return the SVG for the page."""
+def keep(drawing: Drawing, folder: Path, *, png: bool = False) -> str:
+    """Write a figure's SVG and data (CSV), and a PNG if asked; return it for the page.
+
+    A PNG that an earlier report left is removed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.StringIO()
     FigureCanvasSVG(drawing.figure).print_svg(buffer, metadata={"Date": None})
@@ -241,9 +244,11 @@ def keep(drawing: Drawing, folder: Path) -> str:
     (folder / f"{drawing.name}.svg").write_text(text, encoding="utf-8")
     table = drawing.data.to_csv(index=False, lineterminator="\n")
     (folder / f"{drawing.name}.csv").write_text(table, encoding="utf-8", newline="\n")
-    drawing.figure.set_dpi(200)
-    canvas = FigureCanvasAgg(drawing.figure)
-    canvas.print_png(folder / f"{drawing.name}.png", metadata={"Software": None})
+    picture = folder / f"{drawing.name}.png"
+    picture.unlink(missing_ok=True)
+    if png:
+        drawing.figure.set_dpi(200)
+        FigureCanvasAgg(drawing.figure).print_png(picture, metadata={"Software": None})
     return inline(text, drawing)
 
 

@@ -44,7 +44,7 @@ class Shown(NamedTuple):
 
 
 def draw_all(
-    frames: Frames, protocol: Protocol, folder: Path
+    frames: Frames, protocol: Protocol, folder: Path, *, png: bool = False
 ) -> dict[str, list[Shown]]:
     """Draw and keep every figure of a report; return them by section."""
     walks: dict[str, Callable[[Frames, Protocol], Iterator[Drawing]]] = {
@@ -73,7 +73,7 @@ def draw_all(
         else _told(walk(few, protocol), protocol)
         for name, walk in walks.items()
     }
-    return hang(drawn, folder)
+    return hang(drawn, folder, png=png)
 
 
 _BY_ARM = {
@@ -109,7 +109,7 @@ def _told(drawings: Iterable[Drawing], protocol: Protocol) -> Iterator[Drawing]:
 
 
 def hang(
-    walks: Mapping[str, Iterable[Drawing]], folder: Path
+    walks: Mapping[str, Iterable[Drawing]], folder: Path, *, png: bool = False
 ) -> dict[str, list[Shown]]:
     """Keep figures in a folder, each under a name of its own, and show them."""
     shown: dict[str, list[Shown]] = {section: [] for section in walks}
@@ -120,7 +120,7 @@ def hang(
             taken[name] = taken.get(name, 0) + 1
             if taken[name] > 1:  # names that differ only in what a file's name drops
                 drawing = drawing._replace(name=f"{name}--{taken[name]}")
-            svg = Markup(keep(drawing, folder))
+            svg = Markup(keep(drawing, folder, png=png))
             words = (drawing.name, drawing.title, drawing.caption)
             shown[section].append(Shown(*words, svg, drawing.scale))
     return shown

@@ -123,10 +123,12 @@ def render(
     folder: str | Path,
     *,
     attributes: Mapping[str, object],
+    png: bool = False,
 ) -> Path:
     """Write `report.html`, `figures/` and `tables/` into a folder; return the page.
 
     `attributes` are those of the record: what the page tells of how it was computed.
+    Figures are written as SVG, and as PNG if it is asked for.
     The page needs no other file and no network, and is never seen half-written. The
     same arguments give the same bytes.
     """
@@ -135,7 +137,7 @@ def render(
     write_tables(frames, folder / TABLES)
     frames["published"] = published_words(protocol, frames["published"])
     with house_style():
-        drawn = draw_all(frames, protocol, folder / FIGURES)
+        drawn = draw_all(frames, protocol, folder / FIGURES, png=png)
     page = write_page(frames, protocol, drawn, attributes)
     return put(folder / PAGE, page)
 

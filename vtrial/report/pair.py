@@ -64,7 +64,9 @@ class Run(NamedTuple):
         return f"{self.protocol.name} {digest}".strip()
 
 
-def juxtapose(first: Run, second: Run, folder: str | Path) -> Path:
+def juxtapose(
+    first: Run, second: Run, folder: str | Path, *, png: bool = False
+) -> Path:
     """Write a page that lays two runs side by side; return it.
 
     `compare.html`, `figures/` and `tables/` are written into the folder. Differences
@@ -75,7 +77,7 @@ def juxtapose(first: Run, second: Run, folder: str | Path) -> Path:
     frames = differences(first, second)
     write_tables({f"compared_{k}": v for k, v in frames.items()}, folder / TABLES)
     with house_style():
-        shown = hang({"bands": _overlays(runs)}, folder / FIGURES)
+        shown = hang({"bands": _overlays(runs)}, folder / FIGURES, png=png)
     sections = (("answer", "Runs"), ("design", "Design"), ("endpoints", "Endpoints"))
     sections += (("contrasts", "Contrasts"), ("published", "Published"))
     page = template(PAIR).render(
