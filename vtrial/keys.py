@@ -16,8 +16,13 @@ def purpose_key(key: Key[Array, ""], purpose: str) -> Key[Array, ""]:
     >>> bool(purpose_key(key, "covariates") == purpose_key(key, "random effects"))
     False
     """
+    return jax.random.fold_in(key, purpose_number(purpose))
+
+
+def purpose_number(purpose: str) -> int:
+    """Return the 32 bits that stand for a purpose."""
     digest = hashlib.blake2s(purpose.encode(), digest_size=4).digest()
-    return jax.random.fold_in(key, int.from_bytes(digest, "big"))
+    return int.from_bytes(digest, "big")
 
 
 def replicate_key(

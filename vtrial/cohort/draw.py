@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Int, Key
 
 from vtrial.cohort.check import refuse_conflicts
 from vtrial.cohort.cohort import Cohort
-from vtrial.cohort.keyed import TRACING, Keyed
+from vtrial.cohort.keyed import TRACING, Keys, draw
 from vtrial.cohort.prior import Draw, program
 from vtrial.cohort.screen import MAX_SCREENED, WIDTH, keys_of, passes, scarce
 from vtrial.cohort.subjects import Subjects
@@ -56,14 +56,14 @@ def sample(
         eligible after ten thousand attempts.
     """
     refuse_conflicts(cohort, model)
-    draw = _compiled(cohort, model, occasions, uncertainty)
+    find = _compiled(cohort, model, occasions, uncertainty)
     who = np.stack([np.asarray(replicate, np.int64), np.asarray(subject, np.int64)])
     count = who.shape[1]
     padded = np.pad(who, ((0, 0), (0, -count % WIDTH if count else WIDTH)))
     key = np.int64(seed)
     starts = range(0, padded.shape[1], WIDTH)
     with TRACING:
-        parts = [draw(key, *padded[:, at : at + WIDTH]) for at in starts]
+        parts = [find(key, *padded[:, at : at + WIDTH]) for at in starts]
     whole = jax.tree.map(lambda *arrays: _joined(arrays, count), *parts)
     _refuse_unfit(cohort, whole.screened)
     parameters = [p.name for p in model.parameters] if model else []
@@ -89,15 +89,15 @@ def _compiled(
     ) -> Drawn:
         keys = keys_of(seed, replicate, subject)
         attempt = _attempt(cohort, keys, subject)
-        with Keyed(**keys, attempt=attempt):
-            draw = program(
-                cohort,
-                model,
-                occasions=occasions,
-                uncertainty=uncertainty,
-                subject=subject,
-            )
-        return Drawn(draw, attempt + 1)
+        declare = functools.partial(
+            program,
+            cohort,
+            model,
+            occasions=occasions,
+            uncertainty=uncertainty,
+            subject=subject,
+        )
+        return Drawn(draw(declare, Keys(**keys, attempt=attempt)), attempt + 1)
 
     return jax.jit(jax.vmap(one, in_axes=(None, 0, 0)))
 

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, Key
 
 from vtrial.cohort.cohort import Cohort
-from vtrial.cohort.keyed import TRACING, Keyed
+from vtrial.cohort.keyed import TRACING, Keys, draw
 from vtrial.cohort.prior import people
 from vtrial.errors import Fault
 from vtrial.keys import replicate_key, subject_key
@@ -80,5 +80,5 @@ def passes(
     attempt: Int[Array, ""] | int = 0,
 ) -> Bool[Array, ""]:
     """Say whether a subject is eligible at an attempt."""
-    with Keyed(**keys, attempt=jnp.asarray(attempt)):
-        return people(cohort, subject=subject)[1] > 0
+    who = Keys(**keys, attempt=jnp.asarray(attempt))
+    return draw(lambda: people(cohort, subject=subject)[1] > 0, who)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Work = Callable[[int], Entry]
 AHEAD = 2
+FEW = 4  # blocks a core: with fewer, starting processes takes longer than they save
 SUSPECTS = 3
 CLOSINGS = 3
 PATIENCE = 60
@@ -132,8 +133,8 @@ def executor(
     """Open the place where blocks are done, and close it.
 
     `workers` processes on this machine, 0 for none but this one; by default one for
-    each core, but not more than blocks, and this process where that is one, or where
-    JAX has a device other than processors.
+    each core, and this process, which solves on all cores, where there are few blocks
+    for that many, or where JAX has a device other than processors.
     """
     if scheduler:
         with _existing(scheduler) as place:
@@ -173,8 +174,9 @@ def _default_workers(blocks: int) -> int:
     """Return how many processes a machine gets if nobody says."""
     import jax
 
-    count = min(cores(), blocks)
-    return 0 if count == 1 or jax.default_backend() != "cpu" else count
+    count = cores()
+    few = blocks < FEW * count or count == 1
+    return 0 if few or jax.default_backend() != "cpu" else count
 
 
 @contextmanager

@@ -65,8 +65,8 @@ def run(
     out
         Folder of the record; by default `results/<protocol>-<digest>`.
     workers
-        Processes on this machine; 0: none but this one. By default one a core, but
-        not more than blocks.
+        Processes on this machine; 0: none but this one. By default one a core, or
+        none where there are fewer than four blocks for each.
     scheduler
         Address of a Dask scheduler whose workers do the blocks; they must see `out`.
     restart
