@@ -17,7 +17,7 @@ from vtrial.protocol.endpoints import (
 )
 from vtrial.protocol.evidence import read_published, read_source
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.grid import read_grid
+from vtrial.protocol.grid import Grid, read_grid
 from vtrial.protocol.knots import NO_KNOTS, knots_of
 from vtrial.protocol.known import Known, find_covariates, find_model
 from vtrial.protocol.multiplicity import read_multiplicity
@@ -215,16 +215,8 @@ def _build(
     )
     occasions = read_occasions(shape.occasions, known, faults)
     horizon = max([horizon, *(span.end for span in spans.values())])
-    knots = knots_of(arms, occasions, known.model, horizon) if known.model else NO_KNOTS
-    grid = read_grid(
-        shape.grid,
-        horizon=horizon,
-        extra=[*_limits(endpoints), *(t for visit in visits for t in visit.times)],
-        knots=knots,
-        limits=_limits(endpoints),
-        followed=[(p.start, p.end) for p in endpoints if p.follows],
-        known=known,
-        faults=faults,
+    grid = _read_grid(
+        shape, endpoints, visits, arms, occasions, horizon, known=known, faults=faults
     )
     observed, outcomes = read_observed(
         shape.observed, arms, endpoints, known=known, faults=faults
@@ -357,6 +349,33 @@ def _horizon(arms: tuple[Arm, ...], visits: tuple[Visit, ...]) -> float:
     ends = [arm.regimen.end for arm in arms if arm.regimen is not None]
     ends += [visit.times[-1] for visit in visits]
     return max([end for end in ends if math.isfinite(end)], default=0.0) or 24.0
+
+
+def _read_grid(
+    shape: ProtocolShape,
+    endpoints: tuple[Endpoint, ...],
+    visits: tuple[Visit, ...],
+    arms: tuple[Arm, ...],
+    occasions: tuple[float, ...],
+    horizon: float,
+    *,
+    known: Known,
+    faults: Faults,
+) -> Grid:
+    """Read when true values are computed: visits and limits of endpoints included."""
+    limits = _limits(endpoints)
+    return read_grid(
+        shape.grid,
+        horizon=horizon,
+        extra=[*limits, *(time for visit in visits for time in visit.times)],
+        knots=knots_of(arms, occasions, known.model, horizon)
+        if known.model
+        else NO_KNOTS,
+        limits=limits,
+        followed=[(point.start, point.end) for point in endpoints if point.follows],
+        known=known,
+        faults=faults,
+    )
 
 
 def _limits(endpoints: Sequence[Endpoint]) -> list[float]:
