@@ -18,8 +18,8 @@ from collections import defaultdict
 import jax
 import pytest
 
-THINNED = {"solver": 3, "reference": 3, "model": 3, "conduct": 2, "report": 2}
-THINNED |= {"cases": 2, "cli": 2}  # by room, one case of so many is run by default
+THINNED = {"solver": 4, "reference": 3, "model": 3, "conduct": 3, "cases": 3}
+THINNED |= {"report": 2, "analysis": 2, "cli": 2}  # by room: one case of so many is run
 LEAST = 0.1  # [s] what compiles faster is not kept
 
 jax.config.update("jax_enable_x64", True)
