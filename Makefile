@@ -32,6 +32,7 @@ check: .venv/dev .venv/docs
 
 bench: .venv/bench
 	$(BIN)/python -m benchmarks.walk
+	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.bodies --quick
 	$(BIN)/python -m benchmarks.tables --quick
 	$(BIN)/python -m benchmarks.limit
