@@ -268,7 +268,7 @@ def wait_for(ledger, blocks, process):
 @pytest.fixture
 def long(sheets):
     """Write a trial of many small blocks."""
-    return sheets.change("small", "replicates: 4", "replicates: 60")
+    return sheets.change("small", "replicates: 4", "replicates: 40")
 
 
 @pytest.mark.parametrize(

@@ -214,19 +214,17 @@ def _build(
         shape, places, endpoints, visits, known=known, faults=faults
     )
     occasions = read_occasions(shape.occasions, known, faults)
-    horizon = max([horizon, *(span.end for span in spans.values())])
+    last = max([horizon, *(span.end for span in spans.values())])
     grid = _read_grid(
-        shape, endpoints, visits, arms, occasions, horizon, known=known, faults=faults
+        shape, endpoints, visits, arms, occasions, last, known=known, faults=faults
     )
     observed, outcomes = read_observed(
         shape.observed, arms, endpoints, known=known, faults=faults
     )
     keep = _asked_for(_keep(shape.keep, known, faults), analysis, observed)
-    _check_size(shape, faults)
-    _check_tolerances(shape, known, faults)
+    _check_numbers(shape, known, faults)
     faults.refuse()
-    if known.model is None:
-        raise AssertionError("a sheet without a model has faults")
+    assert known.model is not None, "a sheet without a model has faults"
     return Protocol(
         shape.protocol,
         known.model,
@@ -441,6 +439,12 @@ def _numerics(shape: ProtocolShape) -> Numerics:
     asked = dict(shape.numerics)
     by_state = asked.pop("atol_by_state")
     return Numerics(**asked, atol_by_state=tuple(by_state.items()))
+
+
+def _check_numbers(shape: ProtocolShape, known: Known, faults: Faults) -> None:
+    """Find numbers of subjects and tolerances that cannot be."""
+    _check_size(shape, faults)
+    _check_tolerances(shape, known, faults)
 
 
 def _check_size(shape: ProtocolShape, faults: Faults) -> None:

@@ -98,9 +98,15 @@ class Diffrax(AbstractMethod):
             end = self._solve_smooth(field, prepared.atol, begun, length)
             return end.amounts, end.status, end.tried
 
+        one = jax.tree.map(lambda value: value[None], (prepared.read, span, rates))
+        lane = Field(
+            self.model, one[0], one[1], one[2], places
+        )  # the clock's flags are those of lanes
+
         def go_on(stand: _Stand) -> _Stand:
-            flags = field.flags_after(stand.time, length)
-            assert flags is not None  # there are switches
+            found = lane.flags_after(stand.time[None], length[None])
+            assert found is not None  # there are switches
+            flags = jax.tree.map(lambda value: value[0], found)
             here = field.holding_until_switch(flags)
             stop = jnp.minimum(flags.until, length)
             return self._solve_smooth(here, prepared.atol, stand, stop)
