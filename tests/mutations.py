@@ -79,13 +79,6 @@ MUTATIONS = (
         "cases/test_steady_state_not_finite.py::test_steady_state_not_finite",
     ),
     Mutation(
-        "what the clock drives is looked at by steps alone",
-        "vtrial/solver/adaptive.py",
-        "jnp.maximum(error, unseen(still, time, size, before, after, scaled))",
-        "error",
-        "solver/test_drives.py::test_a_pulse_by_the_clock_is_seen",
-    ),
-    Mutation(
         "the grid has no time at switches of the clock",
         "vtrial/protocol/knots.py",
         "until=until, most=MOST_SWITCHES)",
