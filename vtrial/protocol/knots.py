@@ -6,6 +6,7 @@ subject has others, its courses bend between the times of the grid. What mg/kg a
 given rate take is not known here, and neither is what only the run decides.
 """
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -60,6 +61,7 @@ def _steps(arm: Arm) -> Sequence[Step]:
     return arm.regimen.steps if arm.regimen else ()
 
 
+@functools.lru_cache(maxsize=4096)
 def _bends(model: Model, arm: Arm, until: float) -> Float[np.ndarray, " time"]:
     """Return ends of infusions, and what the model moves or switches, under an arm [h].
 

@@ -98,10 +98,11 @@ class Diffrax(AbstractMethod):
             end = self._solve_smooth(field, prepared.atol, begun, length)
             return end.amounts, end.status, end.tried
 
-        one = jax.tree.map(lambda value: value[None], (prepared.read, span, rates))
-        lane = Field(
-            self.model, one[0], one[1], one[2], places
-        )  # the clock's flags are those of lanes
+        # The clock's flags are those of lanes: this subject is one by itself.
+        read, ends, given = jax.tree.map(
+            lambda value: value[None], (prepared.read, span, rates)
+        )
+        lane = Field(self.model, read, ends, given, places)
 
         def go_on(stand: _Stand) -> _Stand:
             found = lane.flags_after(stand.time[None], length[None])
