@@ -74,9 +74,31 @@ MUTATIONS = (
     Mutation(
         "overlaps of a steady state are left out",
         "vtrial/solver/events.py",
-        "still = jnp.where(on, given.rate, 0.0)",
-        "still = jnp.where(on, 0.0 * given.rate, 0.0)",
+        "return begins, finishes, still.astype(int)",
+        "return begins, finishes, 0 * still.astype(int)",
         "cases/test_steady_state_not_finite.py::test_steady_state_not_finite",
+    ),
+    Mutation(
+        "what rounding leaves of infusions runs on",
+        "vtrial/solver/scan.py",
+        "jnp.where(count > 0, r, 0.0)",
+        "jnp.where(count > -1, r, 0.0)",
+        "solver/test_infusions.py::test_nothing_runs_when_all_infusions_have_ended",
+    ),
+    Mutation(
+        "no step ends at a crest of what drives",
+        "vtrial/model/jumps.py",
+        "for line in dict.fromkeys(_lines_within(value)):",
+        "for line in ():",
+        "solver/test_drives.py"
+        "::test_a_pulse_far_from_all_times_that_are_asked_for_is_seen",
+    ),
+    Mutation(
+        "what drives is not looked at within a step",
+        "vtrial/solver/drives.py",
+        "error = jnp.maximum(error, jnp.where(gross, scaled(missed), 0.0))",
+        "del missed, gross",
+        "solver/test_drives.py::test_a_rise_and_fall_without_a_crest_is_seen",
     ),
     Mutation(
         "the grid has no time at switches of the clock",

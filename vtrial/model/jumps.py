@@ -9,13 +9,24 @@ all of `t >= 100`, `mod(t, 24) < 8` and `floor(t/24)` it is, and otherwise by se
 
 What is smooth may be narrow, as an input is that comes and goes within an hour. So the
 largest parts that move with the clock alone become variables of their own, too, drives,
-which can be looked at as often as need be.
+which can be looked at as often as need be. No number of looks finds a pulse of minutes
+in a week, though: where a part of a drive is a straight line of time and goes through
+zero, as in `exp(-((t - 100)/WIDTH)^2)`, there may be a crest, and steps end there, too.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from vtrial.model.calculus import differentiate, minus, over, plus, substitute, times
+from vtrial.model.calculus import (
+    ZERO,
+    differentiate,
+    minus,
+    over,
+    plus,
+    simplify,
+    substitute,
+    times,
+)
 from vtrial.model.tree import (
     TIME,
     TIME_AFTER_DOSE,
@@ -30,6 +41,7 @@ from vtrial.model.tree import (
 DOSED = "|dosed"  # 1 from the first dose on: how fast the time after dose goes by
 COMPARED = frozenset(["<", "<=", ">", ">=", "==", "!="])
 WHOLE = frozenset(["floor", "ceil", "mod"])
+STRAIGHT = frozenset(["+", "-", "negative", "if"])  # keep what goes in, or its slope
 BENT = frozenset(["abs", "min", "max"])
 WAVES = frozenset(["sin", "cos", "tan"])
 CLOCKS = (TIME, TIME_AFTER_DOSE)
@@ -45,7 +57,7 @@ class Switch:
     flags before it. It is switched where `distance` is zero or, of `whole` parts, a
     whole number; `slope` [1/h] is how fast that changes while flags stand still. Where
     the slope itself is no constant, the switch is to be searched for, and `phases`
-    [1/h] say how fast the waves in it go by.
+    [1/h] say how fast the waves in it go by. Nothing reads the flag of a crest.
     """
 
     flag: str
@@ -58,7 +70,7 @@ class Switch:
     @property
     def is_exact(self) -> bool:
         """Whether the distance is a straight line in time."""
-        return not any(name.name in CLOCKS for name in names_in(self.slope))
+        return not _moves(self.slope)
 
 
 @dataclass(frozen=True)
@@ -163,15 +175,23 @@ class _Parting:
     def _drive(self, expression: Expression) -> Expression:
         """Make a drive, unless it is a straight line of time."""
         value = substitute(expression, self._timed)
-        slope = _speed(value)
-        if not any(name.name in CLOCKS for name in names_in(slope)):
+        if _is_straight(value):
             return expression
         known = next((one for one in self.drives if one.value == value), None)
         if known is None:
             known = Drive(f"|drive {len(self.drives) + 1}", value)
             self.drives.append(known)
             self._fresh.append(Statement("assign", known.name, expression))
+            for line in dict.fromkeys(_lines_within(value)):
+                self._crest(line)
         return Name(known.name)
+
+    def _crest(self, line: Expression) -> None:
+        """End steps where a straight line of time goes through zero."""
+        value = Call(">=", (line, ZERO))
+        if value not in self._flags:
+            self._flags[value] = flag = Name(f"|flag {len(self._flags) + 1}")
+            self.switches.append(self._switch(flag.name, value, line, whole=False))
 
     def smooth(self, expression: Expression) -> Expression:
         """Put flags in the place of what jumps or bends."""
@@ -250,6 +270,46 @@ def _speed(expression: Expression) -> Expression:
     """Differentiate by time while flags stand still [1/h]."""
     after = times(differentiate(expression, TIME_AFTER_DOSE), Name(DOSED))
     return plus(differentiate(expression, TIME), after)
+
+
+def _moves(expression: Expression) -> bool:
+    """Say whether an expression looks at a clock."""
+    return any(name.name in CLOCKS for name in names_in(expression))
+
+
+def _lines_within(drive: Expression) -> Iterator[Expression]:
+    """Find the largest straight lines of time that something bends in a drive.
+
+    Waves come round again and are no crests; a line that begins at zero with its clock
+    goes through zero where steps end anyway.
+    """
+    for call in _calls(drive):
+        if call.function in STRAIGHT | WAVES or _is_straight(call):
+            continue
+        for part in call.arguments:
+            if _moves(part) and _is_straight(part) and not _begins_at_zero(part):
+                yield _unscaled(part)
+
+
+def _is_straight(expression: Expression) -> bool:
+    return not _moves(_speed(expression))
+
+
+def _unscaled(line: Expression) -> Expression:
+    """Take away signs and factors that stand still."""
+    match line:
+        case Call("negative", (inner,)):
+            return _unscaled(inner)
+        case Call("*" | "/", (inner, scale)) if not _moves(scale):
+            return _unscaled(inner)
+        case Call("*", (scale, inner)) if not _moves(scale):
+            return _unscaled(inner)
+    return line
+
+
+def _begins_at_zero(line: Expression) -> bool:
+    begun = (simplify(substitute(line, {clock: ZERO})) for clock in CLOCKS)
+    return any(value == ZERO for value in begun)
 
 
 def _calls(expression: Expression) -> Iterator[Call]:

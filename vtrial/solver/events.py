@@ -38,7 +38,7 @@ class Steady(NamedTuple):
     """A steady state to be set: (event, lane), kind 0 for none.
 
     The regimen repeats each `interval`; the state is wanted `phase` after a dose.
-    `running` [amount/h] is what infusions of earlier doses still give from then on.
+    `running` counts the infusions of earlier doses that run on from then.
     """
 
     kind: Int[Array, "event #lane"]
@@ -47,7 +47,7 @@ class Steady(NamedTuple):
     duration: Float[Array, "event #lane"]
     interval: Float[Array, "event #lane"]
     phase: Float[Array, "event #lane"]
-    running: Float[Array, "event #lane"]
+    running: Int[Array, "event #lane"]
 
 
 class Event(NamedTuple):
@@ -265,7 +265,8 @@ def take_up(
 
     The lag is that of the dose's record. A dose that enters later than its record,
     after a lag or as an additional one, does so by the inputs that hold when it
-    enters: in NONMEM those of the record that ends the interval.
+    enters: in NONMEM those of the record that ends the interval. What would enter
+    within `FINEST` enters at once.
     """
     column = doses.period
     if column is None:
@@ -298,6 +299,8 @@ def take_up(
     length = jnp.where(length > 0, length, jnp.nan)
     rate = jnp.where(doses.rate == -2, amount / length, rate)
     rate = jnp.where(doses.rate < 0, jnp.where(rate >= 0, rate, jnp.nan), rate)
+    endless = (doses.steady > 0) & (doses.amount == 0)
+    rate = jnp.where((amount < FINEST * rate) & ~endless, 0.0, rate)
     positive = jnp.where(rate > 0, rate, 1.0)
     duration = jnp.where(rate > 0, amount / positive, 0.0)
     return Given(delay, amount, rate, duration, column)
@@ -334,8 +337,8 @@ def _rows(
     times: Times,
     periods: Float[Array, "#lane period"],
     boundary: Float[Array, "#lane"],
-) -> tuple[_Rows, Float[Array, "#lane dose"]]:
-    """Lay out all events, observations first; and what runs on at a steady state."""
+) -> tuple[_Rows, Int[Array, "#lane dose"]]:
+    """Lay out all events, observations first; and how many run on at a steady state."""
     parts = []
     if layout.merged:
         parts.append(_row(times.time, times.rank, SEEN))
@@ -348,7 +351,7 @@ def _rows(
         parts.append(_row(start, first, PERIOD))
     if layout.records:
         parts.append(_record(doses))
-    running = jnp.zeros((1, doses.time.shape[1]), given.amount.dtype)
+    running = jnp.zeros((1, doses.time.shape[1]), int)
     given_now = _train(doses, given, jnp.zeros(()))
     implied = [_implied(layout, doses, given)] if layout.steady else []
     for starts, ends, still in [given_now, *implied]:
@@ -384,7 +387,7 @@ def _number(doses: Doses) -> Int[Array, "#lane dose"]:
 
 def _implied(
     layout: Layout, doses: Doses, given: Given
-) -> tuple[_Rows, _Rows, Float[Array, "#lane dose"]]:
+) -> tuple[_Rows, _Rows, Int[Array, "#lane dose"]]:
     """Lay out starts and ends of all doses that steady states imply, side by side."""
     backs = jnp.arange(1.0, layout.overlaps + 1)
     starts, ends, still = jax.vmap(lambda back: _train(doses, given, back))(backs)
@@ -397,13 +400,13 @@ def _implied(
 
 def _train(
     doses: Doses, given: Given, back: Float[Array, ""]
-) -> tuple[_Rows, _Rows, Float[Array, "#lane dose"]]:
+) -> tuple[_Rows, _Rows, Int[Array, "#lane dose"]]:
     """Lay out starts and ends of the doses, or of one that steady state implies.
 
     `back` counts the intervals from the dose itself (0) to the implied dose before
     it. Of those only what comes after the record is laid out: starts if the lag is
-    longer than the interval, ends if the infusion is; what is running at the record
-    is returned to be set with the steady state.
+    longer than the interval, ends if the infusion is; whether one is running at the
+    record is returned, to be set with the steady state.
     """
     constant = (doses.steady > 0) & (doses.amount == 0) & (doses.rate != 0)
     gives = _gives(doses) & ~constant
@@ -413,8 +416,7 @@ def _train(
     periodic = gives & (doses.steady > 0) & (doses.interval > 0)
     starts = jnp.where(back > 0, periodic & (same(start) >= now), gives)
     ends = jnp.where(back > 0, periodic & (same(end) > now), gives)
-    on = (back > 0) & ends & ~starts & (given.rate > 0)
-    still = jnp.where(on, given.rate, 0.0)
+    still = (back > 0) & ends & ~starts & (given.rate > 0)
     ends = ends & (given.rate > 0)
     bolus = jnp.where(given.rate > 0, 0.0, given.amount)
     blank = _row(start, doses.rank, START)._replace(dose=_number(doses))
@@ -428,7 +430,7 @@ def _train(
         kind=jnp.full((1, start.shape[1]), END),
         rate=jnp.where(ends, -given.rate, 0.0),
     )
-    return begins, finishes, still
+    return begins, finishes, still.astype(int)
 
 
 def _turns(doses: Doses) -> Int[Array, "#lane dose"]:
@@ -442,7 +444,7 @@ def _steady(
     given: Given,
     rows: _Rows,
     gives: Bool[Array, "#lane event"],
-    running: Float[Array, "#lane dose"],
+    running: Int[Array, "#lane dose"],
 ) -> Steady:
     """Say at which events a steady state is set, and of which regimen."""
     asks = (_of(doses.steady, rows.dose) > 0) & gives & (rows.kind == RECORD)
@@ -457,7 +459,7 @@ def _steady(
         duration,
         safe,
         jnp.where(constant, safe, passed * safe - delay),
-        jnp.where(constant, 0.0, running),
+        jnp.where(constant, 0, running),
     )
     kind = jnp.where(asks, _of(doses.steady, rows.dose), 0)
     return Steady(kind, *(_of(value, rows.dose) for value in values))

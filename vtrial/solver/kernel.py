@@ -45,13 +45,15 @@ BLOCK = 128  # lanes of a program, which wait for each other: one a thread
 class _Read(NamedTuple):
     """What the kernel reads: (row, lane), or (row, 1) where all lanes share it.
 
-    Rows of `prepared` are periods, of `amounts` and `rates` states, of `peaks` watched
-    states (and one more); `stands` has the time and that of the last dose [h].
+    Rows of `prepared` are periods, of `amounts`, `rates` and `running` states, of
+    `peaks` watched states (and one more); `stands` has the time and that of the last
+    dose [h].
     """
 
     prepared: Any
     amounts: Float[Array, "state lane"]
     rates: Float[Array, "state lane"]
+    running: Int[Array, "state lane"]
     peaks: Float[Array, "state lane"]
     stands: Float[Array, "2 lane"]
     status: Int[Array, "1 lane"]
@@ -73,6 +75,7 @@ class _Written(NamedTuple):
     packed: Float[Array, "event part lane"]
     amounts: Float[Array, "state lane"]
     rates: Float[Array, "state lane"]
+    running: Int[Array, "state lane"]
     stands: Float[Array, "2 lane"]
     whole: Int[Array, "3 lane"]
 
@@ -124,6 +127,7 @@ def follow_in_kernel(
         time=written.stands[0],
         amounts=written.amounts.T,
         rates=written.rates.T,
+        running=written.running.T,
         last_dose=written.stands[1],
         status=written.whole[1],
     )
@@ -159,6 +163,7 @@ def _read(
         prepared=jax.tree.map(jnp.transpose, method.prepare(individual)),
         amounts=start.amounts.T,
         rates=start.rates.T,
+        running=start.running.T,
         peaks=jnp.stack([*least_peaks(layout, individual, zero), zero]),
         stands=jnp.stack([start.time, start.last_dose]),
         status=start.status[None],
@@ -185,13 +190,26 @@ def _shapes(layout: Layout, read: _Read, events: int, wide: int) -> _Written:
     size, real = read.amounts.shape[0], read.amounts.dtype
     none = jnp.zeros(0, real)
     states = (none,) * size
-    blank = Carry(none, states, states, none, none, none, none, (), (), None)
+    blank = Carry(
+        time=none,
+        amounts=states,
+        rates=states,
+        running=states,
+        status=none,
+        tried=none,
+        last_dose=none,
+        cleared=none,
+        peaks=(),
+        memory=(),
+        end=None,
+    )
     parts = len(parts_of(layout, blank))
     shape: Any = jax.ShapeDtypeStruct
     return _Written(
         packed=shape((events, parts, wide), jnp.zeros(()).dtype),
         amounts=shape((size, wide), real),
         rates=shape((size, wide), real),
+        running=shape((size, wide), read.running.dtype),
         stands=shape((2, wide), read.stands.dtype),
         whole=shape((3, wide), read.status.dtype),
     )
@@ -246,6 +264,7 @@ def _walk(
         method,
         amounts=amounts,
         rates=tuple(row(read.rates, i) for i in range(size)),
+        running=tuple(row(read.running, i) for i in range(size)),
         peaks=tuple(row(read.peaks, i) for i in range(read.peaks.shape[0] - 1)),
         zero=jnp.zeros_like(amounts[0]),
         time=row(read.stands, 0),
@@ -318,11 +337,10 @@ def _hold(written: _Written, carry: Carry, ends: Array, lanes: Any) -> None:
     def put(ref: Any, place: int, value: Array) -> None:
         ref[place, lanes] = jnp.where(ends, value, ref[place, lanes])
 
-    for place, (amount, rate) in enumerate(
-        zip(carry.amounts, carry.rates, strict=True)
-    ):
-        put(written.amounts, place, amount)
-        put(written.rates, place, rate)
+    for place in range(len(carry.amounts)):
+        put(written.amounts, place, carry.amounts[place])
+        put(written.rates, place, carry.rates[place])
+        put(written.running, place, carry.running[place])
     put(written.stands, 0, carry.time)
     put(written.stands, 1, carry.last_dose)
     put(written.whole, 0, carry.status)

@@ -17,6 +17,7 @@ from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod, after_dose
 from vtrial.solver.scale import assured, tolerances
 from vtrial.solver.scan import (
+    Counts,
     Individual,
     Shot,
     follow,
@@ -108,13 +109,15 @@ def solve_lanes(
         )
     else:
         column = _column_at(batch.periods, begin)
-        shots, steps = follow_changes(layout, method, individual, table, start, column)
+        shots, running, steps = follow_changes(
+            layout, method, individual, table, start, column
+        )
         prepared = method.prepare(individual)
         least = least_peaks(layout, individual, start.amounts[:, 0])
         view = _afterwards(
             layout, method, prepared, shots, table, batch.times, least=least
         )
-        end = _end_of(method, prepared, shots, table)
+        end = _end_of(method, prepared, shots, table, running)
         end = end._replace(status=_judged(end.status, view, table))
     return Seen(
         outputs=_outputs(layout, individual, batch.times, table, view),
@@ -204,6 +207,7 @@ def _start(
         time=jnp.broadcast_to(begin, (lanes,)),
         amounts=amounts,
         rates=jnp.zeros((lanes, size), real),
+        running=jnp.zeros((lanes, size), int),
         last_dose=jnp.full((lanes,), jnp.nan, begin.dtype),
         status=failed,
     )
@@ -327,7 +331,11 @@ def _afterwards(
 
 
 def _end_of(
-    method: AbstractMethod, prepared: object, shots: Shot, table: Table
+    method: AbstractMethod,
+    prepared: object,
+    shots: Shot,
+    table: Table,
+    running: Counts,
 ) -> State:
     """Solve up to the end of the stage."""
     time = table.end_time[:, None]
@@ -339,6 +347,7 @@ def _end_of(
         time=jnp.broadcast_to(table.end_time, status.shape),
         amounts=jnp.concatenate(last.amounts, axis=1),
         rates=jnp.concatenate(last.rates, axis=1),
+        running=jnp.stack(running, axis=1),
         last_dose=last.last_dose[:, 0],
         status=status,
     )

@@ -20,12 +20,15 @@ from vtrial.types import Status
 NOISE = 100.0  # tolerances by which a state may be below zero
 
 Individual = dict[str, Float[Array, "lane period"]]
+Counts = tuple[Int[Array, " lane"], ...]
 
 
 class Carry(NamedTuple):
     """How things stand between two events, (lane) each.
 
-    `cleared` is the highest turn of a record that has cancelled the earlier ones,
+    `running` counts the infusions into each state, so that rounding leaves no rate of
+    those that have ended, `cleared` is the highest turn of a record that has cancelled
+    the earlier ones,
     `peaks` the largest sizes so far of the states that may not be negative (infinite
     where one may, after all), `end` how
     things stood at the end of the stage.
@@ -34,6 +37,7 @@ class Carry(NamedTuple):
     time: Float[Array, " lane"]
     amounts: Amounts
     rates: Amounts
+    running: Counts
     status: Int[Array, " lane"]
     tried: Int[Array, " lane"]
     last_dose: Float[Array, " lane"]
@@ -123,25 +127,31 @@ def follow_changes(
     table: Table,
     start: State,
     column: Int[Array, "#lane"],
-) -> tuple[Shot, Int[Array, " lane"]]:
+) -> tuple[Shot, Counts, Int[Array, " lane"]]:
     """Go through a table without observations; return how things stand after each.
 
-    The first shot is the start, where the inputs of `column` begin to hold. Second
-    come the numbers of steps.
+    The first shot is the start, where the inputs of `column` begin to hold. Then come
+    how many infusions run at the end of the stage, and the numbers of steps.
     """
     prepared = method.prepare(individual)
 
-    def step(carry: Carry, event: Event) -> tuple[Carry, Array]:
+    def step(
+        so_far: tuple[Carry, Counts], item: tuple[Event, Array]
+    ) -> tuple[tuple[Carry, Counts], Array]:
+        (carry, held), (event, ends) = so_far, item
         carry = arrive(layout, method, pick(prepared, event.column), carry, event)
         carry = happen(layout, method, individual, prepared, carry, event)
-        return carry, shoot(carry)
+        return (carry, _where(ends, carry.running, held)), shoot(carry)
 
     def shoot(carry: Carry) -> Array:
         rates = carry.rates if layout.infusions else ()
         return _packed([carry.last_dose, carry.status, *carry.amounts, *rates])
 
     begun = _begun(layout, method, individual, start)
-    last, packed = lax.scan(step, begun, table.events)
+    count = table.events.time.shape[0]
+    ends = 1 + jnp.arange(count)[:, None] == table.end[None]
+    so_far = (begun, begun.running)
+    (last, running), packed = lax.scan(step, so_far, (table.events, ends))
     packed = jnp.concatenate([shoot(begun)[None], packed])
     last_dose, status, *rest = _unpacked(packed)
     size = len(begun.amounts)
@@ -155,7 +165,7 @@ def follow_changes(
         last_dose,
         status.astype(int),
     )
-    return shots, last.tried
+    return shots, running, last.tried
 
 
 def follow_reading(
@@ -236,13 +246,19 @@ def _kept(layout: Layout) -> list[bool]:
     return [layout.keep_states or state in read for state in structure.states]
 
 
+def _where(here: Bool[Array, "#lane"], values: Counts, others: Counts) -> Counts:
+    """Take values here, and others elsewhere."""
+    pairs = zip(values, others, strict=True)
+    return tuple(jnp.where(here, value, other) for value, other in pairs)
+
+
 def _held(carry: Carry, ends: Bool[Array, "#lane"]) -> State:
     """Take down how things stand where the stage ends, and keep that."""
     before = carry.end
     assert before is not None  # `follow` begins with one
     size = len(carry.amounts)
 
-    def pick(values: Amounts, others: Float[Array, "lane state"]) -> Array:
+    def pick(values: Amounts | Counts, others: Array) -> Array:
         if not size:
             return others
         return jnp.where(ends[:, None], jnp.stack(values, axis=1), others)
@@ -251,6 +267,7 @@ def _held(carry: Carry, ends: Bool[Array, "#lane"]) -> State:
         time=jnp.where(ends, carry.time, before.time),
         amounts=pick(carry.amounts, before.amounts),
         rates=pick(carry.rates, before.rates),
+        running=pick(carry.running, before.running),
         last_dose=jnp.where(ends, carry.last_dose, before.last_dose),
         status=jnp.where(ends, carry.status, before.status),
     )
@@ -267,6 +284,7 @@ def _begun(
         peaks=least_peaks(layout, individual, zero),
         amounts=tuple(start.amounts[:, i] for i in range(size)),
         rates=tuple(start.rates[:, i] for i in range(size)),
+        running=tuple(start.running[:, i] for i in range(size)),
         zero=zero,
         time=start.time,
         last_dose=start.last_dose,
@@ -416,15 +434,21 @@ def happen(
     if not layout.infusions:
         return carry
     rate = jnp.where(alive, event.rate, 0.0).astype(real)
-    return carry._replace(rates=_added(carry.rates, places, rate))
+    more = (rate > 0).astype(int) - (rate < 0).astype(int)
+    running = _added(carry.running, places, more)
+    rates = _added(carry.rates, places, rate)
+    rates = tuple(
+        jnp.where(count > 0, r, 0.0) for r, count in zip(rates, running, strict=True)
+    )
+    return carry._replace(rates=rates, running=running)
 
 
 def _added(
-    values: Amounts, places: list[Bool[Array, "#lane"]], extra: Float[Array, " lane"]
-) -> Amounts:
+    values: Amounts | Counts, places: list[Bool[Array, "#lane"]], extra: Array
+) -> tuple[Array, ...]:
     """Add something to the state that each lane's event names."""
     return tuple(
-        v + jnp.where(here, extra, 0.0) for v, here in zip(values, places, strict=True)
+        v + jnp.where(here, extra, 0) for v, here in zip(values, places, strict=True)
     )
 
 
@@ -442,6 +466,7 @@ def _reset(
             jnp.where(reset, i, a) for i, a in zip(initial, carry.amounts, strict=True)
         ),
         rates=tuple(jnp.where(reset, 0.0, r) for r in carry.rates),
+        running=tuple(jnp.where(reset, 0, count) for count in carry.running),
     )
 
 
@@ -483,11 +508,14 @@ def _set_steady(
         for s, i, a in zip(settled.amounts, initial, carry.amounts, strict=True)
     )
     rates = tuple(jnp.where(fresh, 0.0, r) for r in carry.rates)
+    running = tuple(jnp.where(fresh, 0, count) for count in carry.running)
     places = [compartment == i for i in range(len(amounts))]
-    running = jnp.where(asks, regimen.running, 0.0).astype(amounts[0].dtype)
+    more = jnp.where(asks, regimen.running, 0)
+    rate = (more * regimen.rate).astype(amounts[0].dtype)
     return carry._replace(
         amounts=tuple(jnp.where(fine, a, jnp.nan) for a in amounts),
-        rates=_added(rates, places, running),
+        rates=_added(rates, places, rate),
+        running=_added(running, places, more),
         status=status,
         tried=carry.tried + jnp.where(asks, settled.tried, 0),
     )

@@ -16,6 +16,8 @@ class State(NamedTuple):
         The states, in the model's order and units.
     rates
         [amount/h] Infusions still running, summed by compartment.
+    running
+        How many these are.
     last_dose
         [h] When the last dose was given; NaN before the first.
     status
@@ -25,6 +27,7 @@ class State(NamedTuple):
     time: Float[Array, " subject"]
     amounts: Float[Array, "subject state"]
     rates: Float[Array, "subject state"]
+    running: Int[Array, "subject state"]
     last_dose: Float[Array, " subject"]
     status: Int[Array, " subject"]
 
