@@ -10,8 +10,9 @@ from vtrial.dosing.doses import times
 from vtrial.errors import SolverError
 from vtrial.solver.body import body_of
 from vtrial.solver.choice import choose
+from vtrial.solver.differences import mean_of_decay
 from vtrial.solver.driver import Driver
-from vtrial.solver.simulation import simulate
+from vtrial.solver.host import simulate
 from vtrial.types import Numerics
 
 TIMES = np.array([0.0, 1e-3, 0.3, 4.0, 50.0])
@@ -28,6 +29,25 @@ def slowest_and_fastest():
     total = sum(RATES.values())
     root = np.sqrt(total**2 - 4 * RATES["KE"] * RATES["K21"])
     return (total - root) / 2, (total + root) / 2
+
+
+@pytest.mark.parametrize("exponent", [1e-9, 1e-3, 0.0299, 0.0301, 1.0, 30.0])
+def test_the_mean_of_a_decay_keeps_its_digits(exponent):
+    found = mean_of_decay(jnp.array(exponent), jnp.exp(-exponent))
+    assert float(found) == pytest.approx(-np.expm1(-exponent) / exponent, rel=1e-13)
+
+
+def test_what_has_left_is_next_to_nothing_where_infusions_may_run(made):
+    """Amounts keep their digits down to 1e-40, for a root of them may still act."""
+    model = made.model("d/dt(x) = -K*x\nd/dt(y) = x^0.1 - y", outputs=("x",), K=3.0)
+    shape = model.structure.driver
+    assert shape is not None
+    body = jax.tree.map(lambda v: v[:, 0], body_of(model, {"K": jnp.full((1, 1), 3.0)}))
+    driver = Driver(shape, forced=True)
+    course = driver.course(body, (jnp.full(1, 200.0),), (jnp.zeros(1),))
+    for time in (0.1, 5.0, 30.0):
+        (found,) = driver.at(course, jnp.full(1, time))
+        assert float(found[0]) == pytest.approx(200 * np.exp(-3.0 * time), rel=1e-12)
 
 
 @pytest.mark.parametrize("forced", [False, True])

@@ -13,6 +13,8 @@ from jaxtyping import Array, Float
 
 NEAR = 0.1  # exponents nearer than this are treated by series
 CLOSE = 1e-3  # two exponents nearer than this are
+NARROW = 0.03  # an exponent below this loses digits of 1 - exp(-x)
+SERIES = tuple((-1) ** k / math.factorial(k + 1) for k in range(8))
 TERMS = 10  # of the series: enough for float64 at NEAR
 
 Real = Float[Array, "..."]
@@ -48,6 +50,16 @@ def mean_decay(width: Real) -> Real:
     safe = jnp.where(near, 1.0, width)
     series = 1 + width * (-1 / 2 + width * (1 / 6 + width * (-1 / 24 + width / 120)))
     return jnp.where(near, series, -jnp.expm1(-safe) / safe)
+
+
+def mean_of_decay(width: Real, decay: Real) -> Real:
+    """Return (1 - exp(-x)) / x where exp(-x) is known."""
+    near = jnp.abs(width) < NARROW
+    safe = jnp.where(near, 1.0, width)
+    series = jnp.full_like(width, SERIES[-1])
+    for weight in SERIES[-2::-1]:
+        series = weight + width * series
+    return jnp.where(near, series, (1.0 - decay) / safe)
 
 
 def _series(nodes: Sequence[Real], time: Real) -> list[list[Real]]:

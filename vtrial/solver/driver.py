@@ -15,7 +15,7 @@ from jaxtyping import Array, Float
 
 from vtrial.model.compartments import Compartments
 from vtrial.solver.body import Amounts, Body, powers
-from vtrial.solver.differences import mean_decay
+from vtrial.solver.differences import mean_decay, mean_of_decay
 
 APART = 1e-7  # of their size: three eigenvalues are held at least so far apart
 LEAST = 1e-9  # [1/h] and at least so far
@@ -58,9 +58,10 @@ class Driver:
         """Return the amounts some time [h] after the beginning."""
         nodes = course.nodes
         first = 1 if self.forced else 0
-        if self.forced:  # one exponential gives both
-            values = [time * mean_decay(nodes[1] * time)]
-            values.append(1 - nodes[1] * values[0])
+        if self.forced:  # one exponential gives both, each with all its digits
+            width = nodes[1] * time
+            decay = jnp.exp(-width)
+            values = [time * mean_of_decay(width, decay), decay]
         else:
             values = [jnp.exp(-nodes[0] * time)]
         for slow, fast in zip(nodes[first:], nodes[first + 1 :], strict=False):

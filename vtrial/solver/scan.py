@@ -511,7 +511,7 @@ def _set_steady(
     running = tuple(jnp.where(fresh, 0, count) for count in carry.running)
     places = [compartment == i for i in range(len(amounts))]
     more = jnp.where(asks, regimen.running, 0)
-    rate = (more * regimen.rate).astype(amounts[0].dtype)
+    rate = (more.astype(regimen.rate.dtype) * regimen.rate).astype(amounts[0].dtype)
     return carry._replace(
         amounts=tuple(jnp.where(fine, a, jnp.nan) for a in amounts),
         rates=_added(rates, places, rate),
