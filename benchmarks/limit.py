@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.workloads import Crowd, crowd, model_of, schedule_of
 from vtrial.model.model import Model
 from vtrial.solver.choice import choose
-from vtrial.solver.simulation import simulate
+from vtrial.solver.host import simulate
 from vtrial.types import Method, Numerics
 
 LANES = 64

@@ -15,7 +15,7 @@ import time
 import numpy as np
 
 from benchmarks.workloads import WORKLOADS, Crowd, crowd, model_of, schedule_of
-from vtrial.solver.simulation import simulate
+from vtrial.solver.host import simulate
 
 WORKLOAD, BLOCK, FIRST = "W2", 10_000, 10_000
 

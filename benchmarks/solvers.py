@@ -26,7 +26,7 @@ Solve = Callable[[], Outputs]
 
 def solve_with_vtrial(name: str, group: Crowd, tolerance: Tolerance) -> Solve:
     """Solve as a user does, from arrays to arrays."""
-    from vtrial.solver.simulation import simulate
+    from vtrial.solver.host import simulate
     from vtrial.types import Numerics
 
     model, (doses, times) = model_of(name), schedule_of(name, group)
@@ -170,7 +170,7 @@ SOLVERS: dict[str, Callable[[str, Crowd, Tolerance], Solve]] = {
     "scipy": solve_with_scipy,
 }
 MODULES = {
-    "vtrial": "vtrial.solver.simulation",
+    "vtrial": "vtrial.solver.host",
     "numbalsoda": "benchmarks.compiled",
     "libroadrunner": "roadrunner",
     "diffrax": "diffrax",

@@ -101,6 +101,21 @@ MUTATIONS = (
         "solver/test_drives.py::test_a_rise_and_fall_without_a_crest_is_seen",
     ),
     Mutation(
+        "what has left a body is what rounding leaves of 1",
+        "vtrial/solver/driver.py",
+        "values = [time * mean_of_decay(width, decay), decay]",
+        "values = [time * mean_of_decay(width, decay), 1 + (decay - 1)]",
+        "solver/test_driver.py"
+        "::test_what_has_left_is_next_to_nothing_where_infusions_may_run",
+    ),
+    Mutation(
+        "the richest subject decides how all are looked at",
+        "vtrial/solver/host.py",
+        "if rich.all() or not rich.any():",
+        "if True:",
+        "solver/test_window.py::test_no_company_changes_how_a_subject_is_looked_at",
+    ),
+    Mutation(
         "the grid has no time at switches of the clock",
         "vtrial/protocol/knots.py",
         "until=until, most=MOST_SWITCHES)",

@@ -43,7 +43,7 @@ _VERBS = {
     "printable": "vtrial.errors",
     "render": "vtrial.report.page",
     "run": "vtrial.conduct.run",
-    "simulate": "vtrial.solver.simulation",
+    "simulate": "vtrial.solver.host",
 }
 
 prepare()

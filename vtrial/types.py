@@ -36,6 +36,7 @@ class Status(IntEnum):
     MISSING_INPUT = 6
     BAD_DOSE = 7
     OUTPUT_NOT_FINITE = 8
+    UNSCHEDULED = 9
 
     @property
     def words(self) -> str:
@@ -53,6 +54,7 @@ _STATUS_WORDS = {
     Status.MISSING_INPUT: "missing parameter or covariate",
     Status.BAD_DOSE: "dose, lag, bioavailability, rate or duration impossible",
     Status.OUTPUT_NOT_FINITE: "output not finite",
+    Status.UNSCHEDULED: "events of a kind that the program's schedule does not have",
 }
 
 

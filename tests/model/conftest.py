@@ -8,7 +8,7 @@ import vtrial as vt
 from vtrial.dosing.doses import times
 from vtrial.dosing.expansion import expand
 from vtrial.dosing.words import parse_regimen
-from vtrial.solver.simulation import simulate
+from vtrial.solver.host import simulate
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from vtrial.dosing import expand, parse_regimen
 from vtrial.dosing.doses import no_doses, times
 from vtrial.dosing.table import read_events
 from vtrial.model.sheet import load_model
+from vtrial.solver.host import simulate
 from vtrial.solver.prediction import predict
-from vtrial.solver.simulation import simulate
 from vtrial.types import Numerics
 
 TIGHT = Numerics(rtol=1e-9, atol=1e-11)

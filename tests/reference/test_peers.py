@@ -15,7 +15,7 @@ from benchmarks.workloads import (
     schedule_of,
 )
 from vtrial.solver.choice import choose
-from vtrial.solver.simulation import simulate
+from vtrial.solver.host import simulate
 from vtrial.testing import reference_folder
 from vtrial.types import Numerics
 

@@ -19,7 +19,7 @@ import vtrial as vt
 from vtrial.dosing.doses import times
 from vtrial.dosing.table import read_events
 from vtrial.model.sheet import load_model
-from vtrial.solver.simulation import simulate
+from vtrial.solver.host import simulate
 from vtrial.testing import reference_folder
 from vtrial.types import Numerics
 

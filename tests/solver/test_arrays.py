@@ -9,8 +9,8 @@ from scipy.linalg import expm
 
 from vtrial.dosing.doses import times
 from vtrial.solver.dense import exponential, inverse
+from vtrial.solver.host import simulate
 from vtrial.solver.order import SHORT, count_before, key_of, sorted_order
-from vtrial.solver.simulation import simulate
 from vtrial.solver.spread import SWITCH, cut, threads
 from vtrial.types import Numerics, Status
 

@@ -11,7 +11,7 @@ from scipy.linalg import expm
 from vtrial.dosing.doses import times
 from vtrial.solver.body import eigenvalues
 from vtrial.solver.differences import divided_differences
-from vtrial.solver.simulation import simulate
+from vtrial.solver.host import simulate
 from vtrial.testing import bodies, individuals, schedules
 from vtrial.types import Numerics
 

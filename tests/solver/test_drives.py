@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vtrial.dosing.doses import no_doses, times
-from vtrial.solver.simulation import simulate
+from vtrial.solver.host import simulate
 from vtrial.types import Numerics
 
 WIDTH, LOSS = 0.05, 0.1

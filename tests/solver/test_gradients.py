@@ -8,7 +8,7 @@ import pytest
 from jax import lax
 
 from vtrial.dosing.doses import no_doses, times
-from vtrial.solver.simulation import simulate
+from vtrial.solver.host import simulate
 from vtrial.types import Numerics
 
 TEXT = """

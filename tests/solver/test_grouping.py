@@ -7,7 +7,7 @@ import pytest
 from vtrial.dosing.doses import times
 from vtrial.solver.choice import choose
 from vtrial.solver.grouping import parted
-from vtrial.solver.simulation import simulate
+from vtrial.solver.host import simulate
 from vtrial.types import Numerics, Status
 
 GRID = times([1.0, 6.0, 12.0, 24.0])

@@ -5,7 +5,7 @@ import pytest
 
 from vtrial.dosing.doses import times
 from vtrial.solver.choice import choose
-from vtrial.solver.simulation import simulate
+from vtrial.solver.host import simulate
 from vtrial.types import Numerics
 
 BODY = """

@@ -6,8 +6,8 @@ import pytest
 
 from vtrial.dosing.doses import times
 from vtrial.solver import kept
-from vtrial.solver.simulation import _solve as solve
-from vtrial.solver.simulation import simulate
+from vtrial.solver.host import simulate
+from vtrial.solver.program import _solve as solve
 from vtrial.types import Numerics
 
 

@@ -6,9 +6,8 @@ import pytest
 from jax import export
 
 from vtrial.dosing.doses import times
-from vtrial.solver import kernel, simulation
-from vtrial.solver.layout import Layout
-from vtrial.solver.simulation import simulate
+from vtrial.solver import host, kernel, program
+from vtrial.solver.host import simulate
 from vtrial.types import Numerics, Status
 
 METHODS = ("explicit", "stiff", "hybrid explicit", "hybrid stiff")
@@ -21,11 +20,12 @@ def in_kernel(monkeypatch):
     """Let every layout that may go through the kernel, and count them."""
     gone = []
 
-    def wanted(layout):
+    def possible(layout):
         gone.append(kernel.is_possible(layout))
         return gone[-1]
 
-    monkeypatch.setattr(simulation, "is_wanted", wanted)
+    monkeypatch.setattr(host, "is_wanted", lambda: True)
+    monkeypatch.setattr(program, "is_possible", possible)
     return gone
 
 
@@ -45,8 +45,8 @@ def test_the_interpreted_kernel_takes_the_steps_of_the_scan(
     doses = {"rate": [0.0, 25.0, 0.0]}
     found = solved(made, name, numerics, **doses)
     assert in_kernel == [True]
-    monkeypatch.setattr(simulation, "is_wanted", lambda layout: False)
-    monkeypatch.setattr(simulation, "width_of", lambda *asked: 0)
+    monkeypatch.setattr(host, "is_wanted", lambda: False)
+    monkeypatch.setattr(program, "width_of", lambda *asked: 0)
     wanted = solved(made, name, numerics, **doses)
     np.testing.assert_array_equal(found.steps, wanted.steps)
     np.testing.assert_array_equal(found.status, wanted.status)
@@ -119,15 +119,11 @@ def test_what_the_kernel_cannot_do_stays_with_the_scan(made, in_kernel):
     assert in_kernel == [False, False]
 
 
-def test_the_kernel_is_asked_for_and_needs_a_graphics_processor(made, monkeypatch):
-    numerics = Numerics(method="explicit")
-    layout = Layout(
-        made.models["oral"], "explicit", numerics, True, steady=False, resets=False
-    )
+def test_the_kernel_is_asked_for_and_needs_a_graphics_processor(monkeypatch):
     here = [("", "gpu"), ("1", "cpu"), ("1", "gpu")]
     found = []
     for asked, backend in here:
         monkeypatch.setenv(kernel.SWITCH, asked)
         monkeypatch.setattr(jax, "default_backend", lambda backend=backend: backend)
-        found.append(kernel.is_wanted(layout))
+        found.append(kernel.is_wanted())
     assert found == [False, False, True]

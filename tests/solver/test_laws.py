@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vtrial.dosing.doses import times
-from vtrial.solver.simulation import simulate
+from vtrial.solver.host import simulate
 from vtrial.testing import body, drugged, given_at, grids, individuals, schedules
 from vtrial.testing.pool import DRUG, EFFECTS
 from vtrial.types import Numerics, Status

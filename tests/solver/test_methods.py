@@ -9,7 +9,7 @@ from scipy.special import wrightomega
 from vtrial.dosing.doses import AFTER_DOSE, times
 from vtrial.errors import SolverError
 from vtrial.solver.choice import choose
-from vtrial.solver.simulation import simulate
+from vtrial.solver.host import simulate
 from vtrial.types import Numerics, Status
 
 GRID = np.array([0.0, 0.5, 2.0, 6.0, 12.0, 12.5, 24.0, 60.0])

@@ -17,8 +17,8 @@ from vtrial.errors import SolverError
 from vtrial.model.grammar import parse_model
 from vtrial.model.model import Covariate, Model, Output, Parameter
 from vtrial.solver.choice import choose
+from vtrial.solver.host import simulate
 from vtrial.solver.prediction import predict
-from vtrial.solver.simulation import simulate
 from vtrial.types import Numerics
 
 COLUMNS = ("LAG", "BIO", "RAT", "DUR")

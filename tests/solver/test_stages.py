@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from vtrial.dosing.doses import Times, times
-from vtrial.solver.simulation import LANES, bucket, simulate
+from vtrial.solver.host import simulate
+from vtrial.solver.program import LANES, bucket
 from vtrial.types import Numerics
 
 pytestmark = pytest.mark.as_shipped
@@ -181,7 +182,7 @@ def test_a_new_number_of_subjects_in_the_bucket_compiles_nothing(made):
 
 
 def _solve_cache():
-    from vtrial.solver.simulation import _solve
+    from vtrial.solver.program import _solve
 
     kept = len(_solve.stored._programs)
     return kept + sum(program._cache_size() for program in _solve.programs)

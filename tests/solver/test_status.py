@@ -6,7 +6,7 @@ import pytest
 
 from vtrial.dosing.doses import no_doses, times
 from vtrial.errors import SolverError
-from vtrial.solver.simulation import simulate
+from vtrial.solver.host import simulate
 from vtrial.types import Numerics, Status
 
 GRID = np.array([0.0, 0.5, 1.0, 2.0, 4.0])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vtrial.dosing.doses import times
-from vtrial.solver.simulation import simulate
+from vtrial.solver.host import simulate
 from vtrial.types import Numerics, Status
 
 SATURABLE = "d/dt(x) = -VMAX*x/(KM + x)"

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from vtrial.dosing.doses import AFTER_DOSE, Times, times
-from vtrial.solver import simulation, window
-from vtrial.solver.simulation import simulate
+from vtrial.dosing.schedule import most_between
+from vtrial.solver import program, window
+from vtrial.solver.host import simulate
 from vtrial.types import Numerics, Status
 
 SLOW = pytest.mark.slow
@@ -27,7 +28,7 @@ FINE = {"rtol": 1e-9, "atol": 1e-11}
 def looked(monkeypatch):
     """Solve twice: read in passing, then with a step that ends at all that is seen."""
     monkeypatch.setattr(window, "RICH", 1)
-    width_of = simulation.width_of
+    width_of = program.width_of
 
     def both(*asked, **how):
         widths = []
@@ -36,11 +37,11 @@ def looked(monkeypatch):
             widths.append(width_of(*given))
             return widths[-1]
 
-        monkeypatch.setattr(simulation, "width_of", noted)
+        monkeypatch.setattr(program, "width_of", noted)
         passing = simulate(*asked, **how)
         assert widths
         assert widths[0] > 0
-        monkeypatch.setattr(simulation, "width_of", lambda *given: 0)
+        monkeypatch.setattr(program, "width_of", lambda *given: 0)
         return passing, simulate(*asked, **how)
 
     return both
@@ -199,4 +200,21 @@ def test_slopes_are_those_of_the_closed_form(made, monkeypatch, method):
 )
 def test_observations_between_doses_are_counted(doses, seen, most):
     """Ends included: what is seen at a dose may count for both sides of it."""
-    assert window.most_between(np.array(doses), np.array(seen)) == most
+    assert most_between(np.array(doses), np.array(seen)).max() == most
+
+
+def test_no_company_changes_how_a_subject_is_looked_at(made):
+    """One dose and many looks beside many doses: each as if by itself."""
+    model = made.models["saturable"]
+    grid = np.linspace(0.0, 100.0, 2 * window.RICH)
+    given = np.array([[0.0, np.inf, np.inf, np.inf], [0.0, 25.0, 50.0, 75.0]])
+    doses = made.doses(given, np.full((2, 4), 50.0))
+    inputs = made.spread(model, 2)
+    how = {"numerics": Numerics(method="explicit")}
+    both = simulate(model, inputs, doses, times(grid), **how)
+    for row in (0, 1):
+        mine, dosed = jax.tree.map(lambda value: value[[row]], (inputs, doses))  # noqa: B023
+        alone = simulate(model, mine, dosed, times(grid), **how)
+        assert both.steps[row] == alone.steps[0]
+        conc = (both.outputs["conc"][row], alone.outputs["conc"][0])
+        np.testing.assert_allclose(*conc, rtol=1e-13)

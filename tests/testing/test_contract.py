@@ -9,7 +9,7 @@ from vtrial.dosing.doses import times
 from vtrial.model.grammar import parse_model
 from vtrial.model.model import Model, Output, Parameter
 from vtrial.model.sheet import load_model
-from vtrial.solver.simulation import simulate
+from vtrial.solver.host import simulate
 from vtrial.testing import SimulateContract, bodies, individuals, schedules
 from vtrial.types import Numerics, Status
 

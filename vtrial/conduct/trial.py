@@ -41,7 +41,8 @@ from vtrial.dosing.expansion import expand
 from vtrial.keys import subject_key
 from vtrial.model.tree import evaluate
 from vtrial.protocol.protocol import Arm, Protocol
-from vtrial.solver.simulation import bucket, simulate
+from vtrial.solver.host import simulate
+from vtrial.solver.program import bucket
 from vtrial.solver.trajectory import Trajectory
 from vtrial.types import Numerics, Status
 

@@ -28,7 +28,7 @@ from vtrial.dosing.doses import BEFORE_DOSE, Times
 from vtrial.model.error import measured
 from vtrial.model.model import Model
 from vtrial.protocol.protocol import Arm, Observed, Protocol
-from vtrial.solver.simulation import bucket
+from vtrial.solver.program import bucket
 from vtrial.types import Status
 
 DRAWS = 50  # of random effects and residual errors, for a value's standard deviation

@@ -16,6 +16,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "Trajectory": "vtrial.solver.trajectory",
         "choose": "vtrial.solver.choice",
         "predict": "vtrial.solver.prediction",
-        "simulate": "vtrial.solver.simulation",
+        "simulate": "vtrial.solver.host",
     },
 )

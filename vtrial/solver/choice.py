@@ -7,6 +7,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
+from vtrial.dosing.schedule import Schedule
 from vtrial.errors import SolverError
 from vtrial.model.model import Model
 from vtrial.types import Method, Numerics
@@ -68,6 +69,25 @@ def choose(model: Model, numerics: Numerics) -> Choice:
             f"the model is linear with {len(model.states)} states and constant rates",
         )
     return _by_stiffness(model)
+
+
+def choose_under(model: Model, schedule: Schedule, numerics: Numerics) -> Choice:
+    """Choose how a model is solved, for doses of a schedule.
+
+    What is infused into a state that grows by its own size has no closed form.
+
+    Raises
+    ------
+    SolverError
+        If the method that is asked for cannot solve the model.
+    """
+    choice = choose(model, numerics)
+    growth = [one.state for one in model.structure.growth if one.is_relative]
+    places = [model.states.index(name) for name in growth]
+    if numerics.method != "auto" or not schedule.enters(places) or not places:
+        return choice
+    name: Method = "hybrid explicit" if model.structure.driver else "explicit"
+    return choice._replace(method=name)
 
 
 def _closed_words(model: Model) -> str:
@@ -136,8 +156,10 @@ def typical_rates(model: Model, without: Sequence[str] = ()) -> list[np.ndarray]
             found.append(jax.numpy.stack(full).reshape(size, size))
         return found
 
+    with jax.ensure_compile_time_eval():  # this may be asked while others trace
+        found = matrices()
     rates: list[np.ndarray] = []
-    for whole in map(np.asarray, matrices()):
+    for whole in map(np.asarray, found):
         matrix = whole[np.ix_(kept, kept)]
         if np.isfinite(matrix).all():
             sizes = np.abs(np.linalg.eigvals(matrix))

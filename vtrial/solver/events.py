@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from vtrial.dosing.doses import DOSE, RESET, RESET_DOSE, Doses, Times
+from vtrial.dosing.schedule import FINEST
 from vtrial.model.model import Model
 from vtrial.solver.layout import Layout
 from vtrial.solver.order import Key, count_before, key_of, sorted_order
 from vtrial.types import Status
 
-FINEST = 2.0**-30  # [h] times nearer than this (3 microseconds) are the same time
 BOUNDARY, PERIOD, END, RECORD, START, SEEN = range(6)
 FIRST, LAST = np.iinfo(np.int32).min, np.iinfo(np.int32).max
 
@@ -297,7 +297,8 @@ def take_up(
     rate = jnp.where(doses.rate == -1, modelled, doses.rate)
     length = look("duration", entry, jnp.nan)
     length = jnp.where(length > 0, length, jnp.nan)
-    rate = jnp.where(doses.rate == -2, amount / length, rate)
+    timed = doses.rate == -2
+    rate = jnp.where(timed, amount / jnp.where(timed, length, 1.0), rate)
     rate = jnp.where(doses.rate < 0, jnp.where(rate >= 0, rate, jnp.nan), rate)
     endless = (doses.steady > 0) & (doses.amount == 0)
     rate = jnp.where((amount < FINEST * rate) & ~endless, 0.0, rate)
@@ -317,6 +318,8 @@ def _verdict(layout: Layout, doses: Doses, given: Given) -> Int[Array, "#lane"]:
     whole = jnp.isfinite(sum(taken)) & ~jnp.isnan(doses.interval)
     bad = real & ~(whole & (given.amount >= 0) & (given.delay >= 0))
     verdict = jnp.where(jnp.any(bad, axis=1), int(Status.BAD_DOSE), int(Status.SOLVED))
+    odd = _unscheduled(layout, doses, given)
+    verdict = jnp.where(jnp.any(odd, axis=1), int(Status.UNSCHEDULED), verdict)
     if layout.steady:
         steady = real & (doses.steady > 0) & (doses.interval > 0)
         train = given.delay + given.duration
@@ -324,6 +327,23 @@ def _verdict(layout: Layout, doses: Doses, given: Given) -> Int[Array, "#lane"]:
         lost = jnp.any(long, axis=1) & (verdict == Status.SOLVED)
         verdict = jnp.where(lost, int(Status.NON_FINITE), verdict)
     return verdict
+
+
+def _unscheduled(
+    layout: Layout, doses: Doses, given: Given
+) -> Bool[Array, "#lane dose"]:
+    """Find doses of kinds for which nothing is compiled."""
+    real = jnp.isfinite(doses.time)
+    odd = jnp.zeros_like(real)
+    if not layout.model.states:
+        return odd
+    if not layout.infusions:
+        odd |= real & _gives(doses) & (given.rate > 0)
+    if not layout.resets:
+        odd |= real & ((doses.event == RESET) | (doses.event == RESET_DOSE))
+    if not layout.steady:
+        odd |= real & _gives(doses) & (doses.steady > 0)
+    return odd
 
 
 def _gives(doses: Doses) -> Bool[Array, "#lane dose"]:

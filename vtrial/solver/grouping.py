@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import Array, ArrayLike, Float, Int
 
 from vtrial.model.model import Model
@@ -85,11 +84,9 @@ def parted(
 ) -> Sequence[tuple[Method | None, np.ndarray | None]]:
     """Say by which method which subjects are solved; None stands for all.
 
-    It goes by each subject's inputs alone, so that no company changes an answer. Where
-    they are traced, all are solved as the typical subject is.
+    It goes by each subject's inputs alone, so that no company changes an answer.
     """
-    traced = any(isinstance(value, Tracer) for value in inputs.values())
-    if choice.methods is None or traced:
+    if choice.methods is None:
         return [(choice.method, None)]
     driven = model.structure.driven
     stepped = tuple(i for i, s in enumerate(model.states) if s not in driven)

@@ -254,6 +254,9 @@ def _passing_by(
     """Observe as the solution passes by between events."""
     assert isinstance(method, AbstractAdaptive)  # the layout says so
     asked = windows(table, times, layout.window)
+    crowded = asked.crowded & (start.status == Status.SOLVED)
+    status = jnp.where(crowded, int(Status.UNSCHEDULED), start.status)
+    start = start._replace(status=status)
     (shots, end, tried), peaks = follow_reading(
         layout, method, individual, table, start, asked.time
     )

@@ -12,8 +12,8 @@ from vtrial.dosing.table import Events
 from vtrial.errors import Fault, SolverError
 from vtrial.model.model import Model
 from vtrial.sheets import listed, nearest
+from vtrial.solver.host import simulate_from
 from vtrial.solver.interpolation import interpolate
-from vtrial.solver.simulation import simulate_from
 from vtrial.types import Numerics, Status
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.core import Tracer
 from jaxtyping import ArrayLike, Float
 
 from vtrial.csv_table import is_slip
@@ -17,11 +16,10 @@ from vtrial.solver.events import take_up
 from vtrial.solver.lanes import Batch
 from vtrial.solver.trajectory import State
 
-UNKNOWN_OVERLAPS = 2
 MOST_OVERLAPS = 1024
 
 
-def checked(
+def laid_out(
     model: Model,
     inputs: Mapping[str, ArrayLike],
     doses: Doses,
@@ -32,12 +30,12 @@ def checked(
     start: State | None,
     until: Float[ArrayLike, "*#subject"] | None,
 ) -> Batch:
-    """Lay out a request as rows of subjects.
+    """Lay out a request as rows of subjects; of arrays only shapes are looked at.
 
     Raises
     ------
     SolverError
-        With everything that does not fit.
+        With everything that is missing, or does not fit together.
     """
     missing = [name for name in model.inputs if name not in inputs]
     if missing:
@@ -62,10 +60,33 @@ def checked(
         start=None if start is None else State(*map(_same, start)),
         until=None if until is None else _real(until).reshape(-1),
     )
-    faults = [*_size_faults(batch), *_column_faults(batch), *_dose_faults(model, batch)]
+    faults = [*_size_faults(batch), *_column_faults(batch)]
     if faults:
         raise SolverError.of(faults)
     return batch
+
+
+def refuse_doses(model: Model, batch: Batch) -> None:
+    """Refuse doses that ask for what there is not; they must be no tracers.
+
+    Raises
+    ------
+    SolverError
+        With everything that is wrong with them.
+    """
+    doses = batch.doses._replace(period=None)
+    fields = {k: np.asarray(v) for k, v in doses._asdict().items() if v is not None}
+    shape = np.broadcast_shapes(*(v.shape for v in fields.values()))
+    found = {k: np.broadcast_to(v, shape) for k, v in fields.items()}
+    real = ~np.isinf(found["time"])
+    gives = real & np.isin(found["event"], (DOSE, RESET_DOSE))
+    faults = [
+        *_code_faults(found, real),
+        *_amount_faults(found, gives),
+        *(_compartment_faults(model, found, gives) if model.states else ()),
+    ]
+    if faults:
+        raise SolverError.of(faults)
 
 
 def overlaps_of(model: Model, batch: Batch) -> int:
@@ -74,8 +95,6 @@ def overlaps_of(model: Model, batch: Batch) -> int:
     Lag and duration may depend on the inputs, so they are computed here, once.
     """
     arrays = jax.tree.leaves((batch.inputs, batch.periods, batch.doses))
-    if any(isinstance(array, Tracer) for array in arrays):
-        return UNKNOWN_OVERLAPS
     count = max(array.shape[0] for array in arrays)
 
     def full(array: Any) -> Any:
@@ -188,23 +207,6 @@ def _column_faults(batch: Batch) -> list[Fault]:
         )
         for name, value in batch.inputs.items()
         if value.shape[1] not in (1, columns)
-    ]
-
-
-def _dose_faults(model: Model, batch: Batch) -> list[Fault]:
-    """Find doses that ask for what there is not."""
-    doses = batch.doses._replace(period=None)
-    if any(isinstance(value, Tracer) for value in jax.tree.leaves(doses)):
-        return []
-    fields = {k: np.asarray(v) for k, v in doses._asdict().items() if v is not None}
-    shape = np.broadcast_shapes(*(v.shape for v in fields.values()))
-    found = {k: np.broadcast_to(v, shape) for k, v in fields.items()}
-    real = ~np.isinf(found["time"])
-    gives = real & np.isin(found["event"], (DOSE, RESET_DOSE))
-    return [
-        *_code_faults(found, real),
-        *_amount_faults(found, gives),
-        *(_compartment_faults(model, found, gives) if model.states else ()),
     ]
 
 

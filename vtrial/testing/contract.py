@@ -13,7 +13,7 @@ import numpy as np
 
 from vtrial.dosing.doses import AFTER_DOSE, Doses, Times, times
 from vtrial.model.model import Model
-from vtrial.solver.simulation import simulate
+from vtrial.solver.host import simulate
 from vtrial.solver.trajectory import Trajectory
 from vtrial.types import Numerics, Status
 
