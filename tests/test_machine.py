@@ -203,6 +203,7 @@ def test_vectors_are_as_wide_as_the_processor_has_them(tries, alone, processor):
     assert _prepared()[0] == OURS
 
 
+@pytest.mark.slow
 def test_programs_of_others_compile_with_the_settings():
     """One that XLA ends the process at if several outputs are fused."""
     settings = {"JAX_ENABLE_COMPILATION_CACHE": "0", "JAX_PLATFORMS": "cpu"}

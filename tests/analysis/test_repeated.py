@@ -181,6 +181,7 @@ def false_alarms(replicates, seed, **how):
     return np.nanmean(p < 0.05)
 
 
+@pytest.mark.slow
 def test_small_trials_keep_their_level():
     # 2,000 trials: 4 errors are 1.95 %, beyond once in 16,000. Normal limits are not
     # fit for 24 subjects: they err half as often again.

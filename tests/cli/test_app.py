@@ -276,6 +276,7 @@ def test_model_and_cohort_say_what_they_are():
     assert "BMI" in names
 
 
+@pytest.mark.slow
 def test_every_library_model_is_listed_with_its_method_and_why():
     lines = dict(line.split(None, 1) for line in use("model").splitlines())
     assert sorted(lines) == sorted(vt.model.library())

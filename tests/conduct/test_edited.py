@@ -224,6 +224,7 @@ def test_what_was_reduced_is_not_made_of_nothing(edited, change):
     assert any(path.startswith("endpoints.") for path in faults)
 
 
+@pytest.mark.slow
 def test_a_moved_visit_is_read_as_it_was_run(edited, tmp_path):
     sheets, _ = edited()
     sheets.change("small", "measure: [conc]}", "measure: [conc], window: 1 h}")
@@ -263,6 +264,7 @@ def test_a_protocol_that_python_changed_is_stored_as_it_was_run(edited, tmp_path
     assert set(refused(sheets, record)) == {"arms.low.dose"}
 
 
+@pytest.mark.slow
 def test_a_model_that_python_changed_is_stored_as_it_was_run(edited, tmp_path):
     sheets, _ = edited()
     protocol = sheets.load(replicates=1)

@@ -306,6 +306,7 @@ def test_a_killed_worker_is_replaced(long, tmp_path):
     assert sums(folder) == sums(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_ctrl_c_with_workers_leaves_a_good_record(long, tmp_path):
     sheet, folder = long.write(), tmp_path / "run"
     process = start(sheet, folder, 2)
@@ -319,6 +320,7 @@ def test_ctrl_c_with_workers_leaves_a_good_record(long, tmp_path):
     assert {b: e.checksum for b, e in entries.items()} == sums(folder)
 
 
+@pytest.mark.slow
 def test_a_script_needs_no_guard(sheets, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(

@@ -47,6 +47,7 @@ def observing(sheets):
     return sheets
 
 
+@pytest.mark.slow
 def test_predictions_are_those_of_the_typical_subject(observing, tmp_path):
     protocol = observing.load()
     assert protocol.keep.predictions == "prediction and variability"

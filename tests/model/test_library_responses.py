@@ -90,6 +90,7 @@ def test_darbepoetin_raises_haemoglobin_by_its_production(course):
     np.testing.assert_allclose(found["haemoglobin"][0], wanted, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_tocilizumab_and_the_other_drugs(course):
     """Disease activity in the end: with the other drugs alone, and at 20 mg/L.
 
@@ -165,6 +166,7 @@ def test_ovarian_cancer_survival(course, individual):
     assert scale * 30.4375 == pytest.approx(0.036, abs=5e-5)
 
 
+@pytest.mark.slow
 def test_xenograft_grows_and_is_held(course):
     """Exponential, then 0.814 g/d; the concentration that holds it is 0.434 mg/L."""
     at = np.array([1.0, 5.0, 40.0, 41.0])

@@ -254,6 +254,7 @@ def test_target_rests_and_gathers_at_high_doses(name):
     assert seen["total"] == pytest.approx([most], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_quasi_steady_state_is_near_the_full_model_and_nearer_the_faster_it_binds():
     """Gibiansky 2008: the approximation is good where binding is fast."""
     grid = np.linspace(1, 80, 80)

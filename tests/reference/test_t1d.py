@@ -112,6 +112,7 @@ def opened(case):
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=["excerpt", "all"])
 @pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.slow
 def test_days_without_feedback(scenario, folder, tmp_path, note):
     """All thirteen states, to 1e-4.
 

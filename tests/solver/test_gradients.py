@@ -95,6 +95,7 @@ def test_gradients_by_everything(made, method, cell):
         np.testing.assert_allclose(back[name], ahead[name], rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_gradients_agree_with_diffrax_and_its_adjoint():
     """One bolus into saturable elimination, differentiated by other software."""
     from vtrial.model.grammar import parse_model
@@ -201,6 +202,7 @@ def test_slopes_are_right_where_the_solution_rests(made, method):
 
 
 @pytest.mark.parametrize("method", OWN)
+@pytest.mark.slow
 def test_linear_models_have_the_slopes_of_their_closed_form(made, method):
     """Also by the State that a stage begins with, and through the one that it ends."""
     model = made.models["oral"]
@@ -221,6 +223,7 @@ def test_linear_models_have_the_slopes_of_their_closed_form(made, method):
         np.testing.assert_allclose(found[name], slope, rtol=1e-8)
 
 
+@pytest.mark.slow
 def test_every_way_of_asking_gives_the_same(made):
     """Under `jit`, `vmap` inside and out, `scan`, and twice in either direction."""
     model = made.models["saturable"]

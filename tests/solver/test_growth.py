@@ -71,6 +71,7 @@ def test_growth_without_any_drug(made):
     np.testing.assert_allclose(found.outputs["size"][0], wanted, rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_an_infusion_into_what_grows_by_its_size_is_stepped_through(made):
     model = made.model(BODY + TUMOUR, outputs=("size",), **KNOWN)
     doses = made.doses([0.0, 2.0], [100.0, 30.0], rate=[0.0, 10.0])

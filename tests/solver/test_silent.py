@@ -324,6 +324,7 @@ def test_a_sixth_subject_changes_nothing_in_the_first_five(trial):
     np.testing.assert_array_equal(seen[:5], looked)
 
 
+@pytest.mark.slow
 def test_one_worker_and_two_draw_the_same_people(trial):
     alone, shared = trial(6, 1), trial(6, 2)
     for one, two in zip(alone, shared, strict=True):

@@ -103,6 +103,7 @@ def test_stages_join(made, looked, method):
 
 
 @BOTH
+@pytest.mark.slow
 def test_a_failure_shows_from_where_it_happens(made, looked, method):
     """x' = x^2 from 1/T has no solution beyond T; the others have none of that."""
     model = made.model(
@@ -130,6 +131,7 @@ def test_a_failure_shows_from_where_it_happens(made, looked, method):
 
 
 @BOTH
+@pytest.mark.slow
 def test_what_may_not_be_negative_is_seen_to_be(made, looked, method):
     model = made.model(
         "d/dt(x) = -K\ninit(x) = 10", outputs=("x",), nonnegative=("x",), K=1.0
