@@ -144,7 +144,8 @@ def measure(
     error = [
         error_of(one, *right, rtol) for one, right in zip(found, truth, strict=True)
     ]
-    return Outcome(np.array([codes[w] for w in words]), np.array(error), np.zeros(1))
+    status, unknown = np.array([codes[w] for w in words]), np.full(len(error), np.nan)
+    return Outcome(status, np.array(error), np.zeros(1), unknown)
 
 
 def survey(
