@@ -171,7 +171,7 @@ def derive(rows: dict[str, Answers]) -> None:
 
 def machine(solvers: Iterable[str]) -> dict[str, Any]:
     """Describe the machine, its software, and what was compared with."""
-    from vtrial.machine import describe_compiler
+    from vtrial.xla_flags import describe_compiler
 
     found = {solver: version_of(solver) for solver in solvers}
     found |= {name: version_of(name) for name in ("jax", "jaxlib", "numpy", "numba")}

@@ -15,10 +15,10 @@ from typing import TypeVar
 
 from vtrial.analysis.evaluate import evaluate
 from vtrial.conduct.block import simulate_block
+from vtrial.conduct.block_program import Trial
 from vtrial.conduct.plan import plan
 from vtrial.conduct.remembered import remember_compiled
 from vtrial.conduct.run import run
-from vtrial.conduct.trial import Trial
 from vtrial.protocol.load import load_protocol
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.page import render

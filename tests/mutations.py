@@ -102,10 +102,10 @@ MUTATIONS = (
     ),
     Mutation(
         "what has left a body is what rounding leaves of 1",
-        "vtrial/solver/driver.py",
+        "vtrial/solver/forcing.py",
         "values = [time * mean_of_decay(width, decay), decay]",
         "values = [time * mean_of_decay(width, decay), 1 + (decay - 1)]",
-        "solver/test_driver.py"
+        "solver/test_forcing.py"
         "::test_what_has_left_is_next_to_nothing_where_infusions_may_run",
     ),
     Mutation(

@@ -19,7 +19,7 @@ GROUND = {
     "csv_number",
     "csv_table",
     "lazy",
-    "machine",
+    "xla_flags",
 }
 MAY_IMPORT = {  # in the order the data walks; CONTRIBUTING.md draws it
     "model": GROUND,

@@ -5,7 +5,7 @@ import pytest
 
 import vtrial as vt
 from vtrial.conduct.block import simulate_block
-from vtrial.conduct.trial import Trial
+from vtrial.conduct.block_program import Trial
 
 SHEET = """
 protocol: traced

@@ -13,7 +13,7 @@ Rooms (`vtrial.model`, `vtrial.solver`, ...) load when they are first used.
 """
 
 from vtrial.lazy import lazy_exports
-from vtrial.machine import prepare
+from vtrial.xla_flags import prepare
 
 __version__ = "0.1.0"
 
@@ -34,7 +34,7 @@ _VERBS = {
     "VtrialError": "vtrial.errors",
     "doctor": "vtrial.conduct.doctor",
     "evaluate": "vtrial.analysis.evaluate",
-    "juxtapose": "vtrial.report.pair",
+    "juxtapose": "vtrial.report.run_comparison",
     "load_cohort": "vtrial.cohort.sheet",
     "load_model": "vtrial.model.sheet",
     "load_protocol": "vtrial.protocol.load",

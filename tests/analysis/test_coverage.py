@@ -12,9 +12,9 @@ from scipy import integrate, special
 from vtrial.analysis.contrast import contrast_of
 from vtrial.analysis.hazard import hazard_ratio
 from vtrial.analysis.mean import crossover_effect, welch
+from vtrial.analysis.proportion import score_contrast, stratified_contrast
 from vtrial.analysis.rank import shift_contrast
 from vtrial.analysis.rate import rate_ratio
-from vtrial.analysis.share import score_contrast, stratified_contrast
 from vtrial.analysis.survival import log_rank, milestone, restricted_mean
 from vtrial.analysis.win import Tier, win_contrast
 

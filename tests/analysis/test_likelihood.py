@@ -8,7 +8,7 @@ from scipy import stats
 
 from vtrial.analysis.covariance import structure_of
 from vtrial.analysis.likelihood import Model, Sums, estimate, products, slopes
-from vtrial.analysis.panel import lay_out
+from vtrial.analysis.mmrm_design import lay_out
 
 RNG = np.random.default_rng(11)
 VISITS, GROUPS = 3, 2

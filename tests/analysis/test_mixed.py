@@ -7,7 +7,7 @@ import statsmodels.api as sm
 from scipy import stats
 
 from vtrial.analysis.mixed import FEW, effects, fit_mixed
-from vtrial.analysis.panel import lay_out
+from vtrial.analysis.mmrm_design import lay_out
 
 
 def draw(replicates=6, subjects=40, visits=3, missing=0.2, seed=1):

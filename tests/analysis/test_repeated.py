@@ -5,7 +5,7 @@ import pytest
 
 from vtrial.analysis.contrast import compare
 from vtrial.analysis.mixed import fit_mixed
-from vtrial.analysis.panel import lay_out
+from vtrial.analysis.mmrm_design import lay_out
 from vtrial.analysis.prediction import predict
 from vtrial.analysis.repeated import FALLBACK, compare_repeated, mmrm
 from vtrial.errors import ProtocolError

@@ -7,8 +7,8 @@ import pytest
 
 import vtrial as vt
 from vtrial.conduct import run as coordinator
+from vtrial.conduct.block_program import Trial
 from vtrial.conduct.precision import precision_error, relative_error
-from vtrial.conduct.trial import Trial
 from vtrial.errors import ProtocolError
 from vtrial.report.computed import computed_lines
 

@@ -5,8 +5,8 @@ import pytest
 
 import vtrial as vt
 from vtrial.conduct.block import simulate_block
+from vtrial.conduct.block_program import Trial
 from vtrial.conduct.check import check_sheet
-from vtrial.conduct.trial import Trial
 from vtrial.errors import ModelError, ProtocolError
 from vtrial.types import Status
 

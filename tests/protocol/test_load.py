@@ -17,7 +17,7 @@ from vtrial.errors import (
 from vtrial.model.grammar import write_expression
 from vtrial.protocol import build_protocol, load_protocol
 from vtrial.protocol.protocol import Allocation, Keep
-from vtrial.protocol.where import write_where
+from vtrial.protocol.subset import write_where
 from vtrial.sheets import parse_sheet
 
 ROOT = Path(__file__).parents[2]

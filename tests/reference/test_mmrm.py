@@ -21,10 +21,10 @@ import pandas as pd
 import pytest
 
 from vtrial.analysis.covariance import structure_of
-from vtrial.analysis.freedom import contrast, covariance_by, joint_test
+from vtrial.analysis.degrees_of_freedom import contrast, covariance_by, joint_test
 from vtrial.analysis.likelihood import Model, Sums, estimate, products, slopes
 from vtrial.analysis.mixed import design_inverse, effects, fit_mixed
-from vtrial.analysis.panel import lay_out
+from vtrial.analysis.mmrm_design import lay_out
 from vtrial.analysis.prediction import predict
 from vtrial.testing import reference_folder
 

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from vtrial.report.page import render
-from vtrial.report.pair import Run, juxtapose
+from vtrial.report.run_comparison import Run, juxtapose
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),

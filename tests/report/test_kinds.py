@@ -17,9 +17,9 @@ from vtrial.report.convergence import draw_convergence, settles
 from vtrial.report.dose import doses_of
 from vtrial.report.drawing import house_style
 from vtrial.report.page import render
-from vtrial.report.people import draw_lanes, draw_waterfall, first_of, lanes_of
 from vtrial.report.predictive import draw_predictive
 from vtrial.report.subgroups import draw_attainment, effect_between, effects_of
+from vtrial.report.subject_plots import draw_lanes, draw_waterfall, first_of, lanes_of
 from vtrial.report.survival import at_risk, draw_survival, half_time
 from vtrial.report.tornado import draw_tornado
 from vtrial.report.worth import operating_table

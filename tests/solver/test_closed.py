@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scipy.linalg import expm
 
 from vtrial.dosing.doses import times
-from vtrial.solver.body import eigenvalues
 from vtrial.solver.differences import divided_differences
 from vtrial.solver.host import simulate
+from vtrial.solver.linear_pk import eigenvalues
 from vtrial.testing import bodies, individuals, schedules
 from vtrial.types import Numerics
 

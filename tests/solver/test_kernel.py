@@ -6,8 +6,9 @@ import pytest
 from jax import export
 
 from vtrial.dosing.doses import times
-from vtrial.solver import host, kernel, program
+from vtrial.solver import host, program
 from vtrial.solver.host import simulate
+from vtrial.solver.xla import kernel
 from vtrial.types import Numerics, Status
 
 METHODS = ("explicit", "stiff", "hybrid explicit", "hybrid stiff")

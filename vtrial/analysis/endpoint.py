@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from vtrial.analysis.course import Course, area_under, extreme
-from vtrial.analysis.happening import crossing, drawn_count, drawn_event, told_event
+from vtrial.analysis.events import crossing, drawn_count, drawn_event, told_event
 from vtrial.analysis.missing import why_missing
 from vtrial.analysis.noncompartmental import noncompartmental
 from vtrial.analysis.points import Points, last, lines, only_if, slack

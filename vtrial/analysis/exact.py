@@ -30,7 +30,7 @@ from jax import Array
 from jaxtyping import Bool, Float
 
 from vtrial.analysis.newton import Likelihood
-from vtrial.analysis.order import Order
+from vtrial.analysis.risk_set import Order
 
 
 class Discrete(NamedTuple):

@@ -8,20 +8,20 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
+from vtrial.analysis.comparison import Truth, answered, sides, truth
 from vtrial.analysis.contrast import Contrast
 from vtrial.analysis.curves import Curves
 from vtrial.analysis.explain import Explained
-from vtrial.analysis.foreseen import PredictiveEvents, PredictiveShares
 from vtrial.analysis.lost import Lost, bounds, lost, share_bounds
 from vtrial.analysis.persons import persons_of
 from vtrial.analysis.predictive import Predictive
-from vtrial.analysis.question import Truth, answered, sides, truth
 from vtrial.analysis.reading import Chunk
 from vtrial.analysis.statistic import Numbers, Summary, summarise
 from vtrial.analysis.survival import kaplan_meier
+from vtrial.analysis.vpc_events import PredictiveEvents, PredictiveShares
 from vtrial.dims import EVENT, OUTCOME
 from vtrial.protocol.protocol import Endpoint, Protocol, Published
-from vtrial.protocol.where import holds
+from vtrial.protocol.subset import holds
 from vtrial.types import FALLBACKS, Status
 
 BAR_COUNT = 40

@@ -9,7 +9,7 @@ from scipy import special
 from vtrial.analysis.contrast import Contrast, contrast_of, normal_effect
 from vtrial.analysis.exact import Discrete
 from vtrial.analysis.newton import SETTLED, Likelihood, climb, inverse, told
-from vtrial.analysis.order import Order, Strata, order_of
+from vtrial.analysis.risk_set import Order, Strata, order_of
 from vtrial.analysis.statistic import Numbers, Values
 
 Ties = Literal["Efron", "Breslow", "exact"]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool
 
-from vtrial.analysis.question import chosen, of_responses, sides
+from vtrial.analysis.comparison import chosen, of_responses, sides
 from vtrial.analysis.reading import Chunk
 from vtrial.analysis.statistic import Numbers, Values
 from vtrial.dims import OUTCOME

@@ -2,7 +2,7 @@
 
 An `Effect` comes from `least_squares`, `welch`, `paired_effect` or `crossover_effect`;
 of any other comparison `effect_of` makes one. Shares have tests of their own against
-margins: `vtrial.analysis.share.score_margin`.
+margins: `vtrial.analysis.proportion.score_margin`.
 """
 
 import numpy as np

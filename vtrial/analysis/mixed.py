@@ -32,7 +32,7 @@ from vtrial.analysis.likelihood import (
     products,
     slopes,
 )
-from vtrial.analysis.panel import Basis, Panel
+from vtrial.analysis.mmrm_design import Basis, Panel
 
 FEW, STEPS = 12, 60  # steps that nearly all trials need at most, and that any has
 NEAR = 1e-8  # what one more Newton step would gain of -2 log likelihood: its last
@@ -56,7 +56,7 @@ class Fit(NamedTuple):
         Covariance of all visits, for each kind of subject of the panel.
     effect, covariance
         Coefficients of the panel's orthonormal columns and their model-based
-        covariance; `effects` and `vtrial.analysis.freedom` speak of the design's.
+        covariance; `effects` and `degrees_of_freedom` speak of the design's.
     slope, curved, bent, spread
         See `vtrial.analysis.likelihood.Estimate`.
     """

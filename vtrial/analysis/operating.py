@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from vtrial.analysis.comparison import Truth
 from vtrial.analysis.contrast import Contrast
 from vtrial.analysis.estimates import CONVERGENCE, OPERATING
 from vtrial.analysis.multiplicity import adjust, adjust_by_graph, rejected
-from vtrial.analysis.question import Truth
 from vtrial.analysis.replication import monte_carlo_margin
 from vtrial.analysis.statistic import Numbers, normal_limit, wilson
 from vtrial.protocol.protocol import RATIOS, Comparison, Multiplicity, Protocol

@@ -18,9 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from vtrial.analysis.freedom import Error, Freedom, covariance_by
+from vtrial.analysis.degrees_of_freedom import Error, Freedom, covariance_by
 from vtrial.analysis.mixed import Fit, design_inverse
-from vtrial.analysis.panel import Columns, Long
+from vtrial.analysis.mmrm_design import Columns, Long
 
 
 class Prediction(NamedTuple):

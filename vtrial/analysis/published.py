@@ -17,7 +17,7 @@ from vtrial.protocol.protocol import (
     effect_kind,
     effect_unit,
 )
-from vtrial.protocol.where import write_where
+from vtrial.protocol.subset import write_where
 
 
 def published_of(

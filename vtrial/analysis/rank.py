@@ -5,7 +5,7 @@ from jaxtyping import Bool
 from scipy import special
 
 from vtrial.analysis.contrast import Contrast
-from vtrial.analysis.order import Side, Strata, by_stratum, order_of, sides_of
+from vtrial.analysis.risk_set import Side, Strata, by_stratum, order_of, sides_of
 from vtrial.analysis.statistic import Numbers, Values, normal_limit
 
 PAIRS_AT_ONCE = 2_000_000

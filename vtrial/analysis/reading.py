@@ -54,7 +54,7 @@ from vtrial.protocol.protocol import (
     name_points,
 )
 from vtrial.protocol.stored import read_protocol
-from vtrial.protocol.where import names_of
+from vtrial.protocol.subset import names_of
 from vtrial.sheets import listed, nearest, parse_sheet, raise_faults
 from vtrial.types import Missing, Status
 

@@ -19,9 +19,9 @@ from scipy import special
 
 from vtrial.analysis.contrast import Contrast
 from vtrial.analysis.covariance import Covariance
-from vtrial.analysis.freedom import Error, Freedom, Tests, contrast
+from vtrial.analysis.degrees_of_freedom import Error, Freedom, Tests, contrast
 from vtrial.analysis.mixed import fit_mixed
-from vtrial.analysis.panel import Columns, Long, lay_out
+from vtrial.analysis.mmrm_design import Columns, Long, lay_out
 from vtrial.errors import ProtocolError
 
 FALLBACK: tuple[Covariance, ...] = ("toeph", "ar1h", "cs")
@@ -128,7 +128,7 @@ def compare_repeated(
     covariance, own
         Structure of the covariance, and whether each arm has its own.
     by, error
-        See `vtrial.analysis.freedom`.
+        See `vtrial.analysis.degrees_of_freedom`.
     fallback
         Structures to try in this order, for the trials whose model did not converge;
         nothing by default (`FALLBACK` has what is usual after `un`).

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from vtrial.analysis.contrast import Contrast, contrast_of, normal_effect
-from vtrial.analysis.order import Order, Strata, order_of
+from vtrial.analysis.risk_set import Order, Strata, order_of
 from vtrial.analysis.statistic import Numbers, Summary, Values, normal_limit
 
 Grid = Float[np.ndarray, " time"]

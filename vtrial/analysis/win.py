@@ -12,7 +12,7 @@ from jaxtyping import Bool
 from scipy import special
 
 from vtrial.analysis.contrast import Contrast, contrast_of, normal_effect
-from vtrial.analysis.order import Side, Strata, by_stratum, sides_of
+from vtrial.analysis.risk_set import Side, Strata, by_stratum, sides_of
 from vtrial.analysis.statistic import Numbers, Values
 
 WinMeasure = Literal["win ratio", "win odds", "net benefit"]

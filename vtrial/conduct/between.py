@@ -6,9 +6,9 @@ import jax
 import numpy as np
 from jaxtyping import Float, Int
 
+from vtrial.conduct.block_program import Trial
 from vtrial.conduct.measuring import true_outcomes
 from vtrial.conduct.schedule import Schedule
-from vtrial.conduct.trial import Trial
 from vtrial.protocol.knots import rounded
 from vtrial.protocol.protocol import OF_COURSES, Endpoint, Protocol
 from vtrial.types import Status

@@ -4,9 +4,9 @@ import numpy as np
 
 from vtrial.analysis.sketch import BINS
 from vtrial.cohort.subjects import Subjects
+from vtrial.conduct.block_program import Identity, Seen, Trial
 from vtrial.conduct.layout import predictions
-from vtrial.conduct.trial import Identity, Seen, Trial
-from vtrial.conduct.typical import Typical, typical_of
+from vtrial.conduct.population_prediction import Typical, typical_of
 from vtrial.dims import (
     ARM,
     ARMS,

@@ -15,9 +15,9 @@ from vtrial.conduct.executor import executor
 from vtrial.conduct.extent import size_words
 from vtrial.conduct.remembered import cache_folder
 from vtrial.errors import StoreError, VtrialError
-from vtrial.machine import describe_compiler
 from vtrial.store.ledger import LEDGER
 from vtrial.store.record import Record, open_record
+from vtrial.xla_flags import describe_compiler
 
 LEAST_MEMORY, LEAST_DISK = 1e9, 1e9
 NEAR = 1e-5

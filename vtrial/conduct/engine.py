@@ -23,7 +23,7 @@ LIBRARIES = (
     "distributed",
 )
 _MAKERS = (
-    "machine.py",
+    "xla_flags.py",
     "keys.py",
     "types.py",
     "units.py",
@@ -35,7 +35,7 @@ _MAKERS = (
     "protocol/derived.py",
     "analysis/course.py",
     "analysis/endpoint.py",
-    "analysis/happening.py",
+    "analysis/events.py",
     "analysis/missing.py",
     "analysis/noncompartmental.py",
     "analysis/points.py",
@@ -46,9 +46,9 @@ _MAKERS = (
     "conduct/schedule.py",
     "conduct/layout.py",
     "conduct/measuring.py",
-    "conduct/trial.py",
+    "conduct/block_program.py",
     "conduct/undefined.py",
-    "conduct/typical.py",
+    "conduct/population_prediction.py",
     "conduct/block.py",
 )
 

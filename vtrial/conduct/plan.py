@@ -8,9 +8,9 @@ from vtrial.cohort.cohort import Cohort
 from vtrial.cohort.sheet import load_cohort
 from vtrial.conduct.engine import engine, solved_as
 from vtrial.conduct.extent import bytes_for, bytes_held, size_words
-from vtrial.conduct.refusal import faults_of, method_of
+from vtrial.conduct.feasibility import faults_of, method_of
+from vtrial.conduct.population_prediction import solutions_of
 from vtrial.conduct.remembered import remember_compiled
-from vtrial.conduct.typical import solutions_of
 from vtrial.errors import ProtocolError
 from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.sheets import raise_faults

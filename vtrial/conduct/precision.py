@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from vtrial.cohort.subjects import Subjects
-from vtrial.conduct.trial import Identity, Trial
+from vtrial.conduct.block_program import Identity, Trial
 from vtrial.protocol.protocol import Arm
 
 FLOOR = 1e-3  # of a subject's peak; an error below it is measured by it

@@ -12,17 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from vtrial.conduct.between import courses_asked, grid_error
+from vtrial.conduct.block_program import Trial, spec_of
 from vtrial.conduct.executor import AbstractExecutor, Done, blocks_failed, executor
 from vtrial.conduct.extent import much_words, size_words
 from vtrial.conduct.folder import SHEETS, locked, write_sheets
 from vtrial.conduct.layout import coordinates, variables
 from vtrial.conduct.plan import Plan, plan
+from vtrial.conduct.population_prediction import predict_points
 from vtrial.conduct.precision import precision_error
 from vtrial.conduct.progress import progress, tell
 from vtrial.conduct.provenance import about, now, sheet_files
 from vtrial.conduct.task import conduct_block
-from vtrial.conduct.trial import Trial, spec_of
-from vtrial.conduct.typical import predict_points
 from vtrial.dims import (
     GRID_ERROR,
     OBSERVED,

@@ -25,7 +25,7 @@ from vtrial.cohort.prior import derived_anew
 from vtrial.cohort.sheet import load_cohort
 from vtrial.cohort.subjects import Subjects
 from vtrial.cohort.tie import tied
-from vtrial.conduct.trial import Identity, Trial
+from vtrial.conduct.block_program import Identity, Trial
 from vtrial.errors import ProtocolError
 from vtrial.protocol.protocol import Endpoint, Protocol
 from vtrial.sheets import listed, nearest

@@ -5,9 +5,9 @@ import socket
 import time
 
 from vtrial.conduct.block import failures, simulate_block
+from vtrial.conduct.block_program import Spec, prepared
 from vtrial.conduct.engine import engine
 from vtrial.conduct.remembered import remember_compiled
-from vtrial.conduct.trial import Spec, prepared
 from vtrial.errors import StoreError
 from vtrial.store.ledger import Entry
 from vtrial.store.record import open_record

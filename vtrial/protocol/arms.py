@@ -11,8 +11,8 @@ from vtrial.model.grammar import parse_expression
 from vtrial.model.model import Model
 from vtrial.model.tree import Expression, Number, names_in
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.known import Known
 from vtrial.protocol.protocol import Allocation, Arm, Dropout
+from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import ArmShape, DesignShape, DropoutShape
 from vtrial.protocol.times import moment
 from vtrial.protocol.values import share_in

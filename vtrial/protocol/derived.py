@@ -10,8 +10,8 @@ from vtrial.errors import ModelError, ProtocolError
 from vtrial.model.grammar import parse_expression, write_expression
 from vtrial.model.tree import evaluate, names_in
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.known import Known
 from vtrial.protocol.protocol import DROPOUT, EVENTS, Endpoint
+from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import EndpointShape
 from vtrial.protocol.times import Span
 from vtrial.protocol.values import number_in

@@ -10,9 +10,9 @@ from vtrial.model.model import Output
 from vtrial.protocol.derived import is_derived, read_derived, read_intercurrent
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.grades import read_grades
-from vtrial.protocol.known import Known
 from vtrial.protocol.protocol import DRAWN, Endpoint, Visit
 from vtrial.protocol.quantification import read_below
+from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import EndpointShape
 from vtrial.protocol.times import Span, duration, moment, span
 from vtrial.protocol.values import number_in

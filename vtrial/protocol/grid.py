@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from vtrial.errors import ProtocolError
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.knots import Knots
-from vtrial.protocol.known import Known
+from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import GridShape
 from vtrial.protocol.times import MAX_TIMES, duration, moment
 from vtrial.sheets import Path_

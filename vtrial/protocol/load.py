@@ -15,11 +15,9 @@ from vtrial.protocol.endpoints import (
     read_endpoints,
     read_spans,
 )
-from vtrial.protocol.evidence import read_published, read_source
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.grid import Grid, read_grid
 from vtrial.protocol.knots import NO_KNOTS, knots_of
-from vtrial.protocol.known import Known, find_covariates, find_model
 from vtrial.protocol.multiplicity import read_multiplicity
 from vtrial.protocol.observed import read_observed
 from vtrial.protocol.protocol import (
@@ -34,7 +32,9 @@ from vtrial.protocol.protocol import (
     Published,
     Visit,
 )
+from vtrial.protocol.published import read_published, read_source
 from vtrial.protocol.questions import read_analysis
+from vtrial.protocol.scope import Known, find_covariates, find_model
 from vtrial.protocol.shape import KeepShape, ProtocolShape
 from vtrial.protocol.visits import read_occasions, read_visits
 from vtrial.sheets import (

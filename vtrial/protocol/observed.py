@@ -7,11 +7,9 @@ from typing import NamedTuple
 from vtrial.errors import ProtocolError, UnitError
 from vtrial.model.model import Output
 from vtrial.model.tree import names_in
-from vtrial.protocol.evidence import read_source
+from vtrial.protocol.csv_columns import Column, Seen, read_rows
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.file import Column, Seen, read_rows
 from vtrial.protocol.grades import read_grades
-from vtrial.protocol.known import Known
 from vtrial.protocol.protocol import (
     MOST_CATEGORIES,
     Arm,
@@ -19,6 +17,8 @@ from vtrial.protocol.protocol import (
     Observed,
     ObservedOutcomes,
 )
+from vtrial.protocol.published import read_source
+from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import ObservedShape
 from vtrial.protocol.values import number_in
 from vtrial.sheets import Path_, listed

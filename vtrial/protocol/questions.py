@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 from vtrial.errors import ProtocolError
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.known import Known
 from vtrial.protocol.protocol import (
     OF_COUNTS,
     OF_NUMBERS,
@@ -19,10 +18,11 @@ from vtrial.protocol.protocol import (
     Visit,
     effect_kind,
 )
+from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import ComparisonShape
+from vtrial.protocol.subset import read_where
 from vtrial.protocol.times import moment
 from vtrial.protocol.values import difference_in, effect_in, number_in
-from vtrial.protocol.where import read_where
 from vtrial.sheets import Path_, listed, nearest
 
 BASELINE = "baseline"

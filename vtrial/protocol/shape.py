@@ -7,7 +7,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 
-from vtrial.protocol.entry import (
+from vtrial.protocol.field_types import (
     MOST,
     Margin,
     Name,

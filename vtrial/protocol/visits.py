@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from vtrial.errors import ProtocolError
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.known import Known
 from vtrial.protocol.protocol import Visit
+from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import VisitShape
 from vtrial.protocol.times import duration, moments, spread
 from vtrial.sheets import Path_

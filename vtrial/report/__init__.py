@@ -10,10 +10,10 @@ from vtrial.lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "Run": "vtrial.report.pair",
-        "differences": "vtrial.report.pair",
-        "differences_in_words": "vtrial.report.pair",
-        "juxtapose": "vtrial.report.pair",
+        "Run": "vtrial.report.run_comparison",
+        "differences": "vtrial.report.run_comparison",
+        "differences_in_words": "vtrial.report.run_comparison",
+        "juxtapose": "vtrial.report.run_comparison",
         "render": "vtrial.report.page",
     },
 )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from vtrial.protocol.derived import equation_of
 from vtrial.protocol.endpoints import unit_taken
 from vtrial.protocol.protocol import Arm, Comparison, Endpoint, Protocol, Visit
-from vtrial.protocol.where import write_where
+from vtrial.protocol.subset import write_where
 from vtrial.report.words import (
     count,
     duration,

@@ -6,9 +6,9 @@ from vtrial.analysis.estimates import MISS, UNDECIDED, WITHIN
 from vtrial.protocol.protocol import RATIOS, Protocol
 from vtrial.report.design import endpoint_title, short_title
 from vtrial.report.drawing import GOOD, MISSED, MUTED, Drawing
+from vtrial.report.forest_layout import Frame, Row, draw_rows
 from vtrial.report.frames import each_row
 from vtrial.report.legend import SCALE, axis_label, pick_colour, pick_marker, shared
-from vtrial.report.rows import Frame, Row, draw_rows
 from vtrial.report.words import amount, interval, slug
 
 _PAINT = {WITHIN: GOOD, UNDECIDED: MUTED, MISS: MISSED}

@@ -15,16 +15,16 @@ from vtrial.report.courses import draw_courses
 from vtrial.report.dose import doses_of, draw_dose_response
 from vtrial.report.drawing import Drawing, keep
 from vtrial.report.flow import draw_flow, flow_of
-from vtrial.report.foreseen import draw_predictive_events, draw_predictive_shares
 from vtrial.report.forest import draw_contrasts, draw_published, draw_shares
 from vtrial.report.frames import each_row
 from vtrial.report.histogram import Bars, draw_distribution
-from vtrial.report.people import draw_lanes, draw_waterfall, is_change, lanes_of
 from vtrial.report.predictive import draw_predictive
 from vtrial.report.subgroups import draw_attainment, draw_subgroups, effects_of
+from vtrial.report.subject_plots import draw_lanes, draw_waterfall, is_change, lanes_of
 from vtrial.report.survival import draw_survival
 from vtrial.report.tables import contrast_kind, contrast_unit, endpoint_kind
 from vtrial.report.tornado import draw_tornado
+from vtrial.report.vpc_events import draw_predictive_events, draw_predictive_shares
 
 MOST_ROWS = 40
 MOST_FIGURES = 24

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from vtrial.protocol.protocol import OF_SHARES, RATIOS, Comparison, Protocol
 from vtrial.report.design import endpoint_title, short_title
 from vtrial.report.drawing import ARM_COLOURS, INK, Drawing, new_figure
+from vtrial.report.forest_layout import Frame, Row, draw_rows
 from vtrial.report.frames import each_row
 from vtrial.report.legend import (
     SCALE,
@@ -18,7 +19,6 @@ from vtrial.report.legend import (
     pick_colour,
     pick_marker,
 )
-from vtrial.report.rows import Frame, Row, draw_rows
 from vtrial.report.tables import contrast_kind, contrast_unit
 from vtrial.report.words import amount, fixed, interval, number, slug, suffix
 

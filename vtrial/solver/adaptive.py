@@ -11,14 +11,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float
 
 from vtrial.model.positivity import ASSURED
-from vtrial.solver.body import Body, body_of, solve_body
-from vtrial.solver.driver import Driver
-from vtrial.solver.drives import unseen
-from vtrial.solver.field import Drive, Field, read_by_derivatives
-from vtrial.solver.first import SHRINK, first_size, nearer
-from vtrial.solver.interval import Course, Interval, judged
-from vtrial.solver.method import AbstractMethod, Amounts, Span, Step
-from vtrial.solver.passage import (
+from vtrial.solver.dense_output import (
     ROWS,
     Parts,
     Passage,
@@ -30,6 +23,13 @@ from vtrial.solver.passage import (
     read,
     written,
 )
+from vtrial.solver.drives import unseen
+from vtrial.solver.field import Drive, Field, read_by_derivatives
+from vtrial.solver.first import SHRINK, first_size, nearer
+from vtrial.solver.forcing import Driver
+from vtrial.solver.interval import Course, Interval, judged
+from vtrial.solver.linear_pk import Body, body_of, solve_body
+from vtrial.solver.method import AbstractMethod, Amounts, Span, Step
 from vtrial.solver.scale import held_tolerances
 from vtrial.solver.tolerance import leap, scaled
 

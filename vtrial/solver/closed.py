@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vtrial.model.growth import Growth, Term
-from vtrial.solver.body import Body, body_of, integral_of_body, solve_body
 from vtrial.solver.differences import mean_decay
+from vtrial.solver.linear_pk import Body, body_of, integral_of_body, solve_body
 from vtrial.solver.method import AbstractMethod, Amounts, Span, Step, arrived
 
 Real = Float[Array, "..."]

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from jaxtyping import Array, Float
 
 from vtrial.solver.adaptive import AbstractAdaptive, Trial
+from vtrial.solver.dense_output import Polynomial
 from vtrial.solver.field import Field
 from vtrial.solver.method import Amounts
-from vtrial.solver.passage import Polynomial
 
 NODES = (0.161, 0.327, 0.9, 0.9800255409045097, 1.0, 1.0)
 STAGES = (

@@ -22,7 +22,6 @@ from vtrial.model.model import Model
 from vtrial.solver.choice import choose_under
 from vtrial.solver.fallback import failed_rows, next_methods
 from vtrial.solver.grouping import parted
-from vtrial.solver.kernel import is_wanted
 from vtrial.solver.lanes import Batch, Seen
 from vtrial.solver.method import AbstractMethod
 from vtrial.solver.methods import METHODS
@@ -37,6 +36,7 @@ from vtrial.solver.request import laid_out, overlaps_of, refuse_doses
 from vtrial.solver.spread import cut, solve_parts, threads
 from vtrial.solver.trajectory import State, Trajectory
 from vtrial.solver.window import is_of_use, least_between
+from vtrial.solver.xla.kernel import is_wanted
 from vtrial.types import Method, Numerics, Status
 
 Solve = Callable[[Method | None, Batch], Seen]

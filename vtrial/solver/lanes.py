@@ -12,14 +12,13 @@ from vtrial.dosing.doses import Doses, Times
 from vtrial.model.positivity import ASSURED
 from vtrial.solver.adaptive import AbstractAdaptive
 from vtrial.solver.events import Table, same, tabulate, take
-from vtrial.solver.kernel import follow_in_kernel
 from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod, after_dose
 from vtrial.solver.scale import assured, tolerances
 from vtrial.solver.scan import (
     Counts,
     Individual,
-    Shot,
+    PostEventState,
     follow,
     follow_changes,
     follow_reading,
@@ -31,6 +30,7 @@ from vtrial.solver.scan import (
 )
 from vtrial.solver.trajectory import State
 from vtrial.solver.window import windows
+from vtrial.solver.xla.kernel import follow_in_kernel
 from vtrial.types import Status
 
 
@@ -295,12 +295,12 @@ def _without_negative(
 def _reach(
     method: AbstractMethod,
     prepared: object,
-    shots: "Shot",
+    shots: "PostEventState",
     place: Int[Array, "#lane time"],
     time: Float[Array, "#lane time"],
-) -> "Shot":
+) -> "PostEventState":
     """Solve from the events after which some times come to these times, all at once."""
-    here: Shot = jax.tree.map(lambda value: take(value.T, place), shots)
+    here: PostEventState = jax.tree.map(lambda value: take(value.T, place), shots)
     column = here.column
     held = jax.tree.map(lambda v: v if v.shape[1] == 1 else take(v, column), prepared)
     elapsed = jnp.where(jnp.isfinite(time), time - here.time, 0.0)
@@ -315,7 +315,7 @@ def _afterwards(
     layout: Layout,
     method: AbstractMethod,
     prepared: object,
-    shots: Shot,
+    shots: PostEventState,
     table: Table,
     times: Times,
     *,
@@ -336,7 +336,7 @@ def _afterwards(
 def _end_of(
     method: AbstractMethod,
     prepared: object,
-    shots: Shot,
+    shots: PostEventState,
     table: Table,
     running: Counts,
 ) -> State:

@@ -14,7 +14,7 @@ from vtrial.solver.stiff import Stiff
 
 def _diffrax(*given: Any) -> AbstractMethod:
     """Make the general door; it takes a second to load and is seldom asked for."""
-    from vtrial.solver.general import Diffrax
+    from vtrial.solver.diffrax_method import Diffrax
 
     return Diffrax(*given)
 

@@ -14,17 +14,17 @@ from vtrial.dosing.doses import Doses, Times
 from vtrial.dosing.schedule import Schedule
 from vtrial.model.model import Model
 from vtrial.solver.choice import choose_under
-from vtrial.solver.compiled import compiled
 from vtrial.solver.grouping import order_by_cost, reorder
-from vtrial.solver.kernel import is_possible
 from vtrial.solver.lanes import Batch, Seen, solve_lanes
 from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod
 from vtrial.solver.methods import METHODS
 from vtrial.solver.request import laid_out
-from vtrial.solver.sensitivity import differentiable
 from vtrial.solver.trajectory import State, Trajectory
 from vtrial.solver.window import width_of
+from vtrial.solver.xla.compiled import compiled
+from vtrial.solver.xla.kernel import is_possible
+from vtrial.solver.xla.sensitivity import differentiable
 from vtrial.types import Method, Numerics
 
 EXACT = ("algebra", "closed form")  # no loop of unknown length

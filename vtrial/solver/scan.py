@@ -47,7 +47,7 @@ class Carry(NamedTuple):
     end: State | None
 
 
-class Sight(NamedTuple):
+class EventRecord(NamedTuple):
     """What is kept of events, or of places between them: how things stood there.
 
     States that no output reads are None.
@@ -58,7 +58,7 @@ class Sight(NamedTuple):
     fine: Bool[Array, " lane"]
 
 
-class Shot(NamedTuple):
+class PostEventState(NamedTuple):
     """How things stand after an event, and from when, by which inputs, they go on."""
 
     time: Float[Array, "#lane"]
@@ -71,7 +71,7 @@ class Shot(NamedTuple):
 
 # How things stood before each event, the State at the end of the stage (with the status
 # after the last event), and the numbers of steps.
-Course = tuple[Sight, State, Int[Array, " lane"]]
+Course = tuple[EventRecord, State, Int[Array, " lane"]]
 
 
 def follow(
@@ -97,27 +97,27 @@ def follow(
     last, packed = lax.scan(step, begun, (table.events, ends))
     assert last.end is not None  # it was laid out with one
     end = last.end._replace(status=last.status)
-    return sight_of(layout, packed, start.amounts.dtype), end, last.tried
+    return event_record_of(layout, packed, start.amounts.dtype), end, last.tried
 
 
 def parts_of(layout: Layout, carry: Carry) -> list[Array]:
     """List what is kept of an event: amounts that are read, last dose, if all is well.
 
-    `sight_of` makes a Sight of it.
+    `event_record_of` makes a EventRecord of it.
     """
     kept = zip(carry.amounts, _kept(layout), strict=True)
     seen = [amount for amount, keep in kept if keep]
     return [*seen, carry.last_dose, carry.status == Status.SOLVED]
 
 
-def sight_of(
+def event_record_of(
     layout: Layout, packed: Float[Array, "event part *place lane"], real: Any
-) -> Sight:
+) -> EventRecord:
     """Unpack what was kept of all events; amounts are of type `real`."""
     *seen, last_dose, fine = _unpacked(packed)
     rest = iter(seen)
     amounts = [next(rest).astype(real) if keep else None for keep in _kept(layout)]
-    return Sight(tuple(amounts), last_dose, fine > 0)
+    return EventRecord(tuple(amounts), last_dose, fine > 0)
 
 
 def follow_changes(
@@ -127,7 +127,7 @@ def follow_changes(
     table: Table,
     start: State,
     column: Int[Array, "#lane"],
-) -> tuple[Shot, Counts, Int[Array, " lane"]]:
+) -> tuple[PostEventState, Counts, Int[Array, " lane"]]:
     """Go through a table without observations; return how things stand after each.
 
     The first shot is the start, where the inputs of `column` begin to hold. Then come
@@ -157,7 +157,7 @@ def follow_changes(
     size = len(begun.amounts)
     values = [value.astype(begun.amounts[0].dtype) for value in rest]
     rates = values[size:] or [jnp.zeros_like(value) for value in values]
-    shots = Shot(
+    shots = PostEventState(
         _with_first(start.time, table.events.time),
         _with_first(column, table.events.after),
         tuple(values[:size]),
@@ -212,7 +212,7 @@ def follow_reading(
     wide = [jnp.broadcast_to(part, (width, *part.shape[1:])) for part in after]
     packed = jnp.concatenate([packed, _packed(wide)[None]])
     end = last.end._replace(status=last.status)
-    sight = sight_of(layout, packed, start.amounts.dtype)
+    sight = event_record_of(layout, packed, start.amounts.dtype)
     return (sight, end, last.tried), last.peaks
 
 

@@ -8,11 +8,11 @@ from scipy.linalg import expm
 
 from vtrial.dosing.doses import times
 from vtrial.errors import SolverError
-from vtrial.solver.body import body_of
 from vtrial.solver.choice import choose
 from vtrial.solver.differences import mean_of_decay
-from vtrial.solver.driver import Driver
+from vtrial.solver.forcing import Driver
 from vtrial.solver.host import simulate
+from vtrial.solver.linear_pk import body_of
 from vtrial.types import Numerics
 
 TIMES = np.array([0.0, 1e-3, 0.3, 4.0, 50.0])

@@ -5,18 +5,18 @@ import numpy as np
 import pytest
 
 from vtrial.dosing.doses import times
-from vtrial.solver import kept
 from vtrial.solver.host import simulate
 from vtrial.solver.program import _solve as solve
+from vtrial.solver.xla import program_cache
 from vtrial.types import Numerics
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A place for programs, though JAX itself keeps nothing."""
-    monkeypatch.setattr(kept, "_given", lambda: str(tmp_path))
+    monkeypatch.setattr(program_cache, "_given", lambda: str(tmp_path))
     forget(monkeypatch)
-    return tmp_path / kept.FOLDER
+    return tmp_path / program_cache.FOLDER
 
 
 def forget(monkeypatch):
@@ -49,9 +49,9 @@ def test_the_second_process_traces_nothing_and_answers_the_same(
     first = answer(made)
     assert len(list(folder.iterdir())) == 1
     forget(monkeypatch)
-    monkeypatch.setattr(kept.export, "export", None)  # no tracing
+    monkeypatch.setattr(program_cache.export, "export", None)  # no tracing
     assert same(first, answer(made))
-    monkeypatch.setattr(kept, "_given", lambda: None)
+    monkeypatch.setattr(program_cache, "_given", lambda: None)
     assert same(first, answer(made)), "what is kept answers as what is not"
 
 
@@ -64,7 +64,7 @@ def test_what_is_traced_otherwise_is_kept_apart(made, folder):
 def test_other_code_reads_no_program_of_this(made, folder, monkeypatch):
     answer(made)
     forget(monkeypatch)
-    monkeypatch.setattr(kept, "fingerprint", lambda *places: "other code")
+    monkeypatch.setattr(program_cache, "fingerprint", lambda *places: "other code")
     answer(made)
     assert len(list(folder.iterdir())) == 2
 
@@ -77,7 +77,7 @@ def test_a_damaged_program_is_made_anew(made, folder, monkeypatch, damage):
     forget(monkeypatch)
     assert same(first, answer(made))
     forget(monkeypatch)
-    monkeypatch.setattr(kept.export, "export", None)
+    monkeypatch.setattr(program_cache.export, "export", None)
     assert same(first, answer(made)), "it has not been written again"
 
 
@@ -104,6 +104,6 @@ def test_what_jax_does_not_write_is_solved_all_the_same(made, folder, monkeypatc
     def refuse(function):
         raise ValueError("Cannot serialize code with custom calls")
 
-    monkeypatch.setattr(kept.export, "export", refuse)
+    monkeypatch.setattr(program_cache.export, "export", refuse)
     assert same(first, answer(made))
     assert not list(folder.iterdir())

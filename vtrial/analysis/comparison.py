@@ -14,14 +14,14 @@ from vtrial.analysis.contrast import (
     paired,
 )
 from vtrial.analysis.covariance import Covariance
-from vtrial.analysis.freedom import Freedom
+from vtrial.analysis.degrees_of_freedom import Freedom
 from vtrial.analysis.hazard import hazard_ratio
 from vtrial.analysis.margin import effect_of, equivalence, margin_test
+from vtrial.analysis.proportion import score_contrast, score_margin, stratified_contrast
 from vtrial.analysis.rank import shift_contrast
 from vtrial.analysis.rate import rate_ratio
 from vtrial.analysis.reading import Chunk, covariates_of
 from vtrial.analysis.repeated import mmrm
-from vtrial.analysis.share import score_contrast, score_margin, stratified_contrast
 from vtrial.analysis.statistic import Numbers, Values, logarithms
 from vtrial.analysis.survival import log_rank, milestone, restricted_mean
 from vtrial.analysis.win import Tier, win_contrast
@@ -35,7 +35,7 @@ from vtrial.protocol.protocol import (
     Endpoint,
     Protocol,
 )
-from vtrial.protocol.where import holds
+from vtrial.protocol.subset import holds
 
 COVARIANCES: Mapping[str, Covariance] = {
     "unstructured": "un",

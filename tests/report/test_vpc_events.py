@@ -7,8 +7,8 @@ import pytest
 
 from vtrial.report.courses import draw_courses
 from vtrial.report.drawing import house_style
-from vtrial.report.foreseen import draw_predictive_events, draw_predictive_shares
 from vtrial.report.page import render
+from vtrial.report.vpc_events import draw_predictive_events, draw_predictive_shares
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vtrial.model.compartments import Compartments
-from vtrial.solver.body import Amounts, Body, powers
 from vtrial.solver.differences import mean_decay, mean_of_decay
+from vtrial.solver.linear_pk import Amounts, Body, powers
 
 APART = 1e-7  # of their size: three eigenvalues are held at least so far apart
 LEAST = 1e-9  # [1/h] and at least so far

@@ -6,7 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vtrial.report.pair import Run, differences, differences_in_words, juxtapose
+from vtrial.report.run_comparison import (
+    Run,
+    differences,
+    differences_in_words,
+    juxtapose,
+)
 
 
 @pytest.fixture(scope="module")

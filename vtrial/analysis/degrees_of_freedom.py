@@ -36,7 +36,7 @@ from jaxtyping import Float
 from scipy import special
 
 from vtrial.analysis.mixed import Fit
-from vtrial.analysis.panel import express
+from vtrial.analysis.mmrm_design import express
 from vtrial.errors import ProtocolError
 from vtrial.sheets import listed, nearest
 

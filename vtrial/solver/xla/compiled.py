@@ -7,8 +7,8 @@ from typing import Any
 import jax
 from jax.core import Tracer
 
-from vtrial.machine import options_of_solver
-from vtrial.solver.kept import Kept, is_keeping
+from vtrial.solver.xla.program_cache import Kept, is_keeping
+from vtrial.xla_flags import options_of_solver
 
 NESTED = "top-level"  # JAX says that options may be passed only to such a program
 

@@ -17,7 +17,7 @@ from vtrial.analysis.contrast import (
     count_responses,
     normal_effect,
 )
-from vtrial.analysis.order import Strata, by_stratum
+from vtrial.analysis.risk_set import Strata, by_stratum
 from vtrial.analysis.statistic import Numbers, Values, normal_limit
 
 ShareMeasure = Literal["risk difference", "risk ratio", "odds ratio"]

@@ -7,7 +7,7 @@ from statsmodels.stats.contingency_tables import StratifiedTable
 from statsmodels.stats.proportion import test_proportions_2indep as proportion_test
 
 from vtrial.analysis.contrast import Counts, compare
-from vtrial.analysis.share import (
+from vtrial.analysis.proportion import (
     restricted_shares,
     score_contrast,
     score_margin,

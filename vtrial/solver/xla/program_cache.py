@@ -19,7 +19,7 @@ from jax import export
 from vtrial.fingerprint import fingerprint
 
 FOLDER = "programs"  # in that of JAX's own cache
-MAKERS = ("machine.py", "types.py", "model", "dosing", "solver")
+MAKERS = ("xla_flags.py", "types.py", "model", "dosing", "solver")
 
 
 class Kept:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vtrial.analysis.panel import express, lay_out
+from vtrial.analysis.mmrm_design import express, lay_out
 
 RNG = np.random.default_rng(5)
 

@@ -22,8 +22,8 @@ from jaxtyping import Array, Float, Int, Key
 
 from vtrial.cohort.subjects import Subjects
 from vtrial.conduct.alike import shape_of
+from vtrial.conduct.block_program import Ready, Trial, brought, padded
 from vtrial.conduct.schedule import draws
-from vtrial.conduct.trial import Ready, Trial, brought, padded
 from vtrial.dosing.doses import BEFORE_DOSE, Times
 from vtrial.model.error import measured
 from vtrial.model.model import Model

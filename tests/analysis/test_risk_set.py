@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vtrial.analysis.order import by_stratum, order_of, sides_of
+from vtrial.analysis.risk_set import by_stratum, order_of, sides_of
 
 
 @pytest.fixture

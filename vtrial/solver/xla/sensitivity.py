@@ -26,7 +26,7 @@ from jax.extend.core import Primitive, set_current_trace
 from jax.interpreters import ad, batching, mlir, partial_eval
 from jaxtyping import Array
 
-from vtrial.solver.compiled import compiled
+from vtrial.solver.xla.compiled import compiled
 
 BLOCK = 16  # columns whose sensitivities are followed side by side
 

@@ -10,7 +10,7 @@ from vtrial.dims import ARM, BASELINE, REPLICATE, SCREENED, SUBJECT
 from vtrial.errors import Fault, SolverError, UnitError
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
 from vtrial.protocol.protocol import Protocol
-from vtrial.protocol.where import names_of
+from vtrial.protocol.subset import names_of
 from vtrial.sheets import Path_, Sheet, listed, nearest, parse_sheet
 from vtrial.solver.choice import Choice, choose
 from vtrial.units import factor

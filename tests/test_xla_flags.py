@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from vtrial import machine
+from vtrial import xla_flags
 
 PRINT = "import jax.numpy as jnp; print(jnp.ones(()).dtype)"
 FLAGS = "import os; print(os.environ.get('XLA_FLAGS', ''))"
@@ -57,13 +57,13 @@ def test_numbers_have_64_bits(first, before):
 @pytest.fixture
 def alone(monkeypatch, tmp_path):
     """Be a process without settings, on a machine with AVX-512, before JAX starts."""
-    for name in (machine.SWITCH, machine.STATE, machine.FLAGS):
+    for name in (xla_flags.SWITCH, xla_flags.STATE, xla_flags.FLAGS):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)  # which is undone after the test, whatever it sets
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     wide = {"flags": "fpu avx512f", "model name": "one"}
-    monkeypatch.setattr(machine, "_has_started", lambda: False)
-    monkeypatch.setattr(machine, "_processor", lambda: wide)
+    monkeypatch.setattr(xla_flags, "_has_started", lambda: False)
+    monkeypatch.setattr(xla_flags, "_processor", lambda: wide)
     return monkeypatch
 
 
@@ -81,8 +81,8 @@ def tries(alone):
 
 
 def _prepared():
-    machine.prepare()
-    return os.environ.get("XLA_FLAGS", ""), machine.describe_compiler()
+    xla_flags.prepare()
+    return os.environ.get("XLA_FLAGS", ""), xla_flags.describe_compiler()
 
 
 def test_settings_are_made_where_a_trial_works(alone):
@@ -111,7 +111,7 @@ def test_a_trial_is_made_once(tries):
 )
 def test_another_machine_and_other_flags_are_tried_anew(tries, alone, change, value):
     _prepared()
-    alone.setattr(machine, change, value)
+    alone.setattr(xla_flags, change, value)
     os.environ["XLA_FLAGS"] = ""
     _prepared()
     assert len(tries) == 2
@@ -122,19 +122,19 @@ def test_a_refusal_is_believed_for_a_day(tries, alone, tmp_path):
     flags, words = _prepared()
     assert flags == ""
     assert words == "left alone, for XLA did not work with vtrial's settings in a trial"
-    alone.delenv(machine.STATE)
+    alone.delenv(xla_flags.STATE)
     alone.setattr(subprocess, "run", lambda *a, **k: pytest.fail("tried again"))
     assert _prepared()[0] == ""
     (memory,) = tmp_path.glob("vtrial/xla-*.txt")
-    old = memory.stat().st_mtime - 2 * machine.REFUSAL
+    old = memory.stat().st_mtime - 2 * xla_flags.REFUSAL
     os.utime(memory, (old, old))
-    alone.delenv(machine.STATE)
+    alone.delenv(xla_flags.STATE)
     alone.setattr(subprocess, "run", lambda *a, **k: SimpleNamespace(returncode=0))
     assert OURS in _prepared()[0]
 
 
 def test_a_flag_that_xla_does_not_know_ends_nothing_but_the_trial(alone):
-    alone.setattr(machine, "WIDE", {"xla_cpu_no_such_flag": "1"})
+    alone.setattr(xla_flags, "WIDE", {"xla_cpu_no_such_flag": "1"})
     flags, words = _prepared()
     assert flags == ""
     assert "did not work" in words
@@ -144,7 +144,7 @@ def test_a_trial_that_cannot_begin_is_none_that_worked(alone):
     alone.setattr(sys, "executable", "")
     assert _prepared()[0] == ""
     alone.setattr(sys, "executable", "/no/such/python")
-    alone.delenv(machine.STATE)
+    alone.delenv(xla_flags.STATE)
     assert _prepared()[0] == ""
 
 
@@ -183,8 +183,8 @@ def test_what_the_user_set_stays(tries, alone, given, result):
 
 
 def test_nothing_is_set_once_jax_has_started(tries, alone):
-    alone.setattr(machine, "_has_started", lambda: True)
-    assert _prepared() == ("", f"left alone, {machine._WHY_NOT['late'][12:]}")
+    alone.setattr(xla_flags, "_has_started", lambda: True)
+    assert _prepared() == ("", f"left alone, {xla_flags._WHY_NOT['late'][12:]}")
     assert tries == []
 
 
@@ -199,7 +199,7 @@ def test_the_user_may_switch_it_off(tries, alone, word):
 
 @pytest.mark.parametrize("processor", [{}, {"flags": "fpu avx2"}])
 def test_vectors_are_as_wide_as_the_processor_has_them(tries, alone, processor):
-    alone.setattr(machine, "_processor", lambda: processor)
+    alone.setattr(xla_flags, "_processor", lambda: processor)
     assert _prepared()[0] == OURS
 
 
@@ -223,7 +223,7 @@ def test_this_process_and_those_it_starts():
 WORKER = """
 import vtrial
 from vtrial.conduct.executor import executor
-from vtrial.machine import describe_compiler
+from vtrial.xla_flags import describe_compiler
 with executor(workers=1, scheduler=None, blocks=1) as place:
     print(place.client.submit(describe_compiler).result())
 """

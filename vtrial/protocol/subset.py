@@ -9,7 +9,7 @@ from vtrial.errors import ModelError
 from vtrial.model.grammar import parse_expression, write_expression
 from vtrial.model.tree import Expression, evaluate, names_in
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.known import Known
+from vtrial.protocol.scope import Known
 from vtrial.sheets import Path_
 
 

@@ -6,7 +6,6 @@ from vtrial.errors import ProtocolError, UnitError
 from vtrial.model.model import Source
 from vtrial.model.tree import Expression
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.known import Known
 from vtrial.protocol.protocol import (
     Comparison,
     Endpoint,
@@ -14,9 +13,10 @@ from vtrial.protocol.protocol import (
     Statistic,
     effect_kind,
 )
+from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import PublishedShape, SourceShape
+from vtrial.protocol.subset import read_where
 from vtrial.protocol.values import difference_in, effect_in, number_in, share_in
-from vtrial.protocol.where import read_where
 from vtrial.sheets import Path_
 from vtrial.units import quantity
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vtrial.analysis.freedom import (
+from vtrial.analysis.degrees_of_freedom import (
     adjusted_covariance,
     contrast,
     empirical_covariance,
     joint_test,
 )
 from vtrial.analysis.mixed import effects, fit_mixed
-from vtrial.analysis.panel import lay_out
+from vtrial.analysis.mmrm_design import lay_out
 from vtrial.errors import ProtocolError
 
 SUBJECTS, VISITS, TREATED = 20, 3, 8

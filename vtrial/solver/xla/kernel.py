@@ -22,7 +22,6 @@ from vtrial.solver.events import Event, Table
 from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod
 from vtrial.solver.methods import METHODS
-from vtrial.solver.primitives import rewritten
 from vtrial.solver.scan import (
     Carry,
     Course,
@@ -33,9 +32,10 @@ from vtrial.solver.scan import (
     happen,
     least_peaks,
     parts_of,
-    sight_of,
+    event_record_of,
 )
 from vtrial.solver.trajectory import State
+from vtrial.solver.xla.primitives import rewritten
 
 SWITCH = "VTRIAL_KERNEL"
 HELD = 16  # states at most, in registers
@@ -126,7 +126,11 @@ def follow_in_kernel(
         last_dose=written.stands[1],
         status=written.whole[1],
     )
-    return sight_of(layout, written.packed, end.amounts.dtype), end, written.whole[2]
+    return (
+        event_record_of(layout, written.packed, end.amounts.dtype),
+        end,
+        written.whole[2],
+    )
 
 
 @follow_in_kernel.defjvp

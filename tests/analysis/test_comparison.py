@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from vtrial.analysis.comparison import answered, truth
 from vtrial.analysis.contrast import compare
 from vtrial.analysis.hazard import hazard_ratio
-from vtrial.analysis.question import answered, truth
+from vtrial.analysis.proportion import score_contrast, score_margin, stratified_contrast
 from vtrial.analysis.rank import shift_contrast
 from vtrial.analysis.reading import chunks_of
 from vtrial.analysis.repeated import mmrm
-from vtrial.analysis.share import score_contrast, score_margin, stratified_contrast
 from vtrial.analysis.survival import log_rank, milestone, restricted_mean
 from vtrial.analysis.win import Tier as Pair
 from vtrial.analysis.win import win_contrast

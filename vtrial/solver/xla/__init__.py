@@ -1,0 +1,1 @@
+"""What XLA must be told, asked or spared, behind functions that the solver calls."""
