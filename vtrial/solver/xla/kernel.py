@@ -28,11 +28,11 @@ from vtrial.solver.scan import (
     Individual,
     arrive,
     begin,
+    event_record_of,
     follow,
     happen,
     least_peaks,
     parts_of,
-    event_record_of,
 )
 from vtrial.solver.trajectory import State
 from vtrial.solver.xla.primitives import rewritten
