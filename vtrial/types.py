@@ -13,6 +13,12 @@ Method = Literal[
     "hybrid explicit",
     "hybrid stiff",
     "diffrax",
+    "diffrax Tsit5",
+    "diffrax Dopri5",
+    "diffrax Dopri8",
+    "diffrax Bosh3",
+    "diffrax Kvaerno3",
+    "diffrax Kvaerno4",
 ]
 
 

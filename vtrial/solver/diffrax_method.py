@@ -36,7 +36,12 @@ class _Stand(NamedTuple):
 
 @dataclass(frozen=True)
 class Diffrax(AbstractMethod):
-    """Kvaerno's L-stable method of order 5 from diffrax, each lane by itself."""
+    """A Runge-Kutta method of diffrax by its name there, each lane by itself.
+
+    By default it is Kvaerno's L-stable method of order 5.
+    """
+
+    solver: str = "Kvaerno5"
 
     def prepare(
         self, individual: Mapping[str, Float[Array, "lane period"]]
@@ -136,7 +141,7 @@ class Diffrax(AbstractMethod):
 
         solution = diffrax.diffeqsolve(
             diffrax.ODETerm(flow),
-            diffrax.Kvaerno5(),
+            getattr(diffrax, self.solver)(),
             t0=begun.time,
             t1=stop,
             dt0=None,

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 from vtrial.solver.algebra import Algebra
 from vtrial.solver.closed import ClosedForm
@@ -10,13 +10,14 @@ from vtrial.solver.explicit import Explicit
 from vtrial.solver.exponential import MatrixExponential
 from vtrial.solver.method import AbstractMethod
 from vtrial.solver.stiff import Stiff
+from vtrial.types import Method
 
 
-def _diffrax(*given: Any) -> AbstractMethod:
+def _diffrax(*given: Any, solver: str = "Kvaerno5") -> AbstractMethod:
     """Make the general door; it takes a second to load and is seldom asked for."""
     from vtrial.solver.diffrax_method import Diffrax
 
-    return Diffrax(*given)
+    return Diffrax(*given, solver=solver)
 
 
 METHODS: dict[str, Callable[..., AbstractMethod]] = {
@@ -28,4 +29,8 @@ METHODS: dict[str, Callable[..., AbstractMethod]] = {
     "hybrid explicit": functools.partial(Explicit, hybrid=True),
     "hybrid stiff": functools.partial(Stiff, hybrid=True),
     "diffrax": _diffrax,
+} | {
+    name: functools.partial(_diffrax, solver=name.removeprefix("diffrax "))
+    for name in get_args(Method)
+    if name.startswith("diffrax ")
 }
