@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from vtrial.analysis.statistic import summarise, wilson
+from vtrial.analysis.statistic import binomial_quantile, summarise, wilson
 from vtrial.analysis.survival import kaplan_meier
 
 EXACT = {"rtol": 1e-9, "atol": 1e-12}
@@ -183,3 +183,10 @@ def test_intervals_of_one_arm_cover():
     made = kaplan_meier(np.minimum(time, stop), (time <= stop) * 1.0)["median"]
     covered = (made.low <= np.log(2)) & ~(made.high < np.log(2))
     assert abs(covered.mean() - 0.95) < 0.03
+
+
+@pytest.mark.parametrize("level", [0.005, 0.025, 0.1])
+def test_binomial_quantiles_are_those_of_scipy(level):
+    count = np.arange(1.0, 3000.0)
+    wanted = stats.binom.ppf(level, count, 0.5)
+    np.testing.assert_array_equal(binomial_quantile(level, count, 0.5), wanted)

@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from vtrial.analysis.estimates import EXPLAINED, SUBGROUPS
 from vtrial.analysis.reading import Chunk
@@ -171,4 +170,6 @@ def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Return Spearman's correlation; NaN if one of both does not vary."""
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
+    from scipy import stats  # slow to load, and seldom asked for
+
     return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
