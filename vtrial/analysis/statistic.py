@@ -7,7 +7,7 @@ has no value, and work on all trials at once.
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 from scipy import special
 
 Values = Float[np.ndarray, "replicate subject"]
@@ -115,7 +115,7 @@ def _deviation(value: Values, level: float) -> Summary:
 
 
 def binomial_quantile(
-    level: float, count: Float[np.ndarray, "..."], chance: float
+    level: float, count: Num[np.ndarray, "..."], chance: float
 ) -> Float[np.ndarray, "..."]:
     """Return the least number of hits that `count` draws stay within by `level`.
 
@@ -123,7 +123,8 @@ def binomial_quantile(
     """
     found = np.ceil(special.bdtrik(level, count, chance))
     before = np.maximum(found - 1, 0)
-    return np.where(special.bdtr(before, count, chance) >= level, before, found)
+    within = special.bdtr(before, np.asarray(count, int), chance)
+    return np.where(within >= level, before, found)
 
 
 def _median(value: Values, level: float) -> Summary:
