@@ -7,6 +7,7 @@ before anything is composed.
 
 import difflib
 import functools
+import itertools
 import math
 import re
 import stat
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -39,6 +41,7 @@ MAX_BYTES = 1_000_000
 MAX_DEPTH = 30
 MAX_DIGITS = 300
 MAX_SAID = 300  # characters of what stands there, in a message
+EXAMPLES = 2  # keys that an example shows where none must be given
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _DIGITS = re.compile(r"[-+]?[0-9][0-9A-Za-z_.]*")
 _NUMBER = re.compile(r"[-+]?\d[\d_]*(\.[\d_]*)?([eE][-+]?\d+)?")
@@ -432,6 +435,15 @@ def _shape_fault(sheet: Sheet, shape: type[BaseModel], entry: Mapping) -> Fault:
         parts = str(context.get("error", entry["msg"])).split("|")
         found, allowed, write = (parts + ["", "", ""])[:3]
         return sheet.fault(path, found=found, allowed=allowed, write=write)
+    if kind in ("model_type", "dict_type"):
+        fields = _shapes_at(shape, path)
+        known = f"the keys {listed(fields)}" if fields else "keys"
+        allowed, write = f"a map of {known}", _example(fields)
+        if kind == "dict_type" and fields:
+            allowed = f"a map of names, each with {known}"
+            write = f"a-name: {write}"
+        found = f"`{entry['input']}`"[:200]
+        return sheet.fault(path, found=found, allowed=allowed, write=write)
     found = f"`{entry['input']}`" if not isinstance(entry["input"], dict) else "a map"
     allowed = str(entry["msg"]).removeprefix("Input should be ").replace("'", "`")
     return sheet.fault(path, found=found[:200], allowed=allowed, write="")
@@ -456,16 +468,41 @@ def _path_in(sheet: Sheet, loc: Iterable[str | int]) -> Path_:
 
 def _fields_at(shape: type[BaseModel], path: Path_) -> list[str]:
     """List the keys that a shape knows at a path, as far as it can be followed."""
+    return list(_shapes_at(shape, path))
+
+
+def _example(fields: Mapping[str, FieldInfo]) -> str:
+    """Write a map of the keys that must be given, or of a few others."""
+    needed = {key: field for key, field in fields.items() if field.is_required()}
+    usual = {key: field for key, field in fields.items() if field.examples}
+    shown = needed or dict(itertools.islice(usual.items(), EXAMPLES))
+    example = {key: (field.examples or ["..."])[0] for key, field in shown.items()}
+    return _flow(example) if example else ""
+
+
+def _flow(value: object) -> str:
+    """Write a value as YAML does within a line."""
+    if isinstance(value, Mapping):
+        inner = ", ".join(f"{key}: {_flow(each)}" for key, each in value.items())
+        return f"{{{inner}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_flow, value))}]"
+    text = str(value)
+    return f'"{text}"' if set(text) & set(",:{}[]#") else text
+
+
+def _shapes_at(shape: type[BaseModel], path: Path_) -> dict[str, FieldInfo]:
+    """Return the fields that a shape has at a path, by their keys in the sheet."""
     current: object = shape
     for part in path:
         if not (isinstance(current, type) and issubclass(current, BaseModel)):
-            return []
+            return {}
         fields = {(f.alias or n): f for n, f in current.model_fields.items()}
         if part in fields:
             current = _inner(fields[part].annotation)
     if isinstance(current, type) and issubclass(current, BaseModel):
-        return [field.alias or name for name, field in current.model_fields.items()]
-    return []
+        return {f.alias or name: f for name, f in current.model_fields.items()}
+    return {}
 
 
 def _inner(annotation: object) -> object:

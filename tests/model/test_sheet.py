@@ -132,7 +132,7 @@ def test_every_mistake_gets_a_message_with_its_line():
         (4, "source.0"): "the doi `abc`",
         (8, "covariates.WT.unit"): "Write `kg`",
         (11, "parameters.tvKA.value"): "must be a number",
-        (13, "parameters.tvV"): "must be a map of keys",
+        (13, "parameters.tvV"): "must be a map of the keys value, unit",
         (16, "random.0.cv"): "Write `50 %`",
         (17, "random.1"): "not positive semi-definite",
         (17, "random.1.of"): "`V`, a random effect that the equations never use",
@@ -217,7 +217,7 @@ def test_missing_sections_are_said():
     assert "one output or more" in said
     said = "\n".join(map(str, faults("model: [1]\nrandom: 3\nparameters: x\n")))
     assert "random is `3`" in said
-    assert "a map of keys" in said
+    assert "a map of names, each with the keys value" in said
 
 
 def test_empty_sections_are_left_out():

@@ -188,7 +188,7 @@ def _find(name: str | Path, beside: str | Path) -> Path:
 def _plainly(fault: Fault) -> Fault:
     """Say in a pharmacologist's words what pydantic says in a programmer's."""
     fault = fault._replace(at=fault.at.removesuffix(".[key]"))
-    if "instance of" in fault.allowed or "valid dictionary" in fault.allowed:
+    if fault.allowed.startswith("a map of "):
         examples = {
             "parameters": "{value: 5.0, unit: L/h}",
             "covariates": "{unit: kg, typical: 70}",
@@ -197,7 +197,7 @@ def _plainly(fault: Fault) -> Fault:
             "source": '{cite: "..."}',
         }
         write = next((e for key, e in examples.items() if fault.at.startswith(key)), "")
-        return fault._replace(allowed="a map of keys", write=write)
+        return fault._replace(write=write or fault.write)
     if fault.allowed.startswith("Dictionary should have at least 1"):
         found, allowed = "without an output", "one output or more"
         return fault._replace(found=found, allowed=allowed, write="conc: {unit: mg/L}")
