@@ -31,6 +31,7 @@ from vtrial.solver.program import (
     compile_program,
     count_of,
     trajectory_of,
+    widened,
 )
 from vtrial.solver.request import laid_out, overlaps_of, refuse_doses
 from vtrial.solver.spread import cut, solve_parts, threads
@@ -258,8 +259,7 @@ def _padded(value: Any, *, to: int) -> Any:
     if count in (1, to):
         return value
     if not isinstance(value, np.ndarray):
-        widths = [(0, to - count)] + [(0, 0)] * (value.ndim - 1)
-        return jnp.pad(value, widths, mode="edge")
+        return widened(value, to=to)
     full = np.empty((to, *value.shape[1:]), value.dtype)
     full[:count], full[count:] = value, value[-1]
     return full

@@ -84,8 +84,8 @@ class Program:
         )
         count = count_of(batch)
         lanes, chunks = bucket(count, self.sizes(batch))
-        widened = functools.partial(_widened, to=lanes * chunks)
-        seen = self.run(jax.tree.map(widened, batch), jnp.asarray([count]))
+        wide = jax.tree.map(functools.partial(widened, to=lanes * chunks), batch)
+        seen = self.run(wide, jnp.asarray([count]))
         seen = jax.tree.map(lambda value: value[:count], seen)
         time = jnp.asarray(times.time, float)
         return trajectory_of(seen, time, jnp.zeros_like(seen.status))
@@ -196,7 +196,7 @@ def count_of(batch: Batch) -> int:
     return max(leaf.shape[0] for leaf in jax.tree.leaves(batch))
 
 
-def _widened(value: Any, *, to: int) -> Any:
+def widened(value: Any, *, to: int) -> Any:
     """Repeat the last subject until a bucket is full; what is shared stays one row."""
     count = value.shape[0]
     if count in (1, to):
