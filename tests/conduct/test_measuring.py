@@ -125,6 +125,7 @@ def test_who_leaves_is_seen_no_more(trial, tmp_path):
     assert (np.abs(share - wanted) < 3.5 * error).all()
 
 
+@pytest.mark.slow
 def test_dropout_changes_nothing_of_who_stays(trial, tmp_path):
     before = outcomes(trial, tmp_path / "before")
     trial.change(

@@ -37,6 +37,7 @@ def told(record):
     return record.attributes["precision_error"]
 
 
+@pytest.mark.slow
 def test_the_record_holds_the_error_and_the_report_prints_it(single, tmp_path):
     protocol = single.load()
     record = vt.run(protocol, out=tmp_path / "run", workers=0)

@@ -158,6 +158,7 @@ def test_contrast(case, cell):
     assert abs(found[4] / expected[4] - 1) < 2 * (abs(expected[3]) + 1) * shift
 
 
+@pytest.mark.slow
 def test_on_sas_path_all_digits_agree():
     """Follow SAS from its start (MIVQUE0) by Newton's steps to where it stopped."""
     run = RUNS.set_index("case").loc["Robust_empirical_us"]

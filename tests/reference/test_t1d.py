@@ -210,6 +210,7 @@ def replayed(day):
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=["excerpt", "all"])
 @pytest.mark.parametrize("control", ["BB", "PID"])
+@pytest.mark.slow
 def test_days_with_feedback_replayed(control, folder, tmp_path, note):
     """Basal-bolus and PID control: glucose is the mean of a step's three minutes."""
     paths = sorted((folder / "closed_loop").glob(f"*_{control}.csv"))

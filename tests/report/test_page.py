@@ -349,6 +349,7 @@ def test_names_alike_get_files_of_their_own(protocol, estimates, tmp_path):
     assert len(ids) == len(set(ids))
 
 
+@pytest.mark.slow
 def test_of_many_arms_figures_show_some_and_tables_all(
     make_protocol, make_estimates, tmp_path
 ):

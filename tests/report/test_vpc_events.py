@@ -63,6 +63,7 @@ def test_courses_lie_under_their_median(dosed, full):
     assert [d.scale for d in draw_courses(dosed, "anc", flat, bands)] == [""]
 
 
+@pytest.mark.slow
 def test_courses_are_folded_until_they_are_wanted(dosed, full, estimates, tmp_path):
     page = render(full, dosed, tmp_path / "one", attributes={})
     text = page.read_text(encoding="utf-8")

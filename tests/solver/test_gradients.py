@@ -141,6 +141,7 @@ def test_gradients_agree_with_diffrax_and_its_adjoint():
     np.testing.assert_allclose(jax.grad(ours)(at), jax.grad(theirs)(at), rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_every_subject_has_its_own_slope_in_one_pass(made):
     """Under `vmap` of nothing: a sum over subjects keeps them apart."""
     model = made.models["saturable"]
