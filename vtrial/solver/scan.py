@@ -103,7 +103,7 @@ def follow(
 def parts_of(layout: Layout, carry: Carry) -> list[Array]:
     """List what is kept of an event: amounts that are read, last dose, if all is well.
 
-    `event_record_of` makes a EventRecord of it.
+    `event_record_of` makes an EventRecord of it.
     """
     kept = zip(carry.amounts, _kept(layout), strict=True)
     seen = [amount for amount, keep in kept if keep]
