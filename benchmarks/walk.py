@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from vtrial.analysis.evaluate import evaluate
-from vtrial.conduct.block import simulate_block
-from vtrial.conduct.block_program import Trial
 from vtrial.conduct.plan import plan
 from vtrial.conduct.remembered import remember_compiled
 from vtrial.conduct.run import run
+from vtrial.conduct.allocated import arms_of
+from vtrial.conduct.task import rows_of
+from vtrial.observe.block_program import Trial
 from vtrial.protocol.load import load_protocol
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.page import render
@@ -52,7 +53,7 @@ def walk(name: str, changes: dict[str, int], folder: Path) -> dict[str, float]:
     protocol = clock.time("load", lambda: load_protocol(name, changes=changes))
     planned = clock.time("plan", lambda: plan(protocol))
     trial = Trial(planned.protocol, planned.cohort)
-    clock.time("first block, compiling", lambda: simulate_block(trial, 0))
+    clock.time("first block, compiling", lambda: rows_of(trial, 0))
     _steps(clock, trial)
     records = {}
     for workers in (1, 2):
@@ -76,7 +77,7 @@ def _steps(clock: Clock, trial: Trial) -> None:
     block = min(1, trial.blocks - 1)
     who = trial.identity(block)
     people = clock.time("block: draw people", lambda: trial.people(who))
-    arms = clock.time("block: allocate", lambda: trial.arms(who))
+    arms = clock.time("block: allocate", lambda: arms_of(trial, who))
     own = (arms == 0).nonzero()[0]
     arm = trial.protocol.arms[0]
 
@@ -84,7 +85,7 @@ def _steps(clock: Clock, trial: Trial) -> None:
         trial.observe(arm, people, own).status.block_until_ready()
 
     clock.time("block: simulate one arm", observe)
-    clock.time("block: all", lambda: simulate_block(trial, block))
+    clock.time("block: all", lambda: rows_of(trial, block))
 
 
 def _run(clock: Clock, protocol: Protocol, folder: Path, workers: int) -> Record:

@@ -18,6 +18,8 @@ from collections import defaultdict
 import jax
 import pytest
 
+from tests.small_trial import Sheets
+
 # By room: of so many cases of a test one is run.
 THINNED = {"solver": 6, "reference": 4, "model": 6, "conduct": 4, "cases": 3}
 THINNED |= {"report": 3, "analysis": 4, "cli": 3, "testing": 2}
@@ -163,3 +165,9 @@ def _number(value):
     if value is None:
         return ""
     return f"{value:.0f}" if value >= 1 and value == int(value) else f"{value:.1e}"
+
+
+@pytest.fixture
+def sheets(tmp_path):
+    """Three sheets of a small trial, to be changed, written and loaded."""
+    return Sheets(tmp_path / "sheets")

@@ -132,7 +132,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a visit at the start of an occasion belongs to the one before",
-        "vtrial/conduct/schedule.py",
+        "vtrial/observe/observation_times.py",
         "time[:, :, None] + INSTANT >= starts",
         "time[:, :, None] - INSTANT >= starts",
         "conduct/test_schedule.py::test_visits_at_occasions",

@@ -10,16 +10,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict
 
 from vtrial.errors import SheetError
-from vtrial.sheets import (
-    check_shape,
-    find_sheet,
-    listed,
-    nearest,
-    parse_sheet,
-    read_sheet,
-    sheet_name,
-    shipped,
-)
+from vtrial.sheets.find import find_sheet, shipped
+from vtrial.sheets.sheet import parse_sheet, read_sheet
+from vtrial.sheets.validate import check_shape, sheet_name
+from vtrial.sheets.words import listed, nearest
 
 
 class Inner(BaseModel):

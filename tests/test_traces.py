@@ -4,8 +4,9 @@ import jax
 import pytest
 
 import vtrial as vt
-from vtrial.conduct.block import simulate_block
-from vtrial.conduct.block_program import Trial
+from vtrial.conduct.allocated import arms_of
+from vtrial.conduct.task import rows_of
+from vtrial.observe.block_program import Trial
 
 SHEET = """
 protocol: traced
@@ -50,17 +51,17 @@ def trial(tmp_path):
 
 
 def test_a_second_block_compiles_nothing(trial, compiled):
-    simulate_block(trial, 0)
+    rows_of(trial, 0)
     assert compiled, "the count counts"
     compiled.clear()
-    simulate_block(trial, 1)
-    simulate_block(trial, 2)
+    rows_of(trial, 1)
+    rows_of(trial, 2)
     assert compiled == []
 
 
 def test_arms_that_differ_in_amounts_share_every_program(trial, compiled):
     who = trial.identity(0)
-    people, arms = trial.people(who), trial.arms(who)
+    people, arms = trial.people(who), arms_of(trial, who)
     low, high = ((arms == index).nonzero()[0] for index in (0, 1))
     trial.observe(trial.protocol.arms[0], people, low)
     compiled.clear()

@@ -22,8 +22,11 @@ _ROOMS = (
     "cohort",
     "conduct",
     "design",
+    "diagnose",
     "dosing",
+    "endpoint",
     "model",
+    "observe",
     "protocol",
     "report",
     "solver",
@@ -32,7 +35,7 @@ _ROOMS = (
 )
 _VERBS = {
     "VtrialError": "vtrial.errors",
-    "doctor": "vtrial.conduct.doctor",
+    "doctor": "vtrial.diagnose.doctor",
     "evaluate": "vtrial.analysis.evaluate",
     "juxtapose": "vtrial.report.run_comparison",
     "load_cohort": "vtrial.cohort.sheet",

@@ -282,7 +282,7 @@ def _registry() -> Any:
 
 def _no_unit(unit: str) -> UnitError:
     """Describe a text that is no unit."""
-    from vtrial.sheets import nearest
+    from vtrial.sheets.words import nearest
 
     months = "mo" in unit.split() or "month" in unit
     allowed = "a unit such as h, d, mg, umol, L/h, mg/L, 1e9/L or %"

@@ -1,18 +1,18 @@
 """A record as conduct would have left it, with numbers that are known."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import xarray as xr
 
+from tests.altered import altered
+from vtrial.endpoint.endpoint import Endpoint
 from vtrial.model.model import Model, Output, Source
-from vtrial.protocol.protocol import (
-    Allocation,
-    Arm,
-    Comparison,
-    Endpoint,
-    Protocol,
-    Published,
-)
+from vtrial.protocol.analysis import Comparison
+from vtrial.protocol.design import Allocation
+from vtrial.protocol.evidence import Published
+from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.types import Missing
 
 ENDPOINTS = (
@@ -36,7 +36,7 @@ def make_protocol(**changes):
         "potential": "all",
         "allocation": Allocation((1, 1)),
         "endpoints": ENDPOINTS,
-        "analysis": (
+        "comparisons": (
             Comparison("ratio", "high", "low", "peak", "ratio of geometric means"),
             Comparison(
                 "means",
@@ -63,7 +63,10 @@ def make_protocol(**changes):
             ),
         ),
     }
-    return Protocol(**(settings | changes))
+    settings |= changes
+    names = {field.name for field in fields(Protocol)}
+    given = {name: settings.pop(name) for name in names & settings.keys()}
+    return altered(Protocol(**given), **settings)
 
 
 def make_tree(protocol, *, seed=1, failed=(5, 77), missing=(9,), trajectories=True):

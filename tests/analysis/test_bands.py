@@ -5,7 +5,7 @@ import xarray as xr
 
 from vtrial.analysis import bands
 from vtrial.analysis.bands import QUANTILES, bands_of
-from vtrial.analysis.sketch import sketch
+from vtrial.sketch import sketch
 
 
 def make_values(subjects=4000, seed=1):

@@ -16,8 +16,9 @@ from vtrial.analysis.repeated import mmrm
 from vtrial.analysis.survival import log_rank, milestone, restricted_mean
 from vtrial.analysis.win import Tier as Pair
 from vtrial.analysis.win import win_contrast
+from vtrial.endpoint.endpoint import Endpoint
 from vtrial.model.grammar import parse_expression
-from vtrial.protocol.protocol import Comparison, Endpoint, Tier
+from vtrial.protocol.analysis import Comparison, Tier
 
 
 @pytest.fixture(scope="module")

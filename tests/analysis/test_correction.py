@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from tests.altered import altered
 from vtrial.analysis.correction import (
     correct_prediction,
     correct_variability,
@@ -14,7 +15,8 @@ from vtrial.analysis.correction import (
 from vtrial.analysis.evaluate import evaluate
 from vtrial.analysis.predictive import bins_of, quantiles_of
 from vtrial.errors import ProtocolError
-from vtrial.protocol.protocol import Observed, Visit, name_points
+from vtrial.protocol.evidence import Observed, name_points
+from vtrial.protocol.protocol import Visit
 
 DOSES = np.array([50.0, 100.0, 100.0, 300.0])
 
@@ -140,7 +142,7 @@ def checked(made_up):
     protocol = make_protocol(
         visits=(Visit("blood", tuple(planned), 0.0, ("conc",)),),
         observed=tuple(entries),
-        analysis=(),
+        comparisons=(),
         published=(),
         subjects=60,
         replicates=10,
@@ -162,7 +164,7 @@ def checked(made_up):
     laid = np.concatenate(points, axis=1)
     held = {"predicted": ("point", laid[0]), "spread": ("point", laid[1])}
     tree["observed"] = xr.DataTree(xr.Dataset(held))
-    tree.attrs["observed"] = name_points(protocol.observed)
+    tree.attrs["observed"] = name_points(protocol.evidence.observed)
     return protocol, tree, points
 
 
@@ -173,7 +175,7 @@ def test_simulated_trials_are_corrected_to_the_observed_medians(checked):
     assert set(table["corrected"]) == {"prediction", "prediction and variability"}
     arm = np.asarray(tree["subjects/arm"]).reshape(10, 60)
     for place, (entry, (predicted, spread)) in enumerate(
-        zip(protocol.observed, points, strict=True)
+        zip(protocol.evidence.observed, points, strict=True)
     ):
         late = np.asarray(entry.time) > 2.5
         held = tree[f"arms/{entry.arm}/measurements"]
@@ -221,9 +223,9 @@ def test_simulated_trials_are_corrected_to_the_observed_medians(checked):
 def test_predictions_of_other_points_are_refused(checked):
     """A record answers for the points that it was run with, and no others."""
     protocol, tree, _ = checked
-    first, second = protocol.observed
+    first, second = protocol.evidence.observed
     moved = replace(first, time=(9.0, *first.time[1:]))
     with pytest.raises(ProtocolError, match=r"observed\.conc\.correct is `prediction`"):
-        evaluate(tree, replace(protocol, observed=(moved, second)))
-    plain = replace(protocol, observed=(replace(first, correct="nothing"),))
+        evaluate(tree, altered(protocol, observed=(moved, second)))
+    plain = altered(protocol, observed=(replace(first, correct="nothing"),))
     assert set(evaluate(tree, plain).predictive["corrected"]) == {"nothing"}

@@ -4,19 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.altered import altered
 from vtrial.analysis import reading
 from vtrial.analysis.contrast import compare
 from vtrial.analysis.evaluate import evaluate
+from vtrial.endpoint.endpoint import Endpoint
 from vtrial.errors import ProtocolError, StoreError
 from vtrial.model.grammar import parse_expression
-from vtrial.protocol.protocol import (
-    Arm,
-    Comparison,
-    Endpoint,
-    Observed,
-    Published,
-    Visit,
-)
+from vtrial.protocol.analysis import Comparison
+from vtrial.protocol.evidence import Observed, Published
+from vtrial.protocol.protocol import Arm, Visit
 
 EFFECT, RISKS = 1.5, {"low": 0.2, "high": 0.4}  # as the record was drawn
 
@@ -131,7 +128,7 @@ def test_published_within_and_missed(estimates):
 
 
 def test_a_miss_is_beyond_the_limits_by_more_than_chance(tree, protocol):
-    cured = replace(protocol, published=())
+    cured = altered(protocol, published=())
     found = row(evaluate(tree, cured).endpoints, arm="high", endpoint="cured")
     value, error = found["estimate"], found["mc_error"]
     half = 2.022691 * error  # Student's t of 40 trials
@@ -139,7 +136,7 @@ def test_a_miss_is_beyond_the_limits_by_more_than_chance(tree, protocol):
         Published(0.1, 0.0, top, "cured", "high")
         for top in (value + 1e-9, value - 0.9 * half, value - 1.1 * half)
     ]
-    estimates = evaluate(tree, replace(protocol, published=tuple(asked)))
+    estimates = evaluate(tree, altered(protocol, published=tuple(asked)))
     table = estimates.published
     assert table["verdict"].tolist() == ["within", "undecided", "MISS"]
     assert table["within"].tolist() == [True, False, False]
@@ -153,7 +150,7 @@ def test_a_miss_is_beyond_the_limits_by_more_than_chance(tree, protocol):
 def test_intervals_of_what_is_never_negative_end_at_0(made_up, one):
     """Trials of peaks that differ 1,000-fold, and one value that may be below 0."""
     make_protocol, make_tree = made_up
-    protocol = make_protocol(replicates=4, published=(), analysis=())
+    protocol = make_protocol(replicates=4, published=(), comparisons=())
     tree = make_tree(protocol, failed=(), missing=())
     outcome = tree["arms/high/outcomes"]["outcome"].values
     outcome[:, 0] = np.repeat([1.0, 10.0, 100.0, 1000.0], 60)
@@ -166,7 +163,7 @@ def test_intervals_of_what_is_never_negative_end_at_0(made_up, one):
 
 def test_differences_of_percentages_are_in_points(tree, protocol):
     points = (replace(protocol.endpoints[0], unit="%"), *protocol.endpoints[1:])
-    asked = replace(
+    asked = altered(
         protocol,
         endpoints=points,
         published=(Published(1.5, 1.0, 2.0, comparison="means"),),
@@ -187,7 +184,7 @@ def test_published_numbers_may_be_of_a_part_of_an_arm(tree, protocol):
         Published(3.0, 2.9, 3.1, "peak", "low", statistic="median", where=heavy),
         Published(3.0, 2.9, 3.1, "peak", "low", statistic="median"),
     )
-    estimates = evaluate(tree, replace(protocol, published=asked))
+    estimates = evaluate(tree, altered(protocol, published=asked))
     share, relief, peak, whole = estimates.published.to_dict("records")
     subjects = tree["subjects"].to_dataset()
     chosen = (subjects["WT"].values > 75).reshape(40, 60)
@@ -275,13 +272,13 @@ def test_an_arm_without_survivors_is_nan_and_counted(protocol, made_up):
 
 
 def test_what_the_record_lacks_is_refused_all_at_once(tree, protocol):
-    asked = replace(
+    asked = altered(
         protocol,
         endpoints=(
             *protocol.endpoints,
             Endpoint("peek", of="conc", take="maximum", start=0.0, end=1.0),
         ),
-        analysis=(
+        comparisons=(
             Comparison("a", "high", "low", "peak", "difference of means", ("AGE",)),
             Comparison("b", "high", "low", "cured", "odds ratio", strata=("SEX",)),
         ),
@@ -309,9 +306,9 @@ def test_what_the_record_lacks_is_refused_all_at_once(tree, protocol):
 
 
 def test_a_mixed_model_needs_measurements(tree, protocol):
-    asked = replace(
+    asked = altered(
         protocol,
-        analysis=(Comparison("m", "high", "low", "peak", "MMRM"),),
+        comparisons=(Comparison("m", "high", "low", "peak", "MMRM"),),
         published=(),
     )
     with pytest.raises(ProtocolError, match="measurements: true"):
@@ -322,6 +319,6 @@ def test_observed_points_need_no_measurements(tree, protocol):
     """A record without them has no predictive check, and everything else."""
     seen = Observed("conc", (1.0,), (2.0,), "low")
     visits = (Visit("blood", (1.0,), 0.0, ("conc",)),)
-    found = evaluate(tree, replace(protocol, observed=(seen,), visits=visits))
+    found = evaluate(tree, altered(protocol, observed=(seen,), visits=visits))
     assert found.predictive.empty
     assert len(found.endpoints) == len(evaluate(tree, protocol).endpoints)

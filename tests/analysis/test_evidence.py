@@ -5,7 +5,9 @@ import pytest
 import xarray as xr
 
 from vtrial.analysis.evaluate import evaluate
-from vtrial.protocol.protocol import Endpoint, Observed, Visit
+from vtrial.endpoint.endpoint import Endpoint
+from vtrial.protocol.evidence import Observed
+from vtrial.protocol.protocol import Visit
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +36,7 @@ def test_curves_are_those_of_the_waiting_times(estimates, protocol):
 def test_shares_of_variance_are_those_of_the_model(made_up):
     """Twice as steep in one factor as in another; a third does nothing."""
     make_protocol, make_tree = made_up
-    protocol = make_protocol(subjects=1000, replicates=4, analysis=(), published=())
+    protocol = make_protocol(subjects=1000, replicates=4, comparisons=(), published=())
     tree = make_tree(protocol, trajectories=False, failed=(), missing=())
     rng = np.random.default_rng(8)
     factors = rng.normal(size=(3, 4000))
@@ -104,7 +106,7 @@ def test_a_predictive_check_holds_where_the_model_is_true(made_up):
     protocol = make_protocol(
         visits=(Visit("blood", tuple(times), 0.0, ("conc",)),),
         observed=(Observed("conc", tuple(around.ravel()), tuple(seen.ravel()), "low"),),
-        analysis=(),
+        comparisons=(),
         published=(),
     )
     tree = make_tree(protocol)
@@ -135,7 +137,7 @@ def test_a_predictive_check_holds_where_the_model_is_true(made_up):
 
 def test_events_without_subjects_have_no_curve(made_up):
     make_protocol, make_tree = made_up
-    protocol = make_protocol(published=(), analysis=())
+    protocol = make_protocol(published=(), comparisons=())
     tree = make_tree(protocol, failed=range(2400), missing=())
     assert evaluate(tree, protocol).curves.empty
 
@@ -145,9 +147,9 @@ def test_endpoints_in_per_cent_are_persons(made_up):
     endpoint = Endpoint(
         "peak", of="conc", take="percent change", start=0.0, end=24.0, unit="%"
     )
-    base = make_protocol(published=(), analysis=())
+    base = make_protocol(published=(), comparisons=())
     protocol = make_protocol(
-        published=(), analysis=(), endpoints=(endpoint, *base.endpoints[1:])
+        published=(), comparisons=(), endpoints=(endpoint, *base.endpoints[1:])
     )
     found = evaluate(make_tree(protocol), protocol)
     assert set(found.persons["endpoint"]) == {"peak", "relief"}

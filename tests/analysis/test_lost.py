@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.altered import altered
 from vtrial.analysis.evaluate import evaluate
 from vtrial.analysis.lost import share_bounds
 from vtrial.model.grammar import parse_expression
-from vtrial.protocol.protocol import Comparison
+from vtrial.protocol.analysis import Comparison
 
 
 def row(frame, **where):
@@ -128,7 +129,7 @@ def test_a_condition_chooses_whom_a_comparison_leaves_out(one):
         *("heavy", "high", "low", "cured", "risk difference"),
         where=parse_expression("WT > 70"),
     )
-    found = evaluate(tree, replace(protocol, analysis=(asked,))).contrasts.iloc[0]
+    found = evaluate(tree, altered(protocol, comparisons=(asked,))).contrasts.iloc[0]
     subjects = tree["subjects"].to_dataset()
     heavy = subjects["WT"].values > 70
     for key, place in (("failed", 1), ("reference_failed", 0)):

@@ -5,11 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.altered import altered
 from vtrial.analysis.evaluate import evaluate
 from vtrial.analysis.multiplicity import adjust
 from vtrial.analysis.operating import power_of
 from vtrial.model.model import Parameter
-from vtrial.protocol.protocol import Comparison, Multiplicity
+from vtrial.protocol.analysis import Comparison, Multiplicity
+
+MEANS = Comparison("means", "high", "low", "peak", "difference of means")
 
 
 def measure(estimates, comparison, name):
@@ -24,7 +27,7 @@ def many(made_up):
     protocol = make_protocol(
         replicates=600,
         uncertainty=False,
-        analysis=(
+        comparisons=(
             Comparison("means", "high", "low", "peak", "difference of means"),
             Comparison("risk", "high", "low", "cured", "risk difference"),
             Comparison("hazard", "high", "low", "relief", "hazard ratio"),
@@ -104,7 +107,9 @@ def test_coverage_is_of_trials_that_have_an_interval(made_up):
     protocol = make_protocol(
         subjects=2,
         replicates=60,
-        analysis=(Comparison("means", "high", "low", "peak", "difference of means"),),
+        comparisons=(
+            Comparison("means", "high", "low", "peak", "difference of means"),
+        ),
         published=(),
     )
     tree = make_tree(protocol, failed=(), missing=(), trajectories=False)
@@ -120,7 +125,9 @@ def test_the_spread_of_parameters_is_told_from_chance(made_up):
     protocol = make_protocol(
         replicates=300,
         uncertainty=True,
-        analysis=(Comparison("means", "high", "low", "peak", "difference of means"),),
+        comparisons=(
+            Comparison("means", "high", "low", "peak", "difference of means"),
+        ),
         published=(),
     )
     protocol = uncertain(protocol)
@@ -154,10 +161,10 @@ def test_one_sided_tests_count_twice_in_a_family(many, made_up):
     make_protocol, make_tree = made_up
     protocol, _ = many
     above = Comparison("more", "high", "low", "peak", "difference of means", above=0.0)
-    asked = replace(
+    asked = altered(
         protocol,
         replicates=100,
-        analysis=(*protocol.analysis[:1], above),
+        comparisons=(*protocol.analysis.comparisons[:1], above),
         multiplicity=Multiplicity("Bonferroni", ("means", "more"), 0.05),
     )
     estimates = evaluate(make_tree(asked, trajectories=False), asked)

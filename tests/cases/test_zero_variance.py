@@ -6,7 +6,7 @@ import pytest
 import vtrial as vt
 from vtrial.cohort.draw import sample
 from vtrial.cohort.sheet import cohort_of
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 MODEL = """
 model: fixed

@@ -8,7 +8,7 @@ import pytest
 from vtrial.cohort.category import in_digits
 from vtrial.cohort.sheet import cohort_of
 from vtrial.errors import CohortError
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 
 def shares(words):

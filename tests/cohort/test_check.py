@@ -4,7 +4,7 @@ from vtrial.cohort.check import check_cohort
 from vtrial.cohort.sheet import cohort_of, load_cohort
 from vtrial.model.grammar import parse_model
 from vtrial.model.model import Covariate, Model, Parameter
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 
 def model(*covariates, parameters=()):

@@ -12,7 +12,7 @@ from vtrial.errors import CohortError
 from vtrial.keys import purpose_key, replicate_key, subject_key
 from vtrial.model.grammar import parse_model
 from vtrial.model.model import Covariate, Model, Output, Parameter, RandomBlock
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 MODEL = Model(
     name="oral",

@@ -10,7 +10,7 @@ from vtrial.cohort.cohort import Marginal
 from vtrial.cohort.distribution import read_marginal
 from vtrial.cohort.marginal import inside, quantile
 from vtrial.cohort.shape import MarginalShape
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 GRID = scipy.stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000)
 

@@ -15,7 +15,7 @@ from vtrial.cohort.prior import program, root
 from vtrial.cohort.sheet import cohort_of, load_cohort
 from vtrial.model.grammar import parse_model
 from vtrial.model.model import Model, Parameter, RandomBlock
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 MODEL = Model(
     name="small",

@@ -9,7 +9,7 @@ import pytest
 from vtrial.cohort.draw import sample
 from vtrial.cohort.sheet import cohort_of, load_cohort
 from vtrial.errors import CohortError, SheetError
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 WRONG = """\
 cohort: wrong

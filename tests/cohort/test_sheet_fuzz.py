@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 
 from vtrial.cohort.sheet import cohort_of
 from vtrial.errors import VtrialError
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 SHEET = {
     "cohort": "c",

@@ -4,7 +4,7 @@ import pytest
 
 from vtrial.cohort.sheet import cohort_of, load_cohort
 from vtrial.cohort.words import cohort_schema, describe, summarise
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 
 def test_description_has_distributions_formulas_and_sources():

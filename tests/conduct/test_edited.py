@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 import vtrial as vt
-from tests.conduct.conftest import Sheets
+from tests.small_trial import Sheets
 from vtrial.errors import ProtocolError
 from vtrial.protocol.stored import read_protocol, write_protocol
-from vtrial.sheets import shipped
+from vtrial.sheets.find import shipped
 
 LIMITS = """
   exposed: {of: conc, take: maximum, within: "24 h to 48 h", above: 0.5}

@@ -17,7 +17,7 @@ from ruamel.yaml.error import YAMLError
 from vtrial.conduct.check import check_sheet
 from vtrial.errors import VtrialError
 from vtrial.model.sheet import LIBRARY
-from vtrial.sheets import shipped
+from vtrial.sheets.find import shipped
 
 MODELS = (
     *("antibody-serum", "darbepoetin-haemoglobin", "direct-sigmoid-emax"),

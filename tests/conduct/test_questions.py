@@ -74,7 +74,7 @@ def test_every_question_has_an_answer(asked, tmp_path):
     assert {"cleared"} == set(estimates.curves["endpoint"])
     assert set(estimates.explained["covariate"]) == {"FEMALE", "WT"}
     page = vt.render(estimates, protocol, tmp_path, attributes={}).read_text()
-    for one in protocol.analysis:
+    for one in protocol.analysis.comparisons:
         assert one.by in page
 
 

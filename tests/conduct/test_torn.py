@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import vtrial as vt
-from tests.conduct.conftest import Sheets
 from tests.conduct.test_run import same
+from tests.small_trial import Sheets
 from vtrial.errors import StoreError
 
 RECORD, LEDGER = "record.zarr", "ledger.jsonl"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vtrial.design import BATCH, allocate
-from vtrial.protocol.protocol import Allocation
+from vtrial.protocol.design import Allocation
 
 SIMPLE = Allocation((1, 1, 2))
 BLOCKED = Allocation((1, 1, 2), "permuted block", 8)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vtrial.csv_table import MAX_FAULTS
 from vtrial.dosing.table import read_events, read_parameters
 from vtrial.errors import DataError
+from vtrial.sheets.csv_table import MAX_FAULTS
 
 STATES = ("depot", "central")
 

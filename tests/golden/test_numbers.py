@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from tests.golden.measure import TABLE, THINNED, measured
-from vtrial.sheets import shipped
+from vtrial.sheets.find import shipped
 
 SLOW = ("highrif", "surmount-1", "surmount-1-composition", "t1d-basal-bolus")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from vtrial.model.sheet import library, load_model, read_model
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 HEAD = """\
 model: x

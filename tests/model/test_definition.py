@@ -9,7 +9,7 @@ import vtrial as vt
 from vtrial.errors import ModelError
 from vtrial.model.definition import define
 from vtrial.model.sheet import load_model, read_model
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 SHEET = """\
 model: mine

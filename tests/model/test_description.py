@@ -6,7 +6,7 @@ import pytest
 
 from vtrial.model.description import describe, describe_data
 from vtrial.model.sheet import library, load_model, read_model
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 JOINT = """\
 model: words

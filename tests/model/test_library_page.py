@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from vtrial.conduct.catalogue import library_solved
+from vtrial.diagnose.catalogue import library_solved
 from vtrial.model.sheet import load_model
 
 PAGE = Path(__file__).parents[2] / "docs" / "library.md"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vtrial.model.sheet import load_model, read_model
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 SHEET = """\
 model: all

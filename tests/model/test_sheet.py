@@ -18,7 +18,7 @@ from vtrial.model.sheet import (
     model_schema,
     read_model,
 )
-from vtrial.sheets import parse_sheet, read_sheet
+from vtrial.sheets.sheet import parse_sheet, read_sheet
 
 GOOD = """\
 model: mine

@@ -7,7 +7,7 @@ import pytest
 from vtrial.errors import ProtocolError
 from vtrial.protocol import build_protocol
 from vtrial.protocol.ctcae import FIXED, GRADES, ULN
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 SHEET = """
 protocol: laboratory

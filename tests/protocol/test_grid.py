@@ -9,7 +9,7 @@ from vtrial.model.tree import Number
 from vtrial.protocol import build_protocol
 from vtrial.protocol.knots import knots_of
 from vtrial.protocol.protocol import Arm
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 SHEET = """
 protocol: gridded

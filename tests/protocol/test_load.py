@@ -16,9 +16,10 @@ from vtrial.errors import (
 )
 from vtrial.model.grammar import write_expression
 from vtrial.protocol import build_protocol, load_protocol
-from vtrial.protocol.protocol import Allocation, Keep
+from vtrial.protocol.design import Allocation
+from vtrial.protocol.protocol import Keep
 from vtrial.protocol.subset import write_where
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 ROOT = Path(__file__).parents[2]
 SHEET = """
@@ -100,7 +101,9 @@ def test_everything_is_resolved():
         "WT": "70",
         "eta.KA": "0.5*eta.KA",
     }
-    assert protocol.allocation == Allocation((1, 1, 2), "stratified", 8, ("FEMALE",))
+    assert protocol.design.allocation == Allocation(
+        (1, 1, 2), "stratified", 8, ("FEMALE",)
+    )
     trough, profile = protocol.visits
     assert (trough.times, trough.window) == ((0, 168, 336), 2)
     assert profile.times == (1, 2, 4, 12, 169, 170, 172, 180)
@@ -135,16 +138,16 @@ def test_endpoints_are_resolved():
 
 def test_questions_and_evidence_are_resolved():
     protocol = load(SHEET)
-    assert [one.name for one in protocol.analysis] == [
+    assert [one.name for one in protocol.analysis.comparisons] == [
         "high with food with low on peak",
         "low with placebo on high by risk difference",
         "low with placebo on high by odds ratio",
         "main",
     ]
-    first, *_, last = protocol.analysis
+    first, *_, last = protocol.analysis.comparisons
     assert (first.arm, first.reference) == ("high with food", "low")
     assert last.adjust == ("baseline", "AGE")
-    share, median, mean, risk = protocol.published
+    share, median, mean, risk = protocol.evidence.published
     assert (share.value, share.low, share.high) == pytest.approx((0.754, 0.704, 0.804))
     assert share.statistic == "share"
     assert (median.value, median.low, median.high) == pytest.approx((0.8, 0.5, 1))
@@ -483,7 +486,7 @@ def test_cohort_and_model_may_share_the_protocols_name(tmp_path):
     text = swapped("cohort: adults", "cohort: x").replace("baseline, AGE", "WT")
     (tmp_path / "x.yaml").write_text(text)
     protocol = load_protocol(tmp_path / "x")
-    assert protocol.analysis[-1].adjust == ("WT",)
+    assert protocol.analysis.comparisons[-1].adjust == ("WT",)
     (tmp_path / "who.yaml").unlink()
     with pytest.raises(ProtocolError, match="`x`, an unknown cohort"):
         load_protocol(tmp_path / "x.yaml")

@@ -7,7 +7,7 @@ import pytest
 
 from vtrial.errors import ProtocolError
 from vtrial.protocol import build_protocol
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 SHEET = """
 protocol: seen
@@ -57,7 +57,7 @@ def load(tmp_path):
 
 def test_corrected_points_know_their_subjects(load):
     protocol = load("conc: {file: seen.csv, arm: low, correct: prediction}")
-    (seen,) = protocol.observed
+    (seen,) = protocol.evidence.observed
     assert seen.subject == (0, 0, 1)
     assert seen.covariates == (("WT", (60.0, 70.0)),)
     assert (seen.bound, seen.logarithms) == (0.0, False)
@@ -69,7 +69,7 @@ def test_corrected_points_know_their_subjects(load):
 def test_what_an_arm_sets_need_not_be_known(load):
     entry = "conc: {file: seen.csv, arm: high, correct: prediction and variability}"
     protocol = load(entry, "ID,TIME,DV\na,1,2\n")
-    assert protocol.observed[0].covariates == ()
+    assert protocol.evidence.observed[0].covariates == ()
     assert protocol.keep.predictions == "prediction and variability"
 
 
@@ -92,13 +92,13 @@ def test_outcomes_are_read_by_what_their_endpoint_is(load):
         "relief: {file: seen.csv, time unit: d, event: EVENT, arm: low}",
         "TIME,EVENT\n1,1\n2,0\nNA,1\n",
     )
-    (seen,) = protocol.observed_outcomes
+    (seen,) = protocol.evidence.outcomes
     assert (seen.endpoint, seen.arm) == ("relief", "low")
     assert (seen.value, seen.event) == ((24.0, 48.0), (1.0, 0.0))
     assert not protocol.keep.measurements
     for name in ("exposed", "grade", "twice"):
         protocol = load(f"{name}: {{file: seen.csv, value: X}}", "X\n0\n1\n1\n")
-        assert protocol.observed_outcomes[0].value == (0.0, 1.0, 1.0)
+        assert protocol.evidence.outcomes[0].value == (0.0, 1.0, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator
 
 from vtrial.protocol import protocol_schema
 from vtrial.protocol.shape import ProtocolShape
-from vtrial.sheets import read_sheet
+from vtrial.sheets.sheet import read_sheet
 
 ROOT = Path(__file__).parents[2]
 SHEETS = [

@@ -13,7 +13,7 @@ from vtrial.model.tree import Number
 from vtrial.protocol import load_protocol
 from vtrial.protocol import shape as shape_module
 from vtrial.protocol.shape import ProtocolShape, RandomisationShape
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
@@ -39,8 +39,8 @@ def test_theophylline_is_compared_with_its_own_data(theophylline):
         "area": [np.trapezoid(value, time) for time, value in theophylline],
         "at 24 h": [value[-1] for _, value in theophylline],
     }
-    assert {point.endpoint for point in protocol.published} == set(computed)
-    for point in protocol.published:
+    assert {point.endpoint for point in protocol.evidence.published} == set(computed)
+    for point in protocol.evidence.published:
         values = np.array(computed[point.endpoint])
         error = values.std(ddof=1) / np.sqrt(values.size)
         assert point.value == pytest.approx(values.mean(), rel=5e-3)
@@ -50,7 +50,7 @@ def test_theophylline_is_compared_with_its_own_data(theophylline):
 
 def test_theophylline_is_observed_near_its_visits(theophylline):
     protocol = load_protocol("theophylline-single-dose")
-    (observed,) = protocol.observed
+    (observed,) = protocol.evidence.observed
     assert len(observed.time) == 12 * 11
     nominal = np.array(protocol.visits[0].times)
     for time, _ in theophylline:
@@ -63,11 +63,11 @@ def test_docetaxel_is_the_trial_as_published():
     assert [a.regimen.steps[0].words for a in protocol.arms] == [
         f"{dose} mg/m2 over 1 h every 21 d x 6" for dose in (60, 75, 100)
     ]
-    assert not any(point.verified for point in protocol.published)
-    assert [point.value for point in protocol.published] == pytest.approx(
+    assert not any(point.verified for point in protocol.evidence.published)
+    assert [point.value for point in protocol.evidence.published] == pytest.approx(
         [0.764, 0.837, 0.934, 0.754, 0.844, 0.047, 0.074, 0.141]
     )
-    for point in [*protocol.published[:3], *protocol.published[5:]]:
+    for point in [*protocol.evidence.published[:3], *protocol.evidence.published[5:]]:
         women = protocol.subjects / 3
         error = np.sqrt(point.value * (1 - point.value) / women)
         assert point.high - point.value == pytest.approx(1.96 * error, abs=1e-3)
@@ -91,7 +91,7 @@ def test_diabetes_arms_differ_by_errors_only_and_hold_what_was_published():
         assert bolus.startswith(f"({grams}/CR*6) nmol into bolus")
         assert bolus.endswith(when)
     assert len(protocol.occasions) == 15
-    mean, spread = protocol.published
+    mean, spread = protocol.evidence.published
     people, error = 56, spread.value / np.sqrt(56)
     assert (mean.value, spread.value) == (59, 14)
     assert mean.high - mean.value == pytest.approx(1.96 * error, rel=0.02)

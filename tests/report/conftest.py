@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.altered import altered
 from vtrial.analysis.estimates import (
     CONTRASTS,
     CONVERGENCE,
@@ -25,18 +26,13 @@ from vtrial.analysis.estimates import (
     Estimates,
 )
 from vtrial.dosing.regimen import Level, Regimen, Repeat, Step
+from vtrial.endpoint.endpoint import Endpoint
 from vtrial.model.grammar import parse_expression, parse_model
 from vtrial.model.model import Covariate, Model, Output, Source
-from vtrial.protocol.protocol import (
-    Allocation,
-    Arm,
-    Comparison,
-    Endpoint,
-    Observed,
-    Protocol,
-    Published,
-    Visit,
-)
+from vtrial.protocol.analysis import Analysis, Comparison
+from vtrial.protocol.design import Allocation, Design
+from vtrial.protocol.evidence import Evidence, Observed, Published
+from vtrial.protocol.protocol import Arm, Protocol, Visit
 
 ARMS = ("d60", "d75", "d100")
 PAPER = Source(cite="Somebody A et al. A Journal 2006;24:4963", doi="10.1000/182")
@@ -103,30 +99,34 @@ def _make_protocol(arms=ARMS, **changes):
         replicates=200,
         seed=2006,
         arms=tuple(Arm(a, a.replace("d", "") + " mg/m²") for a in arms),
-        allocation=Allocation((1,) * len(arms), "permuted block", 6),
+        design=Design(Allocation((1,) * len(arms), "permuted block", 6)),
         visits=(Visit("blood", tuple(168.0 * k for k in range(19)), 24.0, ("anc",)),),
         grid=tuple(np.arange(0.0, 3025.0, 24.0).tolist()),
         endpoints=(grade, nadir),
-        analysis=(
-            Comparison("c1", "d100", "d75", "grade 4", "risk difference"),
-            Comparison("c2", "d60", "d75", "grade 4", "risk difference"),
-            Comparison("c3", "d100", "d60", "nadir", "ratio of geometric means"),
-        )
-        if many
-        else (),
-        published=(
-            Published(0.754, 0.70, 0.80, "grade 4", arms[-1], source=PAPER),
-            Published(0.30, 0.25, 0.35, "grade 4", arms[0], verified=False),
+        analysis=Analysis(
+            (
+                Comparison("c1", "d100", "d75", "grade 4", "risk difference"),
+                Comparison("c2", "d60", "d75", "grade 4", "risk difference"),
+                Comparison("c3", "d100", "d60", "nadir", "ratio of geometric means"),
+            )
+            if many
+            else ()
         ),
-        observed=(
-            Observed(
-                "anc", (0.0, 168.0, 336.0, 504.0), (5.1, 0.9, 2.1, 4.8), "", PAPER
+        evidence=Evidence(
+            published=(
+                Published(0.754, 0.70, 0.80, "grade 4", arms[-1], source=PAPER),
+                Published(0.30, 0.25, 0.35, "grade 4", arms[0], verified=False),
+            ),
+            observed=(
+                Observed(
+                    "anc", (0.0, 168.0, 336.0, 504.0), (5.1, 0.9, 2.1, 4.8), "", PAPER
+                ),
             ),
         ),
         sources=(PAPER,),
         text="protocol: docetaxel-made-up\nseed: 2006\n",
     )
-    return replace(trial, **changes)
+    return altered(trial, **changes)
 
 
 def _make_estimates(protocol, *, failed=3):
@@ -193,7 +193,7 @@ def _endpoints(arms, depth):
 def _contrasts(protocol):
     values = {"risk difference": (0.194, 0.11, 0.28)}
     rows = []
-    for c in protocol.analysis:
+    for c in protocol.analysis.comparisons:
         estimate, low, high = values.get(c.by, (0.33, 0.27, 0.41))
         rows.append((c.name, c.arm, c.reference, c.endpoint, c.by, estimate, low, high))
     columns = ["comparison", "arm", "reference", "endpoint", "by", "estimate", "low"]
@@ -251,7 +251,7 @@ def _distributions(arms, depth):
 
 def _published(protocol):
     rows = []
-    for place, point in enumerate(protocol.published):
+    for place, point in enumerate(protocol.evidence.published):
         simulated = 0.741 if place == 0 else 0.381
         rows.append(
             {
@@ -338,7 +338,7 @@ def _curves(arms):
 
 def _operating(protocol):
     rows = []
-    for comparison in protocol.analysis:
+    for comparison in protocol.analysis.comparisons:
         rows += [
             (comparison.name, "power", 0.834, 0.026, 0.776, 0.879, 200),
             (comparison.name, "coverage", 0.945, 0.016, 0.904, 0.969, 200),
@@ -350,7 +350,7 @@ def _operating(protocol):
 
 def _convergence(protocol):
     rows = []
-    for comparison in protocol.analysis:
+    for comparison in protocol.analysis.comparisons:
         for trials in (10, 20, 50, 100, 200):
             error = 0.03 / np.sqrt(trials)
             rows.append((comparison.name, trials, 0.194 + error, error))

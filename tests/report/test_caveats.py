@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from vtrial.analysis.estimates import MISSING, OPERATING, UNDECIDED
+from vtrial.endpoint.endpoint import Endpoint
 from vtrial.model.model import Covariate, Parameter
-from vtrial.protocol.protocol import Endpoint
 from vtrial.report.answer import answer_in_words
 from vtrial.report.design import endpoint_in_words, population_in_words
 from vtrial.report.flow import flow_of, flow_table

@@ -5,16 +5,13 @@ from typing import get_args
 
 import pytest
 
+from tests.altered import altered
 from vtrial.dosing.words import parse_regimen
+from vtrial.endpoint.endpoint import Derived, Endpoint, Take
 from vtrial.model.tree import Number
-from vtrial.protocol.protocol import (
-    Allocation,
-    Arm,
-    Comparison,
-    Derived,
-    Endpoint,
-    Take,
-)
+from vtrial.protocol.analysis import Comparison
+from vtrial.protocol.design import Allocation
+from vtrial.protocol.protocol import Arm
 from vtrial.report.design import (
     allocation_in_words,
     arms_in_words,
@@ -67,18 +64,18 @@ def test_endpoints_in_words(protocol, endpoint, words):
 
 
 def test_allocation_in_words(protocol):
-    weighted = replace(protocol, allocation=Allocation((2, 1, 1)))
+    weighted = altered(protocol, allocation=Allocation((2, 1, 1)))
     assert allocation_in_words(weighted).startswith("2:1:1 to 60 mg/m², 75 mg/m²")
     assert allocation_in_words(weighted).endswith("; simple randomisation")
     strata = Allocation((1, 1, 1), "stratified", 6, ("FEMALE", "ECOG1"))
-    words = allocation_in_words(replace(protocol, allocation=strata))
+    words = allocation_in_words(altered(protocol, allocation=strata))
     assert words.endswith("permuted blocks of 6 within strata of FEMALE and ECOG1")
 
 
 def test_arms_say_their_regimen(protocol):
     regimen = parse_regimen("60 mg over 1 h every 21 d x 6", model=protocol.model)
     arms = (Arm("a", "A", regimen), Arm("b"))
-    told = arms_in_words(replace(protocol, arms=arms, allocation=Allocation((1, 1))))
+    told = arms_in_words(altered(protocol, arms=arms, allocation=Allocation((1, 1))))
     assert told[0].treatment == regimen.words
     assert "60 mg" in told[0].treatment
     assert told[1].treatment == "no dose"

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.altered import altered
 from vtrial.dosing.words import parse_regimen
 from vtrial.model.grammar import parse_model
 from vtrial.model.model import Covariate, Model
 from vtrial.model.tree import Number
-from vtrial.protocol.protocol import Arm, Comparison
+from vtrial.protocol.analysis import Comparison
+from vtrial.protocol.protocol import Arm
 from vtrial.report.convergence import draw_convergence, settles
 from vtrial.report.dose import doses_of
 from vtrial.report.drawing import house_style
@@ -236,10 +238,10 @@ def test_many_arms_and_hostile_words_are_drawn(dosed, full, make_protocol, tmp_p
     arms = tuple(f"d{10 * k}" for k in range(1, 10))
     bad = "</svg><script>x</script> $\\frac{"
     points = tuple(replace(point, title=bad) for point in dosed.endpoints)
-    many = replace(
+    many = altered(
         dosed,
         endpoints=points,
-        analysis=(),
+        comparisons=(),
         published=(),
         arms=tuple(replace(dosed.arms[0], name=arm, title=bad + arm) for arm in arms),
     )

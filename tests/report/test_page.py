@@ -11,7 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vtrial.protocol.protocol import Arm, Endpoint, Observed, Published
+from tests.altered import altered
+from vtrial.endpoint.endpoint import Endpoint
+from vtrial.protocol.evidence import Observed, Published
+from vtrial.protocol.protocol import Arm
 from vtrial.report.page import render
 
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -222,7 +225,7 @@ def test_one_arm_without_published_contrasts_or_failures(
 
 
 def test_empty_estimates_still_make_a_page(make_protocol, make_estimates, tmp_path):
-    protocol = make_protocol(endpoints=(), analysis=(), published=(), observed=())
+    protocol = make_protocol(endpoints=(), comparisons=(), published=(), observed=())
     full = make_estimates(protocol)
     bare = {
         name: getattr(full, name).iloc[:0]
@@ -251,7 +254,7 @@ def test_many_endpoints_and_arms_are_drawn_in_part_and_kept_whole(
         Endpoint(f"level {k}", "anc", "minimum", 0.0, 504.0, title=f"Level {k}")
         for k in range(60)
     )
-    protocol = replace(protocol, endpoints=points, analysis=(), published=())
+    protocol = altered(protocol, endpoints=points, comparisons=(), published=())
     full = make_estimates(protocol)
     one = full.distributions[full.distributions["arm"].isin(["d10", "d20"])]
     many = pd.concat([one.assign(endpoint=point.name) for point in points])
@@ -272,7 +275,7 @@ def test_page_is_not_touched_when_rendering_fails(folder, protocol, estimates):
 
 def test_measured_points_of_another_arm_stay_away(protocol, estimates, tmp_path):
     seen = (Observed("anc", (0.0, 24.0), (5.0, 50.0), "d100"),)
-    trial = replace(protocol, observed=seen)
+    trial = altered(protocol, observed=seen)
     page = rendered(trial, estimates, tmp_path)
     assert "Circles: measured in the real study." in page.text
     svg = (tmp_path / "figures" / "band-anc-linear.svg").read_text()
@@ -281,7 +284,7 @@ def test_measured_points_of_another_arm_stay_away(protocol, estimates, tmp_path)
 
 def test_published_comparison_is_named(protocol, estimates, tmp_path):
     point = Published(0.1, 0.0, 0.2, comparison="c1")
-    trial = replace(protocol, published=(point,))
+    trial = altered(protocol, published=(point,))
     frame = estimates.published.head(1).assign(
         published=0.1,
         simulated=0.19,

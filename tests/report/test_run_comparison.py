@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.altered import altered
 from vtrial.report.run_comparison import (
     Run,
     differences,
@@ -16,7 +17,7 @@ from vtrial.report.run_comparison import (
 
 @pytest.fixture(scope="module")
 def runs(protocol, estimates, make_protocol, make_estimates):
-    other = make_protocol(arms=("d75", "d100", "d120"), seed=7, analysis=())
+    other = make_protocol(arms=("d75", "d100", "d120"), seed=7, comparisons=())
     seen = make_estimates(other)
     shifted = seen.endpoints.assign(estimate=seen.endpoints["estimate"] + 0.01)
     second = replace(seen, endpoints=shifted, contrasts=seen.contrasts.iloc[:0])
@@ -105,7 +106,7 @@ def test_runs_without_anything_to_compare_still_make_a_page(runs, tmp_path):
     first = runs[0]
     names = ("endpoints", "contrasts", "bands", "published")
     bare = {name: getattr(first.estimates, name).iloc[:0] for name in names}
-    protocol = replace(first.protocol, endpoints=(), analysis=(), published=())
+    protocol = altered(first.protocol, endpoints=(), comparisons=(), published=())
     empty = Run(replace(first.estimates, **bare), protocol, {})
     text = juxtapose(empty, empty, tmp_path).read_text(encoding="utf-8")
     for words in (

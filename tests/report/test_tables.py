@@ -1,10 +1,9 @@
 """Tables, answer and computation: what is said when, and what is left unsaid."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
+from tests.altered import altered
 from vtrial.analysis.estimates import MISS, WITHIN
 from vtrial.model.model import Source
 from vtrial.report.answer import answer_in_words
@@ -120,7 +119,7 @@ def test_sheets_come_from_the_record(protocol):
 
 def test_a_source_is_listed_once(protocol):
     noted = Source(cite="A", note="how it was read", url="https://example.org/a")
-    trial = replace(protocol, sources=(noted, noted), published=(), observed=())
+    trial = altered(protocol, sources=(noted, noted), published=(), observed=())
     first, second = sources_list(trial)
     assert first.text == "A"
     assert first.href == "https://example.org/a"

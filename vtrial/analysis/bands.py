@@ -9,7 +9,6 @@ import xarray as xr
 
 from vtrial.analysis.estimates import BANDS
 from vtrial.analysis.reading import arms_of, dataset
-from vtrial.analysis.sketch import merge, sketch
 from vtrial.dims import (
     ARMS,
     BLOCK,
@@ -22,6 +21,7 @@ from vtrial.dims import (
     VALUE,
 )
 from vtrial.protocol.protocol import Protocol
+from vtrial.sketch import merge, sketch
 
 QUANTILES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 BLOCKS_AT_ONCE = 256

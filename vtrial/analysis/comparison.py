@@ -26,15 +26,15 @@ from vtrial.analysis.statistic import Numbers, Values, logarithms
 from vtrial.analysis.survival import log_rank, milestone, restricted_mean
 from vtrial.analysis.win import Tier, win_contrast
 from vtrial.dims import BASELINE, EVENT
-from vtrial.protocol.protocol import (
+from vtrial.endpoint.endpoint import Endpoint
+from vtrial.protocol.analysis import (
     OF_COUNTS,
     OF_RESPONSES,
     OF_TIERS,
     RATIOS,
     Comparison,
-    Endpoint,
-    Protocol,
 )
+from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.subset import holds
 
 COVARIANCES: Mapping[str, Covariance] = {

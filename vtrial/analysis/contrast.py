@@ -14,7 +14,7 @@ from vtrial.analysis.statistic import (
     summarise,
     wilson,
 )
-from vtrial.protocol.protocol import Measure
+from vtrial.protocol.analysis import Measure
 
 
 class Contrast(NamedTuple):

@@ -10,7 +10,8 @@ import pandas as pd
 from vtrial.analysis.estimates import CURVES
 from vtrial.analysis.statistic import Values
 from vtrial.analysis.survival import survival_curve
-from vtrial.protocol.protocol import Endpoint, Protocol
+from vtrial.endpoint.endpoint import Endpoint
+from vtrial.protocol.protocol import Protocol
 
 POINTS = 101
 Key = tuple[str, str]

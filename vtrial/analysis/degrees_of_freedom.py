@@ -38,7 +38,7 @@ from scipy import special
 from vtrial.analysis.mixed import Fit
 from vtrial.analysis.mmrm_design import express
 from vtrial.errors import ProtocolError
-from vtrial.sheets import listed, nearest
+from vtrial.sheets.words import listed, nearest
 
 Freedom = Literal[
     "kenward-roger",

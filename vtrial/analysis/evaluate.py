@@ -25,7 +25,8 @@ from vtrial.analysis.published import published_of
 from vtrial.analysis.reading import check_record, chunks_of
 from vtrial.analysis.replication import Scale, across, average
 from vtrial.analysis.support import support_of, support_of_effect, support_seen
-from vtrial.protocol.protocol import RATIOS, Protocol, effect_unit
+from vtrial.protocol.analysis import RATIOS, effect_unit
+from vtrial.protocol.protocol import Protocol
 from vtrial.types import FALLBACKS, Missing, Status
 
 
@@ -196,7 +197,7 @@ def _by_statistic(
 def _contrasts(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
     """Lay down every comparison."""
     rows = []
-    for place, comparison in enumerate(protocol.analysis):
+    for place, comparison in enumerate(protocol.analysis.comparisons):
         made = joined(seen.contrasts[place])
         endpoint = protocol.endpoint(comparison.endpoint)
         ratio = comparison.by in RATIOS

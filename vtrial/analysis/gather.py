@@ -20,7 +20,9 @@ from vtrial.analysis.statistic import Numbers, Summary, summarise
 from vtrial.analysis.survival import kaplan_meier
 from vtrial.analysis.vpc_events import PredictiveEvents, PredictiveShares
 from vtrial.dims import EVENT, OUTCOME
-from vtrial.protocol.protocol import Endpoint, Protocol, Published
+from vtrial.endpoint.endpoint import Endpoint
+from vtrial.protocol.evidence import Published
+from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.subset import holds
 from vtrial.types import FALLBACKS, Status
 
@@ -115,7 +117,7 @@ class Gathered:
             self._add_parts(chunk, endpoint, own, protocol)
             self._add_bars(endpoint, own)
             self.explained.add(endpoint.name, own)
-            for place, comparison in enumerate(protocol.analysis):
+            for place, comparison in enumerate(protocol.analysis.comparisons):
                 if comparison.endpoint == endpoint.name:
                     made = answered(chunk, comparison, protocol)
                     self.contrasts[place].append(made)
@@ -194,7 +196,7 @@ class Gathered:
         protocol: Protocol,
     ) -> None:
         """Summarise an endpoint among those that published numbers are of."""
-        for place, point in enumerate(protocol.published):
+        for place, point in enumerate(protocol.evidence.published):
             if point.where is None or point.endpoint != endpoint.name:
                 continue
             chosen = holds(point.where, chunk.covariate)

@@ -9,7 +9,7 @@ from vtrial.analysis.comparison import chosen, of_responses, sides
 from vtrial.analysis.reading import Chunk
 from vtrial.analysis.statistic import Numbers, Values
 from vtrial.dims import OUTCOME
-from vtrial.protocol.protocol import OF_RESPONSES, Comparison
+from vtrial.protocol.analysis import OF_RESPONSES, Comparison
 
 
 def share_bounds(

@@ -12,7 +12,8 @@ from vtrial.analysis.estimates import CONVERGENCE, OPERATING
 from vtrial.analysis.multiplicity import adjust, adjust_by_graph, rejected
 from vtrial.analysis.replication import monte_carlo_margin
 from vtrial.analysis.statistic import Numbers, normal_limit, wilson
-from vtrial.protocol.protocol import RATIOS, Comparison, Multiplicity, Protocol
+from vtrial.protocol.analysis import RATIOS, Comparison, Multiplicity
+from vtrial.protocol.protocol import Protocol
 
 STEPS = 40  # points at which convergence is looked at
 
@@ -59,7 +60,7 @@ def operating_of(
     interval.
     """
     rows: list[Row] = []
-    for place, comparison in enumerate(protocol.analysis):
+    for place, comparison in enumerate(protocol.analysis.comparisons):
         made = contrasts[place]
         if len(made.estimate) < 2:
             continue
@@ -70,8 +71,8 @@ def operating_of(
                 comparison, made, truths[place], own=protocol.uncertain
             )
         rows += [_row(named, measure, worth) for measure, worth in found]
-    if protocol.multiplicity is not None:
-        rows += _family(protocol, protocol.multiplicity, contrasts)
+    if protocol.analysis.multiplicity is not None:
+        rows += _family(protocol, protocol.analysis.multiplicity, contrasts)
     return pd.DataFrame(rows, columns=OPERATING)
 
 
@@ -97,7 +98,7 @@ def convergence_of(
 ) -> pd.DataFrame:
     """Return each estimate and its Monte Carlo error after the first so many trials."""
     rows = []
-    for place, comparison in enumerate(protocol.analysis):
+    for place, comparison in enumerate(protocol.analysis.comparisons):
         estimate = _scaled(comparison, contrasts[place].estimate)
         known = estimate[np.isfinite(estimate)]
         if len(known) < 2:
@@ -164,10 +165,8 @@ def _family(
     protocol: Protocol, asked: Multiplicity, contrasts: Mapping[int, Contrast]
 ) -> list[Row]:
     """Say how often the hypotheses of a family are rejected."""
-    places = [
-        next(i for i, one in enumerate(protocol.analysis) if one.name == name)
-        for name in asked.comparisons
-    ]
+    known = [one.name for one in protocol.analysis.comparisons]
+    places = [known.index(name) for name in asked.comparisons]
     p = np.stack([_two_sided(protocol, i, contrasts[i].p) for i in places], axis=1)
     if len(p) < 2:
         return []
@@ -187,7 +186,7 @@ def _family(
 
 def _two_sided(protocol: Protocol, place: int, p: Numbers) -> Numbers:
     """Return two-sided p-values: one-sided ones doubled."""
-    comparison = protocol.analysis[place]
+    comparison = protocol.analysis.comparisons[place]
     margin = comparison.above is not None or comparison.below is not None
     return np.minimum(2 * p, 1.0) if margin else p
 

@@ -21,7 +21,9 @@ from vtrial.analysis.correction import (
 from vtrial.analysis.estimates import PREDICTIVE
 from vtrial.analysis.reading import Chunk, has_measurements, predictions_of
 from vtrial.dims import MEASURED, PREDICTED, SPREAD
-from vtrial.protocol.protocol import Endpoint, Observed, Protocol
+from vtrial.endpoint.endpoint import Endpoint
+from vtrial.protocol.evidence import Observed
+from vtrial.protocol.protocol import Protocol
 
 QUANTILES = (0.1, 0.5, 0.9)
 BETWEEN = (0.05, 0.5, 0.95)  # of trials
@@ -65,14 +67,16 @@ class Predictive:
         """See some more trials; nothing where the record holds no measurements."""
         if not has_measurements(chunk.tree, chunk.arms[0]):
             return
-        for place, observed in enumerate(protocol.observed):
+        for place, observed in enumerate(protocol.evidence.observed):
             endpoint = looks_at(observed, protocol)
             if not endpoint.visits or of_shares(observed):
                 continue
             for arm in arms_beside(observed.arm, protocol):
                 key, planned = (place, arm), chunk.planned(endpoint)
                 if key not in self.bins:
-                    points = predictions_of(chunk.tree, protocol.observed, place)
+                    points = predictions_of(
+                        chunk.tree, protocol.evidence.observed, place
+                    )
                     self.bins[key] = bins_of(observed, planned, *points)
                 values = _values(chunk, arm, endpoint, observed, self.bins[key])
                 self.parts[key].append(quantiles_of(values))
@@ -84,7 +88,7 @@ class Predictive:
         """
         rows = []
         for (place, arm), parts in self.parts.items():
-            observed, bins = protocol.observed[place], self.bins[place, arm]
+            observed, bins = protocol.evidence.observed[place], self.bins[place, arm]
             simulated = np.concatenate(parts)
             for i, time in enumerate(bins.times):
                 seen = bins.value[(bins.place == i) & np.isfinite(bins.value)]

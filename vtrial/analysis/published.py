@@ -11,12 +11,9 @@ from vtrial.analysis.gather import Gathered, joined, statistic_of
 from vtrial.analysis.replication import WHOLE, across, monte_carlo_margin
 from vtrial.analysis.statistic import Summary
 from vtrial.analysis.support import Range, support_of, support_of_effect
-from vtrial.protocol.protocol import (
-    Protocol,
-    Published,
-    effect_kind,
-    effect_unit,
-)
+from vtrial.protocol.analysis import effect_kind, effect_unit
+from vtrial.protocol.evidence import Published
+from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.subset import write_where
 
 
@@ -28,7 +25,7 @@ def published_of(
 ) -> pd.DataFrame:
     """Lay every published number beside the simulated one."""
     rows = []
-    for place, point in enumerate(protocol.published):
+    for place, point in enumerate(protocol.evidence.published):
         if point.comparison:
             named = _of_comparison(point, protocol)
             known = contrasts[contrasts["comparison"] == point.comparison]
@@ -114,7 +111,7 @@ def _support(point: Published, statistic: str, protocol: Protocol) -> Range:
     """Return the range of what a published number can be."""
     if not point.comparison:
         return support_of(protocol.endpoint(point.endpoint), statistic)
-    named = [c for c in protocol.analysis if c.name == point.comparison]
+    named = [c for c in protocol.analysis.comparisons if c.name == point.comparison]
     return (
         support_of_effect(named[0].by, protocol.endpoint(named[0].endpoint))
         if named
@@ -139,7 +136,7 @@ def _of_endpoint(point: Published, protocol: Protocol) -> dict[str, str]:
 
 def _of_comparison(point: Published, protocol: Protocol) -> dict[str, str]:
     """Say what a published comparison is."""
-    named = [c for c in protocol.analysis if c.name == point.comparison]
+    named = [c for c in protocol.analysis.comparisons if c.name == point.comparison]
     if not named:
         return {"what": point.comparison, "statistic": "", "kind": "plain", "unit": "1"}
     comparison, endpoint = named[0], protocol.endpoint(named[0].endpoint)

@@ -10,7 +10,6 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Bool, Float, Int
 
-from vtrial.analysis.endpoint import Outcome
 from vtrial.analysis.renewed import Recipe, Shelf, Stored, made
 from vtrial.dims import (
     ARM,
@@ -40,22 +39,22 @@ from vtrial.dims import (
     TRIAL,
     VISIT,
 )
+from vtrial.endpoint.endpoint import Endpoint
+from vtrial.endpoint.outcome import Outcome
 from vtrial.errors import Fault, ProtocolError, StoreError
+from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.difference import (
     Difference,
     differences,
     faults_of_differences,
 )
-from vtrial.protocol.protocol import (
-    Comparison,
-    Endpoint,
-    Observed,
-    Protocol,
-    name_points,
-)
+from vtrial.protocol.evidence import Observed, name_points
+from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.stored import read_protocol
 from vtrial.protocol.subset import names_of
-from vtrial.sheets import listed, nearest, parse_sheet, raise_faults
+from vtrial.sheets.sheet import parse_sheet
+from vtrial.sheets.validate import raise_faults
+from vtrial.sheets.words import listed, nearest
 from vtrial.types import Missing, Status
 
 VARIABLES = (OUTCOME, BASELINE, EVENT, REASON)
@@ -331,13 +330,13 @@ def check_record(tree: xr.DataTree, protocol: Protocol) -> None:
     known = [BASELINE, *(str(name) for name in dataset(tree, SUBJECTS).data_vars)]
     faults += [
         _fault(f"analysis.{comparison.name}.{key}", name, known, protocol)
-        for comparison in protocol.analysis
+        for comparison in protocol.analysis.comparisons
         for key, name in _covariates(comparison)
         if name not in known
     ]
     faults += [
         _fault(f"published.{place}.where", name, known, protocol)
-        for place, point in enumerate(protocol.published)
+        for place, point in enumerate(protocol.evidence.published)
         for name in (names_of(point.where) if point.where is not None else [])
         if name not in known
     ]
@@ -349,7 +348,7 @@ def check_record(tree: xr.DataTree, protocol: Protocol) -> None:
             f"vtrial run {protocol.path or protocol.name}",
             protocol.path,
         )
-        for comparison in protocol.analysis
+        for comparison in protocol.analysis.comparisons
         if comparison.by == "MMRM" and not has_measurements(tree, arms[0])
     ]
     faults += _predictions(tree, protocol)
@@ -400,13 +399,13 @@ def predictions_of(
 def _predictions(tree: xr.DataTree, protocol: Protocol) -> Iterator[Fault]:
     """Yield corrections for which the record does not hold the predictions."""
     arms = arms_of(tree, protocol)
-    for seen in protocol.observed:
+    for seen in protocol.evidence.observed:
         names = (PREDICTED, SPREAD) if seen.correct != "prediction" else (PREDICTED,)
         arm = seen.arm if seen.arm in arms else arms[0]
         held = has_measurements(tree, arm) and all(
             name in dataset(tree, f"{ARMS}/{arm}/{MEASUREMENTS}") for name in names
         )
-        named = tree.attrs.get(OBSERVED) == name_points(protocol.observed)
+        named = tree.attrs.get(OBSERVED) == name_points(protocol.evidence.observed)
         if seen.correct != "nothing" and not (held and named):
             yield Fault(
                 f"observed.{seen.output}.correct",

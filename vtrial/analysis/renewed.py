@@ -13,10 +13,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from vtrial.analysis.endpoint import Outcome, combined, grade, outcomes, respond
-from vtrial.protocol.derived import asked_by, called
+from vtrial.endpoint.endpoint import DRAWN, DROPOUT, Endpoint
+from vtrial.endpoint.equation import asked_by, called
+from vtrial.endpoint.outcome import Outcome, combined, grade, outcomes, respond
 from vtrial.protocol.difference import ABSENT, Difference, endpoint_differences
-from vtrial.protocol.protocol import DRAWN, DROPOUT, Endpoint, Protocol
+from vtrial.protocol.protocol import Protocol
 
 Numbers = Float[np.ndarray, "replicate subject"]
 Looked = Float[np.ndarray, "row visit"]

@@ -3,7 +3,8 @@
 import math
 
 from vtrial.analysis.replication import WHOLE
-from vtrial.protocol.protocol import OF_SHARES, RATIOS, Endpoint
+from vtrial.endpoint.endpoint import Endpoint
+from vtrial.protocol.analysis import OF_SHARES, RATIOS
 
 Range = tuple[float, float]
 SIGNED = 100  # values that show on which side of 0 a number is

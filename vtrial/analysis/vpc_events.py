@@ -27,13 +27,9 @@ from vtrial.analysis.predictive import (
 from vtrial.analysis.reading import Chunk, has_measurements
 from vtrial.analysis.survival import Curve, survival_curve
 from vtrial.dims import EVENT
-from vtrial.protocol.protocol import (
-    MOST_CATEGORIES,
-    Endpoint,
-    ObservedOutcomes,
-    Protocol,
-    up_to,
-)
+from vtrial.endpoint.endpoint import MOST_CATEGORIES, Endpoint, up_to
+from vtrial.protocol.evidence import ObservedOutcomes
+from vtrial.protocol.protocol import Protocol
 
 POINTS = 101
 MOST_STEPS = 300  # events of the real study at which curves are read besides
@@ -54,7 +50,7 @@ class PredictiveEvents:
 
     def add(self, chunk: Chunk, protocol: Protocol) -> None:
         """See some more trials."""
-        for place, seen in enumerate(protocol.observed_outcomes):
+        for place, seen in enumerate(protocol.evidence.outcomes):
             endpoint = protocol.endpoint(seen.endpoint)
             if not endpoint.event or not seen.value:
                 continue
@@ -70,7 +66,7 @@ class PredictiveEvents:
         """Lay down the observed curves and where those of single trials lie."""
         frames = [pd.DataFrame(columns=PREDICTIVE_EVENTS)]
         for (place, arm), parts in self.parts.items():
-            seen = protocol.observed_outcomes[place]
+            seen = protocol.evidence.outcomes[place]
             curve = Curve(*map(np.concatenate, zip(*parts, strict=True)))
             frames.append(_frame(arm, seen, curve))
         return pd.concat(frames[1:] or frames, ignore_index=True)
@@ -92,7 +88,7 @@ class PredictiveShares:
 
     def add(self, chunk: Chunk, protocol: Protocol) -> None:
         """See some more trials."""
-        for place, seen in enumerate(protocol.observed_outcomes):
+        for place, seen in enumerate(protocol.evidence.outcomes):
             endpoint = protocol.endpoint(seen.endpoint)
             if endpoint.event:
                 continue
@@ -101,13 +97,13 @@ class PredictiveShares:
             known = _of_endpoint(endpoint)
             self._see((False, place), own, np.asarray(seen.value), known)
         if has_measurements(chunk.tree, chunk.arms[0]):
-            for place, seen in enumerate(protocol.observed):
+            for place, seen in enumerate(protocol.evidence.observed):
                 if of_shares(seen):
                     self._measure(chunk, protocol, place)
 
     def _measure(self, chunk: Chunk, protocol: Protocol, place: int) -> None:
         """See an output in some more trials, at the visits that measure it."""
-        seen = protocol.observed[place]
+        seen = protocol.evidence.observed[place]
         endpoint = looks_at(seen, protocol)
         if not endpoint.visits:
             return
@@ -128,13 +124,13 @@ class PredictiveShares:
             simulated = np.concatenate(parts)
             categories = self.categories[of_output, place]
             if of_output:
-                seen = protocol.observed[place]
+                seen = protocol.evidence.observed[place]
                 times = self.planned[place]
                 near = nearest(times, np.array(seen.time))
                 values = graded(np.array(seen.value, float), seen.grades)
                 name = seen.output
             else:
-                outcomes = protocol.observed_outcomes[place]
+                outcomes = protocol.evidence.outcomes[place]
                 times, name = np.array([np.nan]), outcomes.endpoint
                 values = np.asarray(outcomes.value, float)
                 near = np.zeros(len(values), int)

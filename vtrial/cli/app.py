@@ -223,7 +223,7 @@ def validate(
     Exits with 4 if a subject's equations could not be solved, else with 3 if a
     published number is missed by more than Monte Carlo error.
     """
-    table = vt.conduct.validate(sheets, out=out, workers=workers, scheduler=scheduler)
+    table = vt.diagnose.validate(sheets, out=out, workers=workers, scheduler=scheduler)
     if as_json:
         print_json(table.to_dict("records"))
     else:
@@ -251,7 +251,7 @@ def sensitivity(
 ) -> None:
     """Print which covariates, effects and parameters an endpoint is sensitive to."""
     trial = vt.load_protocol(protocol)
-    table = vt.conduct.sensitivity(trial, endpoint, arm=arm, subjects=subjects)
+    table = vt.diagnose.sensitivity(trial, endpoint, arm=arm, subjects=subjects)
     if out is not None:
         table.to_csv(out, index=False)
     if as_json:
@@ -283,7 +283,7 @@ def simulate(
     ] = "backward",
 ) -> None:
     """Predict every output at the observation records of an event table."""
-    table = vt.conduct.simulate_table(
+    table = vt.diagnose.simulate_table(
         model, data, parameters=parameters, rtol=rtol, atol=atol, covariates=covariates
     )
     table.to_csv(out, index=False)
@@ -298,7 +298,7 @@ def model(
 ) -> None:
     """Print a model: equations, parameters with sources, and how it is solved."""
     if not name:
-        solved = vt.conduct.library_solved()
+        solved = vt.diagnose.library_solved()
         width = max(len(one.model) for one in solved)
         lines = [f"{one.model:<{width}}  {one.words}" for one in solved]
         if as_json:
@@ -307,7 +307,7 @@ def model(
             say("\n".join(lines))
         return
     loaded = vt.load_model(name)
-    found = vt.conduct.solving(loaded)
+    found = vt.diagnose.solving(loaded)
     if as_json:
         print_json(vt.model.describe_data(loaded) | {"solving": found._asdict()})
         return

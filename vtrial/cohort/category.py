@@ -6,7 +6,7 @@ from decimal import Decimal, InvalidOperation
 
 from vtrial.cohort.cohort import Marginal
 from vtrial.errors import Fault
-from vtrial.sheets import Path_, Sheet
+from vtrial.sheets.sheet import Path_, Sheet
 
 SLACK = 1e-6
 MOST = 0.01  # of a sum of shares that is believed to be their rounding

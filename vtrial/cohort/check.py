@@ -8,7 +8,7 @@ from vtrial.cohort.cohort import Cohort
 from vtrial.cohort.screen import scarcity
 from vtrial.errors import CohortError, Fault, UnitError
 from vtrial.model.model import Covariate, Model
-from vtrial.sheets import listed
+from vtrial.sheets.words import listed
 from vtrial.units import factor
 
 

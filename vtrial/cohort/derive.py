@@ -12,7 +12,8 @@ from vtrial.errors import Fault, ModelError, UnitError
 from vtrial.model.grammar import RESERVED, parse_assignments, parse_expression
 from vtrial.model.model import Source
 from vtrial.model.tree import Statement, names_in
-from vtrial.sheets import Path_, Sheet, listed, nearest
+from vtrial.sheets.sheet import Path_, Sheet
+from vtrial.sheets.words import listed, nearest
 from vtrial.units import is_unit
 
 SHAPES = "a list of formulas, a map of equations, or a block of equations"

@@ -7,7 +7,8 @@ from vtrial.cohort.cohort import Marginal
 from vtrial.cohort.marginal import inside, lognormal_mean, lognormal_median, normal
 from vtrial.cohort.shape import LognormalShape, MarginalShape
 from vtrial.errors import Fault
-from vtrial.sheets import Path_, Sheet, listed
+from vtrial.sheets.sheet import Path_, Sheet
+from vtrial.sheets.words import listed
 
 KINDS = ("normal", "lognormal", "uniform", "categorical", "empirical", "constant")
 LEFT = 1e-6

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from vtrial.errors import UnitError
-from vtrial.sheets import sheet_name
+from vtrial.sheets.validate import sheet_name
 from vtrial.units import factor, quantity
 
 

@@ -23,18 +23,10 @@ from vtrial.model.covariance import flaw, settled
 from vtrial.model.grammar import MAX_NAME, RESERVED, parse_expression
 from vtrial.model.model import Source
 from vtrial.model.tree import Expression, names_in
-from vtrial.sheets import (
-    Path_,
-    Sheet,
-    check_shape,
-    find_sheet,
-    listed,
-    nearest,
-    raise_faults,
-    read_sheet,
-    refuse_other,
-    shipped,
-)
+from vtrial.sheets.find import find_sheet, refuse_other, shipped
+from vtrial.sheets.sheet import Path_, Sheet, read_sheet
+from vtrial.sheets.validate import check_shape, raise_faults
+from vtrial.sheets.words import listed, nearest
 from vtrial.units import COMMON, is_unit
 
 MAX_TRAITS = 500

@@ -6,9 +6,10 @@ import numpy as np
 
 from vtrial.cohort.cohort import Table
 from vtrial.cohort.shape import TableShape
-from vtrial.csv_table import Rows
 from vtrial.errors import DataError, Fault
-from vtrial.sheets import Sheet, listed, nearest
+from vtrial.sheets.csv_table import Rows
+from vtrial.sheets.sheet import Sheet
+from vtrial.sheets.words import listed, nearest
 
 MAX_BYTES = 50_000_000
 

@@ -10,7 +10,7 @@ from vtrial.cohort.draw import sample
 from vtrial.cohort.shape import CohortShape
 from vtrial.model.grammar import write_expression
 from vtrial.model.model import Source
-from vtrial.sheets import listed
+from vtrial.sheets.words import listed
 
 MOST_CODES = 10
 PROBABILITIES = {"p5": 5, "median": 50, "p95": 95}

@@ -13,13 +13,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "Plan": "vtrial.conduct.plan",
         "check_sheet": "vtrial.conduct.check",
-        "library_solved": "vtrial.conduct.catalogue",
         "as_held": "vtrial.conduct.provenance",
         "protocol_for": "vtrial.conduct.provenance",
-        "sensitivity": "vtrial.conduct.sobol",
         "protocol_of": "vtrial.conduct.provenance",
-        "simulate_table": "vtrial.conduct.predictions",
-        "solving": "vtrial.conduct.catalogue",
-        "validate": "vtrial.conduct.validation",
     },
 )

@@ -10,15 +10,10 @@ from vtrial.errors import ModelError, SheetError
 from vtrial.model.sheet import LIBRARY, library, load_model
 from vtrial.model.typical import typical_of
 from vtrial.protocol.load import load_protocol
-from vtrial.sheets import (
-    find_sheet,
-    kind_of,
-    listed,
-    nearest,
-    parse_sheet,
-    raise_faults,
-    read_sheet,
-)
+from vtrial.sheets.find import find_sheet, kind_of
+from vtrial.sheets.sheet import parse_sheet, read_sheet
+from vtrial.sheets.validate import raise_faults
+from vtrial.sheets.words import listed, nearest
 
 
 def check_sheet(path: str | Path) -> tuple[str, list[str]]:

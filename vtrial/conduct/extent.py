@@ -6,11 +6,11 @@ import numpy as np
 
 from vtrial.cohort.cohort import Cohort
 from vtrial.conduct.layout import variables
-from vtrial.conduct.schedule import schedule
 from vtrial.dims import VALUE
 from vtrial.errors import Fault
+from vtrial.observe.observation_times import observation_times
 from vtrial.protocol.protocol import Protocol
-from vtrial.sheets import Sheet
+from vtrial.sheets.sheet import Sheet
 
 MOST = 16e9  # bytes that a block may take
 MUCH = 2e9  # bytes of which a run tells
@@ -104,5 +104,5 @@ def _extent_words(protocol: Protocol) -> str:
 
 def _times(protocol: Protocol) -> int:
     """Count when a subject is looked at: visits, then the grid."""
-    plan = schedule(protocol)
+    plan = observation_times(protocol)
     return plan.planned.size + plan.grid.size

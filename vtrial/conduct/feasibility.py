@@ -11,7 +11,8 @@ from vtrial.errors import Fault, SolverError, UnitError
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
 from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.subset import names_of
-from vtrial.sheets import Path_, Sheet, listed, nearest, parse_sheet
+from vtrial.sheets.sheet import Path_, Sheet, parse_sheet
+from vtrial.sheets.words import listed, nearest
 from vtrial.solver.choice import Choice, choose
 from vtrial.units import factor
 
@@ -140,7 +141,7 @@ def _same(unit: str, wanted: str) -> bool:
 def _strata(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
     """Yield strata that the cohort lacks, or that are no categories."""
     codes = categories(cohort)
-    for name in protocol.allocation.strata:
+    for name in protocol.design.allocation.strata:
         if name not in codes:
             allowed = f"a category: {listed(codes)}" if codes else "a category"
             yield sheet.fault(
@@ -199,12 +200,12 @@ def _questions(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fau
 
 def _asked(protocol: Protocol) -> Iterator[tuple[Path_, str]]:
     """Yield the covariates that questions ask for, and where in the sheet."""
-    for place, comparison in enumerate(protocol.analysis):
+    for place, comparison in enumerate(protocol.analysis.comparisons):
         where = names_of(comparison.where) if comparison.where is not None else []
         asked = (("adjust", comparison.adjust), ("strata", comparison.strata))
         for key, names in (*asked, ("where", where)):
             yield from ((("analysis", place, key), name) for name in names)
-    for place, point in enumerate(protocol.published):
+    for place, point in enumerate(protocol.evidence.published):
         if point.where is not None:
             for name in names_of(point.where):
                 yield ("published", place, "where"), name

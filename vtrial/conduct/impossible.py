@@ -19,7 +19,8 @@ from vtrial.model.typical import (
     typical_of,
 )
 from vtrial.protocol.protocol import Arm, Protocol
-from vtrial.sheets import Sheet, listed, parse_sheet
+from vtrial.sheets.sheet import Sheet, parse_sheet
+from vtrial.sheets.words import listed
 
 ASKED = {"rate": -1.0, "duration": -2.0}  # by which rate of a dose
 

@@ -1,8 +1,6 @@
 """How a trial's record is laid out: arrays that blocks fill, and their coordinates."""
 
-from vtrial.analysis.sketch import BINS, PROBABILITIES
 from vtrial.cohort.cohort import Cohort
-from vtrial.conduct.schedule import schedule
 from vtrial.dims import (
     ARM,
     ARMS,
@@ -20,12 +18,10 @@ from vtrial.dims import (
     OUTCOMES,
     OUTPUT,
     PLANNED,
-    PREDICTED,
     REASON,
     REPLICATE,
     SCREENED,
     SKETCH,
-    SPREAD,
     STATUS,
     SUBJECT,
     SUBJECTS,
@@ -35,7 +31,10 @@ from vtrial.dims import (
     VALUE,
     VISIT,
 )
+from vtrial.observe.observation_times import observation_times
+from vtrial.observe.population_prediction import predictions
 from vtrial.protocol.protocol import Protocol
+from vtrial.sketch import BINS, PROBABILITIES
 from vtrial.store.layout import Coordinate, Variable
 from vtrial.types import FALLBACKS, Missing, Status
 
@@ -80,7 +79,10 @@ def variables(protocol: Protocol, cohort: Cohort) -> list[Variable]:
 
 def coordinates(protocol: Protocol) -> list[Coordinate]:
     """List the coordinates of a trial's record."""
-    plan, outputs = schedule(protocol), [o.name for o in protocol.model.outputs]
+    plan, outputs = (
+        observation_times(protocol),
+        [o.name for o in protocol.model.outputs],
+    )
     hours = {UNITS: "h"}
     found = []
     for arm in protocol.arms:
@@ -115,7 +117,7 @@ def coordinates(protocol: Protocol) -> list[Coordinate]:
 
 def _arm_variables(protocol: Protocol, at: str) -> list[Variable]:
     """List the arrays of one arm."""
-    plan, outputs = schedule(protocol), len(protocol.model.outputs)
+    plan, outputs = observation_times(protocol), len(protocol.model.outputs)
     points, times = (len(protocol.endpoints),), plan.kept.size
     hours = {UNITS: "h"}
     found = [
@@ -204,14 +206,6 @@ def _reasons(at: str, points: tuple[int]) -> Variable:
     return Variable(
         f"{at}/{OUTCOMES}/{REASON}", axes, points, "int8", 0, attributes=flags
     )
-
-
-def predictions(protocol: Protocol) -> tuple[str, ...]:
-    """Name what is kept beside measured values for corrected predictive checks."""
-    kept = protocol.keep.predictions
-    if kept == "nothing" or not protocol.visits:
-        return ()
-    return (PREDICTED,) if kept == "prediction" else (PREDICTED, SPREAD)
 
 
 def _units(protocol: Protocol) -> dict[str, object]:

@@ -9,11 +9,11 @@ from vtrial.cohort.sheet import load_cohort
 from vtrial.conduct.engine import engine, solved_as
 from vtrial.conduct.extent import bytes_for, bytes_held, size_words
 from vtrial.conduct.feasibility import faults_of, method_of
-from vtrial.conduct.population_prediction import solutions_of
 from vtrial.conduct.remembered import remember_compiled
 from vtrial.errors import ProtocolError
+from vtrial.observe.population_prediction import solutions_of
 from vtrial.protocol.protocol import Arm, Protocol
-from vtrial.sheets import raise_faults
+from vtrial.sheets.validate import raise_faults
 from vtrial.solver.choice import Choice
 
 RESULTS = Path("results")
@@ -178,7 +178,7 @@ def _arm_words(protocol: Protocol, index: int) -> str:
     parts = [arm.regimen.words if arm.regimen else "no doses"]
     if arm.set:
         parts += ["sets " + ", ".join(name for name, _ in arm.set)]
-    weights = protocol.allocation.weights
+    weights = protocol.design.allocation.weights
     if len(protocol.arms) > 1:
         parts += [f"{weights[index]} of {sum(weights)} subjects"]
     return "; ".join(parts)

@@ -22,7 +22,9 @@ from vtrial.protocol.difference import (
 from vtrial.protocol.load import CHANGES, build_protocol, load_protocol
 from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.stored import read_protocol, write_protocol
-from vtrial.sheets import Sheet, find_sheet, parse_sheet, raise_faults
+from vtrial.sheets.find import find_sheet
+from vtrial.sheets.sheet import Sheet, parse_sheet
+from vtrial.sheets.validate import raise_faults
 from vtrial.store.record import AGAIN, Record
 
 PROTOCOL, MODEL, COHORT = "protocol", "model", "cohort"

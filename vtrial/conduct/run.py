@@ -11,18 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from vtrial.conduct.between import courses_asked, grid_error
-from vtrial.conduct.block_program import Trial, spec_of
+from vtrial.conduct.allocated import arms_of
 from vtrial.conduct.executor import AbstractExecutor, Done, blocks_failed, executor
 from vtrial.conduct.extent import much_words, size_words
 from vtrial.conduct.folder import SHEETS, locked, write_sheets
 from vtrial.conduct.layout import coordinates, variables
 from vtrial.conduct.plan import Plan, plan
-from vtrial.conduct.population_prediction import predict_points
-from vtrial.conduct.precision import precision_error
 from vtrial.conduct.progress import progress, tell
 from vtrial.conduct.provenance import about, now, sheet_files
-from vtrial.conduct.task import conduct_block
+from vtrial.conduct.task import conduct_block, spec_of
 from vtrial.dims import (
     GRID_ERROR,
     OBSERVED,
@@ -33,7 +30,12 @@ from vtrial.dims import (
     TRIAL,
 )
 from vtrial.errors import StoreError
-from vtrial.protocol.protocol import Protocol, name_points
+from vtrial.observe.between import courses_asked, grid_error
+from vtrial.observe.block_program import Trial
+from vtrial.observe.population_prediction import predict_points
+from vtrial.observe.precision import precision_error
+from vtrial.protocol.evidence import name_points
+from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.stored import write_protocol
 from vtrial.store.check import torn_blocks
 from vtrial.store.layout import NAME, Layout
@@ -259,7 +261,8 @@ def _finish(planned: Plan, record: Record, folder: Path, *, fresh: bool) -> None
         record.note(**{PRECISION_ERROR: precision_error(trial, planned.compared)})
     if GRID_ERROR not in record.attributes and courses_asked(planned.protocol):
         trial = Trial(planned.protocol, planned.cohort)
-        record.note(**{GRID_ERROR: grid_error(trial)})
+        allocated = arms_of(trial, trial.identity(0))
+        record.note(**{GRID_ERROR: grid_error(trial, allocated)})
     if record.complete and not fresh:
         return
     entries = Ledger(folder / LEDGER).read()
@@ -274,11 +277,11 @@ def _finish(planned: Plan, record: Record, folder: Path, *, fresh: bool) -> None
 def _predict(planned: Plan, record: Record) -> None:
     """Keep the predictions of observed points that are corrected; once for each set."""
     protocol, group = planned.protocol, f"{OBSERVED}/{PREDICTED}"
-    name = name_points(protocol.observed)
+    name = name_points(protocol.evidence.observed)
     if not name or record.attributes.get(OBSERVED) == name:
         return
     trial = Trial(protocol, planned.cohort)
-    asked = [o for o in protocol.observed if o.correct != "nothing"]
+    asked = [o for o in protocol.evidence.observed if o.correct != "nothing"]
     found = [predict_points(trial, observed) for observed in asked]
     predicted = np.concatenate([one.predicted.reshape(-1) for one in found])
     record.put(group, predicted, dims=(POINT,))

@@ -1,16 +1,51 @@
 """One task: a block simulated and written, wherever it runs."""
 
+import functools
 import os
+import pickle
 import socket
 import time
+from typing import NamedTuple
 
-from vtrial.conduct.block import failures, simulate_block
-from vtrial.conduct.block_program import Spec, prepared
+import numpy as np
+
+from vtrial.cohort.cohort import Cohort
+from vtrial.conduct.allocated import arms_of
 from vtrial.conduct.engine import engine
 from vtrial.conduct.remembered import remember_compiled
 from vtrial.errors import StoreError
+from vtrial.observe.block import failures, simulate_block
+from vtrial.observe.block_program import Trial
+from vtrial.protocol.protocol import Protocol
 from vtrial.store.ledger import Entry
 from vtrial.store.record import open_record
+
+
+class Spec(NamedTuple):
+    """A trial as it is sent to a worker: data, named by the plan's digest."""
+
+    digest: str
+    engine: str
+    payload: bytes
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+def spec_of(digest: str, protocol: Protocol, cohort: Cohort) -> Spec:
+    """Make what is sent to workers."""
+    return Spec(digest, engine(), pickle.dumps((protocol, cohort)))
+
+
+@functools.lru_cache(maxsize=4)
+def prepared(spec: Spec) -> Trial:
+    """Make a trial of what was sent; once for each process."""
+    return Trial(*pickle.loads(spec.payload))
+
+
+def rows_of(trial: Trial, block: int) -> dict[str, np.ndarray]:
+    """Return a block's rows of every array of the record, as subjects are allocated."""
+    return simulate_block(trial, block, arms_of(trial, trial.identity(block)))
 
 
 def conduct_block(spec: Spec, folder: str, block: int) -> Entry:
@@ -34,7 +69,7 @@ def conduct_block(spec: Spec, folder: str, block: int) -> Entry:
     remember_compiled()
     record = open_record(folder)
     trial = prepared(spec)
-    arrays = simulate_block(trial, block)
+    arrays = rows_of(trial, block)
     written = record.write(block, arrays)
     return Entry(
         block=block,

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from vtrial.keys import purpose_key, replicate_key, subject_key
-from vtrial.protocol.protocol import Allocation
+from vtrial.protocol.design import Allocation
 
 BATCH = 4096
 PURPOSE = "allocation"

@@ -13,8 +13,8 @@ import re
 
 import numpy as np
 
-from vtrial.csv_table import Rows
 from vtrial.dosing.columns import DATES
+from vtrial.sheets.csv_table import Rows
 
 ORDERS = {"DATE": "mdy", "DAT1": "dmy", "DAT2": "ymd", "DAT3": "ydm"}
 LAST20 = 50  # the last year of two digits that is one of the century from 2000 on

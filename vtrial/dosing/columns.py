@@ -5,7 +5,7 @@ No column that looks as if it dosed is passed over: it is read, or refused by na
 
 from collections.abc import Collection
 
-from vtrial.csv_table import Rows, is_alike, is_slip
+from vtrial.sheets.csv_table import Rows, is_alike, is_slip
 
 COLUMNS = (
     *("ID", "TIME", "AMT", "EVID", "CMT", "RATE", "DUR", "TINF"),

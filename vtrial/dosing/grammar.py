@@ -13,7 +13,7 @@ from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from vtrial.errors import DosingError
-from vtrial.sheets import listed, nearest
+from vtrial.sheets.words import listed, nearest
 
 MAX_LENGTH = 20_000
 HOLE = "~"

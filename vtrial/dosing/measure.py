@@ -11,7 +11,7 @@ from vtrial.errors import Fault, ModelError, UnitError
 from vtrial.model.grammar import parse_expression
 from vtrial.model.model import Model
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
-from vtrial.sheets import listed, nearest
+from vtrial.sheets.words import listed, nearest
 
 PER = {"kg": ("WT", "kg"), "m2": ("BSA", "m2"), "m²": ("BSA", "m2")}
 MAX_LEVELS = 1000

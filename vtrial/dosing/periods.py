@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from vtrial.dosing.records import Records
 from vtrial.errors import DataError
-from vtrial.sheets import listed
+from vtrial.sheets.words import listed
 
 Convention = Literal["backward", "forward", "linear"]
 CONVENTIONS = get_args(Convention)

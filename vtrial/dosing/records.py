@@ -5,13 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vtrial.csv_table import Rows
 from vtrial.dosing.clock import day_word, read_elapsed, read_span, refuse_clock
 from vtrial.dosing.columns import DURATIONS
 from vtrial.dosing.doses import DOSE, OTHER, RESET_DOSE
 from vtrial.dosing.regimen import MODEL_DURATION, MODEL_RATE
 from vtrial.model.model import Covariate
-from vtrial.sheets import listed, nearest
+from vtrial.sheets.csv_table import Rows
+from vtrial.sheets.words import listed, nearest
 
 GIVEN = (DOSE, RESET_DOSE)
 MAX_DOSES = 10_000_000

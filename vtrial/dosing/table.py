@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 
-from vtrial.csv_number import read_number
-from vtrial.csv_table import Rows
 from vtrial.dosing.columns import OCCASION, check_columns, in_capitals
 from vtrial.dosing.doses import DOSE, OTHER, RESET, RESET_DOSE, Doses, Times
 from vtrial.dosing.periods import Convention, check_convention, follow_covariates
@@ -27,7 +25,9 @@ from vtrial.dosing.records import (
     read_records,
 )
 from vtrial.model.model import Covariate
-from vtrial.sheets import listed, nearest
+from vtrial.sheets.csv_number import read_number
+from vtrial.sheets.csv_table import Rows
+from vtrial.sheets.words import listed, nearest
 from vtrial.units import factor
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from vtrial.dosing.regimen import (
 from vtrial.errors import DosingError, Fault
 from vtrial.model.model import Model
 from vtrial.model.tree import Expression, Number
-from vtrial.sheets import listed, nearest, raise_faults
+from vtrial.sheets.validate import raise_faults
+from vtrial.sheets.words import listed, nearest
 
 MAX_DOSES = 100_000
 MAX_HOURS = 1e7

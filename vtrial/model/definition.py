@@ -17,7 +17,7 @@ from vtrial.model.grammar import PROPERTIES, write_statement
 from vtrial.model.model import Model
 from vtrial.model.sheet import read_model
 from vtrial.model.tree import FUNCTIONS, Call, Expression, Name, Number, Statement
-from vtrial.sheets import parse_sheet
+from vtrial.sheets.sheet import parse_sheet
 
 KINDS = {"ddt": "derivative", "init": "initial", **{p: p for p in PROPERTIES}}
 

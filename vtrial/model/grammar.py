@@ -28,7 +28,7 @@ from vtrial.model.tree import (
     Statement,
     names_in,
 )
-from vtrial.sheets import listed, nearest
+from vtrial.sheets.words import listed, nearest
 
 MAX_BYTES = 100_000
 MAX_STATEMENTS = 2_000

@@ -7,7 +7,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from vtrial.errors import UnitError
 from vtrial.model.grammar import MAX_NAME, reserved_words
-from vtrial.sheets import listed, sheet_name
+from vtrial.sheets.validate import sheet_name
+from vtrial.sheets.words import listed
 from vtrial.units import dimension, hours, is_unit, quantity
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")

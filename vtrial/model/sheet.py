@@ -24,17 +24,10 @@ from vtrial.model.shape import (
 )
 from vtrial.model.structure import PROPERTIES
 from vtrial.model.tree import TIME, TIME_AFTER_DOSE, Statement, names_in
-from vtrial.sheets import (
-    Path_,
-    Sheet,
-    check_shape,
-    find_sheet,
-    listed,
-    nearest,
-    raise_faults,
-    read_sheet,
-    refuse_other,
-)
+from vtrial.sheets.find import find_sheet, refuse_other
+from vtrial.sheets.sheet import Path_, Sheet, read_sheet
+from vtrial.sheets.validate import check_shape, raise_faults
+from vtrial.sheets.words import listed, nearest
 
 Row = TypeVar("Row", bound=BaseModel)
 

@@ -11,10 +11,9 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "Arm": "vtrial.protocol.protocol",
-        "Comparison": "vtrial.protocol.protocol",
-        "Endpoint": "vtrial.protocol.protocol",
+        "Comparison": "vtrial.protocol.analysis",
         "Protocol": "vtrial.protocol.protocol",
-        "Published": "vtrial.protocol.protocol",
+        "Published": "vtrial.protocol.evidence",
         "Visit": "vtrial.protocol.protocol",
         "build_protocol": "vtrial.protocol.load",
         "load_protocol": "vtrial.protocol.load",

@@ -10,13 +10,14 @@ from vtrial.errors import DosingError, ModelError, ProtocolError
 from vtrial.model.grammar import parse_expression
 from vtrial.model.model import Model
 from vtrial.model.tree import Expression, Number, names_in
+from vtrial.protocol.design import Allocation, Dropout
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.protocol import Allocation, Arm, Dropout
+from vtrial.protocol.protocol import Arm
 from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import ArmShape, DesignShape, DropoutShape
 from vtrial.protocol.times import moment
 from vtrial.protocol.values import share_in
-from vtrial.sheets import Path_
+from vtrial.sheets.sheet import Path_
 
 _NAME = re.compile(r"[^\s/\\.][^/\\\x00-\x1f]{0,99}(?<!\s)")
 

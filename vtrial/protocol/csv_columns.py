@@ -11,14 +11,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vtrial.csv_number import explain_number
-from vtrial.csv_table import LENGTH, Rows
 from vtrial.dosing.clock import read_elapsed
 from vtrial.dosing.columns import record_columns
 from vtrial.dosing.records import is_observation
 from vtrial.errors import DataError
 from vtrial.protocol.faults import Faults
-from vtrial.sheets import Path_, listed, nearest
+from vtrial.sheets.csv_number import explain_number
+from vtrial.sheets.csv_table import LENGTH, Rows
+from vtrial.sheets.sheet import Path_
+from vtrial.sheets.words import listed, nearest
 
 MAX_FILE = 20_000_000
 MOST = 20  # faults of a column that are told

@@ -3,19 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
-from jaxtyping import Array, Float
-
+from vtrial.endpoint.endpoint import DROPOUT, EVENTS, Endpoint
+from vtrial.endpoint.equation import called
 from vtrial.errors import ModelError, ProtocolError
-from vtrial.model.grammar import parse_expression, write_expression
-from vtrial.model.tree import evaluate, names_in
+from vtrial.model.grammar import parse_expression
+from vtrial.model.tree import names_in
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.protocol import DROPOUT, EVENTS, Endpoint
 from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import EndpointShape
 from vtrial.protocol.times import Span
 from vtrial.protocol.values import number_in
-from vtrial.sheets import Path_, listed, nearest
+from vtrial.sheets.sheet import Path_
+from vtrial.sheets.words import listed, nearest
 from vtrial.units import is_unit
 
 Shapes = Mapping[str, EndpointShape]
@@ -25,41 +24,6 @@ _OWN = ("title", "unit", "above", "below", "intercurrent", "failure")
 def is_derived(shape: EndpointShape) -> bool:
     """Say whether an endpoint is made of others."""
     return shape.equals is not None or shape.first_of is not None
-
-
-def called(name: str) -> str:
-    """Return what equations call an endpoint: spaces and dashes are underscores.
-
-    Examples
-    --------
-    >>> called("grade 4")
-    'grade_4'
-    """
-    return name.replace(" ", "_").replace("-", "_")
-
-
-def equation_of(endpoint: Endpoint) -> str:
-    """Write the equation of an endpoint; empty if it has none."""
-    return write_expression(endpoint.equals) if endpoint.equals is not None else ""
-
-
-def asked_by(endpoint: Endpoint) -> list[str]:
-    """Name what an endpoint's equation asks for; nothing without one."""
-    if endpoint.equals is None:
-        return []
-    return list(dict.fromkeys(name.name for name in names_in(endpoint.equals)))
-
-
-def computed(
-    endpoint: Endpoint, values: Mapping[str, Float[Array, "..."]]
-) -> Float[Array, "..."]:
-    """Compute an endpoint's equation; no number where one that it uses has none."""
-    assert endpoint.equals is not None, "it is made of others"
-    number = evaluate(endpoint.equals, values)
-    number = jnp.broadcast_to(number, next(iter(values.values())).shape)
-    for name in asked_by(endpoint):
-        number = jnp.where(jnp.isfinite(values[name]), number, jnp.nan)
-    return number
 
 
 def read_derived(

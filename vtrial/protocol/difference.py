@@ -2,15 +2,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from vtrial.dosing.regimen import Regimen
+from vtrial.endpoint.endpoint import Endpoint
 from vtrial.errors import Fault
 from vtrial.model.grammar import write_expression
 from vtrial.model.tree import Call, Name, Number, Statement
-from vtrial.protocol.protocol import WORDS, Endpoint, Keep, Protocol
+from vtrial.protocol.protocol import WORDS, Keep, Protocol
 from vtrial.protocol.stored import same
-from vtrial.sheets import Path_, Sheet, listed
+from vtrial.sheets.sheet import Path_, Sheet
+from vtrial.sheets.words import listed
 
 ABSENT = "nothing"
 _LONG = 120  # characters that are said of a value
@@ -18,8 +21,8 @@ _SIMULATED = (  # by name of the field, and by key of the sheet
     *(("name", "protocol"), ("model", "model"), ("cohort", "cohort")),
     *(("subjects", "subjects"), ("seed", "seed"), ("block", "block")),
     *(("potential", "potential"), ("uncertainty", "uncertainty")),
-    *(("arms", "arms"), ("allocation", "design.randomisation")),
-    *(("dropout", "design.dropout"), ("visits", "visits"), ("grid", "grid")),
+    *(("arms", "arms"), ("design.allocation", "design.randomisation")),
+    *(("design.dropout", "design.dropout"), ("visits", "visits"), ("grid", "grid")),
     *(("occasions", "occasions"), ("numerics", "numerics"), ("keep", "keep")),
 )
 _PASSED = WORDS | {"text", "warnings"}
@@ -42,7 +45,7 @@ def differences(first: Protocol, second: Protocol) -> list[Difference]:
     """
     found: list[Difference] = []
     for name, key in _SIMULATED:
-        ours, theirs = (_kept(getattr(p, name)) for p in (first, second))
+        ours, theirs = (_kept(attrgetter(name)(p)) for p in (first, second))
         found += _differ(tuple(key.split(".")), ours, theirs)
     return found
 

@@ -5,18 +5,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
+from vtrial.endpoint.endpoint import DRAWN, Endpoint
 from vtrial.errors import ProtocolError, UnitError
 from vtrial.model.model import Output
 from vtrial.protocol.derived import is_derived, read_derived, read_intercurrent
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.grades import read_grades
-from vtrial.protocol.protocol import DRAWN, Endpoint, Visit
+from vtrial.protocol.protocol import Visit
 from vtrial.protocol.quantification import read_below
 from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import EndpointShape
 from vtrial.protocol.times import Span, duration, moment, span
 from vtrial.protocol.values import number_in
-from vtrial.sheets import Path_, listed
+from vtrial.sheets.sheet import Path_
+from vtrial.sheets.words import listed
 from vtrial.units import factor, is_unit
 
 _NEED = {  # values in the span

@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 
 from vtrial.errors import Fault, ProtocolError, VtrialError
-from vtrial.sheets import Path_, Sheet, listed, nearest, raise_faults
+from vtrial.sheets.sheet import Path_, Sheet
+from vtrial.sheets.validate import raise_faults
+from vtrial.sheets.words import listed, nearest
 
 
 class Faults:

@@ -7,7 +7,8 @@ from vtrial.protocol.ctcae import FIXED, GRADES, ULN, Limits
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.shape import EndpointShape, ObservedShape
 from vtrial.protocol.values import number_in
-from vtrial.sheets import Path_, listed
+from vtrial.sheets.sheet import Path_
+from vtrial.sheets.words import listed
 from vtrial.units import compatible, is_unit
 
 Graded = EndpointShape | ObservedShape

@@ -15,7 +15,7 @@ from vtrial.protocol.knots import Knots
 from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import GridShape
 from vtrial.protocol.times import MAX_TIMES, duration, moment
-from vtrial.sheets import Path_
+from vtrial.sheets.sheet import Path_
 
 EVEN_STEPS = 150
 MOST_ADDED = 400

@@ -8,45 +8,32 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
+from vtrial.endpoint.endpoint import Endpoint
+from vtrial.endpoint.equation import called
 from vtrial.errors import Fault, ProtocolError
+from vtrial.protocol.analysis import Analysis, Comparison
 from vtrial.protocol.arms import find_cycle, read_allocation, read_arms, read_dropout
-from vtrial.protocol.derived import called
+from vtrial.protocol.design import Design
 from vtrial.protocol.endpoints import (
     read_endpoints,
     read_spans,
 )
+from vtrial.protocol.evidence import Correct, Evidence, Observed, Published
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.grid import Grid, read_grid
 from vtrial.protocol.knots import NO_KNOTS, knots_of
 from vtrial.protocol.multiplicity import read_multiplicity
 from vtrial.protocol.observed import read_observed
-from vtrial.protocol.protocol import (
-    Arm,
-    Comparison,
-    Correct,
-    Endpoint,
-    Keep,
-    Multiplicity,
-    Observed,
-    Protocol,
-    Published,
-    Visit,
-)
+from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit
 from vtrial.protocol.published import read_published, read_source
 from vtrial.protocol.questions import read_analysis
 from vtrial.protocol.scope import Known, find_covariates, find_model
 from vtrial.protocol.shape import KeepShape, ProtocolShape
 from vtrial.protocol.visits import read_occasions, read_visits
-from vtrial.sheets import (
-    Sheet,
-    check_shape,
-    find_sheet,
-    listed,
-    nearest,
-    read_sheet,
-    refuse_other,
-    shipped,
-)
+from vtrial.sheets.find import find_sheet, refuse_other, shipped
+from vtrial.sheets.sheet import Sheet, read_sheet
+from vtrial.sheets.validate import check_shape
+from vtrial.sheets.words import listed, nearest
 from vtrial.types import Numerics
 
 CHANGES = ("subjects", "replicates", "block", "seed")
@@ -210,7 +197,7 @@ def _build(
     endpoints = read_endpoints(
         shape.endpoints, spans, visits, known=known, faults=faults
     )
-    analysis, multiplicity, published = _read_questions(
+    analysis, published = _read_questions(
         shape, places, endpoints, visits, known=known, faults=faults
     )
     occasions = read_occasions(shape.occasions, known, faults)
@@ -221,7 +208,7 @@ def _build(
     observed, outcomes = read_observed(
         shape.observed, arms, endpoints, known=known, faults=faults
     )
-    keep = _asked_for(_keep(shape.keep, known, faults), analysis, observed)
+    keep = _asked_for(_keep(shape.keep, known, faults), analysis.comparisons, observed)
     _check_numbers(shape, known, faults)
     faults.refuse()
     assert known.model is not None, "a sheet without a model has faults"
@@ -237,8 +224,7 @@ def _build(
         block=shape.block,
         potential=shape.potential,
         uncertainty=shape.uncertainty,
-        allocation=allocation,
-        dropout=dropout,
+        design=Design(allocation, dropout),
         visits=visits,
         grid=grid.times,
         added=grid.added,
@@ -246,11 +232,8 @@ def _build(
         occasions=occasions,
         endpoints=endpoints,
         analysis=analysis,
-        multiplicity=multiplicity,
+        evidence=Evidence(published, observed, outcomes),
         keep=keep,
-        published=published,
-        observed=observed,
-        observed_outcomes=outcomes,
         numerics=_numerics(shape),
         sources=tuple(map(read_source, shape.source)),
         path=faults.sheet.source,
@@ -267,9 +250,9 @@ def _read_questions(
     *,
     known: Known,
     faults: Faults,
-) -> tuple[tuple[Comparison, ...], Multiplicity | None, tuple[Published, ...]]:
+) -> tuple[Analysis, tuple[Published, ...]]:
     """Read comparisons, and what names them: adjustment and published outcomes."""
-    analysis, called = read_analysis(
+    comparisons, called = read_analysis(
         dict(zip(places.get("analysis", []), shape.analysis, strict=True)),
         endpoints,
         visits,
@@ -281,13 +264,13 @@ def _read_questions(
     published = read_published(
         dict(zip(places.get("published", []), shape.published, strict=True)),
         endpoints,
-        analysis,
+        comparisons,
         names=called if whole else None,
         known=known,
         faults=faults,
     )
     multiplicity = read_multiplicity(shape.multiplicity, called, faults)
-    return analysis, multiplicity, published
+    return Analysis(comparisons, multiplicity), published
 
 
 def _known(shape: ProtocolShape, faults: Faults) -> Known:

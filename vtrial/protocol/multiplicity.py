@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from vtrial.protocol.analysis import Multiplicity
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.protocol import Multiplicity
 from vtrial.protocol.shape import MultiplicityShape
 
 

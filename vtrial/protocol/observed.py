@@ -4,24 +4,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from vtrial.endpoint.endpoint import MOST_CATEGORIES, Endpoint
 from vtrial.errors import ProtocolError, UnitError
 from vtrial.model.model import Output
 from vtrial.model.tree import names_in
 from vtrial.protocol.csv_columns import Column, Seen, read_rows
+from vtrial.protocol.evidence import Observed, ObservedOutcomes
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.grades import read_grades
-from vtrial.protocol.protocol import (
-    MOST_CATEGORIES,
-    Arm,
-    Endpoint,
-    Observed,
-    ObservedOutcomes,
-)
+from vtrial.protocol.protocol import Arm
 from vtrial.protocol.published import read_source
 from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import ObservedShape
 from vtrial.protocol.values import number_in
-from vtrial.sheets import Path_, listed
+from vtrial.sheets.sheet import Path_
+from vtrial.sheets.words import listed
 from vtrial.units import factor
 
 Both = tuple[tuple[Observed, ...], tuple[ObservedOutcomes, ...]]

@@ -2,22 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 
+from vtrial.endpoint.endpoint import Endpoint
 from vtrial.errors import ProtocolError, UnitError
 from vtrial.model.model import Source
 from vtrial.model.tree import Expression
+from vtrial.protocol.analysis import Comparison, effect_kind
+from vtrial.protocol.evidence import Published, Statistic
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.protocol import (
-    Comparison,
-    Endpoint,
-    Published,
-    Statistic,
-    effect_kind,
-)
 from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import PublishedShape, SourceShape
 from vtrial.protocol.subset import read_where
 from vtrial.protocol.values import difference_in, effect_in, number_in, share_in
-from vtrial.sheets import Path_
+from vtrial.sheets.sheet import Path_
 from vtrial.units import quantity
 
 

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from vtrial.endpoint.endpoint import NONCOMPARTMENTAL
 from vtrial.model.model import Output
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.protocol import NONCOMPARTMENTAL
 from vtrial.protocol.shape import EndpointShape
-from vtrial.sheets import Path_, listed
+from vtrial.sheets.sheet import Path_
+from vtrial.sheets.words import listed
 
 MAY = (  # takes whose values below the limit can be dealt with by a rule
     *NONCOMPARTMENTAL,

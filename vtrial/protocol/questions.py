@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from vtrial.endpoint.endpoint import Endpoint
 from vtrial.errors import ProtocolError
-from vtrial.protocol.faults import Faults
-from vtrial.protocol.protocol import (
+from vtrial.protocol.analysis import (
     OF_COUNTS,
     OF_NUMBERS,
     OF_RESPONSES,
@@ -13,17 +13,18 @@ from vtrial.protocol.protocol import (
     OF_TIMES,
     RATIOS,
     Comparison,
-    Endpoint,
     Tier,
-    Visit,
     effect_kind,
 )
+from vtrial.protocol.faults import Faults
+from vtrial.protocol.protocol import Visit
 from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import ComparisonShape
 from vtrial.protocol.subset import read_where
 from vtrial.protocol.times import moment
 from vtrial.protocol.values import difference_in, effect_in, number_in
-from vtrial.sheets import Path_, listed, nearest
+from vtrial.sheets.sheet import Path_
+from vtrial.sheets.words import listed, nearest
 
 BASELINE = "baseline"
 REPEATED = ("value", "change", "percent change")

@@ -8,7 +8,8 @@ from vtrial.model.grammar import parse_assignments
 from vtrial.model.model import Model, Output
 from vtrial.model.sheet import load_model
 from vtrial.protocol.faults import Faults
-from vtrial.sheets import find_sheet, read_sheet, refuse_other, shipped
+from vtrial.sheets.find import find_sheet, refuse_other, shipped
+from vtrial.sheets.sheet import read_sheet
 
 
 @dataclass(frozen=True)

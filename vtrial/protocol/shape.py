@@ -7,6 +7,9 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field
 
+from vtrial.endpoint.endpoint import Below, Strategy, Take
+from vtrial.protocol.analysis import Covariance, Freedom, Measure, Procedure, Ties
+from vtrial.protocol.evidence import Correct, Statistic
 from vtrial.protocol.field_types import (
     MOST,
     Margin,
@@ -28,19 +31,7 @@ from vtrial.protocol.field_types import (
     as_values,
     as_within,
 )
-from vtrial.protocol.protocol import (
-    Below,
-    Correct,
-    Covariance,
-    Freedom,
-    Measure,
-    Procedure,
-    Statistic,
-    Strategy,
-    Take,
-    Ties,
-)
-from vtrial.sheets import sheet_name
+from vtrial.sheets.validate import sheet_name
 from vtrial.types import Method
 
 

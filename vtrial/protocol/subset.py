@@ -10,7 +10,7 @@ from vtrial.model.grammar import parse_expression, write_expression
 from vtrial.model.tree import Expression, evaluate, names_in
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.scope import Known
-from vtrial.sheets import Path_
+from vtrial.sheets.sheet import Path_
 
 
 def read_where(

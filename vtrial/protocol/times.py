@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from vtrial.errors import ProtocolError, UnitError
-from vtrial.sheets import nearest
+from vtrial.sheets.words import nearest
 from vtrial.units import hours
 
 MAX_TEXT = 4_000

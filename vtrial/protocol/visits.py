@@ -9,7 +9,7 @@ from vtrial.protocol.protocol import Visit
 from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import VisitShape
 from vtrial.protocol.times import duration, moments, spread
-from vtrial.sheets import Path_
+from vtrial.sheets.sheet import Path_
 
 
 def read_visits(

@@ -61,7 +61,10 @@ def answer_in_words(
 def _headlines(protocol: Protocol, frame: pd.DataFrame) -> list[pd.DataFrame]:
     """Choose the endpoints that are compared or published first, and a statistic."""
     chosen = []
-    asked = {point.endpoint for point in (*protocol.published, *protocol.analysis)}
+    asked = {
+        point.endpoint
+        for point in (*protocol.evidence.published, *protocol.analysis.comparisons)
+    }
     names = sorted(dict.fromkeys(frame["endpoint"]), key=lambda name: name not in asked)
     for name in names[:MOST_ENDPOINTS]:
         rows = frame[frame["endpoint"] == name]

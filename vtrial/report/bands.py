@@ -8,7 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vtrial.protocol.protocol import Observed, Protocol
+from vtrial.protocol.evidence import Observed
+from vtrial.protocol.protocol import Protocol
 from vtrial.report.design import output_title, output_unit, short_title
 from vtrial.report.drawing import (
     FAINT,
@@ -79,7 +80,7 @@ def _rounded(hours: float) -> float:
 
 def _observed(protocol: Protocol, output: str) -> list[Observed]:
     """List the measured points of an output."""
-    return [seen for seen in protocol.observed if seen.output == output]
+    return [seen for seen in protocol.evidence.observed if seen.output == output]
 
 
 def _draw_bands(

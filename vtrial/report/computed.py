@@ -203,11 +203,11 @@ def sources_list(protocol: Protocol) -> list[Cell]:
         add(parameter.source, "parameters")
     for block in protocol.model.random:
         add(block.source, "variability between subjects")
-    for point in protocol.published:
+    for point in protocol.evidence.published:
         add(point.source, "published outcomes")
-    for points in protocol.observed:
+    for points in protocol.evidence.observed:
         add(points.source, "measured points")
-    for outcomes in protocol.observed_outcomes:
+    for outcomes in protocol.evidence.outcomes:
         add(outcomes.source, "observed outcomes")
     return [
         Cell(
@@ -231,6 +231,6 @@ def observed_list(protocol: Protocol) -> list[Cell]:
             o.source.cite or o.source.note or o.output,
             href=link(o.source.doi, o.source.url),
         )
-        for o in protocol.observed
+        for o in protocol.evidence.observed
     }
     return sorted(cells)

@@ -18,7 +18,9 @@ def draw_convergence(
 
     `rows` are those of `Estimates.convergence` for one comparison.
     """
-    asked = next((c for c in protocol.analysis if c.name == comparison), None)
+    asked = next(
+        (c for c in protocol.analysis.comparisons if c.name == comparison), None
+    )
     by = asked.by if asked else "estimate"
     kind = contrast_kind(protocol, asked.endpoint, by) if asked else "plain"
     colour = pick_colour(protocol, asked.arm) if asked else MUTED
@@ -55,7 +57,7 @@ def draw_convergence(
 
 def _title(protocol: Protocol, comparison: str) -> str:
     """Name a comparison by its arms and endpoint."""
-    for asked in protocol.analysis:
+    for asked in protocol.analysis.comparisons:
         if asked.name == comparison:
             arms = (arm_title(protocol, arm) for arm in (asked.arm, asked.reference))
             return f"{' with '.join(arms)}, {endpoint_title(protocol, asked.endpoint)}"
@@ -64,7 +66,7 @@ def _title(protocol: Protocol, comparison: str) -> str:
 
 def _unit(protocol: Protocol, comparison: str) -> str:
     """Return the unit of a comparison."""
-    for asked in protocol.analysis:
+    for asked in protocol.analysis.comparisons:
         found = [p for p in protocol.endpoints if p.name == asked.endpoint]
         if asked.name == comparison and found and not found[0].binary:
             return contrast_unit(asked.by, found[0].unit)

@@ -4,9 +4,11 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from vtrial.protocol.derived import equation_of
+from vtrial.endpoint.endpoint import Endpoint
+from vtrial.endpoint.equation import equation_of
+from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.endpoints import unit_taken
-from vtrial.protocol.protocol import Arm, Comparison, Endpoint, Protocol, Visit
+from vtrial.protocol.protocol import Arm, Protocol, Visit
 from vtrial.protocol.subset import write_where
 from vtrial.report.words import (
     count,
@@ -100,7 +102,7 @@ def output_unit(protocol: Protocol, name: str) -> str:
 
 def arms_in_words(protocol: Protocol) -> list[ArmWords]:
     """Say what each arm gets, and its share of the allocation."""
-    weights = [*protocol.allocation.weights, *([1] * len(protocol.arms))]
+    weights = [*protocol.design.allocation.weights, *([1] * len(protocol.arms))]
     return [
         ArmWords(
             arm.name, arm.title or arm.name, _treatment(protocol, arm), str(weight)
@@ -142,7 +144,7 @@ def allocation_in_words(protocol: Protocol) -> str:
     """Say how subjects get their arm."""
     if len(protocol.arms) == 1:
         return "one arm; nothing to allocate"
-    how = protocol.allocation
+    how = protocol.design.allocation
     ratio = ":".join(str(weight) for weight in how.weights)
     names = listing(arm.title or arm.name for arm in protocol.arms)
     by = {

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from vtrial.analysis.estimates import MISS, UNDECIDED, WITHIN
-from vtrial.protocol.protocol import RATIOS, Protocol
+from vtrial.protocol.analysis import RATIOS
+from vtrial.protocol.protocol import Protocol
 from vtrial.report.design import endpoint_title, short_title
 from vtrial.report.drawing import GOOD, MISSED, MUTED, Drawing
 from vtrial.report.forest_layout import Frame, Row, draw_rows

@@ -180,7 +180,7 @@ def _contrasts(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
 def _subgroups(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
     """Draw each comparison within the groups of its endpoint."""
     contrasts = frames["contrasts"]
-    for comparison in protocol.analysis[:MOST_FIGURES]:
+    for comparison in protocol.analysis.comparisons[:MOST_FIGURES]:
         effects = effects_of(protocol, comparison, frames["subgroups"])
         whole = contrasts[contrasts["comparison"] == comparison.name]
         if len(effects):

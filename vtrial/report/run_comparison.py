@@ -173,7 +173,7 @@ def _lines(run: Run) -> dict[str, str]:
     ]
     lines += [
         (f"Comparison {c.name}", comparison_in_words(protocol, c))
-        for c in protocol.analysis
+        for c in protocol.analysis.comparisons
     ]
     computed = computed_lines(protocol, run.attributes)
     return dict(lines) | {line.name: line.words for line in computed}

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from vtrial.protocol.protocol import OF_SHARES, RATIOS, Comparison, Protocol
+from vtrial.protocol.analysis import OF_SHARES, RATIOS, Comparison
+from vtrial.protocol.protocol import Protocol
 from vtrial.report.design import endpoint_title, short_title
 from vtrial.report.drawing import ARM_COLOURS, INK, Drawing, new_figure
 from vtrial.report.forest_layout import Frame, Row, draw_rows

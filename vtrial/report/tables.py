@@ -7,12 +7,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from vtrial.analysis.estimates import MISS, UNDECIDED, WITHIN, settled
-from vtrial.protocol.protocol import (
-    OF_SHARES,
-    RATIOS,
-    Protocol,
-    effect_kind,
-)
+from vtrial.protocol.analysis import OF_SHARES, RATIOS, effect_kind
+from vtrial.protocol.protocol import Protocol
 from vtrial.report.caveats import caveats, undefined_effect, undefined_endpoint
 from vtrial.report.design import (
     arm_title,
@@ -244,7 +240,11 @@ def interval_in_words(frame: pd.DataFrame) -> str:
 
 def published_words(protocol: Protocol, frame: pd.DataFrame) -> pd.DataFrame:
     """Say with titles what each published number is of, and where it is from."""
-    named = protocol.published if len(protocol.published) == len(frame) else ()
+    named = (
+        protocol.evidence.published
+        if len(protocol.evidence.published) == len(frame)
+        else ()
+    )
     links = [link(point.source.doi, point.source.url) for point in named]
     words = [_what(protocol, row) for row in each_row(frame)]
     return frame.assign(words=words, link=links or "")
@@ -252,7 +252,7 @@ def published_words(protocol: Protocol, frame: pd.DataFrame) -> pd.DataFrame:
 
 def _what(protocol: Protocol, row: Any) -> str:
     """Say what one published number is of."""
-    for compared in protocol.analysis:
+    for compared in protocol.analysis.comparisons:
         if row.comparison == compared.name:
             return (
                 f"{arm_title(protocol, compared.arm)} with "
@@ -339,4 +339,4 @@ def status_words(status: object) -> str:
 
 def comparisons_list(protocol: Protocol) -> list[str]:
     """Say every planned comparison."""
-    return [comparison_in_words(protocol, c) for c in protocol.analysis]
+    return [comparison_in_words(protocol, c) for c in protocol.analysis.comparisons]

@@ -184,7 +184,9 @@ def _over_time(
 def _category(protocol: Protocol, name: str, category: float) -> str:
     """Call a category by its name."""
     endpoint = next((point for point in protocol.endpoints if point.name == name), None)
-    graded = any(seen.grades for seen in protocol.observed if seen.output == name)
+    graded = any(
+        seen.grades for seen in protocol.evidence.observed if seen.output == name
+    )
     if endpoint is not None and endpoint.binary:
         return "responders" if category else "others"
     if endpoint is not None and endpoint.take == "best response":

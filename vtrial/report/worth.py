@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from vtrial.protocol.protocol import Comparison, Protocol
+from vtrial.protocol.analysis import Comparison
+from vtrial.protocol.protocol import Protocol
 from vtrial.report.design import comparison_in_words
 from vtrial.report.frames import each_row
 from vtrial.report.tables import (
@@ -24,7 +25,9 @@ def operating_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
 
     `frame` is `Estimates.operating`.
     """
-    asked = {comparison.name: comparison for comparison in protocol.analysis}
+    asked = {
+        comparison.name: comparison for comparison in protocol.analysis.comparisons
+    }
     rows: list[Sequence[Cell | str]] = []
     last = None
     for row in each_row(frame):

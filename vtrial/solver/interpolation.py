@@ -21,7 +21,7 @@ from vtrial.errors import Fault, SolverError
 from vtrial.model.calculus import substitute
 from vtrial.model.model import Covariate, Model
 from vtrial.model.tree import TIME, Call, Expression, Name, Statement, names_in
-from vtrial.sheets import listed
+from vtrial.sheets.words import listed
 
 SINCE = "|since"  # names that no sheet can hold
 ENTRY = ("F", "rate", "duration")

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import ArrayLike
 
-from vtrial.csv_table import is_alike
 from vtrial.dosing.columns import COLUMNS, DATES, carried
 from vtrial.dosing.table import Events
 from vtrial.errors import Fault, SolverError
 from vtrial.model.model import Model
-from vtrial.sheets import listed, nearest
+from vtrial.sheets.csv_table import is_alike
+from vtrial.sheets.words import listed, nearest
 from vtrial.solver.host import simulate_from
 from vtrial.solver.interpolation import interpolate
 from vtrial.types import Numerics, Status

@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import ArrayLike, Float
 
-from vtrial.csv_table import is_slip
 from vtrial.dosing.doses import DOSE, OTHER, RESET, RESET_DOSE, Doses, Times
 from vtrial.errors import Fault, SolverError
 from vtrial.model.model import Model
+from vtrial.sheets.csv_table import is_slip
 from vtrial.solver.events import take_up
 from vtrial.solver.lanes import Batch
 from vtrial.solver.trajectory import State

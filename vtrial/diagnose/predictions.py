@@ -1,0 +1,59 @@
+"""Predictions for an event table in NONMEM's format."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from vtrial.dosing.columns import OCCASION
+from vtrial.dosing.periods import Convention
+from vtrial.dosing.table import read_events, read_parameters
+from vtrial.model.sheet import load_model
+from vtrial.sheets.csv_table import Rows
+from vtrial.solver.prediction import predict
+from vtrial.types import Numerics
+
+
+def simulate_table(
+    model: str | Path,
+    data: str | Path,
+    *,
+    parameters: str | Path | None = None,
+    rtol: float = 1e-8,
+    atol: float = 1e-10,
+    covariates: Convention = "backward",
+) -> pd.DataFrame:
+    """Return every output at the observation records of an event table.
+
+    Random effects are zero unless the parameter table gives them (`eta.CL`). Where
+    that table has a column OCC, so have the events, and its rows hold for the
+    occasion. Covariates of a record hold on the interval that ends at it (`backward`),
+    as in NONMEM, or until the next (`forward`), or go in straight lines (`linear`).
+
+    Raises
+    ------
+    DataError
+        With every wrong row of the tables.
+    """
+    loaded = load_model(model)
+    by_occasion = parameters is not None and OCCASION in Rows(parameters).names
+    events = read_events(
+        data,
+        states=loaded.states,
+        covariates=loaded.covariates,
+        time=loaded.time,
+        amount=loaded.amount,
+        convention=covariates,
+        occasions=by_occasion,
+    )
+    given = None
+    if parameters is not None:
+        blocks = [block for block in loaded.random if block.level == "subject"]
+        given = read_parameters(
+            parameters,
+            names=tuple(p.name for p in loaded.parameters) + loaded.etas,
+            identities=events.identity,
+            occasions=events.occasions,
+            lasting=[f"eta.{name}" for block in blocks for name in block.names],
+        )
+    numerics = Numerics(rtol=rtol, atol=atol)
+    return predict(loaded, events, parameters=given, numerics=numerics)

@@ -1,0 +1,344 @@
+"""A trial ready to be simulated in one process: the pure functions of a block.
+
+Everything here is elementwise over subjects and compiled once for each arm's shape of
+doses: a padded number of subjects stands for any number below it. The solver is called
+between two compiled functions and not inside one, since it looks at the doses to see
+which kinds of events there are.
+"""
+
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from vtrial.cohort.cohort import Cohort
+from vtrial.cohort.draw import sample
+from vtrial.cohort.subjects import Subjects
+from vtrial.dosing.doses import Doses, Times
+from vtrial.dosing.expansion import expand
+from vtrial.keys import subject_key
+from vtrial.model.tree import evaluate
+from vtrial.observe.alike import shape_of
+from vtrial.observe.measuring import (
+    Who,
+    covariates_asked,
+    hazard_of,
+    leaving,
+    measure,
+    outcomes_of,
+)
+from vtrial.observe.observation_times import ObservationTimes, observation_times
+from vtrial.observe.undefined import undefined
+from vtrial.protocol.protocol import Arm, Protocol
+from vtrial.sketch import sketch
+from vtrial.solver.host import simulate
+from vtrial.solver.program import bucket
+from vtrial.solver.trajectory import Trajectory
+from vtrial.types import Numerics, Status
+
+Inputs = dict[str, Array]
+
+
+class Identity(NamedTuple):
+    """Who some rows of the record are: replicate trial, and number in it."""
+
+    replicate: np.ndarray
+    number: np.ndarray
+
+
+class Ready(NamedTuple):
+    """What subjects under an arm bring to the solver, and their keys."""
+
+    inputs: Inputs
+    doses: Doses
+    times: Times
+    keys: Key[Array, " subject"]
+
+
+class Seen(NamedTuple):
+    """What simulated subjects leave; the arrays that the protocol keeps.
+
+    Fields
+    ------
+    status
+        (subject) How their solutions ended.
+    fallback
+        (subject) By which method after the first they were solved: its number in
+        `FALLBACKS`, from 1 on; 0 for the first.
+    outcome, baseline, event
+        (subject, endpoint) NaN for failed subjects.
+    reason
+        (subject, endpoint) `Missing` codes of solved subjects.
+    measured, taken
+        (subject, visit, output) in the outputs' units and (subject, visit) [h].
+    values
+        (subject, output, time) True values on the grid.
+    sketch, counted
+        (output, time, bin) and (output, time).
+    """
+
+    status: Int[Array, " subject"]
+    fallback: Int[Array, " subject"]
+    outcome: Float[Array, "subject endpoint"]
+    baseline: Float[Array, "subject endpoint"]
+    event: Float[Array, "subject endpoint"]
+    reason: Int[Array, "subject endpoint"]
+    measured: Float[Array, "subject visit output"] | None
+    taken: Float[Array, "subject visit"] | None
+    values: Float[Array, "subject output time"] | None
+    sketch: Float[Array, "output time bin"] | None
+    counted: Int[Array, "output time"] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A protocol with its cohort, and the functions compiled for them."""
+
+    protocol: Protocol
+    cohort: Cohort
+
+    @property
+    def subjects(self) -> int:
+        """How many subjects all replicates have."""
+        return self.protocol.subjects * self.protocol.replicates
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are."""
+        return -(-self.subjects // self.protocol.block)
+
+    def size(self, block: int) -> int:
+        """Return how many subjects a block has."""
+        return min(self.protocol.block, self.subjects - block * self.protocol.block)
+
+    def identity(self, block: int) -> Identity:
+        """Return who a block's rows are."""
+        row = block * self.protocol.block + np.arange(self.size(block))
+        return Identity(*np.divmod(row, self.protocol.subjects))
+
+    def people(self, who: Identity) -> Subjects:
+        """Draw subjects, padded to the height of a block with the last of them."""
+        return self.drawn(
+            Identity(*(padded(part, self.protocol.height) for part in who))
+        )
+
+    def drawn(self, who: Identity) -> Subjects:
+        """Draw subjects by identity."""
+        return self.drawn_as(who.replicate, who.number, seed=self.protocol.seed)
+
+    def drawn_as(
+        self,
+        replicate: Int[np.ndarray, " subject"],
+        number: Int[np.ndarray, " subject"],
+        *,
+        seed: int,
+    ) -> Subjects:
+        """Draw subjects by identity in the trial of a seed."""
+        return sample(
+            self.cohort,
+            self.protocol.model,
+            seed=seed,
+            replicate=replicate,
+            subject=number,
+            occasions=len(self.protocol.occasions),
+            uncertainty=self.protocol.uncertainty,
+        )
+
+    def observe(self, arm: Arm, people: Subjects, chosen: np.ndarray) -> Seen:
+        """Simulate the chosen subjects under an arm and return what is seen of them.
+
+        `chosen` holds places among `people`; the result is padded behind them to a
+        number that the solver compiles for.
+        """
+        ready = self.ready(arm, people, chosen)
+        path = self.solve(ready, self.protocol.numerics)
+        real = jnp.arange(ready.keys.size) < chosen.size
+        place = jnp.asarray(padded(chosen, ready.keys.size))
+        asked = covariates_asked(self.protocol)
+        who = Who(
+            ready.keys,
+            jnp.asarray(hazard_of(self.protocol, arm.name)),
+            {name: people.covariates[name][place] for name in asked},
+        )
+        seen = self._reduce(path.outputs, path.status, who, ready.times.time, real)
+        return seen._replace(fallback=path.fallback)
+
+    def ready(self, arm: Arm, people: Subjects, chosen: np.ndarray) -> Ready:
+        """Return what the chosen subjects under an arm bring to the solver, padded."""
+        capacity = math.prod(bucket(chosen.size))
+        shape, place = shape_of(arm), jnp.asarray(padded(chosen, capacity))
+        seed = np.int64(self.protocol.seed)
+        return self._prepare(shape.arm, shape.values(), people, place, seed)
+
+    def solve(self, ready: Ready, numerics: Numerics) -> Trajectory:
+        """Solve what is ready; where nothing differs, one solution is everybody's."""
+        columns = any(value.ndim == 2 for value in ready.inputs.values())
+        path = simulate(
+            self.protocol.model,
+            ready.inputs,
+            ready.doses,
+            ready.times,
+            periods=_periods(self.protocol) if columns else None,
+            numerics=numerics,
+        )
+        count = ready.keys.size
+        outputs = {
+            name: jnp.broadcast_to(value, (count, value.shape[1]))
+            for name, value in path.outputs.items()
+        }
+        status, fallback = (
+            jnp.broadcast_to(one, (count,)) for one in (path.status, path.fallback)
+        )
+        return path._replace(outputs=outputs, status=status, fallback=fallback)
+
+    @functools.cached_property
+    def schedule(self) -> ObservationTimes:
+        """When everybody is observed."""
+        return observation_times(self.protocol)
+
+    @functools.cached_property
+    def individual(self):  # noqa: ANN202
+        """Compile the individual parameters that are kept, before any arm's `set`."""
+        names = self.protocol.keep.individual
+
+        def find(people: Subjects) -> Inputs:
+            values = self.protocol.model.individual(people.inputs())
+            shape = people.subject.shape
+            return {
+                name: jnp.broadcast_to(_first(values[name]), shape) for name in names
+            }
+
+        return jax.jit(find)
+
+    @functools.cached_property
+    def _prepare(self):  # noqa: ANN202
+        """Compile what goes into the solver."""
+        return jax.jit(functools.partial(_prepare, self), static_argnums=0)
+
+    @functools.cached_property
+    def _reduce(self):  # noqa: ANN202
+        """Compile everything from true outputs to what is kept."""
+        return jax.jit(functools.partial(_reduce, self))
+
+
+def _prepare(
+    trial: Trial,
+    shape: Arm,
+    numbers: Inputs,
+    people: Subjects,
+    place: Int[Array, " place"],
+    seed: Int[Array, ""],
+) -> Ready:
+    """Return what some subjects under an arm of a shape bring to the solver."""
+    inputs, doses, keys = brought(trial.protocol, shape, numbers, people, place, seed)
+    return Ready(inputs, doses, trial.schedule.times(trial.schedule.taken(keys)), keys)
+
+
+def brought(
+    protocol: Protocol,
+    shape: Arm,
+    numbers: Inputs,
+    people: Subjects,
+    place: Int[Array, " place"],
+    seed: Int[Array, ""] | int,
+) -> tuple[Inputs, Doses, Key[Array, " place"]]:
+    """Return the model's inputs, the doses and the keys of subjects under an arm.
+
+    It is given by its shape and its numbers (see `alike`); the seed is data, so that
+    another one compiles nothing.
+    """
+    inputs = {k: v[place] for k, v in people.inputs().items()}
+    like = next(iter(inputs.values()), place)
+    alike = {name: number.reshape(()) for name, number in numbers.items()}
+    inputs |= {
+        target: jnp.broadcast_to(evaluate(expression, inputs | alike), like.shape)
+        for target, expression in shape.set
+    }
+    needs = shape.regimen.needs if shape.regimen else ()
+    doses = expand(
+        shape.regimen,
+        {n: numbers[n] if n in numbers else _first(inputs[n]) for n in needs},
+    )
+    find = functools.partial(subject_key, seed)
+    keys = jax.vmap(find)(people.replicate[place], people.subject[place])
+    known = set(protocol.model.inputs)
+    return {k: v for k, v in inputs.items() if k in known}, doses, keys
+
+
+def _reduce(
+    trial: Trial,
+    truth: dict[str, Float[Array, "subject time"]],
+    status: Int[Array, " subject"],
+    who: Who,
+    time: Float[Array, "#subject time"],
+    real: Bool[Array, " subject"],
+) -> Seen:
+    """Measure, make outcomes, and reduce to what is kept."""
+    protocol, plan = trial.protocol, trial.schedule
+    taken = time[:, : plan.planned.size]
+    left = leaving(protocol, who)
+    noisy = measure(protocol, plan, truth, taken, who, left)
+    lost = undefined(protocol, plan, truth) & (status == Status.SOLVED)
+    status = jnp.where(lost, int(Status.OUTPUT_NOT_FINITE), status)
+    solved = (status == Status.SOLVED) & real
+    found = outcomes_of(protocol, plan, taken, noisy, truth, who, left)
+    parts = [jnp.stack(part, axis=1) for part in zip(*found, strict=True)]
+    parts = parts or [*[jnp.zeros((real.size, 0))] * 3, jnp.zeros((real.size, 0), int)]
+    *parts, reason = parts
+    outcome, baseline, event = (
+        jnp.where(solved[:, None], part, jnp.nan) for part in parts
+    )
+    reason = jnp.where(solved[:, None], reason, 0).astype("int8")
+    kept = _kept(protocol, plan, taken, noisy, truth, real)
+    first = jnp.zeros_like(status)
+    return Seen(status, first, outcome, baseline, event, reason, *kept)
+
+
+def _kept(
+    protocol: Protocol,
+    plan: ObservationTimes,
+    taken: Float[Array, "#subject visit"],
+    noisy: Mapping[str, Float[Array, "subject visit"]],
+    truth: Mapping[str, Float[Array, "subject time"]],
+    real: Bool[Array, " subject"],
+) -> tuple[Array | None, ...]:
+    """Return measurements, their times, true values, their sketch and count."""
+    names = [output.name for output in protocol.model.outputs]
+    measurements = times = values = sketches = counts = None
+    if protocol.keep.measurements:
+        shape = (real.size, len(plan.visits))
+        missing = jnp.full(shape, jnp.nan)
+        every = [noisy.get(name, missing).astype(float) for name in names]
+        measurements = jnp.stack(every, axis=2)
+        times = jnp.broadcast_to(taken, shape)
+    if protocol.keep.trajectories == "nothing":
+        return measurements, times, None, None, None
+    places = len(plan.visits) + plan.kept
+    every = [truth[name][:, places] for name in names]
+    values = jnp.where(real[:, None, None], jnp.stack(every, axis=1), jnp.nan)
+    if protocol.keep.trajectories == "quantiles":
+        sketches = jnp.stack([sketch(values[:, i]) for i in range(len(names))])
+        counts = jnp.isfinite(values).sum(axis=0)
+        values = None
+    return measurements, times, values, sketches, counts
+
+
+def _periods(protocol: Protocol) -> Float[Array, "1 period"]:
+    """Return the starts of occasions [h]; the first holds from ever."""
+    return jnp.asarray([-jnp.inf, *protocol.occasions[1:]])[None, :]
+
+
+def _first(value: Array) -> Array:
+    """Return the first occasion of an input."""
+    return value[:, 0] if value.ndim == 2 else value
+
+
+def padded(places: np.ndarray, length: int) -> np.ndarray:
+    """Lengthen by repeating the last entry."""
+    return np.pad(places, (0, length - places.size), mode="edge")

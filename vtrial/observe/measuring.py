@@ -1,0 +1,206 @@
+"""What is seen of simulated subjects: measurements until they leave, and outcomes."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from vtrial.endpoint.endpoint import DRAWN, DROPOUT, EVENTS, Endpoint
+from vtrial.endpoint.equation import asked_by, called
+from vtrial.endpoint.missing import left_before
+from vtrial.endpoint.outcome import Interruption, Outcome, combined, outcomes
+from vtrial.keys import purpose_key
+from vtrial.model.error import measured
+from vtrial.observe.observation_times import ObservationTimes
+from vtrial.protocol.protocol import Protocol
+
+Truth = Mapping[str, Float[Array, "subject time"]]
+Noisy = Mapping[str, Float[Array, "subject visit"]]
+
+
+class Who(NamedTuple):
+    """Subjects under an arm.
+
+    Fields
+    ------
+    keys
+        From which all that is random about them is drawn.
+    hazard
+        [1/h] At which they leave.
+    covariates
+        Those that endpoints ask for.
+    """
+
+    keys: Key[Array, " subject"]
+    hazard: Float[Array, ""]
+    covariates: dict[str, Float[Array, " subject"]]
+
+
+def hazard_of(protocol: Protocol, arm: str) -> float:
+    """Return the hazard [1/h] at which an arm is left."""
+    hazards = protocol.design.dropout.hazards
+    names = [one.name for one in protocol.arms]
+    return hazards[names.index(arm)] if hazards else 0.0
+
+
+def covariates_asked(protocol: Protocol) -> tuple[str, ...]:
+    """Name the covariates that endpoints' equations ask for."""
+    own = {called(point.name) for point in protocol.endpoints}
+    asked = [name for point in protocol.endpoints for name in asked_by(point)]
+    return tuple(dict.fromkeys(name for name in asked if name not in own))
+
+
+def measure(
+    protocol: Protocol,
+    plan: ObservationTimes,
+    truth: Truth,
+    taken: Float[Array, "#subject visit"],
+    who: Who,
+    left: Float[Array, " subject"],
+) -> dict[str, Float[Array, "subject visit"]]:
+    """Return what is measured of every output.
+
+    NaN at visits that do not measure it, and for who has left before.
+    """
+    if not plan.visits:
+        return {}
+    measures = {v.name: set(v.measure) for v in protocol.visits}
+    here = taken <= left[:, None]
+    noisy = {}
+    for output in protocol.model.outputs:
+        asked = np.array([output.name in measures[name] for name in plan.visits])
+        if not asked.any():
+            continue
+        true = truth[output.name][:, : asked.size]
+        normal = plan.normals(who.keys, output.name).astype(true.dtype)
+        values = measured(output, true, normal)
+        noisy[output.name] = jnp.where(asked[None, :] & here, values, jnp.nan)
+    return noisy
+
+
+def outcomes_of(
+    protocol: Protocol,
+    plan: ObservationTimes,
+    taken: Float[Array, "#subject visit"],
+    noisy: Noisy,
+    truth: Truth,
+    who: Who,
+    left: Float[Array, " subject"],
+) -> list[Outcome]:
+    """Return the outcomes of all endpoints; those made of others come after these."""
+    found: dict[str, Outcome] = {}
+    dropout = bool(protocol.design.dropout.hazards)
+    for point in protocol.endpoints:
+        if point.equals is not None or point.first_of:
+            made = combined(point, found, who.covariates)
+        else:
+            keys = _drawn(point, who.keys)
+            cut = _interruption(point, found, left, dropout=dropout)
+            if point.values == "true":
+                places = plan.true_places(point)
+                made = true_outcomes(plan, point, places, truth, cut, keys)
+            else:
+                values = _values(protocol, plan, point, taken, noisy)
+                made = outcomes(point, *values, interruption=cut, keys=keys)
+            if dropout and point.values == "measured":
+                last = jnp.minimum(taken.max(axis=1), point.end)
+                reason = left_before(made.reason, left < last)
+                made = made._replace(reason=reason)
+        found[point.name] = made
+    return list(found.values())
+
+
+def leaving(protocol: Protocol, who: Who) -> Float[Array, " subject"]:
+    """Return when each subject leaves [h]; the same number decides under all arms."""
+    if not protocol.design.dropout.hazards:
+        return jnp.full(who.keys.shape, jnp.inf)
+    drawn = jax.vmap(
+        lambda key: jax.random.exponential(purpose_key(key, DROPOUT), (), float)
+    )(who.keys)
+    return drawn / who.hazard
+
+
+def true_outcomes(
+    plan: ObservationTimes,
+    endpoint: Endpoint,
+    places: Int[np.ndarray, " place"],
+    truth: Truth,
+    cut: Interruption | None,
+    keys: Key[Array, " subject"] | None,
+) -> Outcome:
+    """Return the outcomes of an endpoint of true values, at places of the grid."""
+    value = truth[endpoint.of][:, plan.planned.size + places]
+    nominal = plan.nominal(places, value.dtype)
+    return outcomes(
+        endpoint,
+        jnp.asarray(plan.grid[places])[None, :],
+        value,
+        jnp.asarray(nominal)[None, :],
+        interruption=cut,
+        keys=keys,
+        course=plan.course(places),
+    )
+
+
+def _values(
+    protocol: Protocol,
+    plan: ObservationTimes,
+    endpoint: Endpoint,
+    taken: Float[Array, "#subject visit"],
+    noisy: Noisy,
+) -> tuple[Array, Array, Array | None]:
+    """Return the times, values and planned times of the visits that count."""
+    measures = {v.name: set(v.measure) for v in protocol.visits}
+    place = plan.chosen(endpoint, measures)
+    place = place[np.argsort(plan.planned[place], kind="stable")]
+    time, value = taken[:, place], noisy[endpoint.of][:, place]
+    scheduled = jnp.asarray(plan.planned[place])[None, :]
+    if plan.moves:
+        order = jnp.argsort(time, axis=1)
+        scheduled = jnp.broadcast_to(scheduled, time.shape)
+        time, value, scheduled = (
+            jnp.take_along_axis(part, order, axis=1)
+            for part in (time, value, scheduled)
+        )
+    return time, value, scheduled
+
+
+def _drawn(
+    endpoint: Endpoint, keys: Key[Array, " subject"]
+) -> Key[Array, " subject"] | None:
+    """Return a key for each subject, if the endpoint is drawn by a hazard."""
+    if endpoint.take not in DRAWN:
+        return None
+    return jax.vmap(lambda key: purpose_key(key, f"event {endpoint.name}"))(keys)
+
+
+def _interruption(
+    endpoint: Endpoint,
+    found: Mapping[str, Outcome],
+    left: Float[Array, " subject"],
+    *,
+    dropout: bool,
+) -> Interruption | None:
+    """Say when intercurrent events cut an endpoint's values off.
+
+    Who leaves is seen no more: an event that was not seen by then is censored, but what
+    is looked at on the grid is a number that nobody has to come for.
+    """
+    never = jnp.full(left.shape, jnp.inf)
+    censored = endpoint.take in EVENTS and endpoint.values == "true" and dropout
+    cut = Interruption(left if censored else never, never, never)
+    for name, strategy in endpoint.intercurrent:
+        time = left
+        if name != DROPOUT:
+            seen = found[name]
+            time = jnp.where(seen.event == 1, seen.outcome, jnp.inf)
+        if strategy in ("hypothetical", "while on treatment"):
+            cut = cut._replace(until=jnp.minimum(cut.until, time))
+        if strategy == "while on treatment":
+            cut = cut._replace(settled=jnp.minimum(cut.settled, time))
+        if strategy == "composite":
+            cut = cut._replace(failed=jnp.minimum(cut.failed, time))
+    return cut if endpoint.intercurrent or censored else None

@@ -1,0 +1,216 @@
+"""The population's predictions: what is expected of subjects by their design alone.
+
+A prediction has the subject's own covariates, doses and times, parameters at their
+values and random effects at zero. Corrected predictive checks hold measured values
+against it.
+
+References
+----------
+Bergstrand M, Hooker AC, Wallin JE, Karlsson MO (2011) AAPS J 13:143-151.
+"""
+
+import functools
+import hashlib
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from vtrial.cohort.subjects import Subjects
+from vtrial.dims import PREDICTED, SPREAD
+from vtrial.dosing.doses import BEFORE_DOSE, Times
+from vtrial.model.error import measured
+from vtrial.model.model import Model
+from vtrial.observe.alike import shape_of
+from vtrial.observe.block_program import Ready, Trial, brought, padded
+from vtrial.observe.observation_times import draws
+from vtrial.protocol.evidence import Observed
+from vtrial.protocol.protocol import Arm, Protocol
+from vtrial.solver.program import bucket
+from vtrial.types import Status
+
+DRAWS = 50  # of random effects and residual errors, for a value's standard deviation
+Make = Callable[[Subjects], Ready]
+
+
+class Typical(NamedTuple):
+    """Predictions of some subjects, in the outputs' units; NaN where not solved.
+
+    Fields
+    ------
+    predicted
+        With random effects zero.
+    spread
+        Standard deviation of a measured value between subjects of the same design; None
+        where it was not asked for.
+    """
+
+    predicted: Float[np.ndarray, "subject visit output"]
+    spread: Float[np.ndarray, "subject visit output"] | None
+
+
+def predictions(protocol: Protocol) -> tuple[str, ...]:
+    """Name what is kept beside measured values for corrected predictive checks."""
+    kept = protocol.keep.predictions
+    if kept == "nothing" or not protocol.visits:
+        return ()
+    return (PREDICTED,) if kept == "prediction" else (PREDICTED, SPREAD)
+
+
+def solutions_of(protocol: Protocol) -> int:
+    """Count how often more a subject is solved for its predictions."""
+    kinds = {"nothing": 0, "prediction": 1, "prediction and variability": 1 + DRAWS}
+    return kinds[protocol.keep.predictions]
+
+
+def typical_of(
+    trial: Trial, arm: Arm, people: Subjects, chosen: Int[np.ndarray, " place"]
+) -> Typical:
+    """Predict what is measured of the chosen subjects under an arm.
+
+    The second simulation has the times, doses and covariates of the first one.
+    """
+    visits = len(trial.schedule.visits)
+
+    def make(some: Subjects) -> Ready:
+        ready = trial.ready(arm, some, chosen)
+        seen = jax.tree.map(lambda part: part[:, :visits], ready.times)
+        return ready._replace(times=seen)
+
+    predicted, spread = _look(trial, make, people)
+    rows = slice(chosen.size)
+    return Typical(predicted[rows], None if spread is None else spread[rows])
+
+
+def predict_points(trial: Trial, observed: Observed) -> Typical:
+    """Predict the measured points of a real study: (point, 1, 1).
+
+    Each of its subjects has its own covariates and times; the arm gives the doses. At
+    the time of a dose a point stands on the side that the nearest visit stands on.
+    """
+    protocol = trial.protocol
+    count = max(observed.subject, default=-1) + 1
+    times, place = _laid(trial, observed, count)
+    chosen = padded(np.arange(count), math.prod(bucket(count)))
+    who = np.zeros(count, int), np.arange(count)
+    people = trial.drawn_as(*who, seed=protocol.seed)
+    given = {name: jnp.asarray(values) for name, values in observed.covariates}
+    people = people._replace(covariates=given)
+
+    shape = shape_of(protocol.arm(observed.arm))
+    numbers = shape.values()
+
+    def make(some: Subjects) -> Ready:
+        every_one = jnp.asarray(chosen)
+        parts = brought(protocol, shape.arm, numbers, some, every_one, protocol.seed)
+        inputs, doses, keys = parts
+        every = jax.tree.map(lambda part: jnp.asarray(part)[chosen], times)
+        return Ready(inputs, doses, every, keys)
+
+    output = [o.name for o in protocol.model.outputs].index(observed.output)
+    predicted, spread = _look(trial, make, people)
+    at = np.asarray(observed.subject, int), place, output
+    return Typical(
+        predicted[at][:, None, None],
+        None if spread is None else spread[at][:, None, None],
+    )
+
+
+def _laid(
+    trial: Trial, observed: Observed, count: int
+) -> tuple[Times, Int[np.ndarray, " point"]]:
+    """Lay points out by subject, and return where in its row each of them is."""
+    measures = {v.name: set(v.measure) for v in trial.protocol.visits}
+    plan = trial.schedule
+    visits = [
+        i for i, name in enumerate(plan.visits) if observed.output in measures[name]
+    ]
+    subject, time = np.asarray(observed.subject, int), np.asarray(observed.time, float)
+    place = np.zeros(len(subject), int)
+    for number in range(count):
+        mine = np.flatnonzero(subject == number)
+        place[mine] = np.arange(mine.size)
+    shape = (count, int(place.max(initial=0)) + 1)
+    laid, rank = np.full(shape, np.inf), np.full(shape, BEFORE_DOSE)
+    laid[subject, place] = time
+    gaps = np.abs(time[:, None] - plan.planned[visits][None, :])
+    rank[subject, place] = plan.rank[visits][gaps.argmin(axis=1)]
+    seen = jnp.asarray(laid)
+    return Times(seen, jnp.asarray(rank), plan.occasion(seen)), place
+
+
+def _look(
+    trial: Trial, make: Make, people: Subjects
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Solve the typical subjects, and if it is asked for, others like them."""
+    protocol = trial.protocol
+    plain = _plain(protocol.model, people)
+    ready = make(plain)
+    predicted = _solved(trial, ready)
+    if protocol.keep.predictions != "prediction and variability":
+        return predicted, None
+    noisy = _noisy(protocol.model)
+    count = np.zeros(predicted.shape)
+    first, second = np.zeros(predicted.shape), np.zeros(predicted.shape)
+    for draw in range(DRAWS):
+        effects = _again(trial, people, draw)
+        true = _solved(trial, make(plain._replace(effects=effects)))
+        gap = np.asarray(noisy(jnp.asarray(true), ready.keys, draw)) - predicted
+        known = np.isfinite(gap)
+        gap = np.where(known, gap, 0.0)
+        count, first, second = count + known, first + gap, second + gap**2
+    enough = np.where(count > 1, count, np.nan)
+    around = np.maximum(second - first**2 / enough, 0.0)
+    return predicted, np.sqrt(around / (enough - 1))
+
+
+def _plain(model: Model, people: Subjects) -> Subjects:
+    """Give people the population's parameters, and random effects that are zero."""
+    shape = people.subject.shape
+    parameters = {
+        p.name: jnp.full(shape, p.value, dtype=float) for p in model.parameters
+    }
+    effects = {name: jnp.zeros_like(value) for name, value in people.effects.items()}
+    return people._replace(parameters=parameters, effects=effects)
+
+
+def _again(trial: Trial, people: Subjects, draw: int) -> dict[str, Array]:
+    """Draw the random effects of other people, keyed by who these are."""
+    words = f"{trial.protocol.seed} spread {draw}".encode()
+    number = hashlib.blake2s(words, digest_size=4).digest()
+    seed = int.from_bytes(number, "big") >> 1
+    who = np.asarray(people.replicate), np.asarray(people.subject)
+    return trial.drawn_as(*who, seed=seed).effects
+
+
+def _solved(trial: Trial, ready: Ready) -> Float[np.ndarray, "subject time output"]:
+    """Return every output's true values; NaN for who could not be solved."""
+    path = trial.solve(ready, trial.protocol.numerics)
+    every = [np.asarray(path.outputs[o.name]) for o in trial.protocol.model.outputs]
+    solved = np.asarray(path.status) == Status.SOLVED
+    return np.where(solved[:, None, None], np.stack(every, axis=2), np.nan)
+
+
+@functools.lru_cache(maxsize=8)
+def _noisy(model: Model) -> Callable[..., Float[Array, "subject time output"]]:
+    """Compile what adds the residual errors of one draw."""
+
+    def one(
+        true: Float[Array, "subject time output"],
+        keys: Key[Array, " subject"],
+        draw: Int[Array, ""] | int,
+    ) -> Float[Array, "subject time output"]:
+        keys = jax.vmap(lambda key: jax.random.fold_in(key, draw))(keys)
+        values = []
+        for place, output in enumerate(model.outputs):
+            purpose = f"spread {output.name}"
+            normal = draws(keys, purpose, true.shape[1], jax.random.normal)
+            part = true[:, :, place]
+            values.append(measured(output, part, normal.astype(part.dtype)))
+        return jnp.stack(values, axis=2)
+
+    return jax.jit(one)

@@ -1,0 +1,62 @@
+"""Subjects whose states are fine, while an output that is looked at is no number."""
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from vtrial.endpoint.endpoint import Endpoint
+from vtrial.observe.observation_times import ObservationTimes
+from vtrial.protocol.protocol import Protocol
+
+AGAINST_BASELINE = (
+    "change",
+    "percent change",
+    "best response",
+    "time to progression",
+)
+ROUNDING = 1e-9  # [h] at the ends of spans
+Truth = Mapping[str, Float[Array, "subject time"]]
+
+
+def undefined(
+    protocol: Protocol, plan: ObservationTimes, truth: Truth
+) -> Bool[Array, "#n"]:
+    """Say of whom an output is not finite where a visit or an endpoint looks at it.
+
+    The time of an event may be infinite, for it never comes, and so may be a
+    cumulative hazard, for it has come.
+    """
+    takes = ("event time", "event by hazard")
+    told = {point.of for point in protocol.endpoints if point.take in takes}
+    found = jnp.zeros(1, bool)
+    for name, looked in _looked_at(protocol, plan).items():
+        values = truth[name][:, np.flatnonzero(looked)]
+        wrong = jnp.isnan(values) if name in told else ~jnp.isfinite(values)
+        found = found | jnp.any(wrong, axis=1)
+    return found
+
+
+def _looked_at(protocol: Protocol, plan: ObservationTimes) -> dict[str, np.ndarray]:
+    """Say at which observations, visits and then the grid, each output is looked at."""
+    measures = {visit.name: visit.measure for visit in protocol.visits}
+    looked = {}
+    for output in protocol.model.outputs:
+        visits = np.array([output.name in measures[v] for v in plan.visits], bool)
+        grid = np.zeros(plan.grid.size, bool)
+        for point in protocol.endpoints:
+            if point.of == output.name and point.values == "true":
+                places = plan.true_places(point)
+                grid[places] |= _within(point, plan.grid[places])
+        looked[output.name] = np.concatenate([visits, grid])
+    return {name: where for name, where in looked.items() if where.any()}
+
+
+def _within(point: Endpoint, grid: np.ndarray) -> np.ndarray:
+    """Say which times an endpoint looks at: its span, and the baseline if it counts."""
+    inside = (grid >= point.start - ROUNDING) & (grid <= point.end + ROUNDING)
+    before = np.flatnonzero(grid <= point.baseline + ROUNDING)
+    if point.take in AGAINST_BASELINE and before.size:
+        inside[before[-1]] = True
+    return inside

@@ -1,0 +1,169 @@
+"""What is asked of a trial: comparisons of arms, and how p-values are adjusted."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vtrial.endpoint.endpoint import Endpoint
+from vtrial.model.tree import Expression
+
+Measure = Literal[
+    "difference of means",
+    "ratio of geometric means",
+    "difference by ranks",
+    "MMRM",
+    "rate ratio",
+    "Poisson rate ratio",
+    "risk difference",
+    "risk ratio",
+    "odds ratio",
+    "hazard ratio",
+    "log-rank",
+    "difference of restricted means",
+    "ratio of restricted means",
+    "milestone difference",
+    "win ratio",
+    "win odds",
+    "net benefit",
+]
+OF_NUMBERS = (
+    "difference of means",
+    "ratio of geometric means",
+    "difference by ranks",
+    "MMRM",
+)
+OF_COUNTS = ("rate ratio", "Poisson rate ratio")
+OF_RESPONSES = ("risk difference", "risk ratio", "odds ratio")
+OF_TIMES = (
+    "hazard ratio",
+    "log-rank",
+    "difference of restricted means",
+    "ratio of restricted means",
+    "milestone difference",
+)
+OF_TIERS = ("win ratio", "win odds", "net benefit")
+OF_SHARES = ("risk difference", "milestone difference", "net benefit")
+RATIOS = (
+    "ratio of geometric means",
+    "rate ratio",
+    "Poisson rate ratio",
+    "risk ratio",
+    "odds ratio",
+    "hazard ratio",
+    "log-rank",
+    "ratio of restricted means",
+    "win ratio",
+    "win odds",
+)
+Procedure = Literal[
+    "Bonferroni", "Holm", "Hochberg", "Hommel", "fixed sequence", "graph"
+]
+Covariance = Literal[
+    "unstructured",
+    "heterogeneous Toeplitz",
+    "Toeplitz",
+    "heterogeneous autoregressive",
+    "autoregressive",
+    "heterogeneous compound symmetry",
+    "compound symmetry",
+]
+Freedom = Literal["Kenward-Roger", "Satterthwaite"]
+Ties = Literal["Efron", "Breslow", "exact"]
+
+
+@dataclass(frozen=True)
+class Tier:
+    """One endpoint of a hierarchy: which way is better, and by how much one wins."""
+
+    endpoint: str
+    higher: bool = True
+    margin: float = 0.0
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An arm against a reference arm on an endpoint; `adjust` names covariates.
+
+    `baseline` in `adjust` is the endpoint's own baseline value. `strata` are covariates
+    whose values make strata, `where` chooses subjects by their covariates. `until` [h]
+    is the horizon of restricted means and the time of a milestone, `weights` are those
+    of Fleming and Harrington, `score` asks for Miettinen and Nurminen's interval.
+    `above` and `below` are margins that the effect is to be shown above, below, or
+    between. `tiers` are the endpoints of a hierarchy, the first of which is `endpoint`.
+    `ties` says how Cox's regression takes events at the same time.
+    """
+
+    name: str
+    arm: str
+    reference: str
+    endpoint: str
+    by: Measure
+    adjust: tuple[str, ...] = ()
+    level: float = 0.95
+    strata: tuple[str, ...] = ()
+    where: Expression | None = None
+    until: float | None = None
+    weights: tuple[float, float] = (0.0, 0.0)
+    score: bool = False
+    above: float | None = None
+    below: float | None = None
+    tiers: tuple[Tier, ...] = ()
+    covariance: Covariance = "unstructured"
+    freedom: Freedom = "Kenward-Roger"
+    ties: Ties = "Efron"
+
+    @property
+    def alpha(self) -> float:
+        """The p-value below which the trial has shown what it was to show."""
+        margin = self.above is not None or self.below is not None
+        return (1 - self.level) / (2 if margin else 1)
+
+
+def effect_kind(by: str, endpoint: Endpoint) -> tuple[str, str]:
+    """Say what an effect is, and its unit: a `number`, or a `difference` of shares.
+
+    Examples
+    --------
+    >>> peak = Endpoint("peak", "conc", "maximum", 0.0, 24.0, unit="mg/L")
+    >>> effect_kind("difference of means", peak), effect_kind("win ratio", peak)
+    (('number', 'mg/L'), ('number', '1'))
+    """
+    if by in OF_SHARES:
+        return "difference", "1"
+    if by in RATIOS:
+        return "number", "1"
+    return ("difference", "1") if endpoint.binary else ("number", endpoint.unit)
+
+
+def effect_unit(by: str, endpoint: Endpoint) -> str:
+    """Return an effect's unit as it is written: percentages differ by points (pp).
+
+    Examples
+    --------
+    >>> change = Endpoint("loss", "weight", "percent change", 0.0, 1.0, unit="%")
+    >>> effect_unit("difference of means", change)
+    'pp'
+    """
+    unit = effect_kind(by, endpoint)[1]
+    return "pp" if unit == "%" and by not in RATIOS else unit
+
+
+@dataclass(frozen=True)
+class Multiplicity:
+    """How the p-values of several comparisons are adjusted.
+
+    `weights` and `transitions` make the graph of Bretz and others (2009).
+    """
+
+    method: Procedure = "Holm"
+    comparisons: tuple[str, ...] = ()
+    alpha: float = 0.05
+    weights: tuple[float, ...] = ()
+    transitions: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What is asked: comparisons, and how the p-values of several are adjusted."""
+
+    comparisons: tuple[Comparison, ...] = ()
+    multiplicity: Multiplicity | None = None

@@ -1,0 +1,29 @@
+"""How subjects come into the trial, are given an arm, and leave."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """How subjects are randomised: weights by arm, and the method."""
+
+    weights: tuple[int, ...]
+    by: Literal["simple", "permuted block", "stratified"] = "simple"
+    block: int = 0
+    strata: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Dropout:
+    """Who leaves: a constant hazard [1/h] for each arm; 0 for nobody."""
+
+    hazards: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Design:
+    """How the trial is conducted: who gets which arm, and who leaves."""
+
+    allocation: Allocation = Allocation((1,))
+    dropout: Dropout = Dropout()

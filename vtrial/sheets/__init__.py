@@ -1,0 +1,1 @@
+"""Ground: sheets and tables as people write them, and faults with their places."""

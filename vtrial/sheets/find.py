@@ -1,0 +1,98 @@
+"""Where sheets are: by path, beside another sheet, here, or among the shipped."""
+
+import functools
+import re
+from pathlib import Path
+
+from vtrial.errors import SheetError
+from vtrial.sheets.sheet import MAX_BYTES, Sheet
+
+_ENDINGS = (".yaml", ".yml")
+_KINDS = {"protocol": "protocols", "model": "models", "cohort": "cohorts"}
+_HEAD = re.compile(r"""^["']?(protocol|model|cohort)["']?\s*:\s*["']?([\w.-]*)""", re.M)
+
+
+@functools.cache
+def shipped(kind: str) -> Path:
+    """Return the folder of shipped sheets: `protocols` or `cohorts`."""
+    package = Path(__file__).parents[1]
+    inside = package / "sheets_shipped" / kind
+    return inside if inside.is_dir() else package.parent / kind
+
+
+def find_sheet(name: str, *, kind: str, beside: str | Path = "") -> Path | None:
+    """Find a sheet by path or name: beside another sheet, here, or among the shipped.
+
+    `kind` is `protocols`, `cohorts` or `models`; a name is that of a file without its
+    ending. If that file is a sheet of another kind, it is passed over for one beside
+    it that calls itself by the name.
+    """
+    folders = [Path(beside).parent] if str(beside) else []
+    for folder in [*folders, Path()]:
+        path = folder / name
+        if path.suffix in _ENDINGS and is_file(path):
+            return path
+        found = _of_kind(path, kind)
+        if found is not None:
+            return found
+    candidate = shipped(kind) / f"{name}.yaml"
+    return candidate if "/" not in name and is_file(candidate) else None
+
+
+def is_file(path: Path) -> bool:
+    """Say whether a path is a file; one that no file can have is not."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def kind_of(sheet: Sheet) -> str:
+    """Say whether a sheet is a protocol, a model or a cohort; empty if it is none."""
+    return next((kind for kind in _KINDS if kind in sheet.data), "")
+
+
+def refuse_other(sheet: Sheet, kind: str) -> None:
+    """Refuse a sheet that is of another kind than the one asked for.
+
+    Raises
+    ------
+    SheetError
+        If it is.
+    """
+    other = kind_of(sheet)
+    if other not in ("", kind):
+        line, column = sheet.place((other,))
+        raise SheetError(
+            at="the sheet",
+            found=f"a {other}",
+            allowed=f"a {kind}, led by the key `{kind}`",
+            write="",
+            source=sheet.source,
+            line=line,
+            column=column,
+        )
+
+
+def _of_kind(path: Path, kind: str) -> Path | None:
+    """Find a sheet of a kind by its path without an ending."""
+    there = [path.with_name(path.name + ending) for ending in _ENDINGS if path.name]
+    there = [one for one in there if is_file(one)]
+    for one in there:
+        if _head(one)[0] in ("", kind):
+            return one
+    beside = sorted(path.parent.glob("*.yaml")) if there else []
+    beside = [one for one in beside if is_file(one)]  # a pipe would never end
+    return next((one for one in beside if _head(one) == (kind, path.name)), None)
+
+
+def _head(path: Path) -> tuple[str, str]:
+    """Read a sheet's kind and its own name, without composing it; empty if unknown."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES).decode("utf-8", "replace")
+    except OSError:
+        return "", ""
+    heads = {key: name for key, name in reversed(_HEAD.findall(text))}
+    key = next((key for key in _KINDS if key in heads), "")
+    return _KINDS.get(key, ""), heads.get(key, "")

@@ -1,0 +1,268 @@
+"""YAML sheets with the line of everything in them.
+
+A sheet is text. It is read with ruamel.yaml's round-trip loader, which keeps lines
+and columns and executes nothing; aliases, deep nesting and large files are refused
+before anything is composed.
+"""
+
+import math
+import re
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    CollectionStartEvent,
+    Event,
+    ScalarEvent,
+)
+from ruamel.yaml.reader import ReaderError
+
+from vtrial.errors import Fault, SheetError
+
+Path_ = tuple[str | int, ...]
+
+# What ruamel raises; the third where a comment stands between a key and its text.
+_UNREADABLE = (YAMLError, ValueError, NotImplementedError, RecursionError)
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 30
+MAX_DIGITS = 300
+MAX_SAID = 300  # characters of what stands there, in a message
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
+_DIGITS = re.compile(r"[-+]?[0-9][0-9A-Za-z_.]*")
+_NUMBER = re.compile(r"[-+]?\d[\d_]*(\.[\d_]*)?([eE][-+]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A sheet as read: its text, its plain data, and where each entry stands."""
+
+    source: str
+    text: str
+    data: dict[str, object]
+    lines: Mapping[Path_, tuple[int, int]]
+
+    def place(self, path: Path_) -> tuple[int, int]:
+        """Return the line and column of an entry, or of the nearest one around it."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.lines:
+                return self.lines[path[:length]]
+        return (1, 1)
+
+    def fault(
+        self, path: Path_, *, found: str, allowed: str, write: str, line: int = 0
+    ) -> Fault:
+        """Describe a fault at an entry; `line` counts lines into a block of text."""
+        row, column = self.place(path)
+        at = ".".join(str(part) for part in path) or "the sheet"
+        found = found if len(found) <= MAX_SAID else f"{found[:MAX_SAID]}..."
+        if line:
+            row, column = row + line, 0
+        return Fault(at, found, allowed, write, self.source, row, column)
+
+
+def read_sheet(path: str | Path) -> Sheet:
+    """Read a sheet from a file.
+
+    Raises
+    ------
+    SheetError
+        If the file is missing, too large, not UTF-8, or not a YAML mapping.
+    """
+    path = Path(path)
+    try:
+        text = _bounded(path).decode("utf-8")
+    except (OSError, ValueError) as error:
+        raise SheetError(
+            at=str(path),
+            found=_unreadable(error),
+            allowed=f"a YAML sheet of UTF-8 text, at most {MAX_BYTES} bytes long",
+            write="",
+        ) from error
+    return parse_sheet(text, source=str(path))
+
+
+def parse_sheet(text: str, *, source: str = "sheet") -> Sheet:
+    """Read a sheet from text.
+
+    Raises
+    ------
+    SheetError
+        If the text is too large or too deep, has aliases, tags or duplicate keys, or
+        is not a YAML mapping.
+    """
+    _refuse_hostile(text, source)
+    loader = YAML(typ="rt")
+    try:
+        data = loader.load(text)
+    except _UNREADABLE as error:
+        raise _yaml_error(error, source, text) from error
+    if not isinstance(data, CommentedMap):
+        kind = "empty" if data is None else f"a {type(data).__name__}"
+        raise SheetError(
+            at="the sheet",
+            found=kind,
+            allowed="a mapping of keys to values",
+            write="protocol: my-trial",
+            source=source,
+            line=1,
+        )
+    lines: dict[Path_, tuple[int, int]] = {}
+    plain = _plain(data, (), lines)
+    assert isinstance(plain, dict)
+    return Sheet(source, text, plain, lines)
+
+
+def _bounded(path: Path) -> bytes:
+    """Read a file, of which nothing is read if it is too large to be a sheet."""
+    try:
+        about = path.stat()
+    except ValueError as error:
+        raise ValueError("no path that a file can have") from error
+    if not stat.S_ISREG(about.st_mode):
+        raise ValueError("a folder or a device, not a file")
+    if about.st_size > MAX_BYTES:
+        raise ValueError(f"{about.st_size} bytes long")
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def _unreadable(error: OSError | ValueError) -> str:
+    """Say why a file is no sheet."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 text (byte {error.start})"
+    if isinstance(error, OSError):
+        return f"not readable ({error.strerror})"
+    return str(error)
+
+
+def _refuse_hostile(text: str, source: str) -> None:
+    """Refuse what would take long to load, before anything is composed."""
+    size = len(text.encode("utf-8", "replace"))
+    if size > MAX_BYTES:
+        raise SheetError(
+            at="the sheet",
+            found=f"{size} bytes long",
+            allowed=f"at most {MAX_BYTES} bytes",
+            write="a CSV file beside the sheet, named in it, for large tables",
+            source=source,
+            line=1,
+        )
+    depth = 0
+    try:
+        for event in YAML(typ="rt").parse(text):
+            depth += isinstance(event, CollectionStartEvent)
+            depth -= isinstance(event, CollectionEndEvent)
+            if depth > MAX_DEPTH:
+                words = "nested too deep", f"at most {MAX_DEPTH} levels", ""
+            else:
+                words = _refused(event)
+            if words is not None:
+                line, column = event.start_mark.line + 1, event.start_mark.column + 1
+                raise SheetError(
+                    "the sheet", *words, source=source, line=line, column=column
+                )
+    except SheetError:
+        raise
+    except _UNREADABLE as error:
+        raise _yaml_error(error, source, text) from error
+
+
+def _refused(event: Event) -> tuple[str, str, str] | None:
+    """Say what YAML can say and a sheet cannot: what it is, may be, and a remedy."""
+    if isinstance(event, AliasEvent):
+        return f"an alias (*{event.anchor})", "written out", "the value itself"
+    if getattr(event, "tag", None) or getattr(event, "version", None):
+        words = "a tag or directive of YAML", "plain values only"
+        return *words, "the value without it"
+    if not isinstance(event, ScalarEvent):
+        return None
+    # Where a folded text is folded, ruamel.yaml keeps a bell until it is loaded.
+    text = event.value.replace("\a", "") if event.style == ">" else event.value
+    if _CONTROL.search(text):
+        return "with a control character", "text that can be printed", ""
+    if event.style is not None:
+        return None
+    if event.value == "<<":
+        return "with a merge key (<<)", "written out", "the keys themselves"
+    if len(event.value) > MAX_DIGITS and _DIGITS.fullmatch(event.value):
+        return f"with a number of {len(event.value)} digits", "a shorter number", ""
+    if _NUMBER.fullmatch(event.value) and math.isinf(float(event.value)):
+        found = f"with `{event.value[:40]}`, too large for a number"
+        return found, "numbers below 1e308 in size", ""
+    return None
+
+
+def _yaml_error(error: Exception, source: str, text: str) -> SheetError:
+    """Translate a YAML error into ours."""
+    problem, line, column = "not YAML", 0, 0
+    if isinstance(error, NotImplementedError):
+        found = re.search(r"CommentToken\('(#.*?)\\n', line: (\d+)", str(error))
+        comment, number = (found[1], int(found[2])) if found else ("#", -1)
+        problem, line = (
+            f"unreadable: `{comment}` parts a key from its value",
+            number + 1,
+        )
+    elif isinstance(error, ReaderError):
+        problem = "with a character that YAML does not allow"
+        before = text[: error.position]
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    elif isinstance(error, MarkedYAMLError):
+        problem = (error.problem or "unreadable").splitlines()[0]
+        problem = f"not YAML ({problem[:MAX_SAID]})"
+        if error.problem_mark is not None:
+            line, column = error.problem_mark.line + 1, error.problem_mark.column + 1
+    elif isinstance(error, ValueError):
+        problem, line, column = _no_value(text)
+    return SheetError(
+        at="the sheet",
+        found=problem,
+        allowed="one YAML mapping, each key once",
+        write="key: value",
+        source=source,
+        line=line or 1,
+        column=column,
+    )
+
+
+def _no_value(text: str) -> tuple[str, int, int]:
+    """Find the entry that looks like a date or a number and is none."""
+    for event in YAML(typ="rt").parse(text):
+        if isinstance(event, ScalarEvent) and event.style is None:
+            try:
+                YAML(typ="rt").load(event.value)
+            except _UNREADABLE:
+                mark = event.start_mark
+                return f"with `{event.value[:40]}`", mark.line + 1, mark.column + 1
+    return "not YAML", 0, 0
+
+
+def _plain(node: object, path: Path_, lines: dict[Path_, tuple[int, int]]) -> object:
+    """Turn ruamel's nodes into plain data and note where each entry stands."""
+    if isinstance(node, CommentedMap):
+        for key in node:
+            line, column = node.lc.key(key)
+            lines[(*path, _text(key))] = (line + 1, column + 1)
+        return {_text(k): _plain(v, (*path, _text(k)), lines) for k, v in node.items()}
+    if isinstance(node, CommentedSeq):
+        for index in range(len(node)):
+            line, column = node.lc.item(index)
+            lines[(*path, index)] = (line + 1, column + 1)
+        return [_plain(v, (*path, i), lines) for i, v in enumerate(node)]
+    if isinstance(node, bool) or node is None:
+        return node
+    for kind in (int, float):
+        if isinstance(node, kind):
+            return kind(node)
+    return _text(node)
+
+
+def _text(node: object) -> str:
+    """Write half characters, which escapes can spell and no file can hold, as `?`."""
+    return str(node).encode("utf-8", "replace").decode("utf-8")
