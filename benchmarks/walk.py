@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from vtrial.analysis.evaluate import evaluate
+from vtrial.conduct.allocated import arms_of
 from vtrial.conduct.plan import plan
 from vtrial.conduct.remembered import remember_compiled
 from vtrial.conduct.run import run
-from vtrial.conduct.allocated import arms_of
 from vtrial.conduct.task import rows_of
 from vtrial.observe.block_program import Trial
 from vtrial.protocol.load import load_protocol

@@ -16,6 +16,7 @@ GROUND = {
     "fingerprint",
     "sheets",
     "sketch",
+    "program_cache",
     "lazy",
     "xla_flags",
 }

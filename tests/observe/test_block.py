@@ -5,6 +5,7 @@ import pytest
 
 import vtrial as vt
 from vtrial.conduct.allocated import arms_of
+from vtrial.conduct.task import rows_of
 from vtrial.observe.block import failures
 from vtrial.observe.block_program import Trial
 

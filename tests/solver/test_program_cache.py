@@ -4,10 +4,10 @@ import jax
 import numpy as np
 import pytest
 
+from vtrial import program_cache
 from vtrial.dosing.doses import times
 from vtrial.solver.host import simulate
 from vtrial.solver.program import _solve as solve
-from vtrial.solver.xla import program_cache
 from vtrial.types import Numerics
 
 

@@ -7,14 +7,15 @@ last bit depends on the company.
 """
 
 import functools
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Int, Key
+from jax.export import register_namedtuple_serialization
+from jaxtyping import Array, ArrayLike, Bool, Int, Key
 
 from vtrial.cohort.check import refuse_conflicts
 from vtrial.cohort.cohort import Cohort
@@ -24,6 +25,9 @@ from vtrial.cohort.screen import MAX_SCREENED, WIDTH, keys_of, passes, scarce
 from vtrial.cohort.subjects import Subjects
 from vtrial.errors import CohortError
 from vtrial.model.model import Model
+from vtrial.program_cache import kept
+
+MAKERS = ("keys.py", "types.py", "model", "cohort")
 
 
 class Drawn(NamedTuple):
@@ -31,6 +35,25 @@ class Drawn(NamedTuple):
 
     draw: Draw
     screened: Int[Array, " subject"]
+
+
+register_namedtuple_serialization(Draw, serialized_name="vtrial:Draw")
+register_namedtuple_serialization(Drawn, serialized_name="vtrial:Drawn")
+
+
+@dataclass(frozen=True, repr=False)
+class Asked:
+    """Of what subjects are drawn, and what of it."""
+
+    cohort: Cohort
+    model: Model | None
+    occasions: int
+    uncertainty: bool
+
+    def __repr__(self) -> str:
+        """Say all that decides what is traced."""
+        model = self.model.digest if self.model else ""
+        return f"{self.cohort.digest} {model} {self.occasions} {self.uncertainty}"
 
 
 def sample(
@@ -56,14 +79,14 @@ def sample(
         eligible after ten thousand attempts.
     """
     refuse_conflicts(cohort, model)
-    find = _compiled(cohort, model, occasions, uncertainty)
+    asked = Asked(cohort, model, occasions, uncertainty)
     who = np.stack([np.asarray(replicate, np.int64), np.asarray(subject, np.int64)])
     count = who.shape[1]
     padded = np.pad(who, ((0, 0), (0, -count % WIDTH if count else WIDTH)))
     key = np.int64(seed)
     starts = range(0, padded.shape[1], WIDTH)
     with TRACING:
-        parts = [find(key, *padded[:, at : at + WIDTH]) for at in starts]
+        parts = [_draw(asked, key, *padded[:, at : at + WIDTH]) for at in starts]
     whole = jax.tree.map(lambda *arrays: _joined(arrays, count), *parts)
     _refuse_unfit(cohort, whole.screened)
     parameters = [p.name for p in model.parameters] if model else []
@@ -78,28 +101,29 @@ def sample(
     )
 
 
-@functools.lru_cache(32)
-def _compiled(
-    cohort: Cohort, model: Model | None, occasions: int, uncertainty: bool
-) -> Callable[..., Drawn]:
-    """Compile the draw of `WIDTH` subjects, once for a cohort and a model."""
+@functools.partial(kept, static=1, makers=MAKERS)
+def _draw(
+    asked: Asked,
+    seed: Int[ArrayLike, ""],
+    replicate: Int[ArrayLike, " subject"],
+    subject: Int[ArrayLike, " subject"],
+) -> Drawn:
+    """Draw `WIDTH` subjects; compiled once for a cohort and a model."""
 
-    def one(
-        seed: Int[Array, ""], replicate: Int[Array, ""], subject: Int[Array, ""]
-    ) -> Drawn:
-        keys = keys_of(seed, replicate, subject)
-        attempt = _attempt(cohort, keys, subject)
+    def one(replicate: Int[Array, ""], subject: Int[Array, ""]) -> Drawn:
+        keys = keys_of(jnp.asarray(seed), replicate, subject)
+        attempt = _attempt(asked.cohort, keys, subject)
         declare = functools.partial(
             program,
-            cohort,
-            model,
-            occasions=occasions,
-            uncertainty=uncertainty,
+            asked.cohort,
+            asked.model,
+            occasions=asked.occasions,
+            uncertainty=asked.uncertainty,
             subject=subject,
         )
         return Drawn(draw(declare, Keys(**keys, attempt=attempt)), attempt + 1)
 
-    return jax.jit(jax.vmap(one, in_axes=(None, 0, 0)))
+    return jax.vmap(one)(jnp.asarray(replicate), jnp.asarray(subject))
 
 
 def _attempt(

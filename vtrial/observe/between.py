@@ -1,15 +1,17 @@
 """What the grid costs: extremes and areas again from every other of its times."""
 
 import dataclasses
+import functools
 
-import jax
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Array, Float, Int
 
 from vtrial.endpoint.endpoint import OF_COURSES, Endpoint
 from vtrial.observe.block_program import Trial
 from vtrial.observe.measuring import true_outcomes
 from vtrial.observe.observation_times import ObservationTimes
+from vtrial.observe.scheme import MAKERS, Scheme
+from vtrial.program_cache import kept
 from vtrial.protocol.knots import rounded
 from vtrial.protocol.protocol import Protocol
 from vtrial.types import Status
@@ -53,26 +55,24 @@ def grid_error(
         solved = np.asarray(path.status)[: chosen.size] == Status.SOLVED
         for output, seen in truth.items():
             seen.append(np.asarray(path.outputs[output])[: chosen.size][solved])
-    plan, whole = trial.schedule, {k: np.concatenate(v) for k, v in truth.items()}
-    return {
-        point.name: _told(plan, point, _moved(plan, point, whole[point.of]))
-        for point in asked
-    }
+    whole = {name: np.concatenate(values) for name, values in truth.items()}
+    room = MOST * len(trial.protocol.arms)  # whoever failed, so that one program does
+    full = {k: np.pad(v, ((0, room - len(v)), (0, 0))) for k, v in whole.items()}
+    numbers, told = _numbers(trial.scheme, full), {}
+    for point in asked:
+        true = whole[point.of]
+        one, two = (np.asarray(part)[: len(true)] for part in numbers[point.name])
+        told[point.name] = _told(trial.schedule, point, _moved(point, true, one, two))
+    return told
 
 
 def _moved(
-    plan: ObservationTimes, endpoint: Endpoint, truth: Float[np.ndarray, "subject time"]
+    endpoint: Endpoint,
+    truth: Float[np.ndarray, "subject time"],
+    one: Float[np.ndarray, " subject"],
+    two: Float[np.ndarray, " subject"],
 ) -> Float[np.ndarray, " subject"]:
     """Return each subject's relative change; those without a number are left out."""
-    every = plan.true_places(endpoint)
-    one, two = (
-        np.asarray(
-            jax.jit(lambda true, places=places: _numbers(plan, endpoint, places, true))(
-                truth
-            )
-        )
-        for places in (every, halved(plan, endpoint, every))
-    )
     scale = np.full(one.shape, endpoint.end - endpoint.start)
     if not endpoint.take.startswith("time"):
         size = np.max(np.abs(truth), axis=1, initial=0.0, where=np.isfinite(truth))
@@ -82,15 +82,19 @@ def _moved(
     return np.abs(one - two)[known] / scale[known]
 
 
+@functools.partial(kept, static=1, makers=MAKERS)
 def _numbers(
-    plan: ObservationTimes,
-    endpoint: Endpoint,
-    places: Int[np.ndarray, " place"],
-    true: Float[jax.Array, "subject time"],
-) -> Float[jax.Array, " subject"]:
-    """Return an endpoint's number from some places of the grid."""
-    made = true_outcomes(plan, endpoint, places, {endpoint.of: true}, None, None)
-    return made.outcome
+    scheme: Scheme, truth: dict[str, Float[Array, "subject time"]]
+) -> dict[str, tuple[Float[Array, " subject"], ...]]:
+    """Return each endpoint's numbers from all places of the grid, and from half."""
+    plan, found = scheme.schedule, {}
+    for point in courses_asked(scheme.protocol):
+        every = plan.true_places(point)
+        found[point.name] = tuple(
+            true_outcomes(plan, point, places, truth, None, None).outcome
+            for places in (every, halved(plan, point, every))
+        )
+    return found
 
 
 def halved(

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.export import register_namedtuple_serialization
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from vtrial.cohort.cohort import Cohort
@@ -33,8 +34,10 @@ from vtrial.observe.measuring import (
     measure,
     outcomes_of,
 )
-from vtrial.observe.observation_times import ObservationTimes, observation_times
+from vtrial.observe.observation_times import ObservationTimes
+from vtrial.observe.scheme import MAKERS, Scheme
 from vtrial.observe.undefined import undefined
+from vtrial.program_cache import kept
 from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.sketch import sketch
 from vtrial.solver.host import simulate
@@ -43,6 +46,7 @@ from vtrial.solver.trajectory import Trajectory
 from vtrial.types import Numerics, Status
 
 Inputs = dict[str, Array]
+RARELY = 4.0  # standard deviations
 
 
 class Identity(NamedTuple):
@@ -53,12 +57,16 @@ class Identity(NamedTuple):
 
 
 class Ready(NamedTuple):
-    """What subjects under an arm bring to the solver, and their keys."""
+    """What subjects under an arm bring to the solver, and their keys.
+
+    Only the first `real` are there; the others fill the shape that is compiled for.
+    """
 
     inputs: Inputs
     doses: Doses
     times: Times
     keys: Key[Array, " subject"]
+    real: int | None = None
 
 
 class Seen(NamedTuple):
@@ -94,6 +102,12 @@ class Seen(NamedTuple):
     values: Float[Array, "subject output time"] | None
     sketch: Float[Array, "output time bin"] | None
     counted: Int[Array, "output time"] | None
+
+
+register_namedtuple_serialization(Doses, serialized_name="vtrial:Doses")
+register_namedtuple_serialization(Times, serialized_name="vtrial:Times")
+register_namedtuple_serialization(Ready, serialized_name="vtrial:Ready")
+register_namedtuple_serialization(Seen, serialized_name="vtrial:observe.Seen")
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,15 +180,34 @@ class Trial:
             jnp.asarray(hazard_of(self.protocol, arm.name)),
             {name: people.covariates[name][place] for name in asked},
         )
-        seen = self._reduce(path.outputs, path.status, who, ready.times.time, real)
+        seen = _reduce(
+            self.scheme, path.outputs, path.status, who, ready.times.time, real
+        )
         return seen._replace(fallback=path.fallback)
 
     def ready(self, arm: Arm, people: Subjects, chosen: np.ndarray) -> Ready:
         """Return what the chosen subjects under an arm bring to the solver, padded."""
-        capacity = math.prod(bucket(chosen.size))
+        capacity = max(self.capacity, math.prod(bucket(chosen.size)))
         shape, place = shape_of(arm), jnp.asarray(padded(chosen, capacity))
         seed = np.int64(self.protocol.seed)
-        return self._prepare(shape.arm, shape.values(), people, place, seed)
+        ready = _prepare(self.scheme, shape.arm, shape.values(), people, place, seed)
+        return ready._replace(real=chosen.size)
+
+    @functools.cached_property
+    def capacity(self) -> int:
+        """How many of a block's subjects may come under an arm; rarely there are more.
+
+        It is the same for all arms and blocks, so that they share what is compiled.
+        """
+        design, height = self.protocol.design.allocation, self.protocol.height
+        most = height
+        if self.protocol.potential == "allocated":
+            mean = height * max(design.weights) / sum(design.weights)
+            begun = 1 + height // self.protocol.subjects  # batches that are not whole
+            even = design.by == "permuted block"
+            chance = design.block * begun if even else RARELY * math.sqrt(mean)
+            most = min(height, math.ceil(mean + chance))
+        return math.prod(bucket(most))
 
     def solve(self, ready: Ready, numerics: Numerics) -> Trajectory:
         """Solve what is ready; where nothing differs, one solution is everybody's."""
@@ -186,6 +219,7 @@ class Trial:
             ready.times,
             periods=_periods(self.protocol) if columns else None,
             numerics=numerics,
+            real=ready.real,
         )
         count = ready.keys.size
         outputs = {
@@ -198,9 +232,14 @@ class Trial:
         return path._replace(outputs=outputs, status=status, fallback=fallback)
 
     @functools.cached_property
+    def scheme(self) -> Scheme:
+        """What its compiled functions depend on."""
+        return Scheme(self.protocol)
+
+    @property
     def schedule(self) -> ObservationTimes:
         """When everybody is observed."""
-        return observation_times(self.protocol)
+        return self.scheme.schedule
 
     @functools.cached_property
     def individual(self):  # noqa: ANN202
@@ -216,19 +255,10 @@ class Trial:
 
         return jax.jit(find)
 
-    @functools.cached_property
-    def _prepare(self):  # noqa: ANN202
-        """Compile what goes into the solver."""
-        return jax.jit(functools.partial(_prepare, self), static_argnums=0)
 
-    @functools.cached_property
-    def _reduce(self):  # noqa: ANN202
-        """Compile everything from true outputs to what is kept."""
-        return jax.jit(functools.partial(_reduce, self))
-
-
+@functools.partial(kept, static=2, makers=MAKERS)
 def _prepare(
-    trial: Trial,
+    scheme: Scheme,
     shape: Arm,
     numbers: Inputs,
     people: Subjects,
@@ -236,8 +266,9 @@ def _prepare(
     seed: Int[Array, ""],
 ) -> Ready:
     """Return what some subjects under an arm of a shape bring to the solver."""
-    inputs, doses, keys = brought(trial.protocol, shape, numbers, people, place, seed)
-    return Ready(inputs, doses, trial.schedule.times(trial.schedule.taken(keys)), keys)
+    inputs, doses, keys = brought(scheme.protocol, shape, numbers, people, place, seed)
+    taken = scheme.schedule.taken(keys)
+    return Ready(inputs, doses, scheme.schedule.times(taken), keys)
 
 
 def brought(
@@ -271,8 +302,9 @@ def brought(
     return {k: v for k, v in inputs.items() if k in known}, doses, keys
 
 
+@functools.partial(kept, static=1, makers=MAKERS)
 def _reduce(
-    trial: Trial,
+    scheme: Scheme,
     truth: dict[str, Float[Array, "subject time"]],
     status: Int[Array, " subject"],
     who: Who,
@@ -280,7 +312,7 @@ def _reduce(
     real: Bool[Array, " subject"],
 ) -> Seen:
     """Measure, make outcomes, and reduce to what is kept."""
-    protocol, plan = trial.protocol, trial.schedule
+    protocol, plan = scheme.protocol, scheme.schedule
     taken = time[:, : plan.planned.size]
     left = leaving(protocol, who)
     noisy = measure(protocol, plan, truth, taken, who, left)

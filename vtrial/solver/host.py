@@ -40,7 +40,7 @@ from vtrial.solver.window import is_of_use, least_between
 from vtrial.solver.xla.kernel import is_wanted
 from vtrial.types import Method, Numerics, Status
 
-Solve = Callable[[Method | None, Batch], Seen]
+Solve = Callable[[Method | None, Batch, int], Seen]
 
 
 def simulate(
@@ -54,6 +54,7 @@ def simulate(
     start: State | None = None,
     until: Float[ArrayLike, "*#subject"] | None = None,
     keep_states: bool = False,
+    real: int | None = None,
 ) -> Trajectory:
     """Solve a model for every subject, and observe it.
 
@@ -80,6 +81,10 @@ def simulate(
         belong to the next. None: after the last observation.
     keep_states
         Whether the states are kept, too.
+    real
+        Only so many subjects are solved, the first ones. Those behind them are there
+        so that numbers of subjects which differ compile nothing: what is returned for
+        them means nothing.
 
     Raises
     ------
@@ -104,6 +109,7 @@ def simulate(
         start=start,
         until=until,
         keep_states=keep_states,
+        real=real,
     )
 
 
@@ -116,6 +122,7 @@ def simulate_from(
     numerics: Numerics,
     keep_states: bool,
     begin: Float[ArrayLike, "*#subject"] | None = None,
+    real: int | None = None,
     **how: Any,
 ) -> Trajectory:
     """Simulate, with initial values that hold at `begin` [h] instead of time 0."""
@@ -138,22 +145,29 @@ def simulate_from(
     if schedule.steady:
         schedule = replace(schedule, overlaps=overlaps_of(model, batch))
     choice = choose_under(model, schedule, numerics)
+    room = count_of(batch)
+    if real is not None and real < room:
+        batch = _part(batch, slice(0, real))
 
-    def solve(method: Method | None, batch: Batch) -> Seen:
+    def solve(method: Method | None, batch: Batch, room: int) -> Seen:
         way = METHODS[method or "algebra"](model, numerics)
         parts = _looked_at(way, schedule, batch)
         solved = [
-            _solve_spread(make(part, method=method), _part(batch, rows))
+            _solve_spread(make(part, method=method), _part(batch, rows), room)
             for part, rows in parts
         ]
         return _joined(solved, [rows for _, rows in parts])
 
     parts = parted(model, choice, batch.inputs)
     solved = [
-        _solve_again(model, solve, method, _part(batch, rows)) for method, rows in parts
+        _solve_again(model, solve, method, _part(batch, rows), room)
+        for method, rows in parts
     ]
-    seen, fallback = _joined(solved, [rows for _, rows in parts])
-    return trajectory_of(seen, jnp.asarray(times.time, float), fallback)
+    whole = _joined(solved, [rows for _, rows in parts])
+    if count_of(batch) > 1:
+        whole = jax.tree.map(functools.partial(_padded, to=room), whole)
+    whole = jax.tree.map(functools.partial(jax.device_put, may_alias=True), whole)
+    return trajectory_of(whole[0], jnp.asarray(times.time, float), whole[1])
 
 
 def _looked_at(
@@ -181,13 +195,13 @@ def _is_traced(tree: Any) -> bool:
 
 
 def _solve_again(
-    model: Model, solve: Solve, method: Method | None, batch: Batch
+    model: Model, solve: Solve, method: Method | None, batch: Batch, room: int
 ) -> tuple[Seen, Array]:
     """Solve a batch; who fails, by the next methods, as if by themselves.
 
     Returns by which, too.
     """
-    seen = solve(method, batch)
+    seen = solve(method, batch, room)
     fallback = jnp.zeros_like(seen.status)
     if method is None:
         return seen, fallback
@@ -196,7 +210,7 @@ def _solve_again(
     for number, other in next_methods(model, method, settling=settling):
         if not rows.size:
             break
-        again = solve(other, _part(batch, rows))
+        again = solve(other, _part(batch, rows), rows.size)
         good = np.asarray(again.status) == Status.SOLVED
         here, places = rows[good], np.flatnonzero(good)
         if here.size:
@@ -218,36 +232,50 @@ def _joined(parts: Sequence[Any], rows: Sequence[Any]) -> Any:
     return jax.tree.map(join, *parts)
 
 
-def _solve_spread(program: Program, batch: Batch) -> Seen:
-    """Solve a batch on as many cores as there are and are worth it."""
+def _solve_spread(program: Program, batch: Batch, room: int) -> Seen:
+    """Solve a batch on as many cores as there are and are worth it.
+
+    What is compiled holds `room` subjects, and depends on nothing else of their number.
+    """
     leaves, count = jax.tree.leaves(batch), count_of(batch)
     sizes, layout = program.sizes(batch), program.layout(batch)
-    rows = [(0, count)]
+    rows, length = [(0, count)], room if count > 1 else 1
     observed, given = batch.times.time.shape[1], batch.doses.time.shape[1]
     bound = layout.is_exact and observed > given  # by memory, which cores share
     alone = bound or jax.default_backend() != "cpu"
-    if count > 2 * sizes[-1] and not alone:
+    if length > 2 * sizes[-1] and not alone:
         rows = cut(count, threads(), sizes[-1])
-    solve = functools.partial(_solve_padded, program)
+        length = cut(length, threads(), sizes[-1])[0][1]
+    solve = functools.partial(_solve_padded, program, room=length)
     if len(rows) == 1:
         return solve(batch)
     parts = [_part(batch, slice(*ends)) for ends in rows]
     shapes = tuple(leaf.shape[1:] for leaf in leaves)
-    known = (layout, bucket(rows[0][1], sizes), shapes)
+    known = (layout, bucket(length, sizes), shapes)
     return solve_parts(solve, parts, rows, known)
 
 
 def _part(batch: Batch, rows: slice | np.ndarray | None) -> Batch:
-    """Take some rows; None stands for all."""
+    """Take some rows; None stands for all.
+
+    On processors NumPy takes them, which compiles nothing for each number of rows.
+    """
     if rows is None:
         return batch
-    return jax.tree.map(lambda leaf: leaf if leaf.shape[0] == 1 else leaf[rows], batch)
+    near = jax.default_backend() == "cpu"
+
+    def take(leaf: Any) -> Any:
+        if leaf.shape[0] == 1:
+            return leaf
+        return np.asarray(leaf)[rows] if near else leaf[rows]
+
+    return jax.tree.map(take, batch)
 
 
-def _solve_padded(program: Program, batch: Batch) -> Seen:
-    """Solve a batch in a number of chunks for which there may be a program."""
+def _solve_padded(program: Program, batch: Batch, *, room: int) -> Seen:
+    """Solve a batch in as many chunks as hold `room` subjects."""
     count = count_of(batch)
-    lanes, chunks = bucket(count, program.sizes(batch))
+    lanes, chunks = bucket(room, program.sizes(batch))
     padded = jax.tree.map(functools.partial(_padded, to=lanes * chunks), batch)
     seen = program.run(padded, np.asarray([count]))
     return jax.tree.map(functools.partial(_first, count=count), seen)
@@ -258,10 +286,10 @@ def _padded(value: Any, *, to: int) -> Any:
     count = value.shape[0]
     if count in (1, to):
         return value
-    if not isinstance(value, np.ndarray):
+    if jax.default_backend() != "cpu":
         return widened(value, to=to)
-    full = np.empty((to, *value.shape[1:]), value.dtype)
-    full[:count], full[count:] = value, value[-1]
+    full, held = np.empty((to, *value.shape[1:]), value.dtype), np.asarray(value)
+    full[:count], full[count:] = held, held[-1]
     return full
 
 

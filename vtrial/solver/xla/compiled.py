@@ -7,9 +7,10 @@ from typing import Any
 import jax
 from jax.core import Tracer
 
-from vtrial.solver.xla.program_cache import Kept, is_keeping
+from vtrial.program_cache import Kept, is_keeping
 from vtrial.xla_flags import options_of_solver
 
+MAKERS = ("xla_flags.py", "types.py", "model", "dosing", "solver")
 NESTED = "top-level"  # JAX says that options may be passed only to such a program
 
 
@@ -26,7 +27,7 @@ def compiled(
     inside = jax.jit(function, static_argnums=fixed)
     options = options_of_solver()
     alone = jax.jit(function, static_argnums=fixed, compiler_options=options or None)
-    stored = Kept(function, static, options)
+    stored = Kept(function, static=static, makers=MAKERS, options=options)
 
     @functools.wraps(function)
     def call(*arguments: Any) -> Any:

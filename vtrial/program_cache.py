@@ -6,6 +6,7 @@ Here the program itself is kept, in a form that JAX promises to read. It is made
 compiled from that form the first time, too, so that the code is the same.
 """
 
+import functools
 import hashlib
 import os
 import tempfile
@@ -15,24 +16,30 @@ from typing import Any
 
 import jax
 from jax import export
+from jax.core import Tracer
 
 from vtrial.fingerprint import fingerprint
 
 FOLDER = "programs"  # in that of JAX's own cache
-MAKERS = ("xla_flags.py", "types.py", "model", "dosing", "solver")
 
 
 class Kept:
     """A function whose programs are found on disk, for arguments that are no tracers.
 
     Its first `static` arguments decide what is traced, and their `repr` says all of
-    them. NamedTuples in what it returns must be registered with `jax.export`.
+    them; `makers` are the files and folders of the package whose code is traced.
+    NamedTuples in what it returns must be registered with `jax.export`.
     """
 
     def __init__(
-        self, function: Callable[..., Any], static: int, options: dict[str, str]
+        self,
+        function: Callable[..., Any],
+        *,
+        static: int,
+        makers: tuple[str, ...],
+        options: dict[str, str] | None = None,
     ) -> None:
-        self._function, self._static = function, static
+        self._function, self._static, self._makers = function, static, makers
         self._options = options or None
         self._programs: dict[Any, Callable[..., Any]] = {}
 
@@ -69,12 +76,31 @@ class Kept:
         made = (
             self._function.__module__,
             self._function.__qualname__,
-            fingerprint(*MAKERS),
+            fingerprint(*self._makers),
             jax.__version__,
             jax.default_backend(),
             jax.config.jax_enable_x64,  # pyright: ignore[reportAttributeAccessIssue]
         )
         return hashlib.sha256(repr((made, known)).encode()).hexdigest()[:40]
+
+
+def kept(
+    function: Callable[..., Any], *, static: int, makers: tuple[str, ...]
+) -> Callable[..., Any]:
+    """Compile a function, and keep what is traced if compiled code is kept.
+
+    Parameters are those of `Kept`. Within another program it is part of that one.
+    """
+    plain = jax.jit(function, static_argnums=tuple(range(static)))
+    stored = Kept(function, static=static, makers=makers)
+
+    @functools.wraps(function)
+    def call(*arguments: Any) -> Any:
+        leaves = jax.tree.leaves(arguments[static:])
+        traced = any(isinstance(leaf, Tracer) for leaf in leaves)
+        return (plain if traced or not is_keeping() else stored)(*arguments)
+
+    return call
 
 
 def is_keeping() -> bool:
