@@ -19,6 +19,7 @@ import jax
 import pytest
 
 from tests.small_trial import Sheets
+from vtrial import program_cache
 
 # By room: of so many cases of a test one is run.
 THINNED = {"solver": 6, "reference": 4, "model": 6, "conduct": 4, "cases": 3}
@@ -35,6 +36,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 def _drop_programs():
     yield
     jax.clear_caches()
+    program_cache.forget()
 
 
 def pytest_configure(config):

@@ -6,13 +6,17 @@ Here the program itself is kept, in a form that JAX promises to read. It is made
 compiled from that form the first time, too, so that the code is the same.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import jax
 from jax import export
@@ -21,6 +25,8 @@ from jax.core import Tracer
 from vtrial.fingerprint import fingerprint
 
 FOLDER = "programs"  # in that of JAX's own cache
+
+_EVERY: "WeakSet[Kept]" = WeakSet()
 
 
 class Kept:
@@ -42,22 +48,46 @@ class Kept:
         self._function, self._static, self._makers = function, static, makers
         self._options = options or None
         self._programs: dict[Any, Callable[..., Any]] = {}
+        self._makings: defaultdict[Any, threading.Lock] = defaultdict(threading.Lock)
+        _EVERY.add(self)
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the program, which is read, or made and written, at the first time."""
+        return self.ready(*arguments)(*jax.tree.leaves(arguments[self._static :]))
+
+    def ready(self, *arguments: Any) -> Callable[..., Any]:
+        """Return the program for such arguments, of which shapes and types count.
+
+        Whoever needs it first makes it, in this process and others; the rest wait.
+        """
         fixed, given = arguments[: self._static], arguments[self._static :]
         leaves, tree = jax.tree.flatten(given)
         kinds = tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         known = (fixed, tree, kinds)
-        if known not in self._programs:
-            found = self._found(known, leaves)
-            self._programs[known] = jax.jit(found, compiler_options=self._options)
-        return self._programs[known](*leaves)
+        found = self._programs.get(known)
+        if found is None:
+            with self._makings[known]:
+                found = self._programs.get(known) or self._made(known)
+                self._programs[known] = found
+        return found
 
-    def _found(self, known: Any, leaves: list[Any]) -> Callable[..., Any]:
+    def forget(self) -> None:
+        """Do as if no program had been made in this process."""
+        self._programs.clear()
+
+    def _made(self, known: Any) -> Callable[..., Any]:
+        """Compile a program, or read it from where another process has put it."""
+        leaves = [jax.ShapeDtypeStruct(*kind) for kind in known[2]]
+        path = _folder() / self._name(known)
+        with _alone(path):
+            found = jax.jit(
+                self._found(known, leaves, path), compiler_options=self._options
+            )
+            return found.lower(*leaves).compile()
+
+    def _found(self, known: Any, leaves: list[Any], path: Path) -> Callable[..., Any]:
         """Read a program, or trace it and write it down; some JAX does not write."""
         fixed, tree, _ = known
-        path = _folder() / self._name(known)
         exported = _read(path)
         if exported is None:
 
@@ -84,23 +114,36 @@ class Kept:
         return hashlib.sha256(repr((made, known)).encode()).hexdigest()[:40]
 
 
-def kept(
-    function: Callable[..., Any], *, static: int, makers: tuple[str, ...]
-) -> Callable[..., Any]:
+class kept:  # noqa: N801 (a decorator)
     """Compile a function, and keep what is traced if compiled code is kept.
 
     Parameters are those of `Kept`. Within another program it is part of that one.
     """
-    plain = jax.jit(function, static_argnums=tuple(range(static)))
-    stored = Kept(function, static=static, makers=makers)
 
-    @functools.wraps(function)
-    def call(*arguments: Any) -> Any:
-        leaves = jax.tree.leaves(arguments[static:])
+    def __init__(
+        self, function: Callable[..., Any], *, static: int, makers: tuple[str, ...]
+    ) -> None:
+        functools.update_wrapper(self, function)
+        self._static = static
+        self._plain = jax.jit(function, static_argnums=tuple(range(static)))
+        self._stored = Kept(function, static=static, makers=makers)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call the function."""
+        leaves = jax.tree.leaves(arguments[self._static :])
         traced = any(isinstance(leaf, Tracer) for leaf in leaves)
-        return (plain if traced or not is_keeping() else stored)(*arguments)
+        use = self._plain if traced or not is_keeping() else self._stored
+        return use(*arguments)
 
-    return call
+    def ready(self, *arguments: Any) -> None:
+        """Make the program for such arguments, of which shapes and types count."""
+        self._stored.ready(*arguments)
+
+
+def forget() -> None:
+    """Forget every program of this process; those on disk stay."""
+    for one in _EVERY:
+        one.forget()
 
 
 def is_keeping() -> bool:
@@ -116,6 +159,26 @@ def _given() -> str | None:
 
 def _folder() -> Path:
     return Path(_given() or "") / FOLDER
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Wait until no other process makes a program; the system ends a dead one's wait.
+
+    Where there are no such locks, two may make it, which costs time and nothing else.
+    """
+    try:
+        import fcntl
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.with_suffix(".lock").open("ab")
+    except (ImportError, OSError):
+        yield
+        return
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+        Path(file.name).unlink(missing_ok=True)
 
 
 def _read(path: Path) -> export.Exported | None:

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 import vtrial as vt
+from vtrial import program_cache
 from vtrial.conduct.allocated import arms_of
 from vtrial.conduct.task import rows_of
+from vtrial.observe import block_program
 from vtrial.observe.block import failures
 from vtrial.observe.block_program import Trial
 
@@ -15,12 +17,17 @@ CLOSE = {"rtol": 1e-9, "atol": 1e-12}
 DONE = {}
 
 
+def trial_of(protocol):
+    planned = vt.plan(protocol)
+    return Trial(planned.protocol, planned.cohort)
+
+
 def rows(protocol):
     """Simulate every block and join the rows; what a block leaves one row of, too."""
     planned = vt.plan(protocol)
     name = (planned.digest, planned.subjects)
     if name not in DONE:
-        trial = Trial(planned.protocol, planned.cohort)
+        trial = trial_of(protocol)
         blocks = [rows_of(trial, block) for block in range(trial.blocks)]
         paths = blocks[0]
         DONE[name] = {p: np.concatenate([b[p] for b in blocks]) for p in paths}
@@ -29,8 +36,7 @@ def rows(protocol):
 
 def allocated(protocol):
     """Return everybody's arm and sex without simulating anything."""
-    planned = vt.plan(protocol)
-    trial = Trial(planned.protocol, planned.cohort)
+    trial = trial_of(protocol)
     who = [trial.identity(block) for block in range(trial.blocks)]
     arms = np.concatenate([arms_of(trial, some) for some in who])
     replicate = np.concatenate([some.replicate for some in who])
@@ -223,3 +229,28 @@ def test_an_arm_sets_values(sheets):
     # nothing is eliminated: 50 mg in V exp(eta.V), with 15 % error
     spread = np.log(measured * volume / 50).std()
     assert abs(spread - np.hypot(0.25, 0.15)) < 0.1
+
+
+def test_arms_and_blocks_of_other_sizes_compile_nothing_more(sheets):
+    """Of 30 subjects in blocks of 25, one block has 25, 12 or 13 an arm, one has 5."""
+    trial = trial_of(sheets.load(replicates=1))
+    programs = block_program._prepare, block_program._reduce
+    program_cache.forget()
+    trial.reduction_ready()
+    rows_of(trial, 0)
+    before = [set(one._stored._programs) for one in programs]
+    assert [len(some) for some in before] == [2, 1], "mg and mg/kg; one reduction"
+    rows_of(trial, 1)
+    assert [set(one._stored._programs) for one in programs] == before
+
+
+def test_what_fills_a_shape_is_not_solved(sheets):
+    trial = trial_of(sheets.load())
+    (arm, *_), people = trial.protocol.arms, trial.people(trial.identity(0))
+    few, many = (
+        trial.observe(arm, people, np.arange(count)) for count in (5, trial.size(0))
+    )
+    for name in ("status", "outcome", "measured"):
+        one, two = (np.asarray(getattr(seen, name)) for seen in (few, many))
+        assert np.array_equal(one[:5], two[:5], equal_nan=True)
+    assert np.isnan(np.asarray(few.outcome)[5:]).all()

@@ -1,5 +1,8 @@
 """A program that is read from disk is the one that was traced."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import jax
 import numpy as np
 import pytest
@@ -107,3 +110,37 @@ def test_what_jax_does_not_write_is_solved_all_the_same(made, folder, monkeypatc
     monkeypatch.setattr(program_cache.export, "export", refuse)
     assert same(first, answer(made))
     assert not list(folder.iterdir())
+
+
+def test_two_threads_make_a_program_once(made, folder, monkeypatch):
+    traced, trace = [], program_cache.export.export
+
+    def slowly(function):
+        traced.append(function)
+        time.sleep(0.2)  # so that the other one comes meanwhile
+        return trace(function)
+
+    monkeypatch.setattr(program_cache.export, "export", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(answer, [made, made])
+    assert same(one, two)
+    assert len(traced) == 1
+    assert [path.suffix for path in folder.iterdir()] == [""], "no lock is left"
+
+
+def test_another_process_is_waited_for(tmp_path):
+    fcntl = pytest.importorskip("fcntl")
+    path, order = tmp_path / "program", []
+
+    def second():
+        with program_cache._alone(path):
+            order.append("second")
+
+    with ThreadPoolExecutor(1) as pool:
+        with path.with_suffix(".lock").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            waits = pool.submit(second)
+            time.sleep(0.1)
+            order.append("first")
+        waits.result(timeout=10)
+    assert order == ["first", "second"]

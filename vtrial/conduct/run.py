@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from vtrial.conduct.ahead import ahead
 from vtrial.conduct.allocated import arms_of
 from vtrial.conduct.executor import AbstractExecutor, Done, blocks_failed, executor
 from vtrial.conduct.extent import much_words, size_words
@@ -19,6 +20,7 @@ from vtrial.conduct.layout import coordinates, variables
 from vtrial.conduct.plan import Plan, plan
 from vtrial.conduct.progress import progress, tell
 from vtrial.conduct.provenance import about, now, sheet_files
+from vtrial.conduct.remembered import remember_compiled
 from vtrial.conduct.task import conduct_block, spec_of
 from vtrial.dims import (
     GRID_ERROR,
@@ -30,7 +32,7 @@ from vtrial.dims import (
     TRIAL,
 )
 from vtrial.errors import StoreError
-from vtrial.observe.between import courses_asked, grid_error
+from vtrial.observe.between import courses_asked, grid_error, grid_error_ready
 from vtrial.observe.block_program import Trial
 from vtrial.observe.population_prediction import predict_points
 from vtrial.observe.precision import precision_error
@@ -229,6 +231,10 @@ def _conduct(
     record.note(complete=False)
     ledger = record.ledger
     spec = spec_of(planned.digest, planned.protocol, planned.cohort)
+    remember_compiled()
+    if GRID_ERROR not in record.attributes:
+        trial = Trial(planned.protocol, planned.cohort)
+        ahead(functools.partial(grid_error_ready, trial))
     place = record.path.parent.resolve() / record.path.name  # which may be a link
     work = functools.partial(conduct_block, spec, str(place))
     done = planned.subjects - sum(planned.size(block) for block in todo)

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vtrial.cohort.cohort import Cohort
+from vtrial.conduct.ahead import ahead
 from vtrial.conduct.allocated import arms_of
 from vtrial.conduct.engine import engine
 from vtrial.conduct.remembered import remember_compiled
@@ -40,7 +41,9 @@ def spec_of(digest: str, protocol: Protocol, cohort: Cohort) -> Spec:
 @functools.lru_cache(maxsize=4)
 def prepared(spec: Spec) -> Trial:
     """Make a trial of what was sent; once for each process."""
-    return Trial(*pickle.loads(spec.payload))
+    trial = Trial(*pickle.loads(spec.payload))
+    ahead(trial.reduction_ready)
+    return trial
 
 
 def rows_of(trial: Trial, block: int) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 
+import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
@@ -64,6 +65,14 @@ def grid_error(
         one, two = (np.asarray(part)[: len(true)] for part in numbers[point.name])
         told[point.name] = _told(trial.schedule, point, _moved(point, true, one, two))
     return told
+
+
+def grid_error_ready(trial: Trial) -> None:
+    """Compile what measures the error of a grid, before it is needed."""
+    if asked := courses_asked(trial.protocol):
+        size = MOST * len(trial.protocol.arms), trial.schedule.rank.size
+        like = jax.ShapeDtypeStruct(size, f"float{trial.protocol.numerics.precision}")
+        _numbers.ready(trial.scheme, {point.of: like for point in asked})
 
 
 def _moved(

@@ -231,6 +231,23 @@ class Trial:
         )
         return path._replace(outputs=outputs, status=status, fallback=fallback)
 
+    def reduction_ready(self) -> None:
+        """Compile what reduces solutions, while what makes them is still compiled."""
+        count, schedule = self.capacity, self.scheme.schedule
+
+        def like() -> tuple[object, ...]:
+            keys = jax.random.split(jax.random.key(0), count)
+            times = schedule.times(schedule.taken(keys)).time
+            real = f"float{self.protocol.numerics.precision}"
+            values = jnp.zeros((count, times.shape[1]), real)
+            truth = {output.name: values for output in self.protocol.model.outputs}
+            asked = covariates_asked(self.protocol)
+            covariates = {name: jnp.zeros(count) for name in asked}
+            who = Who(keys, jnp.zeros(()), covariates)
+            return truth, jnp.zeros(count, int), who, times, jnp.zeros(count, bool)
+
+        _reduce.ready(self.scheme, *jax.eval_shape(like))
+
     @functools.cached_property
     def scheme(self) -> Scheme:
         """What its compiled functions depend on."""
