@@ -5,13 +5,14 @@ number for the typical subject is told from the equations alone.
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from vtrial.errors import Fault
 from vtrial.model.grammar import write_expression
 from vtrial.model.model import Model
+from vtrial.model.plain import call
 from vtrial.model.structure import PROPERTIES
 from vtrial.model.tree import Call, Expression, Name, Number, Statement, names_in
 
@@ -56,7 +57,7 @@ class Typical:
         numbers = [value for value in values if value is not None]
         if len(numbers) < len(values):
             return None
-        found = _computed(node.function, numbers)
+        found = call(node.function, numbers)
         if math.isnan(found):
             self._note(node, "which is no number")
             return None
@@ -179,62 +180,3 @@ def _far(one: Property, name: str) -> Fault:
 def _short(node: Expression) -> str:
     text = write_expression(node)
     return text if len(text) <= SHORT else f"{text[: SHORT - 3]}..."
-
-
-def _computed(function: str, values: list[float]) -> float:
-    """Compute a function; NaN where it has no value, infinity beyond all numbers."""
-    try:
-        return float(_PLAIN[function](*values))
-    except OverflowError:
-        return math.inf
-    except ZeroDivisionError:  # a power of zero
-        return math.inf
-    except (ValueError, TypeError):
-        return _at_the_edge(function, values)
-
-
-def _at_the_edge(function: str, values: list[float]) -> float:
-    """Return the infinite values that are right; what else fails is no number."""
-    edges = {("log", 0.0), ("log10", 0.0), ("log1p", -1.0), ("logit", 0.0)}
-    if (function, values[0]) in edges:
-        return -math.inf
-    return math.inf if (function, values[0]) == ("logit", 1.0) else math.nan
-
-
-def _raised(base: float, exponent: float) -> float:
-    """Raise to a power; of a negative number only to a whole one."""
-    found = base**exponent
-    return math.nan if isinstance(found, complex) else found
-
-
-_PLAIN: dict[str, Callable[..., float]] = {
-    "+": lambda a, b: a + b,
-    "-": lambda a, b: a - b,
-    "*": lambda a, b: a * b,
-    "/": lambda a, b: a / b,
-    "^": _raised,
-    "negative": lambda a: -a,
-    "<": lambda a, b: a < b,
-    "<=": lambda a, b: a <= b,
-    ">": lambda a, b: a > b,
-    ">=": lambda a, b: a >= b,
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "and": lambda a, b: bool(a) and bool(b),
-    "or": lambda a, b: bool(a) or bool(b),
-    "not": lambda a: not a,
-    "min": min,
-    "max": max,
-    "abs": math.fabs,
-    "mod": lambda a, b: a - b * math.floor(a / b) if b else math.nan,
-    "logit": lambda a: math.log(a) - math.log1p(-a),
-    "expit": lambda a: 0.5 * (1 + math.tanh(a / 2)),
-    "normal_cdf": lambda a: 0.5 * math.erfc(-a / math.sqrt(2)),
-    **{
-        name: getattr(math, name)
-        for name in (
-            *("exp", "expm1", "log", "log10", "log1p", "sqrt", "sin", "cos", "tan"),
-            *("tanh", "erf", "floor", "ceil", "lgamma"),
-        )
-    },
-}

@@ -4,12 +4,12 @@ import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import jax
 import numpy as np
 
 from vtrial.dosing.schedule import Schedule
 from vtrial.errors import SolverError
 from vtrial.model.model import Model
+from vtrial.model.plain import start_jacobians
 from vtrial.types import Method, Numerics
 
 SPREAD = 300.0  # of rates: from here on an explicit method only keeps stable
@@ -140,26 +140,8 @@ def typical_rates(model: Model, without: Sequence[str] = ()) -> list[np.ndarray]
         name: 1.0 if np.isnan(value) else value
         for name, value in model.typical().items()
     }
-    size = len(model.states)
-
-    @jax.jit
-    def matrices() -> list[jax.Array]:
-        individual = model.individual(values)
-        initial = model.initial(individual)
-        found = []
-        for amount in DOSED:
-            state = [jax.numpy.asarray(value, float) for value in initial]
-            state[0] = state[0] + amount
-            rows = model.jacobian(0.0, state, individual)
-            flat = [0.0 if e is None else e for row in rows for e in row]
-            full = [jax.numpy.asarray(e, float).reshape(()) for e in flat]
-            found.append(jax.numpy.stack(full).reshape(size, size))
-        return found
-
-    with jax.ensure_compile_time_eval():  # this may be asked while others trace
-        found = matrices()
     rates: list[np.ndarray] = []
-    for whole in map(np.asarray, found):
+    for whole in start_jacobians(model, values, DOSED):
         matrix = whole[np.ix_(kept, kept)]
         if np.isfinite(matrix).all():
             sizes = np.abs(np.linalg.eigvals(matrix))
