@@ -8,10 +8,11 @@ import pytest
 import xarray as xr
 
 from vtrial.errors import StoreError
-from vtrial.store.layout import Coordinate, Layout, Variable
+from vtrial.store.layout import Layout
 from vtrial.store.ledger import Entry
 from vtrial.store.mend import mend_record
 from vtrial.store.record import create_record, open_record
+from vtrial.store.variable import Coordinate, Variable
 
 VARIABLES = (
     Variable("arms/a/status", ("subject",), dtype="int8", fill=-1),

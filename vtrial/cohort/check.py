@@ -5,7 +5,6 @@ import functools
 
 from vtrial.cohort.category import in_digits
 from vtrial.cohort.cohort import Cohort
-from vtrial.cohort.screen import scarcity
 from vtrial.errors import CohortError, Fault, UnitError
 from vtrial.model.model import Covariate, Model
 from vtrial.sheets.words import listed
@@ -24,7 +23,12 @@ def check_cohort(cohort: Cohort, model: Model) -> list[Fault]:
         for covariate in model.covariates
         if covariate.name not in cohort.names
     ]
-    return [*missing, *_conflicts(cohort, model), *scarcity(cohort)]
+    found = [*missing, *_conflicts(cohort, model)]
+    if cohort.eligibility is not None:
+        from vtrial.cohort.screen import scarcity  # NumPyro is slow to import
+
+        found += scarcity(cohort)
+    return found
 
 
 def refuse_conflicts(cohort: Cohort, model: Model | None) -> None:

@@ -32,10 +32,10 @@ from vtrial.dims import (
     VISIT,
 )
 from vtrial.observe.observation_times import observation_times
-from vtrial.observe.population_prediction import predictions
+from vtrial.observe.predicted import predictions
 from vtrial.protocol.protocol import Protocol
 from vtrial.sketch import BINS, PROBABILITIES
-from vtrial.store.layout import Coordinate, Variable
+from vtrial.store.variable import Coordinate, Variable
 from vtrial.types import FALLBACKS, Missing, Status
 
 UNITS, TITLE = "units", "long_name"

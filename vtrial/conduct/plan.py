@@ -11,7 +11,7 @@ from vtrial.conduct.extent import bytes_for, bytes_held, size_words
 from vtrial.conduct.feasibility import faults_of, method_of
 from vtrial.conduct.remembered import remember_compiled
 from vtrial.errors import ProtocolError
-from vtrial.observe.population_prediction import solutions_of
+from vtrial.observe.predicted import solutions_of
 from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.sheets.validate import raise_faults
 from vtrial.solver.choice import Choice

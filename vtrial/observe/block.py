@@ -26,7 +26,8 @@ from vtrial.dims import (
     VALUE,
 )
 from vtrial.observe.block_program import Identity, Seen, Trial
-from vtrial.observe.population_prediction import Typical, predictions, typical_of
+from vtrial.observe.population_prediction import Typical, typical_of
+from vtrial.observe.predicted import predictions
 from vtrial.sketch import BINS
 from vtrial.types import Status
 

@@ -21,19 +21,18 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from vtrial.cohort.subjects import Subjects
-from vtrial.dims import PREDICTED, SPREAD
 from vtrial.dosing.doses import BEFORE_DOSE, Times
 from vtrial.model.error import measured
 from vtrial.model.model import Model
 from vtrial.observe.alike import shape_of
 from vtrial.observe.block_program import Ready, Trial, brought, padded
 from vtrial.observe.observation_times import draws
+from vtrial.observe.predicted import DRAWS
 from vtrial.protocol.evidence import Observed
-from vtrial.protocol.protocol import Arm, Protocol
+from vtrial.protocol.protocol import Arm
 from vtrial.solver.program import bucket
 from vtrial.types import Status
 
-DRAWS = 50  # of random effects and residual errors, for a value's standard deviation
 Make = Callable[[Subjects], Ready]
 
 
@@ -51,20 +50,6 @@ class Typical(NamedTuple):
 
     predicted: Float[np.ndarray, "subject visit output"]
     spread: Float[np.ndarray, "subject visit output"] | None
-
-
-def predictions(protocol: Protocol) -> tuple[str, ...]:
-    """Name what is kept beside measured values for corrected predictive checks."""
-    kept = protocol.keep.predictions
-    if kept == "nothing" or not protocol.visits:
-        return ()
-    return (PREDICTED,) if kept == "prediction" else (PREDICTED, SPREAD)
-
-
-def solutions_of(protocol: Protocol) -> int:
-    """Count how often more a subject is solved for its predictions."""
-    kinds = {"nothing": 0, "prediction": 1, "prediction and variability": 1 + DRAWS}
-    return kinds[protocol.keep.predictions]
 
 
 def typical_of(

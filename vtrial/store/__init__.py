@@ -10,12 +10,12 @@ from vtrial.lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "Coordinate": "vtrial.store.layout",
+        "Coordinate": "vtrial.store.variable",
         "Layout": "vtrial.store.layout",
         "Ledger": "vtrial.store.ledger",
         "Record": "vtrial.store.record",
         "Torn": "vtrial.store.check",
-        "Variable": "vtrial.store.layout",
+        "Variable": "vtrial.store.variable",
         "create_record": "vtrial.store.record",
         "mend_record": "vtrial.store.mend",
         "open_record": "vtrial.store.record",

@@ -13,6 +13,7 @@ import zarr
 from zarr.codecs import ZstdCodec
 
 from vtrial.store.place import print_of
+from vtrial.store.variable import Coordinate, Variable
 
 NAME = "record.zarr"
 METADATA = "zarr.json"
@@ -22,34 +23,6 @@ _ENCODED: Any = {  # how chunks are written
     "compressors": ZstdCodec(level=3, checksum=True),
     "chunk_key_encoding": {"name": "default", "separator": "."},
 }
-
-
-class Variable(NamedTuple):
-    """An array that blocks fill: its path, axes, the shape of one row, and attributes.
-
-    The first axis is the one that blocks divide: each block owns `rows` of it, which
-    is the number of subjects in a block, or 1 where a block leaves one row.
-    """
-
-    path: str
-    dims: tuple[str, ...]
-    tail: tuple[int, ...] = ()
-    dtype: str = "float64"
-    fill: float | int = float("nan")
-    per_block: bool = False
-    attributes: Mapping[str, Any] = {}
-
-
-class Coordinate(NamedTuple):
-    """Names or positions along an axis of a group, written once by the coordinator.
-
-    Without `axis` its own name is the axis.
-    """
-
-    path: str
-    values: Sequence[object] | np.ndarray
-    attributes: Mapping[str, Any] = {}
-    axis: str = ""
 
 
 class Layout(NamedTuple):
