@@ -42,10 +42,10 @@ def bands_of(tree: xr.DataTree, protocol: Protocol) -> pd.DataFrame:
         if path not in paths:
             continue
         kept = dataset(tree, path)
-        time = kept[TIME].to_numpy().astype(float)
-        for place, output in enumerate(kept[OUTPUT].to_numpy()):
-            one = kept.isel({OUTPUT: place})
-            parts = _from_sketches(one) if SKETCH in kept else _from_values(one)
+        time = kept[TIME].values.astype(float)
+        for place, output in enumerate(kept[OUTPUT].values):
+            read = _from_sketches if SKETCH in kept else _from_values
+            parts = read(kept, place)
             values = _merged(parts, QUANTILES)
             frame = pd.DataFrame(
                 {
@@ -63,18 +63,20 @@ def bands_of(tree: xr.DataTree, protocol: Protocol) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def _from_sketches(one: xr.Dataset) -> Iterator[Part]:
+def _from_sketches(kept: xr.Dataset, output: int) -> Iterator[Part]:
     """Read an output's sketches (block, time, bin) and counts, some at a time."""
-    for start in range(0, one.sizes[BLOCK], BLOCKS_AT_ONCE):
-        some = one.isel({BLOCK: slice(start, start + BLOCKS_AT_ONCE)})
-        yield some[SKETCH].to_numpy().astype(float), some[COUNT].to_numpy()
+    sketches, counts = kept[SKETCH].variable, kept[COUNT].variable
+    for start in range(0, kept.sizes[BLOCK], BLOCKS_AT_ONCE):
+        some = {BLOCK: slice(start, start + BLOCKS_AT_ONCE), OUTPUT: output}
+        yield sketches.isel(some).values.astype(float), counts.isel(some).values
 
 
-def _from_values(one: xr.Dataset) -> Iterator[Part]:
+def _from_values(kept: xr.Dataset, output: int) -> Iterator[Part]:
     """Sketch an output's kept trajectories, some subjects at a time."""
-    for start in range(0, one.sizes[SUBJECT], SUBJECTS_AT_ONCE):
-        rows = slice(start, start + SUBJECTS_AT_ONCE)
-        values = one[VALUE].isel({SUBJECT: rows}).to_numpy().astype(float)
+    trajectories = kept[VALUE].variable
+    for start in range(0, kept.sizes[SUBJECT], SUBJECTS_AT_ONCE):
+        some = {SUBJECT: slice(start, start + SUBJECTS_AT_ONCE), OUTPUT: output}
+        values = trajectories.isel(some).values.astype(float)
         made = np.asarray(sketch(jnp.asarray(values))).astype(float)
         yield made[None], np.isfinite(values).sum(axis=0)[None]
 

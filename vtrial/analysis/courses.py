@@ -40,18 +40,18 @@ def courses_of(tree: xr.DataTree, protocol: Protocol) -> pd.DataFrame:
         if path not in paths or VALUE not in dataset(tree, path):
             continue
         kept = dataset(tree, path)
-        time = kept[TIME].to_numpy().astype(float)
+        time = kept[TIME].values.astype(float)
         rows = _first_rows(tree, protocol, place, kept)
         who = dataset(tree, SUBJECTS).isel({SUBJECT: rows})
-        values = kept[VALUE].isel({SUBJECT: rows}).to_numpy().astype(float)
-        for column, output in enumerate(kept[OUTPUT].to_numpy()):
+        values = kept[VALUE].variable.isel({SUBJECT: rows}).values.astype(float)
+        for column, output in enumerate(kept[OUTPUT].values):
             frame = pd.DataFrame(
                 {
                     "arm": arm,
                     "output": str(output),
                     "unit": units.get(str(output), "1"),
-                    "replicate": np.repeat(who[REPLICATE].to_numpy(), len(time)),
-                    "subject": np.repeat(who[NUMBER].to_numpy(), len(time)),
+                    "replicate": np.repeat(who[REPLICATE].values, len(time)),
+                    "subject": np.repeat(who[NUMBER].values, len(time)),
                     "time": np.tile(time, len(rows)),
                     "value": values[:, column].ravel(),
                 },
@@ -68,11 +68,11 @@ def _first_rows(
     found: list[int] = []
     for start, stop in _parts(protocol, kept.sizes[SUBJECT]):
         rows = slice(start, stop)
-        arm = dataset(tree, SUBJECTS)[ARM].isel({SUBJECT: rows}).to_numpy()
+        arm = dataset(tree, SUBJECTS)[ARM].variable.isel({SUBJECT: rows}).values
         mine = np.flatnonzero(arm == place)
         if mine.size:
             first = mine[: MOST - len(found)] + start
-            values = kept[VALUE].isel({SUBJECT: first}).to_numpy()
+            values = kept[VALUE].variable.isel({SUBJECT: first}).values
             seen = np.isfinite(values).any(axis=(1, 2))
             found += first[seen].tolist()
         if len(found) >= MOST:

@@ -170,6 +170,13 @@ def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
     """Return Spearman's correlation; NaN if one of both does not vary."""
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return float("nan")
-    from scipy import stats  # slow to load, and seldom asked for
+    return float(np.corrcoef(_ranks(x), _ranks(y))[0, 1])
 
-    return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1])
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Rank values from 1; equal ones share the mean of their ranks.
+
+    `scipy.stats.rankdata` says the same; to load that takes half a second.
+    """
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(count) - (count - 1) / 2)[place]

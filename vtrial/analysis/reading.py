@@ -165,8 +165,9 @@ class Chunk:
         output = names_along(self.tree, path, OUTPUT).index(endpoint.of)
         first = self.start * self.subjects
         rows = slice(first, first + self.replicates * self.subjects)
-        read = dataset(self.tree, path)[variable].isel({SUBJECT: rows, OUTPUT: output})
-        values = np.asarray(read.values)[:, self._visits(endpoint)[0]]
+        held = dataset(self.tree, path)[variable].variable
+        read = held.isel({SUBJECT: rows, OUTPUT: output})
+        values = read.values[:, self._visits(endpoint)[0]]
         values = values.reshape(self.replicates, self.subjects, -1).astype(float)
         solved = self.status(arm) == Status.SOLVED
         return np.where(solved[:, :, None], values, np.nan)
@@ -238,12 +239,12 @@ class Chunk:
 
     def _read(self, path: str, name: str, column: int | None = None) -> np.ndarray:
         """Read these trials' rows of an array over subjects (and endpoints)."""
-        array = dataset(self.tree, path)[name]
+        array = dataset(self.tree, path)[name].variable
         first = self.start * self.subjects
         rows = slice(first, first + self.replicates * self.subjects)
         read = array.isel({SUBJECT: rows})
         read = read if column is None else read.isel({ENDPOINT: column})
-        values = np.asarray(read.values)
+        values = read.values
         return values.reshape(self.replicates, self.subjects, *values.shape[1:])
 
 
@@ -254,7 +255,7 @@ def dataset(tree: xr.DataTree, path: str) -> xr.Dataset:
 
 def names_along(tree: xr.DataTree, path: str, axis: str) -> list[str]:
     """Return the names along an axis of a group."""
-    return [str(name) for name in dataset(tree, path)[axis].to_numpy()]
+    return [str(name) for name in dataset(tree, path)[axis].values]
 
 
 def chunks_of(tree: xr.DataTree, protocol: Protocol) -> Iterator[Chunk]:
@@ -392,7 +393,7 @@ def predictions_of(
     rows = {POINT: slice(first, first + len(seen.value))}
     held = dataset(tree, OBSERVED).isel(rows)
     names = (PREDICTED, SPREAD) if seen.correct != "prediction" else (PREDICTED,)
-    found = [held[name].to_numpy().astype(float) for name in names]
+    found = [held[name].values.astype(float) for name in names]
     return found[0], found[1] if len(found) > 1 else None
 
 
