@@ -5,6 +5,7 @@ by its own variables, so that a figure follows the reader's light or dark scheme
 """
 
 import contextlib
+import functools
 import gc
 import html
 import io
@@ -13,15 +14,17 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.backends.backend_svg import FigureCanvasSVG, RendererSVG
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FixedLocator, FuncFormatter, MultipleLocator, NullLocator
 
 from vtrial.report.words import Clock, clock, number
@@ -253,9 +256,7 @@ def keep(drawing: Drawing, folder: Path, *, png: bool = False) -> str:
     A PNG that an earlier report left is removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    buffer = io.StringIO()
-    FigureCanvasSVG(drawing.figure).print_svg(buffer, metadata={"Date": None})
-    text = buffer.getvalue()
+    text = _svg(drawing.figure)
     (folder / f"{drawing.name}.svg").write_text(text, encoding="utf-8")
     table = drawing.data.to_csv(index=False, lineterminator="\n")
     (folder / f"{drawing.name}.csv").write_text(table, encoding="utf-8", newline="\n")
@@ -265,6 +266,38 @@ def keep(drawing: Drawing, folder: Path, *, png: bool = False) -> str:
         drawing.figure.set_dpi(200)
         FigureCanvasAgg(drawing.figure).print_png(picture, metadata={"Software": None})
     return inline(text, drawing)
+
+
+class _Renderer(RendererSVG):
+    """Matplotlib's, but that a text is measured once for all figures."""
+
+    def get_text_width_height_descent(
+        self, s: str, prop: FontProperties, ismath: bool | Literal["TeX"]
+    ) -> tuple[float, float, float]:
+        """Return the size of a text, and how far it reaches below its line."""
+        return _measured(s, prop, ismath)
+
+
+@functools.lru_cache(maxsize=16384)
+def _measured(
+    text: str, font: FontProperties, math: bool | Literal["TeX"]
+) -> tuple[float, float, float]:
+    return text_to_path.get_text_width_height_descent(text, font, math)
+
+
+def _svg(figure: Figure) -> str:
+    """Write a figure as SVG, as `FigureCanvasSVG.print_svg` does, without a date."""
+    FigureCanvasSVG(figure)
+    buffer = io.StringIO()
+    resolution, figure.dpi = figure.dpi, 72
+    width, height = figure.get_size_inches() * 72
+    metadata = {"Date": None}
+    renderer = _Renderer(
+        width, height, buffer, image_dpi=int(resolution), metadata=metadata
+    )
+    figure.draw(renderer)
+    renderer.finalize()
+    return buffer.getvalue()
 
 
 def inline(text: str, drawing: Drawing) -> str:
