@@ -5,12 +5,15 @@ and columns and executes nothing; aliases, deep nesting and large files are refu
 before anything is composed.
 """
 
+import copy
+import functools
 import math
 import re
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
@@ -22,11 +25,13 @@ from ruamel.yaml.events import (
     Event,
     ScalarEvent,
 )
+from ruamel.yaml.parser import RoundTripParser
 from ruamel.yaml.reader import ReaderError
 
 from vtrial.errors import Fault, SheetError
 
 Path_ = tuple[str | int, ...]
+Lines = dict[Path_, tuple[int, int]]
 
 # What ruamel raises; the third where a comment stands between a key and its text.
 _UNREADABLE = (YAMLError, ValueError, NotImplementedError, RecursionError)
@@ -97,26 +102,70 @@ def parse_sheet(text: str, *, source: str = "sheet") -> Sheet:
         If the text is too large or too deep, has aliases, tags or duplicate keys, or
         is not a YAML mapping.
     """
-    _refuse_hostile(text, source)
+    found = _composed(text)
+    if found is None:
+        _refuse(text, source)
+    plain, lines = found
+    return Sheet(source, text, copy.deepcopy(plain), dict(lines))
+
+
+class _Refusing(RoundTripParser):
+    """The loader's parser, which stops at what a sheet cannot hold."""
+
+    depth = 0
+
+    def get_event(self) -> Event:
+        """Take the next event."""
+        event = super().get_event()
+        self.depth += isinstance(event, CollectionStartEvent)
+        self.depth -= isinstance(event, CollectionEndEvent)
+        if self.depth > MAX_DEPTH or _refused(event) is not None:
+            raise YAMLError("refused")
+        return event
+
+
+@functools.lru_cache(maxsize=32)
+def _composed(text: str) -> tuple[dict[str, object], Lines] | None:
+    """Return a sheet's plain data and where each entry stands; None if it is none.
+
+    A sheet is asked for several times on its way, but read only once in a process.
+    """
+    if _size(text) > MAX_BYTES:
+        return None
     loader = YAML(typ="rt")
+    loader.Parser = _Refusing
     try:
         data = loader.load(text)
-    except _UNREADABLE as error:
-        raise _yaml_error(error, source, text) from error
+    except _UNREADABLE:
+        return None
     if not isinstance(data, CommentedMap):
-        kind = "empty" if data is None else f"a {type(data).__name__}"
-        raise SheetError(
-            at="the sheet",
-            found=kind,
-            allowed="a mapping of keys to values",
-            write="protocol: my-trial",
-            source=source,
-            line=1,
-        )
-    lines: dict[Path_, tuple[int, int]] = {}
+        return None
+    lines: Lines = {}
     plain = _plain(data, (), lines)
     assert isinstance(plain, dict)
-    return Sheet(source, text, plain, lines)
+    return plain, lines
+
+
+def _refuse(text: str, source: str) -> NoReturn:
+    """Say of a text why it is no sheet, what comes first in it first."""
+    _refuse_hostile(text, source)
+    try:
+        data = YAML(typ="rt").load(text)
+    except _UNREADABLE as error:
+        raise _yaml_error(error, source, text) from error
+    raise SheetError(
+        at="the sheet",
+        found="empty" if data is None else f"a {type(data).__name__}",
+        allowed="a mapping of keys to values",
+        write="protocol: my-trial",
+        source=source,
+        line=1,
+    )
+
+
+def _size(text: str) -> int:
+    """Count the bytes of a text."""
+    return len(text.encode("utf-8", "replace"))
 
 
 def _bounded(path: Path) -> bytes:
@@ -144,7 +193,7 @@ def _unreadable(error: OSError | ValueError) -> str:
 
 def _refuse_hostile(text: str, source: str) -> None:
     """Refuse what would take long to load, before anything is composed."""
-    size = len(text.encode("utf-8", "replace"))
+    size = _size(text)
     if size > MAX_BYTES:
         raise SheetError(
             at="the sheet",
@@ -243,7 +292,7 @@ def _no_value(text: str) -> tuple[str, int, int]:
     return "not YAML", 0, 0
 
 
-def _plain(node: object, path: Path_, lines: dict[Path_, tuple[int, int]]) -> object:
+def _plain(node: object, path: Path_, lines: Lines) -> object:
     """Turn ruamel's nodes into plain data and note where each entry stands."""
     if isinstance(node, CommentedMap):
         for key in node:
