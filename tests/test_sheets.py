@@ -35,6 +35,24 @@ def test_lines_and_plain_data():
     assert sheet.place(("parts", 1, "nothing")) == (4, 5), "the nearest around it"
 
 
+def test_what_is_read_once_is_everybodys_own():
+    """A sheet is composed once in a process, and its data are given out as copies."""
+    text = "a: {b: [1, 2]}"
+    first = parse_sheet(text, source="one")
+    first.data["a"]["b"].append(3)
+    again = parse_sheet(text, source="two")
+    assert again.data == {"a": {"b": [1, 2]}}
+    assert again.source == "two"
+
+
+def test_the_first_fault_of_a_text_is_told():
+    """What is hostile comes before what the loader finds, as it stands in the text."""
+    with pytest.raises(SheetError, match="an alias") as caught:
+        parse_sheet("a: 1\na: 2\nb: &x 1\nc: *x", source="mine")
+    (fault,) = caught.value.faults
+    assert (fault.source, fault.line) == ("mine", 4)
+
+
 def test_yaml_1_2_keeps_words_words():
     sheet = parse_sheet("a: NO\nb: 12:30\nc: 1e-3\nd: true\n")
     assert sheet.data == {"a": "NO", "b": "12:30", "c": 0.001, "d": True}
