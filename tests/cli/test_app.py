@@ -165,7 +165,7 @@ def test_validate_says_by_its_code_what_is_wrong(monkeypatch, verdicts, failed, 
     columns |= {"low": 8.0, "high": 10.0, "simulated": 9.5, "mc_error": 0.1}
     columns |= {"kind": "plain", "source": "", "verified": True, "failed": failed}
     table = pd.DataFrame({"verdict": verdicts} | columns)
-    monkeypatch.setattr(vt.conduct, "validate", lambda *_, **__: table)
+    monkeypatch.setattr(vt.diagnose, "validate", lambda *_, **__: table)
     use("validate", "tiny.yaml", code=code)
 
 

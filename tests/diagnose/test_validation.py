@@ -75,7 +75,7 @@ def test_published_trials_are_answered_in_full(name, tmp_path):
     text = re.sub(r"^replicates: \d+", "replicates: 1", text, flags=re.MULTILINE)
     (tmp_path / f"{name}.yaml").write_text(text)
     table = vt.diagnose.validate([tmp_path / f"{name}.yaml"], out=tmp_path, workers=0)
-    assert len(table) == len(vt.load_protocol(ROOT / f"{name}.yaml").published)
+    assert len(table) == len(vt.load_protocol(ROOT / f"{name}.yaml").evidence.published)
     whole = table[table["where"] == ""]  # of a few Asians, half may outlive the trial
     assert np.isfinite(whole["simulated"].astype(float)).all()
 

@@ -476,7 +476,7 @@ def test_cohort_beside_the_sheet_names_its_covariates(tmp_path):
     )
     text = swapped("cohort: adults", "cohort: few").replace("FEMALE", "GENE")
     text = text.replace("WT: 70", "WT: 70 * SIZE").replace("baseline, AGE", "SIZE")
-    assert load(text, folder=tmp_path).allocation.strata == ("GENE",)
+    assert load(text, folder=tmp_path).design.allocation.strata == ("GENE",)
 
 
 def test_cohort_and_model_may_share_the_protocols_name(tmp_path):
@@ -566,7 +566,7 @@ def test_observed_points_are_read_beside_the_sheet_only(tmp_path):
         "observed: {conc: {file: points.csv, time: T, time unit: d, value: Y, "
         "unit: ug/L, arm: low}}\n"
     )
-    (observed,) = load(text, folder=tmp_path).observed
+    (observed,) = load(text, folder=tmp_path).evidence.observed
     assert observed.time == (24, 12)
     assert observed.value == pytest.approx((0.5, 0.02))
     for old, new, words in (

@@ -63,7 +63,7 @@ def test_corrected_points_know_their_subjects(load):
     assert (seen.bound, seen.logarithms) == (0.0, False)
     assert protocol.keep.predictions == "prediction"
     entry = "conc: {file: seen.csv, arm: low, correct: prediction, lower bound: %s}"
-    assert load(entry % "-500 ug/L").observed[0].bound == pytest.approx(-0.5)
+    assert load(entry % "-500 ug/L").evidence.observed[0].bound == pytest.approx(-0.5)
 
 
 def test_what_an_arm_sets_need_not_be_known(load):
@@ -74,16 +74,16 @@ def test_what_an_arm_sets_need_not_be_known(load):
 
 
 def test_points_may_be_categories_and_grades(load):
-    (seen,) = load("conc: {file: seen.csv, grades: [1, 2, 3]}").observed
+    (seen,) = load("conc: {file: seen.csv, grades: [1, 2, 3]}").evidence.observed
     assert seen.grades == (1.0, 2.0, 3.0)
-    (seen,) = load("conc: {file: seen.csv, categories: true}").observed
+    (seen,) = load("conc: {file: seen.csv, categories: true}").evidence.observed
     assert seen.categories
     assert seen.value == (2.5, 1.5, 3.5)
 
 
 def test_grades_may_begin_at_a_limit_of_normal(load):
     entry = "conc: {file: seen.csv, grades: bilirubin, upper limit: 2 mg/L}"
-    (seen,) = load(entry).observed
+    (seen,) = load(entry).evidence.observed
     assert seen.grades == (2.0, 3.0, 6.0, 20.0)
 
 
@@ -214,21 +214,21 @@ def test_observed_nonmem_file(load, case):
     if case is str.lower:
         header = header.lower().replace("id,", "ID,")
         entry = entry.replace("arm:", "time: time, value: dv, arm:")
-    (seen,) = load(entry, f"{header}\n{rest}").observed
+    (seen,) = load(entry, f"{header}\n{rest}").evidence.observed
     assert medians(seen) == {0.0: 5.0, 2.0: 3.9, 4.0: 6.9}
     assert seen.subject == (0, 0, 0, 1, 1, 2, 2, 2)
 
 
 def test_observed_nonmem_file_without_evid(load):
     points = "ID,TIME,AMT,DV\n1,0,200,0\n1,1,.,3\n1,2,0,2\n1,2,100,.\n"
-    (seen,) = load("conc: {file: seen.csv}", points).observed
+    (seen,) = load("conc: {file: seen.csv}", points).evidence.observed
     assert (seen.time, seen.value) == ((1.0, 2.0), (3.0, 2.0))
 
 
 def test_observed_nonmem_file_with_dates(load):
     """Times count from the subject's first record, which is its dose."""
     points = "ID,DATE,TIME,AMT,DV\n1,3/1/2024,22:00,200,.\n1,3/2/2024,0:30,.,3\n"
-    (seen,) = load("conc: {file: seen.csv, time unit: d}", points).observed
+    (seen,) = load("conc: {file: seen.csv, time unit: d}", points).evidence.observed
     assert seen.time == (2.5,)
 
 
@@ -236,7 +236,7 @@ def test_observed_nonmem_file_of_events(load):
     """Rows without a measurement are nobody's end; an amount alone is no dose here."""
     entry = "relief: {file: seen.csv, event: DV}"
     points = "ID,TIME,AMT,MDV,DV\n1,0,100,1,0\n1,7,100,0,1\n2,9,100,0,0\n"
-    (seen,) = load(entry, points).observed_outcomes
+    (seen,) = load(entry, points).evidence.outcomes
     assert (seen.value, seen.event) == ((7.0, 9.0), (1.0, 0.0))
 
 
@@ -264,5 +264,7 @@ def test_broken_tables_of_what_was_observed(load, points, words):
 
 
 def test_spreadsheets_of_what_was_observed(load):
-    (seen,) = load("conc: {file: seen.csv}", "ID;TIME;DV;\n1;0,5;2,5;\n;;;\n").observed
+    (seen,) = load(
+        "conc: {file: seen.csv}", "ID;TIME;DV;\n1;0,5;2,5;\n;;;\n"
+    ).evidence.observed
     assert (seen.time, seen.value) == ((0.5,), (2.5,))

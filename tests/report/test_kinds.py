@@ -186,7 +186,7 @@ def test_effects_in_groups_follow_the_delta_method(by, value, error):
 
 
 def test_subgroups_have_a_row_each_and_only_fitting_statistics(dosed, full):
-    first, _, last = dosed.analysis
+    first, _, last = dosed.analysis.comparisons
     rows = effects_of(dosed, first, full.subgroups)
     assert rows["group"].tolist()[:1] == [
         "alpha-1 acid glycoprotein 0.5 to 1.1\u202fg/L"
