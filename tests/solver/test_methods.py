@@ -14,7 +14,7 @@ from vtrial.solver.methods import METHODS
 from vtrial.types import Numerics, Status
 
 GRID = np.array([0.0, 0.5, 2.0, 6.0, 12.0, 12.5, 24.0, 60.0])
-STEPPING = [m for m in METHODS if m in ("explicit", "stiff") or "diffrax" in m]
+STEPPING = [m for m in METHODS if m.startswith(("explicit", "stiff", "diffrax"))]
 TIGHT = {"rtol": 1e-9, "atol": 1e-11}
 
 

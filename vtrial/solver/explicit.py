@@ -1,9 +1,4 @@
-"""An explicit Runge-Kutta method of order 5, for equations that are not stiff.
-
-References
-----------
-Tsitouras Ch. (2011) Comput. Math. Appl. 62:770-775.
-"""
+"""Explicit Runge-Kutta methods by their tableaux, for equations that are not stiff."""
 
 from dataclasses import dataclass
 
@@ -13,59 +8,19 @@ from vtrial.solver.adaptive import AbstractAdaptive, Trial
 from vtrial.solver.dense_output import Polynomial
 from vtrial.solver.field import Field
 from vtrial.solver.method import Amounts
-
-NODES = (0.161, 0.327, 0.9, 0.9800255409045097, 1.0, 1.0)
-STAGES = (
-    (0.161,),
-    (-0.008480655492356989, 0.335480655492357),
-    (2.8971530571054935, -6.359448489975075, 4.3622954328695815),
-    (5.325864828439257, -11.748883564062828, 7.4955393428898365, -0.09249506636175525),
-    (
-        5.86145544294642,
-        -12.92096931784711,
-        8.159367898576159,
-        -0.071584973281401,
-        -0.028269050394068383,
-    ),
-    (
-        0.09646076681806523,
-        0.01,
-        0.4798896504144996,
-        1.379008574103742,
-        -3.290069515436081,
-        2.324710524099774,
-    ),
-)
-ERROR = (
-    -0.00178001105222577714,
-    -0.0008164344596567469,
-    0.007880878010261995,
-    -0.1447110071732629,
-    0.5823571654525552,
-    -0.45808210592918697,
-    1 / 66,
-)
-
-# Weights of the stages inside a step: of the powers 1 to 4 of the part that is done.
-INSIDE = (
-    (1.0, -2.763706197274826, 2.9132554618219126, -1.0530884977290216),
-    (0.0, 0.13169999999999998, -0.2234, 0.1017),
-    (0.0, 3.9302962368947516, -5.941033872131505, 2.490627285651253),
-    (0.0, -12.411077166933676, 30.33818863028232, -16.548102889244902),
-    (0.0, 37.50931341651104, -88.1789048947664, 47.37952196281928),
-    (0.0, -27.896526289197286, 65.09189467479366, -34.87065786149661),
-    (0.0, 1.5, -4.0, 2.5),
-)
+from vtrial.solver.tableau import TSIT5, Tableau
 
 
 @dataclass(frozen=True)
 class Explicit(AbstractAdaptive):
-    """Tsitouras' method of order 5(4); the last slope of a step opens the next."""
+    """A method by its tableau; the last slope of a step opens the next."""
+
+    tableau: Tableau = TSIT5
 
     @property
     def order(self) -> int:
         """Order of the step's error."""
-        return 5
+        return self.tableau.order
 
     @property
     def gains(self) -> tuple[float, float]:
@@ -93,11 +48,11 @@ class Explicit(AbstractAdaptive):
     ) -> Trial:
         """Try one step."""
         slopes, reached = [carried], amounts
-        for node, weights in zip(NODES, STAGES, strict=True):
+        for node, weights in zip(self.tableau.nodes, self.tableau.stages, strict=True):
             reached = _moved(amounts, size, weights, slopes)
             slopes.append(field(time + node * size, reached))
         errors = tuple(
-            size * _sum(ERROR, [slope[i] for slope in slopes])
+            size * _sum(self.tableau.error, [slope[i] for slope in slopes])
             for i in range(len(amounts))
         )
         error = self.scaled(field, errors, amounts, reached)
@@ -110,9 +65,9 @@ class Explicit(AbstractAdaptive):
         size: Float[Array, " lane"],
         trial: Trial,
     ) -> Polynomial:
-        """Weigh the slopes, to order 4."""
+        """Weigh the slopes."""
         slopes = [slope[state] for slope in trial.stages]
-        powers = zip(*INSIDE, strict=True)
+        powers = zip(*self.tableau.inside, strict=True)
         return (before, *(size * _sum(weights, slopes) for weights in powers))
 
 

@@ -10,6 +10,7 @@ from vtrial.solver.explicit import Explicit
 from vtrial.solver.exponential import MatrixExponential
 from vtrial.solver.method import AbstractMethod
 from vtrial.solver.stiff import Stiff
+from vtrial.solver.tableau import tableau_of
 from vtrial.types import Method
 
 
@@ -18,6 +19,11 @@ def _diffrax(*given: Any, solver: str = "Kvaerno5") -> AbstractMethod:
     from vtrial.solver.diffrax_method import Diffrax
 
     return Diffrax(*given, solver=solver)
+
+
+def _explicit(*given: Any, solver: str) -> AbstractMethod:
+    """Make an explicit method of one of diffrax's tableaux."""
+    return Explicit(*given, tableau=tableau_of(solver))
 
 
 METHODS: dict[str, Callable[..., AbstractMethod]] = {
@@ -30,7 +36,8 @@ METHODS: dict[str, Callable[..., AbstractMethod]] = {
     "hybrid stiff": functools.partial(Stiff, hybrid=True),
     "diffrax": _diffrax,
 } | {
-    name: functools.partial(_diffrax, solver=name.removeprefix("diffrax "))
+    name: functools.partial(make, solver=name.removeprefix(f"{door} "))
+    for door, make in (("diffrax", _diffrax), ("explicit", _explicit))
     for name in get_args(Method)
-    if name.startswith("diffrax ")
+    if name.startswith(f"{door} ")
 }
