@@ -13,7 +13,7 @@ from vtrial.endpoint.equation import asked_by, called
 from vtrial.endpoint.missing import left_before
 from vtrial.endpoint.outcome import Interruption, Outcome, combined, outcomes
 from vtrial.keys import purpose_key
-from vtrial.model.error import measured
+from vtrial.model.residual import measured
 from vtrial.observe.observation_times import ObservationTimes
 from vtrial.protocol.protocol import Protocol
 

@@ -22,8 +22,8 @@ from jaxtyping import Array, Float, Int, Key
 
 from vtrial.cohort.subjects import Subjects
 from vtrial.dosing.doses import BEFORE_DOSE, Times
-from vtrial.model.error import measured
 from vtrial.model.model import Model
+from vtrial.model.residual import measured
 from vtrial.observe.alike import shape_of
 from vtrial.observe.block_program import Ready, Trial, brought, padded
 from vtrial.observe.observation_times import draws
