@@ -9,13 +9,15 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array, ArrayLike, Int
 
 from vtrial.keys import purpose_key, replicate_key, subject_key
+from vtrial.program_cache import kept
 from vtrial.protocol.design import Allocation
 
 BATCH = 4096
 PURPOSE = "allocation"
+MAKERS = ("keys.py", "design")
 
 Identities = Int[np.ndarray, " subject"]
 
@@ -81,22 +83,22 @@ def _simple(
     """Draw every subject's arm with the weights, by the subject's own key."""
     size = _rounded_up(subject.size)
     who = _padded(replicate, size), _padded(subject, size)
-    drawn = _draw(*who, np.int64(seed), weights)
+    drawn = _draw(weights, *who, np.int64(seed))
     return np.asarray(drawn)[: subject.size].astype(int)
 
 
-@functools.partial(jax.jit, static_argnums=3)
+@functools.partial(kept, static=1, makers=MAKERS)
 def _draw(
+    weights: tuple[int, ...],
     replicate: Int[Array, " subject"],
     subject: Int[Array, " subject"],
-    seed: Int[Array, ""],
-    weights: tuple[int, ...],
+    seed: Int[ArrayLike, ""],
 ) -> Int[Array, " subject"]:
     """Draw a whole number below the sum of the weights, and see whose it is."""
     limits = jnp.cumsum(jnp.asarray(weights, jnp.int32))
 
     def one(replicate: Int[Array, ""], subject: Int[Array, ""]) -> Int[Array, ""]:
-        key = purpose_key(subject_key(seed, replicate, subject), PURPOSE)
+        key = purpose_key(subject_key(jnp.asarray(seed), replicate, subject), PURPOSE)
         ticket = jax.random.randint(key, (), 0, limits[-1], jnp.int32)
         return jnp.searchsorted(limits, ticket, side="right")
 
@@ -119,17 +121,17 @@ def _permuted(
     columns = (_padded(column, size) for column in blocks.T)
     slots = np.repeat(np.arange(len(allocation.weights)), allocation.weights)
     slots = np.tile(slots, allocation.block // slots.size)
-    drawn = np.asarray(_shuffle(*columns, np.int64(seed), tuple(slots.tolist())))
+    drawn = np.asarray(_shuffle(tuple(slots.tolist()), *columns, np.int64(seed)))
     return drawn[which.reshape(-1), place].astype(int)
 
 
-@functools.partial(jax.jit, static_argnums=4)
+@functools.partial(kept, static=1, makers=MAKERS)
 def _shuffle(
+    slots: tuple[int, ...],
     replicate: Int[Array, " block"],
     stratum: Int[Array, " block"],
     number: Int[Array, " block"],
-    seed: Int[Array, ""],
-    slots: tuple[int, ...],
+    seed: Int[ArrayLike, ""],
 ) -> Int[Array, "block place"]:
     """Shuffle the slots of each block, by the block's own key."""
     sorted_ = jnp.asarray(slots, jnp.int32)
@@ -137,7 +139,7 @@ def _shuffle(
     def one(
         replicate: Int[Array, ""], stratum: Int[Array, ""], number: Int[Array, ""]
     ) -> Int[Array, " place"]:
-        key = purpose_key(replicate_key(seed, replicate), PURPOSE)
+        key = purpose_key(replicate_key(jnp.asarray(seed), replicate), PURPOSE)
         for part in (stratum, number):
             key = jax.random.fold_in(key, part)
         return jax.random.permutation(key, sorted_)

@@ -18,16 +18,18 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 from vtrial.cohort.subjects import Subjects
-from vtrial.dosing.doses import BEFORE_DOSE, Times
+from vtrial.dosing.doses import BEFORE_DOSE, Doses, Times
 from vtrial.model.model import Model
 from vtrial.model.residual import measured
 from vtrial.observe.alike import shape_of
-from vtrial.observe.block_program import Ready, Trial, brought, padded
+from vtrial.observe.block_program import Inputs, Ready, Trial, brought, padded
 from vtrial.observe.observation_times import draws
 from vtrial.observe.predicted import DRAWS
+from vtrial.observe.scheme import MAKERS, Scheme
+from vtrial.program_cache import kept
 from vtrial.protocol.evidence import Observed
 from vtrial.protocol.protocol import Arm
 from vtrial.solver.program import bucket
@@ -86,15 +88,13 @@ def predict_points(trial: Trial, observed: Observed) -> Typical:
     given = {name: jnp.asarray(values) for name, values in observed.covariates}
     people = people._replace(covariates=given)
 
-    shape = shape_of(protocol.arm(observed.arm))
-    numbers = shape.values()
+    shape, seed = shape_of(protocol.arm(observed.arm)), np.int64(protocol.seed)
+    numbers, rows = shape.values(), jnp.asarray(chosen)
+    every = jax.tree.map(lambda part: jnp.asarray(np.asarray(part)[chosen]), times)
 
     def make(some: Subjects) -> Ready:
-        every_one = jnp.asarray(chosen)
-        parts = brought(protocol, shape.arm, numbers, some, every_one, protocol.seed)
-        inputs, doses, keys = parts
-        every = jax.tree.map(lambda part: jnp.asarray(part)[chosen], times)
-        return Ready(inputs, doses, every, keys)
+        parts = _brought(trial.scheme, shape.arm, numbers, some, rows, seed)
+        return Ready(parts[0], parts[1], every, parts[2])
 
     output = [o.name for o in protocol.model.outputs].index(observed.output)
     predicted, spread = _look(trial, make, people)
@@ -126,6 +126,19 @@ def _laid(
     rank[subject, place] = plan.rank[visits][gaps.argmin(axis=1)]
     seen = jnp.asarray(laid)
     return Times(seen, jnp.asarray(rank), plan.occasion(seen)), place
+
+
+@functools.partial(kept, static=2, makers=MAKERS)
+def _brought(
+    scheme: Scheme,
+    shape: Arm,
+    numbers: Inputs,
+    people: Subjects,
+    place: Int[Array, " place"],
+    seed: Int[ArrayLike, ""],
+) -> tuple[Inputs, Doses, Key[Array, " place"]]:
+    """Compile what subjects bring to the solver, with times of their own."""
+    return brought(scheme.protocol, shape, numbers, people, place, jnp.asarray(seed))
 
 
 def _look(

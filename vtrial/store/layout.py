@@ -52,7 +52,7 @@ class Layout(NamedTuple):
             dims = (axis or name.rsplit("/", 1)[-1],)
             put_array(group, name, np.asarray(values), dims, attrs)
         for _, member in group.groups():
-            member.attrs.update(once_more)
+            member.update_attributes(dict(once_more))
         arrays = {one.path: len(one.dims) for one in self.variables}
         return {"files": prints(folder), "arrays": arrays, "blocks": self.blocks}
 

@@ -120,7 +120,7 @@ class Record:
     def note(self, **attributes: Any) -> None:
         """Add attributes to the record."""
         held = self.attributes | json.loads(json.dumps(attributes))
-        self.group.attrs.update(held | {SEAL: _seal(held)})
+        self.group.update_attributes(held | {SEAL: _seal(held)})
 
     def write(self, block: int, arrays: Mapping[str, np.ndarray]) -> Written:
         """Write one block's rows of every array.
@@ -268,7 +268,7 @@ def draft_record(path: Path, layout: Layout, attributes: Mapping[str, Any]) -> P
     same = {name: attributes[name] for name in (DIGEST, AGAIN) if name in attributes}
     laid = layout.lay(draft, same)
     held = json.loads(json.dumps({**attributes, LAID: laid}))
-    zarr.open_group(draft, mode="r+").attrs.update(held | {SEAL: _seal(held)})
+    zarr.open_group(draft, mode="r+").update_attributes(held | {SEAL: _seal(held)})
     return draft
 
 
