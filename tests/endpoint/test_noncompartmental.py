@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vtrial.endpoint.endpoint import NONCOMPARTMENTAL, Endpoint
+from vtrial.endpoint.endpoint import Endpoint
 from vtrial.endpoint.outcome import outcomes
 from vtrial.sheets.find import shipped
 
@@ -40,7 +40,7 @@ def theophylline():
     return {key: np.array(points).T for key, points in rows.items()}
 
 
-@pytest.mark.parametrize("take", NONCOMPARTMENTAL)
+@pytest.mark.parametrize("take", COLUMNS)
 def test_the_twelve_have_the_numbers_of_other_software(take, note):
     subjects = theophylline()
     with open(REFERENCE) as lines:
@@ -97,7 +97,7 @@ def test_missing_and_padded_values_change_nothing():
     time, value = next(iter(theophylline().values()))
     longer = np.concatenate([time[:3], [0.7], time[3:], [np.inf, np.inf]])
     holes = np.concatenate([value[:3], [np.nan], value[3:], [np.nan, np.nan]])
-    for take in NONCOMPARTMENTAL:
+    for take in COLUMNS:
         end = 20.0 if take == "AUC tau" else np.inf
         wanted = number(take, time, value, end=end)
         found = number(take, longer, holes, end=end)

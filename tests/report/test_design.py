@@ -1,13 +1,13 @@
 """The design in words."""
 
 from dataclasses import replace
-from typing import get_args
 
 import pytest
 
 from tests.altered import altered
 from vtrial.dosing.words import parse_regimen
-from vtrial.endpoint.endpoint import Derived, Endpoint, Take
+from vtrial.endpoint.endpoint import Endpoint
+from vtrial.endpoint.registry import MADE_OF_OTHERS, kinds
 from vtrial.model.tree import Number
 from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.design import Allocation
@@ -109,7 +109,7 @@ def test_long_titles_do_not_enter_figures(protocol):
     assert short_title(trial, "b" * 40) == "b" * 23 + "…"
 
 
-@pytest.mark.parametrize("take", [*get_args(Take), *get_args(Derived)])
+@pytest.mark.parametrize("take", [*kinds(), *(kind.word for kind in MADE_OF_OTHERS)])
 def test_every_endpoint_has_words(protocol, take):
     """Whatever is taken; a sheet that runs has a page."""
     endpoint = Endpoint("x", "anc", take, 0.0, 504.0, low=0.5, unit="1")

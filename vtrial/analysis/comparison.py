@@ -250,11 +250,8 @@ def _measured(chunk: Chunk, endpoint: Endpoint) -> tuple[np.ndarray, Values]:
     baseline = np.take_along_axis(own, np.maximum(last, 0)[..., None], axis=2)[..., 0]
     baseline = np.where(last >= 0, baseline, np.nan)
     value = own[:, :, later]
-    if endpoint.take != "value":
-        value = value - baseline[..., None]
-    if endpoint.take == "percent change":
-        value = 100 * value / np.where(baseline == 0, np.nan, baseline)[..., None]
-    return value, baseline
+    assert endpoint.kind.repeated is not None, "the loader has looked"
+    return endpoint.kind.repeated(value, baseline[..., None]), baseline
 
 
 def _strata(

@@ -15,7 +15,7 @@ def persons_of(chunk: Chunk, protocol: Protocol) -> pd.DataFrame:
     """List the first trial's subjects, for percent changes and times to events."""
     frames = [pd.DataFrame(columns=PERSONS)]
     for endpoint in protocol.endpoints:
-        change = endpoint.take == "percent change" and not endpoint.binary
+        change = endpoint.kind.waterfall and not endpoint.binary
         for arm in protocol.arms if endpoint.event or change else ():
             value, event = (
                 chunk.own(arm.name, endpoint.name, variable)[0]

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from vtrial.endpoint.endpoint import DRAWN, DROPOUT, Endpoint
+from vtrial.endpoint.endpoint import DROPOUT, Endpoint
 from vtrial.endpoint.equation import asked_by, called
 from vtrial.endpoint.outcome import Outcome, combined, grade, outcomes, respond
 from vtrial.protocol.difference import ABSENT, Difference, endpoint_differences
@@ -103,7 +103,7 @@ class Stored:
 
     def _measured(self, point: Endpoint) -> bool:
         """Say whether all that an endpoint looks at is stored."""
-        looks = point.values == "measured" and point.take not in DRAWN
+        looks = point.values == "measured" and not point.kind.drawn
         measured = {v.name: v.measure for v in self.protocol.visits}
         there = point.visits and all(
             point.of in measured.get(name, ()) for name in point.visits
@@ -146,7 +146,7 @@ def _parts(point: Endpoint, names: Iterable[str]) -> set[str]:
 def _is_number_of(held: Endpoint, point: Endpoint) -> bool:
     """Say whether a stored endpoint is the number of which another makes a response."""
     limited = held.binary or held.grades or held.failure is not None
-    drawn = point.take in DRAWN and held.name != point.name
+    drawn = point.kind.drawn and held.name != point.name
     if limited or drawn or point.failure is not None:
         return False
     bare = replace(

@@ -8,8 +8,6 @@ from vtrial.protocol.analysis import OF_SHARES, RATIOS
 
 Range = tuple[float, float]
 SIGNED = 100  # values that show on which side of 0 a number is
-_PARTS = ("share above", "share below", "share in range", "extrapolated share")
-_COUNTS = ("number of events", "half-life", "mean residence time", "terminal rate")
 
 
 def support_of(endpoint: Endpoint, statistic: str) -> Range:
@@ -61,7 +59,4 @@ def _range(endpoint: Endpoint) -> Range:
     """Return the range of one subject's number, where the way it is made has one."""
     if endpoint.categories:
         return endpoint.categories[0], endpoint.categories[-1]
-    if endpoint.take in _PARTS:
-        return 0.0, 100.0
-    timed = endpoint.take.startswith("time ") or endpoint.event
-    return (0.0, math.inf) if timed or endpoint.take in _COUNTS else WHOLE
+    return endpoint.kind.support

@@ -4,59 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from vtrial.endpoint.kind import Below, Kind
+from vtrial.endpoint.registry import kind_of
 from vtrial.model.tree import Expression
 
-Take = Literal[
-    "value",
-    "change",
-    "percent change",
-    "minimum",
-    "maximum",
-    "time of minimum",
-    "time of maximum",
-    "mean",
-    "area",
-    "AUC last",
-    "AUC infinity",
-    "AUC tau",
-    "half-life",
-    "terminal rate",
-    "mean residence time",
-    "extrapolated share",
-    "time above",
-    "time below",
-    "time in range",
-    "share above",
-    "share below",
-    "share in range",
-    "time to",
-    "event by hazard",
-    "event time",
-    "number of events",
-    "best response",
-    "time to progression",
-]
-Derived = Literal["equals", "first of"]
-NONCOMPARTMENTAL = (
-    "AUC last",
-    "AUC infinity",
-    "AUC tau",
-    "half-life",
-    "terminal rate",
-    "mean residence time",
-    "extrapolated share",
-)
-EVENTS = ("time to", "event by hazard", "event time", "time to progression")
 MOST_CATEGORIES = 12  # that shares are shown of
-OF_COURSES = ("minimum", "maximum", "time of minimum", "time of maximum", "area")
-OF_CROSSINGS = ("time above", "time below", "time in range")
-OF_LINES = (*OF_CROSSINGS, *NONCOMPARTMENTAL)
-DRAWN = ("event by hazard", "number of events")
 Strategy = Literal[
     "treatment policy", "hypothetical", "while on treatment", "composite"
 ]
 DROPOUT = "dropout"
-Below = Literal["zero before first", "drop", "LLOQ/2", "LLOQ/2 once", "zero"]
 
 
 def up_to(grades: Sequence[float]) -> tuple[float, ...]:
@@ -68,17 +24,15 @@ def up_to(grades: Sequence[float]) -> tuple[float, ...]:
 class Endpoint:
     """One number for each subject.
 
-    `take` says how it is made of the values of output `of` from `start` to `end` [h],
-    both included (`value`, `change`, `percent change`: the last one in that span; the
-    baseline is the last value at or before `baseline` [h]). `low` and `high` are the
-    limits of `time above` (low), `time below` (high), `time in range` and `time to`
-    (first value at or above `low`, or at or below `high`, `confirmed` by so many values
-    or hours of values). `grades` are limits that make a grade of the number, from 1 on.
-    `below` or `above` turn the number into a response: 1 if it is under (over) that
-    limit, else 0. Values are the measured ones of the visits (residual error included),
-    or the true ones on the grid; those below `lloq`, in the output's unit, are taken as
-    `below_quantification` says. `factor` brings the output's unit to h (`event time`)
-    or mm (tumours).
+    `take` names the kind, which says how it is made of the values of output `of` from
+    `start` to `end` [h], both included. The baseline is the last value at or before
+    `baseline` [h]. `low` and `high` are limits on values, for kinds that have some; an
+    event is `confirmed` by so many values or hours of values. `grades` are limits that
+    make a grade of the number, from 1 on. `below` or `above` turn the number into a
+    response: 1 if it is under (over) that limit, else 0. Values are the measured ones
+    of the visits (residual error included), or the true ones on the grid; those below
+    `lloq`, in the output's unit, are taken as `below_quantification` says. `factor`
+    brings the output's unit to the one that the kind wants.
 
     `equals` is an equation of other endpoints and covariates, `first_of` names times to
     events of which the first counts. `intercurrent` says by which strategy (ICH E9(R1))
@@ -88,7 +42,7 @@ class Endpoint:
 
     name: str
     of: str
-    take: Take | Derived
+    take: str
     start: float
     end: float
     baseline: float = 0.0
@@ -112,6 +66,11 @@ class Endpoint:
     title: str = ""
 
     @property
+    def kind(self) -> Kind:
+        """What there is to know about the word that it takes."""
+        return kind_of(self.take)
+
+    @property
     def binary(self) -> bool:
         """Whether it is a response (0 or 1)."""
         return self.below is not None or self.above is not None
@@ -119,18 +78,18 @@ class Endpoint:
     @property
     def follows(self) -> bool:
         """Whether it follows a true course wherever that goes, whatever the grid."""
-        return self.values == "true" and self.take in (*OF_COURSES, *OF_CROSSINGS)
+        return self.values == "true" and self.kind.between == "course"
 
     @property
     def event(self) -> bool:
         """Whether it is a time to an event, which may be censored."""
-        return self.take in (*EVENTS, "first of") and not self.binary
+        return self.kind.event and not self.binary
 
     @property
     def categories(self) -> tuple[float, ...]:
         """The values that it may have, if these are few whoever is looked at."""
         if self.binary:
             return (0.0, 1.0)
-        if self.take == "best response" and not self.grades:
-            return (0.0, 1.0, 2.0, 3.0)
+        if self.kind.categories and not self.grades:
+            return tuple(map(float, range(len(self.kind.categories))))
         return up_to(self.grades)

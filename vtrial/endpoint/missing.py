@@ -3,33 +3,29 @@
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from vtrial.endpoint.endpoint import NONCOMPARTMENTAL, Endpoint
+from vtrial.endpoint.endpoint import Endpoint
 from vtrial.endpoint.points import Points
 from vtrial.types import Missing
-
-_OF_CHANGES = ("change", "percent change")
-_OF_LINES = ("area", "time above", "time below", "time in range", "AUC last")
-_OF_SLOPES = tuple(take for take in NONCOMPARTMENTAL if take != "AUC last")
 
 
 def why_missing(
     endpoint: Endpoint, points: Points, number: Float[Array, ""]
 ) -> Int[Array, ""]:
     """Return the `Missing` code of a subject's number, 0 if it is there."""
-    few = points.inside.sum() < 2
+    kind = endpoint.kind
     causes = [(points.counted == 0, Missing.NO_VALUE)]
     if endpoint.lloq:
         told = points.inside & (points.value >= endpoint.lloq)
         causes += [(~told.any(), Missing.NOT_QUANTIFIED)]
-    if endpoint.take in _OF_CHANGES:
+    if kind.baseline and kind.repeated:
         causes += [
             (jnp.isnan(points.baseline), Missing.NO_BASELINE),
             (points.baseline == 0, Missing.ZERO_BASELINE),
         ]
-    if endpoint.take in _OF_LINES:
-        causes += [(few, Missing.TOO_FEW)]
-    if endpoint.take in _OF_SLOPES:
+    if kind.slope:
         causes += [(jnp.array(True), Missing.NO_SLOPE)]
+    elif kind.needs > 1:
+        causes += [(points.inside.sum() < kind.needs, Missing.TOO_FEW)]
     conditions, codes = zip((jnp.isfinite(number), Missing.NOT), *causes, strict=True)
     codes = [jnp.asarray(int(code), "int8") for code in codes]
     return jnp.select(conditions, codes, jnp.asarray(int(Missing.NOT_FINITE), "int8"))

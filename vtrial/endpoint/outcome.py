@@ -6,17 +6,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
-from vtrial.endpoint.course import Course, area_under, extreme
-from vtrial.endpoint.endpoint import EVENTS, NONCOMPARTMENTAL, OF_COURSES, Endpoint
+from vtrial.endpoint.course import Course
+from vtrial.endpoint.endpoint import Endpoint
 from vtrial.endpoint.equation import asked_by, called, computed
-from vtrial.endpoint.events import crossing, drawn_count, drawn_event, told_event
 from vtrial.endpoint.missing import why_missing
-from vtrial.endpoint.noncompartmental import noncompartmental
-from vtrial.endpoint.points import Points, last, lines, only_if, slack
+from vtrial.endpoint.points import Points, last, slack
 from vtrial.endpoint.quantification import quantified
-from vtrial.endpoint.tumour import best_response, progression
 from vtrial.types import Missing
 
 
@@ -96,16 +93,8 @@ def outcomes(
 
     Notes
     -----
-    `value`, `change` and `percent change` take the last value in the span. `mean` is
-    the plain mean of the values. `area` is the linear trapezoidal rule, and `time
-    above`, `time below` and `time in range` follow straight lines between values; all
-    four run from the first to the last value in the span and extrapolate to neither
-    end, and need two values. `share above`, `share below` and `share in range` are of
-    the values themselves. `time of minimum` and `time of maximum` count from the start
-    of the span, the first of equal ones. `time to` is the time, from hour 0, of the
-    first value at or beyond the limit, or of the last value (event 0) if none is; as a
-    response an event that was not seen counts as never. Areas and terminal rates are
-    in `noncompartmental`, events in `happening`, tumours in `tumour`. Ends of spans are
+    How the number is made is in the files of `kinds/`. Times to events count from hour
+    0; as a response an event that was not seen counts as never. Ends of spans are
     included, with a slack of 64 units in the last place.
 
     Examples
@@ -143,17 +132,11 @@ def _outcome(
 ) -> tuple[Float[Array, ""], Float[Array, ""], Float[Array, ""], Int[Array, ""]]:
     """Return one subject's outcome, baseline, event, and why there is none."""
     points = _points(endpoint, time, value, planned, interruption)
-    if endpoint.take in EVENTS:
-        number, event = _event(endpoint, points, key)
-        if interruption is not None:
-            event = jnp.where(number <= interruption.until, event, 0.0)
-            number = jnp.minimum(number, interruption.until)
-    else:
-        if course is not None and endpoint.take in OF_COURSES:
-            number = _of_course(endpoint, course, points)
-        else:
-            number = _number(endpoint, points, key)
-        event = jnp.ones((), value.dtype)
+    made = _made(endpoint, course, points, key)
+    number, event = made if endpoint.kind.event else (made, jnp.ones((), value.dtype))
+    if interruption is not None and endpoint.kind.event:
+        event = jnp.where(number <= interruption.until, event, 0.0)
+        number = jnp.minimum(number, interruption.until)
     if endpoint.grades:
         number = grade(endpoint.grades, number)
     number, event = respond(endpoint, number, event)
@@ -185,7 +168,7 @@ def _points(
     )
     begun = planned >= endpoint.start - start
     baseline = last(value, seen & (planned <= endpoint.baseline + before))
-    if interruption is not None and endpoint.take != "event time":
+    if interruption is not None and not endpoint.kind.foretold:
         seen &= time <= interruption.until
         settled = interruption.settled <= endpoint.end
         begun |= settled & (interruption.settled <= interruption.until)
@@ -195,122 +178,21 @@ def _points(
     return quantified(points, endpoint.lloq, endpoint.below_quantification)
 
 
-def _event(
-    endpoint: Endpoint, points: Points, key: Key[Array, ""] | None
-) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Return the time of an event, and whether it happened by then."""
-    match endpoint.take:
-        case "time to":
-            return crossing(endpoint, points)
-        case "time to progression":
-            return progression(points, endpoint.factor, endpoint.high or 0.0)
-        case "event time":
-            return told_event(points, endpoint.factor, endpoint.end)
-        case _:
-            assert key is not None, "an event that is drawn has a key"
-            return drawn_event(points, key)
-
-
-def _number(
-    endpoint: Endpoint, points: Points, key: Key[Array, ""] | None
-) -> Float[Array, ""]:
-    """Make the one number that `take` asks for."""
-    if endpoint.take in NONCOMPARTMENTAL:
-        return noncompartmental(endpoint.take, points, endpoint.end)
-    match endpoint.take:
-        case "value":
-            return last(points.value, points.inside)
-        case "change":
-            return last(points.value, points.inside) - points.baseline
-        case "percent change":
-            change = last(points.value, points.inside) - points.baseline
-            zero = points.baseline == 0
-            ratio = change / jnp.where(zero, 1.0, points.baseline)
-            return jnp.where(zero, jnp.nan, 100 * ratio)
-        case "minimum":
-            least = jnp.min(points.value, where=points.inside, initial=jnp.inf)
-            return only_if(points.inside.any(), least)
-        case "maximum":
-            most = jnp.max(points.value, where=points.inside, initial=-jnp.inf)
-            return only_if(points.inside.any(), most)
-        case "mean":
-            count = points.inside.sum(dtype=points.value.dtype)
-            total = jnp.sum(points.value, where=points.inside)
-            return only_if(count > 0, total / jnp.maximum(count, 1.0))
-        case "time of minimum" | "time of maximum":
-            sign = -1 if endpoint.take == "time of minimum" else 1
-            place = jnp.argmax(jnp.where(points.inside, sign * points.value, -jnp.inf))
-            return only_if(points.inside.any(), points.time[place] - endpoint.start)
-        case "share above" | "share below" | "share in range":
-            here = points.inside & _within(endpoint, points.value)
-            count = points.inside.sum(dtype=points.value.dtype)
-            share = here.sum(dtype=points.value.dtype) / jnp.maximum(count, 1.0)
-            return only_if(count > 0, 100 * share)
-        case "best response":
-            return best_response(
-                points,
-                millimetres=endpoint.factor,
-                none=endpoint.high or 0.0,
-                confirmed=endpoint.confirmed,
-            )
-        case "number of events":
-            assert key is not None, "events that are drawn have a key"
-            return drawn_count(points, key)
-        case _:
-            return _along(endpoint, points)
-
-
-def _of_course(endpoint: Endpoint, course: Course, points: Points) -> Float[Array, ""]:
-    """Make the number that `take` asks for of a course and not of its values alone."""
-    if endpoint.take == "area":
-        return area_under(course, points)
-    sign = 1.0 if endpoint.take.endswith("maximum") else -1.0
-    value, time = extreme(course, points, sign)
-    return time - endpoint.start if endpoint.take.startswith("time") else value
-
-
-def _within(endpoint: Endpoint, value: Float[Array, " time"]) -> Bool[Array, " time"]:
-    """Say which values are at or over `low`, and under or at `high`."""
-    within = jnp.isfinite(value)
-    if endpoint.low is not None:
-        within &= value >= endpoint.low
-    if endpoint.high is not None:
-        below = endpoint.take == "share below"
-        within &= (value < endpoint.high) if below else (value <= endpoint.high)
-    return within
-
-
-def _along(endpoint: Endpoint, points: Points) -> Float[Array, ""]:
-    """Sum what `take` asks for over the lines between neighbouring values."""
-    length, first, second, _ = lines(points)
-    match endpoint.take:
-        case "area":
-            part = (first + second) / 2
-        case "time above":
-            part = _above(first, second, endpoint.low, itself=True)
-        case "time below":
-            part = 1 - _above(first, second, endpoint.high, itself=False)
-        case _:
-            part = _above(first, second, endpoint.low, itself=True)
-            part -= _above(first, second, endpoint.high, itself=False)
-    return only_if(points.inside.sum() >= 2, jnp.sum(length * part))
-
-
-def _above(
-    first: Float[Array, " line"],
-    second: Float[Array, " line"],
-    limit: float | None,
-    *,
-    itself: bool,
-) -> Float[Array, " line"]:
-    """Return the share of each line above a limit; `itself`: flat on it counts."""
-    if limit is None:
-        return jnp.ones_like(first) if itself else jnp.zeros_like(first)
-    rise = jnp.abs(second - first)
-    flat = rise == 0
-    share = (jnp.maximum(first, second) - limit) / jnp.where(flat, 1.0, rise)
-    level = first >= limit if itself else first > limit
-    return jnp.where(flat, level.astype(first.dtype), jnp.clip(share, 0.0, 1.0))
+def _made(
+    endpoint: Endpoint,
+    course: Course | None,
+    points: Points,
+    key: Key[Array, ""] | None,
+) -> Any:
+    """Return what the kind makes: a number, or the time of an event and if it was."""
+    kind = endpoint.kind
+    if course is not None and kind.course is not None:
+        return kind.course(course, points, endpoint)
+    assert kind.kernel is not None, "it is made of a subject's values"
+    if not kind.drawn:
+        return kind.kernel(points, endpoint)
+    assert key is not None, "what is drawn has a key"
+    return kind.kernel(points, endpoint, key)
 
 
 def grade(

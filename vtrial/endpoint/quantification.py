@@ -8,7 +8,7 @@ Denney W, Duvvuri S, Buckeridge C (2015) J Pharmacokinet Pharmacodyn 42:S65 (PKN
 
 import jax.numpy as jnp
 
-from vtrial.endpoint.endpoint import Below
+from vtrial.endpoint.kind import Below
 from vtrial.endpoint.points import Points, place_before
 
 

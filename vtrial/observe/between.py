@@ -7,7 +7,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from vtrial.endpoint.endpoint import OF_COURSES, Endpoint
+from vtrial.endpoint.endpoint import Endpoint
+from vtrial.endpoint.kind import TIMES_HOURS
 from vtrial.observe.block_program import Trial
 from vtrial.observe.measuring import true_outcomes
 from vtrial.observe.observation_times import ObservationTimes
@@ -26,7 +27,7 @@ def courses_asked(protocol: Protocol) -> list[Endpoint]:
     return [
         dataclasses.replace(point, above=None, below=None, grades=(), intercurrent=())
         for point in protocol.endpoints
-        if point.values == "true" and point.take in OF_COURSES
+        if point.values == "true" and point.kind.course is not None
     ]
 
 
@@ -83,9 +84,9 @@ def _moved(
 ) -> Float[np.ndarray, " subject"]:
     """Return each subject's relative change; those without a number are left out."""
     scale = np.full(one.shape, endpoint.end - endpoint.start)
-    if not endpoint.take.startswith("time"):
+    if endpoint.kind.unit != "h":
         size = np.max(np.abs(truth), axis=1, initial=0.0, where=np.isfinite(truth))
-        size = size * (scale if endpoint.take == "area" else 1.0)
+        size = size * (scale if endpoint.kind.unit == TIMES_HOURS else 1.0)
         scale = np.maximum(np.abs(one), FLOOR * size)
     known = np.isfinite(one) & np.isfinite(two) & (scale > 0)
     return np.abs(one - two)[known] / scale[known]

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
-from vtrial.endpoint.endpoint import DRAWN, DROPOUT, EVENTS, Endpoint
+from vtrial.endpoint.endpoint import DROPOUT, Endpoint
 from vtrial.endpoint.equation import asked_by, called
 from vtrial.endpoint.missing import left_before
 from vtrial.endpoint.outcome import Interruption, Outcome, combined, outcomes
@@ -172,7 +172,7 @@ def _drawn(
     endpoint: Endpoint, keys: Key[Array, " subject"]
 ) -> Key[Array, " subject"] | None:
     """Return a key for each subject, if the endpoint is drawn by a hazard."""
-    if endpoint.take not in DRAWN:
+    if not endpoint.kind.drawn:
         return None
     return jax.vmap(lambda key: purpose_key(key, f"event {endpoint.name}"))(keys)
 
@@ -190,7 +190,7 @@ def _interruption(
     is looked at on the grid is a number that nobody has to come for.
     """
     never = jnp.full(left.shape, jnp.inf)
-    censored = endpoint.take in EVENTS and endpoint.values == "true" and dropout
+    censored = endpoint.kind.event and endpoint.values == "true" and dropout
     cut = Interruption(left if censored else never, never, never)
     for name, strategy in endpoint.intercurrent:
         time = left

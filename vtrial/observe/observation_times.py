@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key
 from vtrial.dosing.doses import AFTER_DOSE, BEFORE_DOSE, Times
 from vtrial.dosing.periods import INSTANT
 from vtrial.endpoint.course import Course, course_of
-from vtrial.endpoint.endpoint import OF_LINES, Endpoint
+from vtrial.endpoint.endpoint import Endpoint
 from vtrial.keys import purpose_key
 from vtrial.protocol.knots import Knots, knots_of, rounded
 from vtrial.protocol.protocol import Protocol
@@ -128,8 +128,7 @@ class ObservationTimes:
         are: if the sheet gives a grid, through those.
         """
         counts = endpoint.confirmed and endpoint.confirmed_by == "values"
-        lines = endpoint.take in (*OF_LINES, "event by hazard")
-        lines |= endpoint.take == "time to" and not counts
+        lines = endpoint.kind.between != "nothing" and not counts
         everywhere = endpoint.follows or (lines and not self.given)
         return np.flatnonzero(self.asked | everywhere)
 

@@ -10,12 +10,6 @@ from vtrial.endpoint.endpoint import Endpoint
 from vtrial.observe.observation_times import ObservationTimes
 from vtrial.protocol.protocol import Protocol
 
-AGAINST_BASELINE = (
-    "change",
-    "percent change",
-    "best response",
-    "time to progression",
-)
 ROUNDING = 1e-9  # [h] at the ends of spans
 Truth = Mapping[str, Float[Array, "subject time"]]
 
@@ -28,8 +22,7 @@ def undefined(
     The time of an event may be infinite, for it never comes, and so may be a
     cumulative hazard, for it has come.
     """
-    takes = ("event time", "event by hazard")
-    told = {point.of for point in protocol.endpoints if point.take in takes}
+    told = {point.of for point in protocol.endpoints if point.kind.endless}
     found = jnp.zeros(1, bool)
     for name, looked in _looked_at(protocol, plan).items():
         values = truth[name][:, np.flatnonzero(looked)]
@@ -57,6 +50,6 @@ def _within(point: Endpoint, grid: np.ndarray) -> np.ndarray:
     """Say which times an endpoint looks at: its span, and the baseline if it counts."""
     inside = (grid >= point.start - ROUNDING) & (grid <= point.end + ROUNDING)
     before = np.flatnonzero(grid <= point.baseline + ROUNDING)
-    if point.take in AGAINST_BASELINE and before.size:
+    if point.kind.baseline and before.size:
         inside[before[-1]] = True
     return inside

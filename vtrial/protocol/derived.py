@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vtrial.endpoint.endpoint import DROPOUT, EVENTS, Endpoint
+from vtrial.endpoint.endpoint import DROPOUT, Endpoint
 from vtrial.endpoint.equation import called
+from vtrial.endpoint.registry import kinds
 from vtrial.errors import ModelError, ProtocolError
 from vtrial.model.grammar import parse_expression
 from vtrial.model.tree import names_in
@@ -166,7 +167,9 @@ def _check_event(
 
 def _is_event(shape: EndpointShape) -> bool:
     response = shape.above is not None or shape.below is not None
-    return (shape.take in EVENTS or shape.first_of is not None) and not response
+    taken = kinds().get(shape.take or "")
+    event = shape.first_of is not None or (taken is not None and taken.event)
+    return event and not response
 
 
 def _limit(

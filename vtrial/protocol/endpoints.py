@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from vtrial.endpoint.endpoint import DRAWN, Endpoint
+from vtrial.endpoint.endpoint import Endpoint
+from vtrial.endpoint.kind import SAME, TIMES_HOURS
+from vtrial.endpoint.registry import kinds
 from vtrial.errors import ProtocolError, UnitError
 from vtrial.model.model import Output
 from vtrial.protocol.derived import is_derived, read_derived, read_intercurrent
@@ -21,33 +23,7 @@ from vtrial.sheets.sheet import Path_
 from vtrial.sheets.words import listed
 from vtrial.units import factor, is_unit
 
-_NEED = {  # values in the span
-    **dict.fromkeys(("area", "time above", "time below", "time in range"), 2),
-    **dict.fromkeys(("AUC last", "AUC tau"), 2),
-    **dict.fromkeys(("AUC infinity", "half-life", "terminal rate"), 4),
-    **dict.fromkeys(("mean residence time", "extrapolated share"), 4),
-}
-_NEED_BASELINE = {"change", "percent change", "best response", "time to progression"}
-_TRUE = {*DRAWN, "event time"}  # of true values, unless said otherwise
-_LIMITS = {  # which of low and high a `take` must have, and may have
-    "time above": (("low",), ("low",)),
-    "time below": (("high",), ("high",)),
-    "time in range": (("low", "high"), ("low", "high")),
-    "share above": (("low",), ("low",)),
-    "share below": (("high",), ("high",)),
-    "share in range": (("low", "high"), ("low", "high")),
-    "time to": ((), ("low", "high")),
-    "best response": ((), ("high",)),
-    "time to progression": ((), ("high",)),
-}
-_UNITS = {
-    **{"percent change": "%", "extrapolated share": "%", "terminal rate": "1/h"},
-    **{"half-life": "h", "mean residence time": "h"},
-    **{"event by hazard": "h", "event time": "h"},
-    **{"number of events": "1", "best response": "1"},
-}
-_COUNTED = {1: "one visit", 2: "two visits", 4: "four visits"}
-_BROUGHT_TO = {"event time": "h", "best response": "mm", "time to progression": "mm"}
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 
 
 def read_spans(
@@ -86,7 +62,8 @@ def read_endpoints(
 
 def is_of_true_values(shape: EndpointShape) -> bool:
     """Say whether an endpoint looks at true values on the grid."""
-    return (shape.values or ("true" if shape.take in _TRUE else "")) == "true"
+    kind = kinds().get(shape.take or "")
+    return (shape.values or (kind.values if kind else "")) == "true"
 
 
 def unit_taken(take: str, unit: str) -> str:
@@ -97,12 +74,9 @@ def unit_taken(take: str, unit: str) -> str:
     >>> unit_taken("area", "mg/L"), unit_taken("time above", "mg/L")
     ('mg.h/L', 'h')
     """
-    if take in _UNITS:
-        return _UNITS[take]
-    if take.startswith(("time ", "share ")):
-        return "h" if take.startswith("time ") else "%"
-    if take != "area" and not take.startswith("AUC "):
-        return unit
+    own = kinds()[take].unit if take in kinds() else SAME
+    if own != TIMES_HOURS:
+        return unit if own == SAME else own
     head, slash, tail = unit.partition("/")
     product = "h" if unit == "1" else f"{head}.h{slash}{tail}"
     return product if is_unit(product) else f"{unit} x h"
@@ -176,7 +150,7 @@ def _endpoint(
     return Endpoint(
         name,
         of=of,
-        take=take,  # type: ignore[arg-type] # checked by the shape
+        take=take,
         start=when.start,
         end=when.end,
         baseline=when.baseline,
@@ -219,18 +193,18 @@ def _confirmed(
     given = shape.confirmed
     if given is None:
         return 0.0, "hours"
-    fits = {"time to": (int, str), "best response": (str,)}.get(shape.take or "", ())
-    if not fits or not isinstance(given, fits):
+    by: Literal["hours", "values"] = "values" if isinstance(given, int) else "hours"
+    kind = kinds().get(shape.take or "")
+    if kind is None or by not in kind.confirmed:
         faults.add(
             path,
             found=f"`{given}` for `{shape.take}`",
-            allowed="a number of values or a duration for `time to`, "
-            "a duration for `best response`",
+            allowed=", ".join(_confirmable()),
             write="confirmed: 28 d",
         )
         return 0.0, "hours"
     if isinstance(given, int):
-        return float(given), "values"
+        return float(given), by
     try:
         return duration(given), "hours"
     except ProtocolError as error:
@@ -238,10 +212,20 @@ def _confirmed(
         return 0.0, "hours"
 
 
+def _confirmable() -> list[str]:
+    """Say what may confirm which kinds of endpoints."""
+    told = {"values": "a number of values", "hours": "a duration"}
+    return [
+        f"{' or '.join(told[by] for by in kind.confirmed)} for `{word}`"
+        for word, kind in kinds().items()
+        if kind.confirmed
+    ]
+
+
 def _factor(path: Path_, take: str, output: Output, faults: Faults) -> float:
     """Return what brings the output to h, where it is a time, or to mm."""
-    wanted = _BROUGHT_TO.get(take)
-    if wanted is None:
+    wanted = kinds()[take].brought_to if take in kinds() else ""
+    if not wanted:
         return 1.0
     try:
         return factor(output.unit, wanted)
@@ -297,9 +281,9 @@ def _check_covered(
 ) -> None:
     """Find spans in which nothing, or too little, is measured."""
     inside = sum(when.start <= time <= when.end for time in times)
-    need = _NEED.get(shape.take or "", 1)
+    kind = kinds()[shape.take or ""]
     key = "at" if shape.at is not None else "within"
-    if inside < need:
+    if inside < kind.needs:
         shown = listed([f"{time:g} h" for time in times], 8)
         count = {0: "no visit", 1: "one visit alone"}.get(inside, f"{inside} visits")
         where = f"{when.start:g} h"
@@ -308,10 +292,11 @@ def _check_covered(
         faults.add(
             (*path, key),
             found=f"{where}, where {count} measures {shape.of}{measured}",
-            allowed=f"a time with at least {_COUNTED[need]}",
+            allowed=f"a time with at least {_NUMBERS[kind.needs]} "
+            f"visit{'s'[: kind.needs > 1]}",
             write=f"values: true, or a visit with measure: [{shape.of}]",
         )
-    if shape.take in _NEED_BASELINE and not any(t <= when.baseline for t in times):
+    if kind.baseline and not any(t <= when.baseline for t in times):
         faults.add(
             (*path, "baseline"),
             found=f"{when.baseline:g} h, up to which no visit measures {shape.of}",
@@ -322,10 +307,11 @@ def _check_covered(
 
 def _check_limits(path: Path_, shape: EndpointShape, faults: Faults) -> None:
     """Find limits that are missing, useless, or the wrong way round."""
-    need, may = _LIMITS.get(shape.take or "", ((), ()))
+    kind = kinds().get(shape.take or "")
+    asked = {"low": kind.low, "high": kind.high} if kind else {}
     given = [key for key in ("low", "high") if getattr(shape, key) is not None]
-    for key in need:
-        if key not in given:
+    for key in ("low", "high"):
+        if asked.get(key) == "must" and key not in given:
             faults.add(
                 (*path, key),
                 found="missing",
@@ -333,7 +319,7 @@ def _check_limits(path: Path_, shape: EndpointShape, faults: Faults) -> None:
                 write=f"{key}: ...",
             )
     for key in given:
-        if key not in may:
+        if asked.get(key, "no") == "no":
             spelt = "above" if key == "low" else "below"
             faults.add(
                 (*path, key),
@@ -341,7 +327,7 @@ def _check_limits(path: Path_, shape: EndpointShape, faults: Faults) -> None:
                 allowed="left out",
                 write=f"{spelt}: ... (to make a response of the number)",
             )
-    if shape.take == "time to" and not given:
+    if "either" in asked.values() and not given:
         faults.add(
             (*path, "low"),
             found="missing, and so is `high`",

@@ -7,7 +7,7 @@ from pydantic.annotated_handlers import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from vtrial.endpoint.endpoint import Below
+from vtrial.endpoint.kind import Below
 from vtrial.sheets.words import listed, nearest
 
 MOST = 1_000_000_000

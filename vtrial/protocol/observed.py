@@ -30,7 +30,6 @@ _KEYS = {  # which may stand in an entry, by what it is of
     "a time to an event": {*_ALWAYS, "time", "time_unit", "event"},
     "an endpoint": {*_ALWAYS, "value"},
 }
-_COUNTS = ("number of events", "equals")
 
 
 @dataclass(frozen=True)
@@ -141,7 +140,8 @@ def _outcomes(reader: _Reader, endpoint: Endpoint) -> list[ObservedOutcomes]:
 
 def _categories(reader: _Reader, endpoint: Endpoint) -> tuple[float, ...] | None:
     """Return the categories that an endpoint has, none if any; None if a number."""
-    if endpoint.categories or endpoint.take in _COUNTS:
+    counted = endpoint.kind.count or endpoint.equals is not None
+    if endpoint.categories or counted:
         return endpoint.categories
     reader.faults.add(
         reader.path,

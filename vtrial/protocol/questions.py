@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from vtrial.endpoint.endpoint import Endpoint
+from vtrial.endpoint.registry import kinds
 from vtrial.errors import ProtocolError
 from vtrial.protocol.analysis import (
     OF_COUNTS,
@@ -27,7 +28,6 @@ from vtrial.sheets.sheet import Path_
 from vtrial.sheets.words import listed, nearest
 
 BASELINE = "baseline"
-REPEATED = ("value", "change", "percent change")
 ADJUSTABLE = (
     "difference of means",
     "ratio of geometric means",
@@ -293,12 +293,13 @@ def _check_measure(
     """Hold the measure against the kind of the endpoint."""
     if shape.by in OF_TIERS:
         return
+    repeated = [word for word, kind in kinds().items() if kind.repeated]
     kind, fitting = "a number", OF_NUMBERS
     if endpoint.binary:
         kind, fitting = "a response (0 or 1)", OF_RESPONSES
     elif endpoint.event:
         kind, fitting = "a time that may be censored", OF_TIMES
-    elif endpoint.take == "number of events":
+    elif endpoint.kind.count:
         kind, fitting = "a count", (*OF_COUNTS, *OF_NUMBERS)
     if shape.by not in fitting:
         faults.add(
@@ -307,11 +308,11 @@ def _check_measure(
             allowed=listed(fitting),
             write=fitting[0],
         )
-    elif shape.by == "MMRM" and endpoint.take not in REPEATED:
+    elif shape.by == "MMRM" and endpoint.kind.repeated is None:
         faults.add(
             path,
             found=f"`MMRM` of `{endpoint.name}`, the {endpoint.take} of its values",
-            allowed=f"for {listed(REPEATED)}, of measured values",
+            allowed=f"for {listed(repeated)}, of measured values",
             write=fitting[0],
         )
     elif shape.by == "MMRM" and endpoint.values == "true":

@@ -5,9 +5,11 @@ Nothing is resolved here. Words stay words; `vtrial.protocol.load` gives them me
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from vtrial.endpoint.endpoint import Below, Strategy, Take
+from vtrial.endpoint.endpoint import Strategy
+from vtrial.endpoint.kind import Below
+from vtrial.endpoint.registry import kinds
 from vtrial.protocol.analysis import Covariance, Freedom, Measure, Procedure, Ties
 from vtrial.protocol.evidence import Correct, Statistic
 from vtrial.protocol.field_types import (
@@ -154,11 +156,18 @@ UpperLimit = Annotated[
 ]
 
 
+Take = Annotated[
+    str,
+    BeforeValidator(Words(*kinds())),
+    WithJsonSchema({"enum": list(kinds()), "type": "string"}),
+]
+
+
 class EndpointShape(Shape):
     """One number for each subject."""
 
     of: Name | None = Field(None, description="An output of the model.")
-    take: Annotated[Take, BeforeValidator(Words(*get_args(Take)))] | None = Field(
+    take: Take | None = Field(
         None, description="How the number is made of the output's values."
     )
     equals: Name | None = Field(

@@ -20,39 +20,6 @@ from vtrial.report.words import (
     suffix,
 )
 
-_TAKEN = {
-    "value": "last value of {of} {span}",
-    "change": "change of {of} from baseline, {span}",
-    "percent change": "per-cent change of {of} from baseline, {span}",
-    "minimum": "lowest {of} {span}",
-    "maximum": "highest {of} {span}",
-    "time of minimum": "time of the lowest {of} {span}",
-    "time of maximum": "time of the highest {of} {span}",
-    "mean": "mean {of} {span}",
-    "area": "area under {of} {span}",
-    "AUC last": "area under {of} to its last value above zero, {span}",
-    "AUC infinity": "area under {of} to infinity, {span}",
-    "AUC tau": "area under {of} over the interval {span}",
-    "half-life": "terminal half-life of {of}, {span}",
-    "terminal rate": "terminal rate of {of}, {span}",
-    "mean residence time": "mean residence time by {of}, {span}",
-    "extrapolated share": "share of the area under {of} that is extrapolated, {span}",
-    "share above": "share of the values of {of} above {low}, {span}",
-    "share below": "share of the values of {of} below {high}, {span}",
-    "share in range": "share of the values of {of} from {low} to {high}, {span}",
-    "event by hazard": "time of an event whose cumulative hazard is {of}, {span}",
-    "number of events": "number of events whose cumulative hazard is {of}, {span}",
-    "event time": "time of the event, which {of} is, {span}",
-    "best response": "best response of {of} by RECIST 1.1, {span}",
-    "time to progression": "time to progression of {of} by RECIST 1.1, {span}",
-    "equals": "{equation}",
-    "first of": "the first of {events}",
-    "time above": "time with {of} above {low}, {span}",
-    "time below": "time with {of} below {high}, {span}",
-    "time in range": "time with {of} from {low} to {high}, {span}",
-    "time to": "time until {of} is {reach}, {span}",
-}
-
 
 class ArmWords(NamedTuple):
     """An arm as the page shows it."""
@@ -192,7 +159,7 @@ def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
         if endpoint.low is not None
         else f"at or below {_limit(endpoint.high, unit)}"
     )
-    words = _TAKEN[endpoint.take].format(
+    words = endpoint.kind.sentence.format(
         of=endpoint.of,
         span=_span(endpoint),
         low=_limit(endpoint.low, unit),
@@ -210,7 +177,7 @@ def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
         words = f"grade of the {words}, by {limits}"
     if endpoint.binary:
         words = f"share of subjects with {words}, {_bounds(protocol, endpoint)}"
-    if endpoint.take in {"change", "percent change"} and endpoint.baseline:
+    if endpoint.kind.baseline and endpoint.baseline:
         words += f" (baseline: last value up to {duration(endpoint.baseline)})"
     for name, strategy in endpoint.intercurrent:
         words += f"; {name}: {strategy}"

@@ -31,7 +31,6 @@ from vtrial.report.words import clock, fixed, number, slug
 _BAND = (
     "Bands: where those of 90 % of simulated trials lie, each with its median dotted."
 )
-_RESPONSES = ("progression", "stable", "partial", "complete")
 _WHOLE = {"observed": 1.0, "low": 1.0, "median": 1.0, "high": 1.0, "events": 0.0}
 
 
@@ -189,8 +188,8 @@ def _category(protocol: Protocol, name: str, category: float) -> str:
     )
     if endpoint is not None and endpoint.binary:
         return "responders" if category else "others"
-    if endpoint is not None and endpoint.take == "best response":
-        return _RESPONSES[int(category)]
+    if endpoint is not None and endpoint.kind.categories and not endpoint.grades:
+        return endpoint.kind.categories[int(category)]
     if graded or (endpoint is not None and endpoint.grades):
         return f"grade {number(category)}"
     return number(category)

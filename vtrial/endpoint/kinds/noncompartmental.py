@@ -10,11 +10,15 @@ Gabrielsson J, Weiner D (2012) Methods Mol Biol 929:377-389.
 Denney W, Duvvuri S, Buckeridge C (2015) J Pharmacokinet Pharmacodyn 42:S65 (PKNCA).
 """
 
+import functools
+import math
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from vtrial.endpoint.endpoint import Endpoint
+from vtrial.endpoint.kind import TIMES_HOURS, Kind
 from vtrial.endpoint.points import Points, last, lines, only_if
 
 FEWEST = 3  # values that a terminal rate is made of at least
@@ -37,36 +41,47 @@ class Terminal(NamedTuple):
     value: Float[Array, ""]
 
 
-def noncompartmental(take: str, points: Points, end: float) -> Float[Array, ""]:
-    """Return the number that `take` asks for.
+def _auc_last(points: Points, endpoint: Endpoint) -> Float[Array, ""]:
+    """Return the area from the first value in the span to the last one above zero."""
+    upto = _until(points, terminal(points))
+    return only_if(upto.inside.sum() >= 2, _area(upto))
 
-    `AUC last` runs from the first value in the span to the last one above zero;
-    `AUC infinity` goes on from there by the terminal rate; `AUC tau` ends at `end` [h]:
-    between values, or beyond the last of them by the terminal rate. Areas are in the
-    output's unit times h, half-life and mean residence time in h.
-    """
+
+def _auc_infinity(points: Points, endpoint: Endpoint) -> Float[Array, ""]:
+    """Return the same area, and from there on by the terminal rate."""
     down = terminal(points)
-    upto = _until(points, down)
-    area = _area(upto)
-    match take:
-        case "AUC last":
-            return only_if(upto.inside.sum() >= 2, area)
-        case "AUC tau":
-            return _tau(points, down, end)
-        case "terminal rate":
-            return down.rate
-        case "half-life":
-            return jnp.log(2.0) / down.rate
+    return _area(_until(points, down)) + down.value / down.rate
+
+
+def _auc_tau(points: Points, endpoint: Endpoint) -> Float[Array, ""]:
+    """Return the area up to the end of the span.
+
+    It lies between values, or beyond the last of them by the terminal rate.
+    """
+    return _tau(points, terminal(points), endpoint.end)
+
+
+def _half_life(points: Points, endpoint: Endpoint) -> Float[Array, ""]:
+    return jnp.log(2.0) / terminal(points).rate
+
+
+def _terminal_rate(points: Points, endpoint: Endpoint) -> Float[Array, ""]:
+    return terminal(points).rate
+
+
+def _mean_residence_time(points: Points, endpoint: Endpoint) -> Float[Array, ""]:
+    down = terminal(points)
+    upto, rest = _until(points, down), down.value / down.rate
+    moment = _moment(upto, points.begin)
+    moment += rest * (down.time - points.begin) + rest / down.rate
+    return moment / (_area(upto) + rest)
+
+
+def _extrapolated_share(points: Points, endpoint: Endpoint) -> Float[Array, ""]:
+    """Return the share of the area to infinity behind the last value [%]."""
+    down = terminal(points)
     rest = down.value / down.rate
-    match take:
-        case "AUC infinity":
-            return area + rest
-        case "extrapolated share":
-            return 100.0 * rest / (area + rest)
-        case _:
-            moment = _moment(upto, points.begin)
-            moment += rest * (down.time - points.begin) + rest / down.rate
-            return moment / (area + rest)
+    return 100.0 * rest / (_area(_until(points, down)) + rest)
 
 
 def terminal(points: Points) -> Terminal:
@@ -174,3 +189,74 @@ def _tau(points: Points, down: Terminal, end: float) -> Float[Array, ""]:
     mean = jnp.where(drops[0], (value - there) / far[0], (value + there) / 2)
     rest = jnp.where(time < end, (end - time) * mean, 0.0)
     return only_if(points.inside.any(), area + rest)
+
+
+_kind = functools.partial(
+    Kind, below="zero before first", between="lines", needs=4, slope=True
+)
+KINDS = (
+    _kind(
+        word="AUC last",
+        place=100,
+        says="under lines that are straight up and logarithmic down, to the last "
+        "value above zero (the last quantified one)",
+        sentence="area under {of} to its last value above zero, {span}",
+        kernel=_auc_last,
+        unit=TIMES_HOURS,
+        needs=2,
+        slope=False,
+    ),
+    _kind(
+        word="AUC infinity",
+        place=110,
+        says="that area, and from there on by the terminal rate",
+        sentence="area under {of} to infinity, {span}",
+        kernel=_auc_infinity,
+        unit=TIMES_HOURS,
+    ),
+    _kind(
+        word="AUC tau",
+        place=120,
+        says="that area to the end of the span, by the terminal rate if need be",
+        sentence="area under {of} over the interval {span}",
+        kernel=_auc_tau,
+        unit=TIMES_HOURS,
+        needs=2,
+    ),
+    _kind(
+        word="half-life",
+        place=130,
+        says="of the end of the curve: ln 2 by the terminal rate",
+        sentence="terminal half-life of {of}, {span}",
+        kernel=_half_life,
+        unit="h",
+        support=(0.0, math.inf),
+    ),
+    _kind(
+        word="terminal rate",
+        place=140,
+        says="slope of the logarithms of the last three or more values",
+        sentence="terminal rate of {of}, {span}",
+        kernel=_terminal_rate,
+        unit="1/h",
+        support=(0.0, math.inf),
+    ),
+    _kind(
+        word="mean residence time",
+        place=150,
+        says="area under time times value, by `AUC infinity`",
+        sentence="mean residence time by {of}, {span}",
+        kernel=_mean_residence_time,
+        unit="h",
+        support=(0.0, math.inf),
+    ),
+    _kind(
+        word="extrapolated share",
+        place=160,
+        says="how much of `AUC infinity` is behind the last value",
+        sentence="share of the area under {of} that is extrapolated, {span}",
+        kernel=_extrapolated_share,
+        unit="%",
+        support=(0.0, 100.0),
+    ),
+)
