@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from tests.kind_tables import PAGE, page_with, take_table
 from vtrial.endpoint import kinds as folder
@@ -122,3 +123,20 @@ def test_numbers_are_within_their_support(kind):
     low, high = kind.support
     assert ((number >= low) & (number <= high)).all()
     assert not kind.categories or set(number) <= set(range(len(kind.categories)))
+
+
+def test_the_coefficient_of_variation_is_that_of_scipy():
+    kind = kinds()["coefficient of variation"]
+    value = np.random.default_rng(3).lognormal(1, 0.4, (20, 6))
+    wanted = 100 * stats.variation(value, axis=1, ddof=1)
+    np.testing.assert_allclose(of(kind, value).outcome, wanted, rtol=1e-12)
+    # By hand: the mean of 2, 4 and 6 is 4, and so is half the sum of squares.
+    assert of(kind, [[2.0, NAN, 4.0, NAN, 6.0, NAN]]).outcome[0] == 50.0
+    assert of(kind, [[3.0] * 6]).outcome[0] == 0.0
+    assert np.isnan(of(kind, [[-1.0, 1.0, -1.0, 1.0, -1.0, 1.0]]).outcome[0])
+
+
+def test_the_coefficient_of_variation_of_level_values_has_a_gradient():
+    kind = kinds()["coefficient of variation"]
+    slope = jax.grad(lambda value: of(kind, value).outcome[0])(jnp.full((1, 6), 3.0))
+    assert np.isfinite(slope).all()
