@@ -124,10 +124,10 @@ MUTATIONS = (
     ),
     Mutation(
         "the median is where the curve reaches one half",
-        "vtrial/analysis/survival.py",
+        "vtrial/measure/survival.py",
         "return (reached + passed) / 2",
         "return reached",
-        "analysis/test_statistic.py"
+        "measure/test_statistic.py"
         "::test_a_median_is_the_middle_of_a_curve_that_lies_on_one_half",
     ),
     Mutation(

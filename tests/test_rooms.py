@@ -21,21 +21,22 @@ GROUND = {
     "xla_flags",
 }
 UPSTREAM = GROUND | {"model", "dosing", "cohort", "endpoint", "protocol", "solver"}
-WALK = UPSTREAM | {"observe", "store", "design", "analysis"}
+WALK = UPSTREAM | {"observe", "store", "design", "measure", "analysis"}
 MAY_IMPORT = {  # in the order the data walks; CONTRIBUTING.md draws it
     "model": GROUND,
     "dosing": GROUND | {"model"},  # amounts may be equations
     "cohort": GROUND | {"model"},
     "endpoint": GROUND | {"model"},  # they may be equations of others
-    "protocol": GROUND | {"dosing", "model", "endpoint", "cohort"},
+    "measure": GROUND,
+    "protocol": GROUND | {"dosing", "model", "endpoint", "measure", "cohort"},
     "solver": GROUND | {"model", "dosing"},
     "observe": UPSTREAM,
     "store": GROUND,
     "design": GROUND | {"protocol"},
-    "analysis": GROUND | {"protocol", "endpoint"},
+    "analysis": GROUND | {"protocol", "endpoint", "measure"},
     "conduct": WALK,
     "diagnose": WALK | {"conduct"},
-    "report": GROUND | {"protocol", "endpoint", "analysis"},
+    "report": GROUND | {"protocol", "endpoint", "measure", "analysis"},
     "cli": {"vtrial"},
     "testing": GROUND | {"dosing", "protocol", "endpoint", "cohort", "model", "solver"},
 }

@@ -7,16 +7,16 @@ import pytest
 import xarray as xr
 
 from vtrial.analysis.comparison import answered, truth
-from vtrial.analysis.contrast import compare
-from vtrial.analysis.hazard import hazard_ratio
-from vtrial.analysis.proportion import score_contrast, score_margin, stratified_contrast
-from vtrial.analysis.rank import shift_contrast
 from vtrial.analysis.reading import chunks_of
-from vtrial.analysis.repeated import mmrm
-from vtrial.analysis.survival import log_rank, milestone, restricted_mean
-from vtrial.analysis.win import Tier as Pair
-from vtrial.analysis.win import win_contrast
 from vtrial.endpoint.endpoint import Endpoint
+from vtrial.measure.contrast import compare
+from vtrial.measure.hazard import hazard_ratio
+from vtrial.measure.proportion import score_contrast, score_margin, stratified_contrast
+from vtrial.measure.rank import shift_contrast
+from vtrial.measure.repeated import mmrm
+from vtrial.measure.survival import log_rank, milestone, restricted_mean
+from vtrial.measure.win import Tier as Pair
+from vtrial.measure.win import win_contrast
 from vtrial.model.grammar import parse_expression
 from vtrial.protocol.analysis import Comparison, Tier
 
@@ -48,7 +48,7 @@ def test_measures_of_numbers_and_responses(chunk, protocol):
     for by in ("risk difference", "risk ratio", "odds ratio"):
         found = answered(chunk, ask(by, "cured"), protocol)
         same(found, compare(by, cured, treated))
-        found = answered(chunk, ask(by, "cured", score=True), protocol)
+        found = answered(chunk, ask(by, "cured", interval="score"), protocol)
         same(found, score_contrast(by, cured, treated))
         strata = np.zeros(cured.shape, int)
         found = answered(chunk, ask(by, "cured", strata=("screened",)), protocol)

@@ -6,10 +6,10 @@ import pytest
 
 from tests.altered import altered
 from vtrial.analysis import reading
-from vtrial.analysis.contrast import compare
 from vtrial.analysis.evaluate import evaluate
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.errors import ProtocolError, StoreError
+from vtrial.measure.contrast import compare
 from vtrial.model.grammar import parse_expression
 from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.evidence import Observed, Published

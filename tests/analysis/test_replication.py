@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from vtrial.analysis.replication import across, average, monte_carlo_margin
-from vtrial.analysis.statistic import summarise
+from vtrial.measure.statistic import summarise
 
 
 def over(values, **more):

@@ -109,7 +109,7 @@ def test_every_question_has_an_answer(asked, tmp_path):
             "by: ratio of geometric means, adjust: [WT]",
             "by: ratio of geometric means, strata: [FEMALE]",
             "0.strata",
-            "by: hazard ratio",
+            "by: difference by ranks",
         ),
     ],
 )

@@ -20,12 +20,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vtrial.analysis.covariance import structure_of
-from vtrial.analysis.degrees_of_freedom import contrast, covariance_by, joint_test
-from vtrial.analysis.likelihood import Model, Sums, estimate, products, slopes
-from vtrial.analysis.mixed import design_inverse, effects, fit_mixed
-from vtrial.analysis.mmrm_design import lay_out
 from vtrial.analysis.prediction import predict
+from vtrial.measure.covariance import structure_of
+from vtrial.measure.degrees_of_freedom import contrast, covariance_by, joint_test
+from vtrial.measure.likelihood import Model, Sums, estimate, products, slopes
+from vtrial.measure.mixed import design_inverse, effects, fit_mixed
+from vtrial.measure.mmrm_design import lay_out
 from vtrial.testing import reference_folder
 
 HERE = Path(__file__).parent / "mmrm"

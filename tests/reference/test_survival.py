@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from scipy import special
 
-from vtrial.analysis.hazard import hazard_ratio
-from vtrial.analysis.survival import (
+from vtrial.measure.hazard import hazard_ratio
+from vtrial.measure.survival import (
     area_under_curve,
     kaplan_meier,
     log_rank,

@@ -10,13 +10,13 @@ from vtrial.lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "Contrast": "vtrial.analysis.contrast",
+        "Contrast": "vtrial.measure.contrast",
         "Estimates": "vtrial.analysis.estimates",
         "MISS": "vtrial.analysis.estimates",
-        "compare": "vtrial.analysis.contrast",
-        "kaplan_meier": "vtrial.analysis.survival",
-        "mmrm": "vtrial.analysis.repeated",
+        "compare": "vtrial.measure.contrast",
+        "kaplan_meier": "vtrial.measure.survival",
+        "mmrm": "vtrial.measure.repeated",
         "published_in_words": "vtrial.analysis.estimates",
-        "summarise": "vtrial.analysis.statistic",
+        "summarise": "vtrial.measure.statistic",
     },
 )

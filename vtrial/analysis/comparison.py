@@ -1,61 +1,26 @@
 """A protocol's comparison, answered in many trials at once."""
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 
-from vtrial.analysis.contrast import (
-    Contrast,
-    Effect,
-    compare,
-    least_squares,
-    paired,
-)
-from vtrial.analysis.covariance import Covariance
-from vtrial.analysis.degrees_of_freedom import Freedom
-from vtrial.analysis.hazard import hazard_ratio
-from vtrial.analysis.margin import effect_of, equivalence, margin_test
-from vtrial.analysis.proportion import score_contrast, score_margin, stratified_contrast
-from vtrial.analysis.rank import shift_contrast
-from vtrial.analysis.rate import rate_ratio
 from vtrial.analysis.reading import Chunk, covariates_of
-from vtrial.analysis.repeated import mmrm
-from vtrial.analysis.statistic import Numbers, Values, logarithms
-from vtrial.analysis.survival import log_rank, milestone, restricted_mean
-from vtrial.analysis.win import Tier, win_contrast
-from vtrial.dims import BASELINE, EVENT
+from vtrial.dims import BASELINE, EVENT, OUTCOME
 from vtrial.endpoint.endpoint import Endpoint
-from vtrial.protocol.analysis import (
-    OF_COUNTS,
-    OF_RESPONSES,
-    OF_TIERS,
-    RATIOS,
-    Comparison,
+from vtrial.measure.groups import (
+    Contrast,
+    Groups,
+    Numbers,
+    Pairs,
+    Tier,
+    Values,
+    Visits,
 )
+from vtrial.measure.margin import effect_of, equivalence, margin_test
+from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.subset import holds
-
-COVARIANCES: Mapping[str, Covariance] = {
-    "unstructured": "un",
-    "heterogeneous Toeplitz": "toeph",
-    "Toeplitz": "toep",
-    "heterogeneous autoregressive": "ar1h",
-    "autoregressive": "ar1",
-    "heterogeneous compound symmetry": "csh",
-    "compound symmetry": "cs",
-}
-FREEDOMS: Mapping[str, Freedom] = {
-    "Kenward-Roger": "kenward-roger",
-    "Satterthwaite": "satterthwaite",
-}
-PAIRED = (
-    "difference of means",
-    "ratio of geometric means",
-    "MMRM",
-    *OF_RESPONSES,
-)
 
 
 def answered(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Contrast:
@@ -64,38 +29,55 @@ def answered(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Contra
     With margins the p-value is that of the test against them, one-sided; between two
     margins the larger of both.
     """
-    made = _compared(chunk, comparison, protocol)
+    groups = groups_of(chunk, comparison, protocol)
+    made = contrast_between(groups, comparison)
     if comparison.above is None and comparison.below is None:
         return made
-    return made._replace(p=_against_margins(chunk, comparison, protocol, made))
+    return made._replace(p=_against_margins(groups, comparison, made))
 
 
-class Truth(NamedTuple):
-    """A paired effect in each trial, and its error; NaN where pairs make none.
+def contrast_between(groups: Groups, comparison: Comparison) -> Contrast:
+    """Compare two arms without regard to margins."""
+    measure = comparison.measure
+    options = {
+        key: getattr(comparison, key)
+        for key in measure.options
+        if key not in ("adjust", "strata")
+    }
+    return measure.kernel(groups, level=comparison.level, **options)
 
-    `apart` is the error of two groups of so many who are not the same.
-    """
 
-    effect: Numbers
-    error: Numbers
-    apart: Numbers
-
-
-def truth(chunk: Chunk, comparison: Comparison) -> Truth:
+def truth(chunk: Chunk, comparison: Comparison) -> Pairs:
     """Compare everyone under one arm with themselves under the other."""
     value, reference = (
         chosen(chunk, comparison, chunk.values(name, comparison.endpoint))
         for name in (comparison.arm, comparison.reference)
     )
-    if comparison.by not in PAIRED:
+    if comparison.measure.pairs is None:
         none = np.full(len(value), np.nan)
-        return Truth(none, none, none)
-    by = "difference of means" if comparison.by == "MMRM" else comparison.by
-    both = np.concatenate([value, reference], axis=1)
-    treated = np.zeros(both.shape, bool)
-    treated[:, : value.shape[1]] = True
-    apart = compare(by, both, treated).error
-    return Truth(*paired(by, value, reference), apart)
+        return Pairs(none, none, none)
+    return comparison.measure.pairs(value, reference)
+
+
+def groups_of(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Groups:
+    """Gather what a comparison is made of."""
+    endpoint, of = protocol.endpoint(comparison.endpoint), comparison.measure.of
+    plain = of not in ("visits", "tiers")  # which have values of their own
+    none = np.full((chunk.replicates, chunk.subjects), np.nan)
+    adjusted = comparison
+    if of == "visits":  # the baseline is one of them
+        names = tuple(name for name in comparison.adjust if name != BASELINE)
+        adjusted = replace(comparison, adjust=names)
+    return Groups(
+        value=sides(chunk, comparison, OUTCOME) if plain else none,
+        treated=chunk.in_arm(comparison.arm),
+        event=sides(chunk, comparison, EVENT) if plain and endpoint.event else None,
+        span=endpoint.end - endpoint.start,
+        covariates=covariates_of(chunk, adjusted, endpoint),
+        strata=_strata(chunk, comparison),
+        visits=_visits(chunk, comparison, endpoint) if of == "visits" else None,
+        tiers=_tiers(chunk, comparison, protocol),
+    )
 
 
 def sides(
@@ -117,119 +99,32 @@ def chosen(chunk: Chunk, comparison: Comparison, values: Values) -> Values:
     return np.where(holds(comparison.where, chunk.covariate), values, np.nan)
 
 
-def _compared(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Contrast:
-    """Compare two arms without regard to margins."""
-    by, level = comparison.by, comparison.level
-    endpoint = protocol.endpoint(comparison.endpoint)
-    treated = chunk.in_arm(comparison.arm)
-    if by == "MMRM":
-        return _repeated(chunk, comparison, protocol)
-    if by in OF_TIERS:
-        return _wins(chunk, comparison, protocol)
-    value = sides(chunk, comparison, "outcome")
-    if by in OF_RESPONSES:
-        return of_responses(chunk, comparison, value)
-    covariates = covariates_of(chunk, comparison, endpoint)
-    strata = _strata(chunk, comparison)
-    if by == "difference by ranks":
-        return shift_contrast(value, treated, strata=strata, level=level)
-    if by in OF_COUNTS:
-        family = "Poisson" if by == "Poisson rate ratio" else "negative binomial"
-        exposure = np.where(np.isfinite(value), endpoint.end - endpoint.start, np.nan)
-        return rate_ratio(
-            value, exposure, treated, covariates=covariates, family=family, level=level
-        )
-    if endpoint.event:
-        return _of_times(chunk, comparison, value, treated, covariates, strata)
-    return compare(by, value, treated, covariates=covariates, level=level)
-
-
-def of_responses(chunk: Chunk, comparison: Comparison, value: Values) -> Contrast:
-    """Compare responses."""
-    by, level = comparison.by, comparison.level
-    assert by in OF_RESPONSES, "it is a measure of responses"
-    treated, strata = chunk.in_arm(comparison.arm), _strata(chunk, comparison)
-    if strata is not None:
-        return stratified_contrast(by, value, treated, strata, level=level)
-    if comparison.score:
-        return score_contrast(by, value, treated, level=level)
-    return compare(by, value, treated, level=level)
-
-
-def _of_times(
-    chunk: Chunk,
-    comparison: Comparison,
-    time: Values,
-    treated: Bool[np.ndarray, "replicate subject"],
-    covariates: np.ndarray | None,
-    strata: Int[np.ndarray, "replicate subject"] | None,
-) -> Contrast:
-    """Compare times to an event."""
-    event = sides(chunk, comparison, EVENT)
-    level, until = comparison.level, comparison.until
-    match comparison.by:
-        case "hazard ratio":
-            return hazard_ratio(
-                *(time, event, treated),
-                covariates=covariates,
-                strata=strata,
-                ties=comparison.ties,
-                level=level,
-            )
-        case "log-rank":
-            rho, gamma = comparison.weights
-            return log_rank(
-                time, event, treated, rho=rho, gamma=gamma, strata=strata, level=level
-            )
-        case "milestone difference":
-            assert until is not None, "the protocol says when"
-            return milestone(time, event, treated, at=until, level=level)
-        case _:
-            ratio = comparison.by == "ratio of restricted means"
-            return restricted_mean(
-                time, event, treated, until=until, ratio=ratio, level=level
-            )
-
-
-def _wins(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Contrast:
-    """Compare pairs over a hierarchy of endpoints."""
+def _tiers(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> list[Tier]:
+    """Gather the endpoints of a hierarchy."""
     tiers = []
     for tier in comparison.tiers:
         event = None
         if protocol.endpoint(tier.endpoint).event:
             event = sides(chunk, comparison, EVENT, tier.endpoint)
-        value = sides(chunk, comparison, "outcome", tier.endpoint)
+        value = sides(chunk, comparison, OUTCOME, tier.endpoint)
         tiers.append(Tier(value, event, tier.higher, tier.margin))
-    treated = chunk.in_arm(comparison.arm)
-    return win_contrast(
-        comparison.by,  # type: ignore[arg-type] # one of the three of tiers
-        tiers,
-        treated,
-        strata=_strata(chunk, comparison),
-        level=comparison.level,
-    )
+    return tiers
 
 
-def _repeated(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Contrast:
-    """Compare measured values at the endpoint's last visit by a mixed model."""
-    endpoint = protocol.endpoint(comparison.endpoint)
+def _visits(chunk: Chunk, comparison: Comparison, endpoint: Endpoint) -> Visits:
+    """Gather the measured values at all visits, of everybody who takes part."""
     value, baseline = _measured(chunk, endpoint)
     arm = chunk.allocated
     if comparison.where is not None:
         arm = np.where(holds(comparison.where, chunk.covariate), arm, -1)
-    names = [name for name in comparison.adjust if name != BASELINE]
-    covariates = [chunk.covariate(name) for name in names]
-    return mmrm(
-        value,
-        arm,
+    return Visits(
+        value=value,
         baseline=baseline if BASELINE in comparison.adjust else None,
-        covariates=np.stack(covariates, axis=2) if covariates else None,
-        versus=tuple(
-            chunk.arms.index(n) for n in (comparison.arm, comparison.reference)
-        ),  # type: ignore[arg-type]
-        covariance=COVARIANCES[comparison.covariance],
-        by=FREEDOMS[comparison.freedom],
-        level=comparison.level,
+        arm=arm,
+        versus=(
+            chunk.arms.index(comparison.arm),
+            chunk.arms.index(comparison.reference),
+        ),
     )
 
 
@@ -268,39 +163,21 @@ def _strata(
     return number.reshape(columns.shape[:-1])
 
 
-def _against_margins(
-    chunk: Chunk, comparison: Comparison, protocol: Protocol, made: Contrast
-) -> Numbers:
+def _against_margins(groups: Groups, comparison: Comparison, made: Contrast) -> Numbers:
     """Return the one-sided p-value against a margin; the larger one of two."""
     above, below = comparison.above, comparison.below
-    by = comparison.by
+    measure = comparison.measure
     sided = [(m, up) for m, up in ((above, True), (below, False)) if m is not None]
-    if by in OF_RESPONSES and not comparison.strata:
-        value, treated = (
-            sides(chunk, comparison, "outcome"),
-            chunk.in_arm(comparison.arm),
-        )
+    if measure.against is not None and not comparison.strata:
         found = [
-            score_margin(by, value, treated, margin=margin, above=up)
-            for margin, up in sided
+            measure.against(groups, margin=margin, above=up) for margin, up in sided
         ]
         return np.max(found, axis=0)
-    effect, ratio = _effect(chunk, comparison, protocol, made), by in RATIOS
+    ratio = measure.ratio
+    effect = effect_of(made, ratio=ratio)
+    if measure.effect is not None:
+        effect = measure.effect(groups)
     if above is not None and below is not None:
         return equivalence(effect, above, below, ratio=ratio, level=comparison.level).p
     margin, up = sided[0]
     return margin_test(effect, margin, above=up, ratio=ratio)
-
-
-def _effect(
-    chunk: Chunk, comparison: Comparison, protocol: Protocol, made: Contrast
-) -> Effect:
-    """Return a comparison's effect with its degrees of freedom."""
-    if comparison.by not in ("difference of means", "ratio of geometric means"):
-        return effect_of(made, ratio=comparison.by in RATIOS)
-    value = sides(chunk, comparison, "outcome")
-    if comparison.by == "ratio of geometric means":
-        value = logarithms(value)
-    endpoint = protocol.endpoint(comparison.endpoint)
-    covariates = covariates_of(chunk, comparison, endpoint)
-    return least_squares(value, chunk.in_arm(comparison.arm), covariates=covariates)

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from vtrial.analysis.estimates import CURVES
-from vtrial.analysis.statistic import Values
-from vtrial.analysis.survival import survival_curve
 from vtrial.endpoint.endpoint import Endpoint
+from vtrial.measure.statistic import Values
+from vtrial.measure.survival import survival_curve
 from vtrial.protocol.protocol import Protocol
 
 POINTS = 101

@@ -25,7 +25,7 @@ from vtrial.analysis.published import published_of
 from vtrial.analysis.reading import check_record, chunks_of
 from vtrial.analysis.replication import Scale, across, average
 from vtrial.analysis.support import support_of, support_of_effect, support_seen
-from vtrial.protocol.analysis import RATIOS, effect_unit
+from vtrial.protocol.analysis import effect_unit
 from vtrial.protocol.protocol import Protocol
 from vtrial.types import FALLBACKS, Missing, Status
 
@@ -200,7 +200,7 @@ def _contrasts(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
     for place, comparison in enumerate(protocol.analysis.comparisons):
         made = joined(seen.contrasts[place])
         endpoint = protocol.endpoint(comparison.endpoint)
-        ratio = comparison.by in RATIOS
+        ratio = comparison.measure.ratio
         scale = "ratio" if ratio else "plain"
         level = comparison.level
         estimate, low, high, p, error = made

@@ -8,26 +8,27 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
-from vtrial.analysis.comparison import Truth, answered, sides, truth
-from vtrial.analysis.contrast import Contrast
+from vtrial.analysis.comparison import answered, sides, truth
 from vtrial.analysis.curves import Curves
 from vtrial.analysis.explain import Explained
 from vtrial.analysis.lost import Lost, bounds, lost, share_bounds
 from vtrial.analysis.persons import persons_of
 from vtrial.analysis.predictive import Predictive
 from vtrial.analysis.reading import Chunk
-from vtrial.analysis.statistic import Numbers, Summary, summarise
-from vtrial.analysis.survival import kaplan_meier
 from vtrial.analysis.vpc_events import PredictiveEvents, PredictiveShares
 from vtrial.dims import EVENT, OUTCOME
 from vtrial.endpoint.endpoint import Endpoint
+from vtrial.measure.contrast import Contrast
+from vtrial.measure.groups import Pairs
+from vtrial.measure.statistic import Numbers, Summary, summarise
+from vtrial.measure.survival import kaplan_meier
 from vtrial.protocol.evidence import Published
 from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.subset import holds
 from vtrial.types import FALLBACKS, Status
 
 BAR_COUNT = 40
-Parts = TypeVar("Parts", Summary, Contrast, Truth)
+Parts = TypeVar("Parts", Summary, Contrast, Pairs)
 Bounds = tuple[np.ndarray, np.ndarray]  # least and most, of each trial
 TAIL = 0.005
 
@@ -70,7 +71,7 @@ class Gathered:
     contrasts: defaultdict[int, list[Contrast]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    truths: defaultdict[int, list[Truth]] = field(
+    truths: defaultdict[int, list[Pairs]] = field(
         default_factory=lambda: defaultdict(list)
     )
     sizes: defaultdict[int, list[Numbers]] = field(
@@ -126,7 +127,7 @@ class Gathered:
                         np.isfinite(value).sum(axis=1, dtype=float)
                     )
                     self.lost[place].append(lost(chunk, comparison))
-                    self.effects[place].append(bounds(chunk, comparison))
+                    self.effects[place].append(bounds(chunk, comparison, protocol))
                     if protocol.potential == "all":
                         self.truths[place].append(truth(chunk, comparison))
 

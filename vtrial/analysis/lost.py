@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool
 
-from vtrial.analysis.comparison import chosen, of_responses, sides
+from vtrial.analysis.comparison import chosen, contrast_between, groups_of
 from vtrial.analysis.reading import Chunk
-from vtrial.analysis.statistic import Numbers, Values
-from vtrial.dims import OUTCOME
-from vtrial.protocol.analysis import OF_RESPONSES, Comparison
+from vtrial.measure.statistic import Numbers, Values
+from vtrial.protocol.analysis import Comparison
+from vtrial.protocol.protocol import Protocol
 
 
 def share_bounds(
@@ -49,20 +49,25 @@ def lost(chunk: Chunk, comparison: Comparison) -> Lost:
     return Lost(*counts)
 
 
-def bounds(chunk: Chunk, comparison: Comparison) -> tuple[Numbers, Numbers]:
+def bounds(
+    chunk: Chunk, comparison: Comparison, protocol: Protocol
+) -> tuple[Numbers, Numbers]:
     """Return the least and the greatest effect on a response, whoever failed.
 
     The least is that if none of the arm's failed subjects had responded, and all of
     the reference's; the greatest the other way round. NaN for other measures.
     """
     none = np.full(chunk.replicates, np.nan)
-    if comparison.by not in OF_RESPONSES:
+    if comparison.measure.of != "responses":
         return none, none
-    value, treated = sides(chunk, comparison, OUTCOME), chunk.in_arm(comparison.arm)
+    groups = groups_of(chunk, comparison, protocol)
+    value, treated = groups.value, groups.treated
     failed = chunk.failed(comparison.arm) | chunk.failed(comparison.reference)
     failed = np.isfinite(chosen(chunk, comparison, np.where(failed, 0.0, np.nan)))
     least, most = (
-        of_responses(chunk, comparison, np.where(failed, worst, value)).estimate
+        contrast_between(
+            groups._replace(value=np.where(failed, worst, value)), comparison
+        ).estimate
         for worst in (~treated, treated)
     )
     return least, most

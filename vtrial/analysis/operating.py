@@ -6,13 +6,13 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from vtrial.analysis.comparison import Truth
-from vtrial.analysis.contrast import Contrast
 from vtrial.analysis.estimates import CONVERGENCE, OPERATING
 from vtrial.analysis.multiplicity import adjust, adjust_by_graph, rejected
 from vtrial.analysis.replication import monte_carlo_margin
-from vtrial.analysis.statistic import Numbers, normal_limit, wilson
-from vtrial.protocol.analysis import RATIOS, Comparison, Multiplicity
+from vtrial.measure.contrast import Contrast
+from vtrial.measure.groups import Pairs
+from vtrial.measure.statistic import Numbers, normal_limit, wilson
+from vtrial.protocol.analysis import Comparison, Multiplicity
 from vtrial.protocol.protocol import Protocol
 
 STEPS = 40  # points at which convergence is looked at
@@ -37,7 +37,7 @@ Row = tuple[str, str, float, float, float, float, int]
 def operating_of(
     protocol: Protocol,
     contrasts: Mapping[int, Contrast],
-    truths: Mapping[int, Truth],
+    truths: Mapping[int, Pairs],
     sizes: Mapping[int, Numbers],
 ) -> pd.DataFrame:
     """Return the operating characteristics of every comparison, over the trials.
@@ -109,7 +109,7 @@ def convergence_of(
             mean = total[count - 1] / count
             spread = square[count - 1] - count * (mean - known[0]) ** 2
             error = np.sqrt(max(spread, 0.0) / (count - 1) / count)
-            if comparison.by in RATIOS:
+            if comparison.measure.ratio:
                 mean = np.exp(mean)
                 error *= mean
             rows.append((comparison.name, int(count), float(mean), float(error)))
@@ -132,7 +132,7 @@ def _plain(
 def _against_truth(
     comparison: Comparison,
     made: Contrast,
-    truth: Truth,
+    truth: Pairs,
     *,
     own: bool,
 ) -> Iterator[tuple[str, Measured]]:
@@ -193,7 +193,7 @@ def _two_sided(protocol: Protocol, place: int, p: Numbers) -> Numbers:
 
 def _scaled(comparison: Comparison, value: Numbers) -> Numbers:
     """Return effects on the scale on which they are averaged."""
-    if comparison.by not in RATIOS:
+    if not comparison.measure.ratio:
         return value
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.log(value)

@@ -18,9 +18,9 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from vtrial.analysis.degrees_of_freedom import Error, Freedom, covariance_by
-from vtrial.analysis.mixed import Fit, design_inverse
-from vtrial.analysis.mmrm_design import Columns, Long
+from vtrial.measure.degrees_of_freedom import Error, Freedom, covariance_by
+from vtrial.measure.mixed import Fit, design_inverse
+from vtrial.measure.mmrm_design import Columns, Long
 
 
 class Prediction(NamedTuple):

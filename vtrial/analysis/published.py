@@ -9,8 +9,8 @@ import pandas as pd
 from vtrial.analysis.estimates import MISS, PUBLISHED, UNDECIDED, WITHIN
 from vtrial.analysis.gather import Gathered, joined, statistic_of
 from vtrial.analysis.replication import WHOLE, across, monte_carlo_margin
-from vtrial.analysis.statistic import Summary
 from vtrial.analysis.support import Range, support_of, support_of_effect
+from vtrial.measure.statistic import Summary
 from vtrial.protocol.analysis import effect_kind, effect_unit
 from vtrial.protocol.evidence import Published
 from vtrial.protocol.protocol import Protocol

@@ -344,13 +344,13 @@ def check_record(tree: xr.DataTree, protocol: Protocol) -> None:
     faults += [
         Fault(
             f"analysis.{comparison.name}.by",
-            "`MMRM`, of measurements that the record does not hold",
-            "a record with `keep: {measurements: true}`, as a run with `MMRM` makes it",
+            f"`{comparison.by}`, of measurements that the record does not hold",
+            "a record with `keep: {measurements: true}`, as a run with it makes one",
             f"vtrial run {protocol.path or protocol.name}",
             protocol.path,
         )
         for comparison in protocol.analysis.comparisons
-        if comparison.by == "MMRM" and not has_measurements(tree, arms[0])
+        if comparison.measure.of == "visits" and not has_measurements(tree, arms[0])
     ]
     faults += _predictions(tree, protocol)
     raise_faults(ProtocolError, faults)
@@ -449,7 +449,7 @@ def covariates_of(
         pair = (comparison.arm, comparison.reference)
         arm, reference = (chunk.own(a, endpoint.name, BASELINE) for a in pair)
         column = np.where(chunk.in_arm(comparison.arm), arm, reference)
-        if comparison.by == "ratio of geometric means":
+        if comparison.measure.logarithms:
             column = np.log(np.where(column > 0, column, np.nan))
         columns.append(column)
     return np.stack(columns, axis=2)

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from scipy import special
 
-from vtrial.analysis.statistic import Numbers, normal_limit
+from vtrial.measure.statistic import Numbers, normal_limit
 
 MANY = 100  # trials from which the ends of 95 % can be counted instead of modelled
 WHOLE = (-np.inf, np.inf)

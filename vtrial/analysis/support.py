@@ -4,7 +4,7 @@ import math
 
 from vtrial.analysis.replication import WHOLE
 from vtrial.endpoint.endpoint import Endpoint
-from vtrial.protocol.analysis import OF_SHARES, RATIOS
+from vtrial.measure.registry import measures
 
 Range = tuple[float, float]
 SIGNED = 100  # values that show on which side of 0 a number is
@@ -47,9 +47,9 @@ def support_seen(known: Range, count: int, extremes: Range) -> Range:
 
 def support_of_effect(by: str, endpoint: Endpoint) -> Range:
     """Return the range of an effect."""
-    if by in OF_SHARES:
+    if measures()[by].shares:
         return -1.0, 1.0
-    if by in RATIOS:
+    if measures()[by].ratio:
         return 0.0, math.inf
     low, high = _range(endpoint)
     return (low - high, high - low) if math.isfinite(high - low) else WHOLE

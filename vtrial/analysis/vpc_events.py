@@ -25,9 +25,9 @@ from vtrial.analysis.predictive import (
     of_shares,
 )
 from vtrial.analysis.reading import Chunk, has_measurements
-from vtrial.analysis.survival import Curve, survival_curve
 from vtrial.dims import EVENT
 from vtrial.endpoint.endpoint import MOST_CATEGORIES, Endpoint, up_to
+from vtrial.measure.survival import Curve, survival_curve
 from vtrial.protocol.evidence import ObservedOutcomes
 from vtrial.protocol.protocol import Protocol
 

@@ -1,14 +1,12 @@
 """Every kind of endpoint, by its word: what the files of `kinds/` declare."""
 
 import functools
-import importlib
 import math
-import pkgutil
 from collections.abc import Mapping
-from types import MappingProxyType
 
 from vtrial.endpoint import kinds as folder
 from vtrial.endpoint.kind import Kind
+from vtrial.lazy import declared
 
 MADE_OF_OTHERS = (
     Kind(word="equals", place=0, sentence="{equation}"),
@@ -32,11 +30,7 @@ def kinds() -> Mapping[str, Kind]:
     >>> kinds()["half-life"].unit, kinds()["half-life"].needs
     ('h', 4)
     """
-    names = sorted(module.name for module in pkgutil.iter_modules(folder.__path__))
-    files = [importlib.import_module(f"{folder.__name__}.{name}") for name in names]
-    found = [kind for file in files for kind in file.KINDS]
-    found.sort(key=lambda kind: (kind.place, kind.word))
-    return MappingProxyType({kind.word: kind for kind in found})
+    return declared(folder)
 
 
 def kind_of(take: str) -> Kind:

@@ -4,56 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from vtrial.endpoint.endpoint import Endpoint
+from vtrial.measure.kind import Measure
+from vtrial.measure.registry import measures
 from vtrial.model.tree import Expression
 
-Measure = Literal[
-    "difference of means",
-    "ratio of geometric means",
-    "difference by ranks",
-    "MMRM",
-    "rate ratio",
-    "Poisson rate ratio",
-    "risk difference",
-    "risk ratio",
-    "odds ratio",
-    "hazard ratio",
-    "log-rank",
-    "difference of restricted means",
-    "ratio of restricted means",
-    "milestone difference",
-    "win ratio",
-    "win odds",
-    "net benefit",
-]
-OF_NUMBERS = (
-    "difference of means",
-    "ratio of geometric means",
-    "difference by ranks",
-    "MMRM",
-)
-OF_COUNTS = ("rate ratio", "Poisson rate ratio")
-OF_RESPONSES = ("risk difference", "risk ratio", "odds ratio")
-OF_TIMES = (
-    "hazard ratio",
-    "log-rank",
-    "difference of restricted means",
-    "ratio of restricted means",
-    "milestone difference",
-)
-OF_TIERS = ("win ratio", "win odds", "net benefit")
-OF_SHARES = ("risk difference", "milestone difference", "net benefit")
-RATIOS = (
-    "ratio of geometric means",
-    "rate ratio",
-    "Poisson rate ratio",
-    "risk ratio",
-    "odds ratio",
-    "hazard ratio",
-    "log-rank",
-    "ratio of restricted means",
-    "win ratio",
-    "win odds",
-)
 Procedure = Literal[
     "Bonferroni", "Holm", "Hochberg", "Hommel", "fixed sequence", "graph"
 ]
@@ -86,7 +40,7 @@ class Comparison:
     `baseline` in `adjust` is the endpoint's own baseline value. `strata` are covariates
     whose values make strata, `where` chooses subjects by their covariates. `until` [h]
     is the horizon of restricted means and the time of a milestone, `weights` are those
-    of Fleming and Harrington, `score` asks for Miettinen and Nurminen's interval.
+    of Fleming and Harrington, `interval` asks for Miettinen and Nurminen's.
     `above` and `below` are margins that the effect is to be shown above, below, or
     between. `tiers` are the endpoints of a hierarchy, the first of which is `endpoint`.
     `ties` says how Cox's regression takes events at the same time.
@@ -96,20 +50,25 @@ class Comparison:
     arm: str
     reference: str
     endpoint: str
-    by: Measure
+    by: str
     adjust: tuple[str, ...] = ()
     level: float = 0.95
     strata: tuple[str, ...] = ()
     where: Expression | None = None
     until: float | None = None
     weights: tuple[float, float] = (0.0, 0.0)
-    score: bool = False
+    interval: Literal["score"] | None = None
     above: float | None = None
     below: float | None = None
     tiers: tuple[Tier, ...] = ()
     covariance: Covariance = "unstructured"
     freedom: Freedom = "Kenward-Roger"
     ties: Ties = "Efron"
+
+    @property
+    def measure(self) -> Measure:
+        """What there is to know about the word that it is made by."""
+        return measures()[self.by]
 
     @property
     def alpha(self) -> float:
@@ -127,9 +86,9 @@ def effect_kind(by: str, endpoint: Endpoint) -> tuple[str, str]:
     >>> effect_kind("difference of means", peak), effect_kind("win ratio", peak)
     (('number', 'mg/L'), ('number', '1'))
     """
-    if by in OF_SHARES:
+    if measures()[by].shares:
         return "difference", "1"
-    if by in RATIOS:
+    if measures()[by].ratio:
         return "number", "1"
     return ("difference", "1") if endpoint.binary else ("number", endpoint.unit)
 
@@ -144,7 +103,7 @@ def effect_unit(by: str, endpoint: Endpoint) -> str:
     'pp'
     """
     unit = effect_kind(by, endpoint)[1]
-    return "pp" if unit == "%" and by not in RATIOS else unit
+    return "pp" if unit == "%" and not measures()[by].ratio else unit
 
 
 @dataclass(frozen=True)

@@ -397,7 +397,7 @@ def _asked_for(
     predictions = max(
         [keep.predictions, *(o.correct for o in observed)], key=kinds.index
     )
-    mixed = any(one.by == "MMRM" for one in analysis)
+    mixed = any(one.measure.of == "visits" for one in analysis)
     measurements = (
         keep.measurements or mixed or bool(observed) or predictions != kinds[0]
     )

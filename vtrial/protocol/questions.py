@@ -6,17 +6,8 @@ from collections.abc import Mapping, Sequence
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.endpoint.registry import kinds
 from vtrial.errors import ProtocolError
-from vtrial.protocol.analysis import (
-    OF_COUNTS,
-    OF_NUMBERS,
-    OF_RESPONSES,
-    OF_TIERS,
-    OF_TIMES,
-    RATIOS,
-    Comparison,
-    Tier,
-    effect_kind,
-)
+from vtrial.measure.registry import measures
+from vtrial.protocol.analysis import Comparison, Tier, effect_kind
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.protocol import Visit
 from vtrial.protocol.scope import Known
@@ -28,13 +19,8 @@ from vtrial.sheets.sheet import Path_
 from vtrial.sheets.words import listed, nearest
 
 BASELINE = "baseline"
-ADJUSTABLE = (
-    "difference of means",
-    "ratio of geometric means",
-    "MMRM",
-    "hazard ratio",
-    *OF_COUNTS,
-)
+OPTIONS = ("strata", "ties", "until", "weights", "interval", "covariance", "freedom")
+NUMBERS = ("numbers", "visits")
 
 
 def read_analysis(
@@ -113,7 +99,7 @@ def _comparison(
         where=where,
         until=until,
         weights=tuple(shape.weights or (0.0, 0.0)),  # type: ignore[arg-type]
-        score=shape.interval == "score",
+        interval=shape.interval,
         above=above,
         below=below,
         tiers=tiers,
@@ -143,7 +129,7 @@ def _tiers(
         if name not in known.endpoints:
             at = (*path, place, "on") if many else path
             faults.unknown(at, name, known.endpoints, "endpoint")
-    if many != (shape.by in OF_TIERS):
+    if many != (measures()[shape.by].of == "tiers"):
         faults.add(
             path,
             found=f"{'a list' if many else 'one endpoint'} for `{shape.by}`",
@@ -183,7 +169,7 @@ def _margin(
         except ProtocolError as error:
             faults.relay((*path, key), error)
     above, below = read["above"], read["below"]
-    ratio = shape.by in RATIOS
+    ratio = measures()[shape.by].ratio
     wrong = above is not None and below is not None and above >= below
     wrong |= ratio and any(one is not None and one <= 0 for one in (above, below))
     if wrong or (above is None and below is None):
@@ -222,33 +208,19 @@ def _until(
 
 def _check_options(path: Path_, shape: ComparisonShape, faults: Faults) -> None:
     """Find options that the measure does not have, or lacks."""
-    fits = {
-        "strata": (
-            *("hazard ratio", "log-rank", "difference by ranks"),
-            *(*OF_RESPONSES, *OF_TIERS),
-        ),
-        "ties": ("hazard ratio",),
-        "until": OF_TIMES[2:],
-        "weights": ("log-rank",),
-        "interval": OF_RESPONSES,
-        "covariance": ("MMRM",),
-        "freedom": ("MMRM",),
-    }
-    for key, measures in fits.items():
-        if key in shape.model_fields_set and shape.by not in measures:
+    measure = measures()[shape.by]
+    for key in OPTIONS:
+        if key in shape.model_fields_set and key not in measure.options:
+            having = _having(key, measure.of)
             faults.add(
                 (*path, key),
                 found=f"given for `{shape.by}`",
-                allowed=f"for {listed(measures)}",
-                write=f"by: {measures[0]}",
+                allowed=f"for {listed(having)}",
+                write=f"by: {having[0]}",
             )
-    if shape.by == "milestone difference" and shape.until is None:
-        faults.add(
-            (*path, "until"),
-            found="missing",
-            allowed="when the milestone is",
-            write="until: day 365",
-        )
+    for key, what, write in measure.needs:
+        if getattr(shape, key) is None:
+            faults.add((*path, key), found="missing", allowed=what, write=write)
     if shape.interval and shape.strata:
         faults.add(
             (*path, "interval"),
@@ -256,6 +228,12 @@ def _check_options(path: Path_, shape: ComparisonShape, faults: Faults) -> None:
             allowed="one of the two",
             write="strata: []",
         )
+
+
+def _having(option: str, of: str) -> list[str]:
+    """Name the measures that have an option, those of the same endpoints first."""
+    having = [one for one in measures().values() if option in one.options]
+    return [one.word for one in sorted(having, key=lambda one: one.of != of)]
 
 
 def _pair(
@@ -291,34 +269,37 @@ def _check_measure(
     path: Path_, shape: ComparisonShape, endpoint: Endpoint, faults: Faults
 ) -> None:
     """Hold the measure against the kind of the endpoint."""
-    if shape.by in OF_TIERS:
+    measure = measures()[shape.by]
+    if measure.of == "tiers":
         return
     repeated = [word for word, kind in kinds().items() if kind.repeated]
-    kind, fitting = "a number", OF_NUMBERS
+    what, of = "a number", [NUMBERS]
     if endpoint.binary:
-        kind, fitting = "a response (0 or 1)", OF_RESPONSES
+        what, of = "a response (0 or 1)", [("responses",)]
     elif endpoint.event:
-        kind, fitting = "a time that may be censored", OF_TIMES
+        what, of = "a time that may be censored", [("times",)]
     elif endpoint.kind.count:
-        kind, fitting = "a count", (*OF_COUNTS, *OF_NUMBERS)
+        what, of = "a count", [("counts",), NUMBERS]
+    fitting = [m.word for one in of for m in measures().values() if m.of in one]
     if shape.by not in fitting:
         faults.add(
             path,
-            found=f"`{shape.by}` of `{endpoint.name}`, which is {kind}",
+            found=f"`{shape.by}` of `{endpoint.name}`, which is {what}",
             allowed=listed(fitting),
             write=fitting[0],
         )
-    elif shape.by == "MMRM" and endpoint.kind.repeated is None:
+    elif measure.of == "visits" and endpoint.kind.repeated is None:
         faults.add(
             path,
-            found=f"`MMRM` of `{endpoint.name}`, the {endpoint.take} of its values",
+            found=f"`{shape.by}` of `{endpoint.name}`, the {endpoint.take} of its "
+            "values",
             allowed=f"for {listed(repeated)}, of measured values",
             write=fitting[0],
         )
-    elif shape.by == "MMRM" and endpoint.values == "true":
+    elif measure.of == "visits" and endpoint.values == "true":
         faults.add(
             path,
-            found=f"`MMRM` of `{endpoint.name}`, which takes true values",
+            found=f"`{shape.by}` of `{endpoint.name}`, which takes true values",
             allowed="for values that are measured at visits",
             write="values: measured",
         )
@@ -333,12 +314,14 @@ def _check_adjust(
     faults: Faults,
 ) -> None:
     """Hold covariates against those known, and the baseline against the visits."""
-    if shape.adjust and shape.by not in ADJUSTABLE:
+    measure = measures()[shape.by]
+    if shape.adjust and "adjust" not in measure.options:
+        having = _having("adjust", measure.of)
         faults.add(
             path,
             found=f"given for `{shape.by}`",
-            allowed=f"for {listed(ADJUSTABLE)}; `strata` are for the others",
-            write=f"by: {ADJUSTABLE[0]}",
+            allowed=f"for {listed(having)}; `strata` are for the others",
+            write=f"by: {having[0]}",
         )
     for index, name in enumerate(shape.adjust):
         if name == BASELINE:

@@ -10,7 +10,8 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from vtrial.endpoint.endpoint import Strategy
 from vtrial.endpoint.kind import Below
 from vtrial.endpoint.registry import kinds
-from vtrial.protocol.analysis import Covariance, Freedom, Measure, Procedure, Ties
+from vtrial.measure.registry import measures
+from vtrial.protocol.analysis import Covariance, Freedom, Procedure, Ties
 from vtrial.protocol.evidence import Correct, Statistic
 from vtrial.protocol.field_types import (
     MOST,
@@ -253,6 +254,13 @@ class TierShape(Shape):
     )
 
 
+By = Annotated[
+    str,
+    BeforeValidator(Words(*measures())),
+    WithJsonSchema({"enum": list(measures()), "type": "string"}),
+]
+
+
 class ComparisonShape(Shape):
     """A question: one arm with another."""
 
@@ -262,7 +270,7 @@ class ComparisonShape(Shape):
     on: Name | Annotated[list[TierShape], Field(min_length=1)] = Field(
         description="An endpoint; for wins a list of them, the most important first."
     )
-    by: Annotated[Measure, BeforeValidator(Words(*get_args(Measure)))]
+    by: By
     adjust: list[str] = Field(
         default_factory=list,
         description="Covariates, or `baseline`: the endpoint's own baseline value.",

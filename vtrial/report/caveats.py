@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from vtrial.measure.registry import measures
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.words import Kind, amount, count, interval
 
@@ -32,21 +33,6 @@ def undefined_endpoint(protocol: Protocol, row: Any) -> str:
     return "there are too few values"
 
 
-_UNDEFINED = {
-    "ratio of geometric means": "a value is not positive",
-    "MMRM": "the model has not converged",
-    "rate ratio": "an arm has no event, or the fit has not converged",
-    "Poisson rate ratio": "an arm has no event",
-    "hazard ratio": "the likelihood has no maximum, as without events in an arm",
-    "log-rank": "no event tells",
-    "difference of restricted means": "an arm's last time is censored too early",
-    "ratio of restricted means": "an arm's last time is censored too early",
-    "milestone difference": "an arm's last time is censored too early",
-    "win ratio": "there are no wins, or no losses",
-    "win odds": "there are no wins, or no losses",
-}
-
-
 def undefined_effect(by: str) -> str:
     """Say why an effect is undefined in some trials."""
-    return _UNDEFINED.get(by, "an arm has too few values")
+    return measures()[by].lacks

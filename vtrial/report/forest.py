@@ -3,7 +3,7 @@
 import pandas as pd
 
 from vtrial.analysis.estimates import MISS, UNDECIDED, WITHIN
-from vtrial.protocol.analysis import RATIOS
+from vtrial.measure.registry import measures
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.design import endpoint_title, short_title
 from vtrial.report.drawing import GOOD, MISSED, MUTED, Drawing
@@ -57,7 +57,7 @@ def draw_contrasts(protocol: Protocol, rows: pd.DataFrame) -> Drawing:
     """Draw a forest of contrasts that share a measure, a kind and a unit."""
     by, kind, unit = (shared(rows, column) for column in ("by", "kind", "unit"))
     scale = SCALE[kind]
-    ratio = by in RATIOS
+    ratio = measures()[by].ratio
     lines = [
         Row(
             f"{short_title(protocol, row.arm)} with "

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_rgba
 
-from vtrial.protocol.analysis import OF_SHARES, RATIOS, Comparison
+from vtrial.measure.registry import measures
+from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.design import endpoint_title, short_title
 from vtrial.report.drawing import ARM_COLOURS, INK, Drawing, new_figure
@@ -30,13 +31,6 @@ _CODES = {  # what a code's name says
     "FEMALE": {0.0: "male", 1.0: "female"},
     "MALE": {0.0: "female", 1.0: "male"},
 }
-_OF = {  # the statistic of an arm that a contrast is made of
-    "difference of means": ("mean", "share"),
-    "risk difference": ("share", "mean"),
-    "risk ratio": ("share", "mean"),
-    "odds ratio": ("share", "mean"),
-    "ratio of geometric means": ("geometric mean",),
-}
 
 
 class Effect(NamedTuple):
@@ -56,10 +50,10 @@ def effect_between(
     are those of the first order (delta method) and add as of independent arms.
     """
     (a, error_a), (b, error_b) = arm, reference
-    if by in {"difference of means", "risk difference"}:
+    if not measures()[by].ratio:
         value, error = a - b, math.hypot(error_a, error_b)
         return _around(value, error, by)
-    odds = by == "odds ratio"
+    odds = measures()[by].odds
     if min(a, b) <= 0 or (odds and max(a, b) >= 1):
         return Effect(math.nan, math.nan, math.nan)
     parts = [(a, error_a), (b, error_b)]
@@ -73,7 +67,7 @@ def effect_between(
 
 def _around(value: float, error: float, by: str) -> Effect:
     """Put Monte Carlo limits around a difference; shares differ by 1 at most."""
-    most = 1.0 if by in OF_SHARES else math.inf
+    most = 1.0 if measures()[by].shares else math.inf
     low, high = value - 1.96 * error, value + 1.96 * error
     return Effect(value, max(low, -most), min(high, most))
 
@@ -102,7 +96,7 @@ def effects_of(
     `frame` is `Estimates.subgroups`.
     """
     rows = frame[frame["endpoint"] == comparison.endpoint]
-    kept = [s for s in _OF.get(comparison.by, ()) if s in set(rows["statistic"])]
+    kept = [s for s in comparison.measure.made_of if s in set(rows["statistic"])]
     rows = rows[rows["statistic"] == kept[0]] if kept else rows.iloc[:0]
     made = []
     for (name, low, high), group in rows.groupby(
@@ -127,7 +121,7 @@ def draw_subgroups(
     `rows` are those of `effects_of`, `whole` the comparison's of `Estimates.contrasts`.
     """
     kind = contrast_kind(protocol, comparison.endpoint, comparison.by)
-    scale, ratio = SCALE[kind], comparison.by in RATIOS
+    scale, ratio = SCALE[kind], comparison.measure.ratio
     colour = pick_colour(protocol, comparison.arm)
     marker = pick_marker(protocol, comparison.arm)
     named = [("All subjects", *_all(row, ratio), INK) for row in each_row(whole)]

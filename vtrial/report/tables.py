@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from vtrial.analysis.estimates import MISS, UNDECIDED, WITHIN, settled
-from vtrial.protocol.analysis import OF_SHARES, RATIOS, effect_kind
+from vtrial.measure.registry import measures
+from vtrial.protocol.analysis import effect_kind
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.caveats import caveats, undefined_effect, undefined_endpoint
 from vtrial.report.design import (
@@ -79,12 +80,12 @@ def contrast_kind(protocol: Protocol, endpoint: str, by: str) -> Kind:
     known = [point for point in protocol.endpoints if point.name == endpoint]
     if known:
         return "points" if effect_kind(by, known[0])[0] == "difference" else "plain"
-    return "points" if by in OF_SHARES else "plain"
+    return "points" if measures()[by].shares else "plain"
 
 
 def contrast_unit(by: str, unit: str) -> str:
     """Return a contrast's unit: ratios have none, percentages differ by points."""
-    if by in (*RATIOS, *OF_SHARES):
+    if measures()[by].ratio or measures()[by].shares:
         return "1"
     return "pp" if unit == "%" else unit
 

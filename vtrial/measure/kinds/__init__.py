@@ -1,0 +1,1 @@
+"""Measures, a file each: whatever stands here as `KINDS`, `by` may say."""
