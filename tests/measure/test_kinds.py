@@ -4,6 +4,7 @@ import inspect
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from tests.kind_tables import PAGE, by_table, page_with
 from vtrial.measure.groups import Groups, Tier, Visits
@@ -121,3 +122,18 @@ def test_pairs_are_what_they_are_of(measure):
     np.testing.assert_allclose(effect, 1.0 if measure.ratio else 0.0, atol=1e-12)
     np.testing.assert_allclose(error, 0.0, atol=1e-12)
     assert (apart > 0).all()
+
+
+def test_the_welch_difference_is_that_of_scipy():
+    measure = measures()["Welch difference of means"]
+    groups = groups_for(measure, effect=0.4)
+    contrast = made(measure, groups, 0.9)
+    for i in range(REPLICATES):
+        value, treated = groups.value[i], groups.treated[i]
+        known = np.isfinite(value)
+        sides = (value[known & side] for side in (treated, ~treated))
+        test = stats.ttest_ind(*sides, equal_var=False)
+        limits = test.confidence_interval(0.9)
+        found = [contrast.p[i], contrast.low[i], contrast.high[i]]
+        wanted = [test.pvalue, limits.low, limits.high]
+        np.testing.assert_allclose(found, wanted, rtol=1e-10)
