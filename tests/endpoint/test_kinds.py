@@ -14,6 +14,7 @@ from vtrial.endpoint.endpoint import Endpoint
 from vtrial.endpoint.kind import SAME, TIMES_HOURS
 from vtrial.endpoint.outcome import outcomes
 from vtrial.endpoint.registry import MADE_OF_OTHERS, kind_of, kinds
+from vtrial.types import Missing
 from vtrial.units import is_unit
 
 NAN, INF = np.nan, np.inf
@@ -124,6 +125,14 @@ def test_numbers_are_within_their_support(kind):
     low, high = kind.support
     assert ((number >= low) & (number <= high)).all()
     assert not kind.categories or set(number) <= set(range(len(kind.categories)))
+
+
+@EACH
+def test_who_lacks_a_baseline_is_told_so(kind):
+    if kind.baseline:
+        found = of(kind, [[NAN, *VALUE[1:]]], baseline=0.5)
+        assert np.isnan(found.outcome[0])
+        assert found.reason[0] == Missing.NO_BASELINE
 
 
 def test_the_coefficient_of_variation_is_that_of_scipy():

@@ -17,7 +17,7 @@ def why_missing(
     if endpoint.lloq:
         told = points.inside & (points.value >= endpoint.lloq)
         causes += [(~told.any(), Missing.NOT_QUANTIFIED)]
-    if kind.baseline and kind.repeated:
+    if kind.baseline:
         causes += [
             (jnp.isnan(points.baseline), Missing.NO_BASELINE),
             (points.baseline == 0, Missing.ZERO_BASELINE),
