@@ -41,7 +41,7 @@ MUTATIONS = (
         "vtrial/solver/events.py",
         "ends = jnp.where(back > 0, periodic & (same(end) > now), gives)",
         "ends = jnp.where(back > 0, periodic & (same(end) > now), False)",
-        "conduct/test_predictions.py::test_infusion_duration_column",
+        "diagnose/test_predictions.py::test_infusion_duration_column",
     ),
     Mutation(
         "labels of categories are swapped",
@@ -135,7 +135,7 @@ MUTATIONS = (
         "vtrial/observe/observation_times.py",
         "time[:, :, None] + INSTANT >= starts",
         "time[:, :, None] - INSTANT >= starts",
-        "conduct/test_schedule.py::test_visits_at_occasions",
+        "observe/test_observation_times.py::test_visits_at_occasions",
     ),
     Mutation(
         "files of a record are not held against their fingerprints",
