@@ -13,7 +13,7 @@ import os
 import tempfile
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -23,6 +23,7 @@ from jax import export
 from jax.core import Tracer
 
 from vtrial.fingerprint import fingerprint
+from vtrial.xla_flags import options_of_brief
 
 FOLDER = "programs"  # in that of JAX's own cache
 
@@ -43,10 +44,10 @@ class Kept:
         *,
         static: int,
         makers: tuple[str, ...],
-        options: dict[str, str] | None = None,
+        options: Mapping[str, str | bool] | None = None,
     ) -> None:
         self._function, self._static, self._makers = function, static, makers
-        self._options = options or None
+        self._options = dict(options or {}) or None
         self._programs: dict[Any, Callable[..., Any]] = {}
         self._makings: defaultdict[Any, threading.Lock] = defaultdict(threading.Lock)
         _EVERY.add(self)
@@ -126,7 +127,8 @@ class kept:  # noqa: N801 (a decorator)
         functools.update_wrapper(self, function)
         self._static = static
         self._plain = jax.jit(function, static_argnums=tuple(range(static)))
-        self._stored = Kept(function, static=static, makers=makers)
+        options = options_of_brief()
+        self._stored = Kept(function, static=static, makers=makers, options=options)
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the function."""

@@ -25,6 +25,7 @@ LISTED = {
 PASSES = "xla_disable_hlo_passes"
 ALONE = {PASSES: "cpu_multi_output_fusion"}
 WIDE = {"xla_cpu_prefer_vector_width": "512"}  # half as wide is its default
+KERNELS = "xla_cpu_use_fusion_emitters"
 REFUSAL = 86400.0  # [s] how long the memory of a failed probe is believed
 PATIENCE = 60.0  # [s]
 _PROGRAM = """
@@ -77,6 +78,21 @@ def options_of_solver() -> dict[str, str]:
     True
     """
     return {PASSES: ""} if PASSES in os.environ.get(STATE, "").split() else {}
+
+
+def options_of_brief() -> dict[str, bool]:
+    """Return the compiler's options for programs that are brief beside the solver's.
+
+    XLA's larger kernels take half as long again to compile, and gain only where a loop
+    goes round many times.
+
+    Examples
+    --------
+    >>> set(options_of_brief()) <= {"xla_cpu_use_fusion_emitters"}
+    True
+    """
+    ours = os.environ.get(STATE, "").startswith("set")
+    return {} if not ours or KERNELS in os.environ.get(FLAGS, "") else {KERNELS: False}
 
 
 _WHY_NOT = {
