@@ -172,3 +172,12 @@ def test_fragments_of_the_page_have_the_right_shape(fragment):
     if "at" in data:
         data = {"visits": {"a": {**data, "measure": ["conc"]}}}
     assert ProtocolShape.model_validate(head | data)
+
+
+@pytest.mark.parametrize(
+    ("name", "block"), [("t1d-basal-bolus", 1000), ("theophylline-single-dose", 16_000)]
+)
+def test_blocks_hold_more_where_subjects_have_fewer_values(name, block):
+    """1,441 times of 5 outputs, or 82 of one; a sheet's own block stands."""
+    assert load_protocol(name).block == block
+    assert load_protocol(name, changes={"block": 25}).block == 25

@@ -7,6 +7,7 @@ so that numbers leave it out (`validate`); 130 stopped by Ctrl-C.
 
 import sys
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -142,6 +143,8 @@ def run(
     """Run a trial and write its report; the same command continues a stopped run."""
     changes = _changes(subjects=subjects, replicates=replicates, block=block, seed=seed)
     trial = vt.load_protocol(protocol, changes=changes)
+    if report:  # its libraries load while the trial is computed
+        Thread(target=lambda: (vt.evaluate, vt.render), daemon=True).start()
     record = vt.run(
         trial, out=out, workers=workers, scheduler=scheduler, restart=restart
     )

@@ -76,6 +76,7 @@ def again(protocol: Protocol) -> list[str]:
         return []
     given = parse_sheet(protocol.text).data
     defaults = {part.name: part.default for part in dataclasses.fields(Protocol)}
+    defaults["block"] = protocol.usual_block
     command = ["vtrial", "run", str(Path(protocol.path).resolve())]
     for name in CHANGES:
         value = getattr(protocol, name)

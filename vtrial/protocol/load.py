@@ -212,7 +212,7 @@ def _build(
     _check_numbers(shape, known, faults)
     faults.refuse()
     assert known.model is not None, "a sheet without a model has faults"
-    return Protocol(
+    protocol = Protocol(
         shape.protocol,
         known.model,
         shape.cohort,
@@ -221,7 +221,6 @@ def _build(
         title=shape.title,
         replicates=shape.replicates,
         seed=shape.seed,
-        block=shape.block,
         potential=shape.potential,
         uncertainty=shape.uncertainty,
         design=Design(allocation, dropout),
@@ -240,6 +239,7 @@ def _build(
         text=faults.sheet.text,
         data=faults.sheet.data,
     )
+    return dataclasses.replace(protocol, block=shape.block or protocol.usual_block)
 
 
 def _read_questions(

@@ -61,6 +61,10 @@ class Keep:
     individual: tuple[str, ...] = ()
 
 
+LEAST_BLOCK, MOST_BLOCK = 1000, 16_000  # subjects, where the sheet does not say
+BLOCK_VALUES = 2_000_000  # that a block of more than the least may have under an arm
+
+
 @dataclass(frozen=True, eq=False)
 class Protocol:
     """A whole trial. `cohort` names a cohort sheet, to be found beside `path`.
@@ -79,7 +83,7 @@ class Protocol:
     title: str = ""
     replicates: int = 1
     seed: int = 0
-    block: int = 1000
+    block: int = LEAST_BLOCK
     potential: Literal["allocated", "all"] = "allocated"
     uncertainty: bool = True
     design: Design = Design()
@@ -121,6 +125,13 @@ class Protocol:
         known = not any(map(any, self.model.population))
         known &= not any(parameter.error for parameter in self.model.parameters)
         return self.uncertainty and not known
+
+    @property
+    def usual_block(self) -> int:
+        """How many subjects a block has if the sheet does not say: some MB."""
+        times = len(self.grid) + sum(len(visit.times) for visit in self.visits)
+        fits = BLOCK_VALUES // (LEAST_BLOCK * max(1, times * len(self.model.outputs)))
+        return LEAST_BLOCK * max(1, min(MOST_BLOCK // LEAST_BLOCK, fits))
 
     @property
     def height(self) -> int:

@@ -455,7 +455,9 @@ class ProtocolShape(Shape):
     subjects: int = Field(ge=1, le=MOST, description="In each replicate trial.")
     replicates: int = Field(1, ge=1, le=MOST, description="How many such trials.")
     seed: int = Field(0, ge=0, le=2**31 - 1)
-    block: int = Field(1000, ge=1, le=10_000_000, description="Subjects in a task.")
+    block: int | None = Field(
+        None, ge=1, le=10_000_000, description="Subjects in a task."
+    )
     potential: Annotated[
         Literal["allocated", "all"], BeforeValidator(Words("allocated", "all"))
     ] = Field("allocated", description="Arms under which a subject is simulated.")

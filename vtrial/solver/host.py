@@ -196,13 +196,13 @@ def _is_traced(tree: Any) -> bool:
 
 def _solve_again(
     model: Model, solve: Solve, method: Method | None, batch: Batch, room: int
-) -> tuple[Seen, Array]:
+) -> tuple[Seen, Any]:
     """Solve a batch; who fails, by the next methods, as if by themselves.
 
     Returns by which, too.
     """
     seen = solve(method, batch, room)
-    fallback = jnp.zeros_like(seen.status)
+    fallback = np.zeros(seen.status.shape, seen.status.dtype)  # compiles nothing
     if method is None:
         return seen, fallback
     rows = failed_rows(np.asarray(seen.status))
@@ -215,7 +215,7 @@ def _solve_again(
         here, places = rows[good], np.flatnonzero(good)
         if here.size:
             seen = jax.tree.map(lambda a, b: a.at[here].set(b[places]), seen, again)  # noqa: B023 (used at once)
-            fallback = fallback.at[here].set(number)
+            fallback[here] = number
         rows = rows[~good]
     return seen, fallback
 
