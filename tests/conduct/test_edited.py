@@ -289,5 +289,5 @@ def test_shipped_protocols_are_stored_whole(name):
     stored = read_protocol(write_protocol(protocol))
     assert stored.digest == protocol.digest
     assert stored.model.digest == protocol.model.digest
-    for part in ("arms", "endpoints", "analysis", "published", "observed", "sources"):
+    for part in ("arms", "endpoints", "design", "analysis", "evidence", "sources"):
         assert getattr(stored, part) == getattr(protocol, part), part

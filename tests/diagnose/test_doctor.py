@@ -3,7 +3,7 @@
 import json
 
 import vtrial as vt
-from vtrial.conduct import doctor as _  # noqa: F401
+from vtrial.diagnose import doctor as _  # noqa: F401
 from vtrial.diagnose.doctor import Finding, _guarded
 
 

@@ -162,6 +162,7 @@ def test_every_subject_has_its_own_slope_in_one_pass(made):
     np.testing.assert_allclose(slopes[:3], jax.grad(few)(alone["VMAX"]), rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_nonlinear_steady_state_has_exact_slopes(made):
     """By the implicit function theorem, in both directions."""
     model = made.models["saturable"]

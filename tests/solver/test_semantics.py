@@ -287,6 +287,7 @@ def test_saturable_bodies_take_every_kind_of_dose(method, tmp_path):
     np.testing.assert_allclose(found, exact, rtol=2e-7, atol=2e-6)
 
 
+@pytest.mark.slow
 def test_a_steady_state_is_added_to_a_saturable_body(tmp_path):
     """SS=2: the regimen's own state and its running infusion, on what is there."""
     scenario = (60, 2.5, 12, 2, 3, 1, 1, 1)
@@ -399,6 +400,7 @@ def test_what_stands_still_keeps_its_formula(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_steady_state_is_that_of_the_weight_at_its_record(tmp_path):
     """The line that leads to the record ends there."""
     model = write_model(WEIGHTS, {"CLS": 3.0, "KA": 1.0, "V": 20.0}, ("WT",))

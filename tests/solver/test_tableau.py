@@ -57,6 +57,7 @@ def test_methods_agree_and_cost_as_their_order_says(made, name):
     assert steps < {"Dopri5": 2.0, "Dopri8": 0.7, "Bosh3": 40.0}[name] * usual
 
 
+@pytest.mark.slow
 def test_it_has_derivatives(made):
     model = made.models["friberg"]
     values = made.spread(model, 1)
