@@ -90,7 +90,7 @@ class AbstractAdaptive(AbstractMethod):
 
     @property
     def gains(self) -> tuple[float, float]:
-        """How the next step's size follows this error, and the one before.
+        """Gains of the step-size controller: on this error, and on the one before.
 
         Hairer, Wanner (1996) Solving ODEs II, IV.2: with the second a method that
         works at the border of its stability does so smoothly.
@@ -307,7 +307,7 @@ class AbstractAdaptive(AbstractMethod):
         rates: Amounts,
         memory: Memory,
     ) -> Interval:
-        """Say where an interval begins, and how long it is."""
+        """Set up an interval: vector field, length and first step size of each lane."""
         length = (span.stop - span.start).astype(amounts[0].dtype)
         length = jnp.where(span.active, jnp.maximum(length, 0.0), 0.0)
         drive = self._drive(prepared, amounts, rates)

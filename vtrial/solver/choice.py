@@ -34,7 +34,7 @@ class Choice(NamedTuple):
 
     @property
     def words(self) -> str:
-        """Say both."""
+        """Method and reason, in one line."""
         return f"{self.method or 'algebra'}: {self.reason}"
 
 
@@ -91,7 +91,7 @@ def choose_under(model: Model, schedule: Schedule, numerics: Numerics) -> Choice
 
 
 def _closed_words(model: Model) -> str:
-    """Say what is known in closed form."""
+    """Describe what has a closed form: linear compartments, growth that they drive."""
     shape, growth = model.structure.driver, model.structure.growth
     first = f"the model is linear: {shape.words}" if shape else ""
     if not growth:

@@ -198,7 +198,7 @@ def _places(
 def _shown(
     times: Times, begin: Float[Array, "#lane"], until: Float[Array, "#lane"] | None
 ) -> Bool[Array, "#lane time"]:
-    """Say which observations the stage can make: none after a dose at its end."""
+    """Return which observations fall in the stage: none after a dose at its end."""
     when = same(times.time)
     shown = jnp.isfinite(when) & (when >= same(begin)[:, None])
     if until is None:
@@ -466,7 +466,7 @@ def _steady(
     gives: Bool[Array, "#lane event"],
     running: Int[Array, "#lane dose"],
 ) -> Steady:
-    """Say at which events a steady state is set, and of which regimen."""
+    """Return the events that set a steady state (SS records), and their regimens."""
     asks = (_of(doses.steady, rows.dose) > 0) & gives & (rows.kind == RECORD)
     interval, delay = doses.interval, given.delay
     constant = (doses.amount == 0) & (given.rate > 0)

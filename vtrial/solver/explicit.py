@@ -24,12 +24,12 @@ class Explicit(AbstractAdaptive):
 
     @property
     def gains(self) -> tuple[float, float]:
-        """Look back by one step."""
+        """Gains of a PI controller: on this error, and on the one before."""
         return 0.9, 0.1
 
     @property
     def is_dense(self) -> bool:
-        """Say so."""
+        """Whether a step has dense output: always, a polynomial of degree 4."""
         return True
 
     def enter(
@@ -65,7 +65,7 @@ class Explicit(AbstractAdaptive):
         size: Float[Array, " lane"],
         trial: Trial,
     ) -> Polynomial:
-        """Weigh the slopes."""
+        """Return the dense output of a step: its slopes, weighted by rising power."""
         slopes = [slope[state] for slope in trial.stages]
         powers = zip(*self.tableau.inside, strict=True)
         return (before, *(size * _sum(weights, slopes) for weights in powers))

@@ -82,7 +82,7 @@ def parted(
     choice: Choice,
     inputs: Mapping[str, Float[ArrayLike, "#subject period"]],
 ) -> Sequence[tuple[Method | None, np.ndarray | None]]:
-    """Say by which method which subjects are solved; None stands for all.
+    """Split subjects by the method that solves them; None stands for all.
 
     It goes by each subject's inputs alone, so that no company changes an answer.
     """

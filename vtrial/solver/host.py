@@ -173,7 +173,7 @@ def simulate_from(
 def _looked_at(
     way: AbstractMethod, schedule: Schedule, batch: Batch
 ) -> list[tuple[Schedule, np.ndarray | None]]:
-    """Say whose observations a solution passes by; None stands for all subjects.
+    """Split subjects by how their observations are read; None stands for all.
 
     It goes by each subject's own times, so that no company changes an answer.
     """

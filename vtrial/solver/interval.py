@@ -57,7 +57,7 @@ class Interval(NamedTuple):
         return stop if course.flags is None else jnp.minimum(stop, course.flags.until)
 
     def going(self, course: Course) -> Bool[Array, " lane"]:
-        """Say which lanes are on their way."""
+        """Return which lanes are still stepping: not yet at the end, and not failed."""
         return (course.time < self.length) & (course.status == Status.SOLVED)
 
 
@@ -69,7 +69,7 @@ def judged(
     spent: Bool[Array, " lane"],
     unfinished: Bool[Array, " lane"],
 ) -> Int[Array, " lane"]:
-    """Say which lanes have failed, and why."""
+    """Return each lane's status after a step: solved so far, or why it failed."""
     why = jnp.where(finite, int(Status.STEP_TOO_SMALL), int(Status.NON_FINITE))
     status = jnp.where(refused & tiny, why, status)
     limit = spent & unfinished & (status == Status.SOLVED)

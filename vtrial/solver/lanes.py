@@ -165,7 +165,7 @@ def _missing(batch: Batch) -> Bool[Array, "#lane"]:
 
 
 def _begin(batch: Batch) -> Float[Array, "#lane"]:
-    """Say where the stage begins: at its State, or before all that happens."""
+    """Return the stage's start time: its State's, or the earliest of all events."""
     if batch.start is not None:
         return batch.start.time
     doses, seen = batch.doses.time, batch.times.time
@@ -359,7 +359,7 @@ def _end_of(
 def _judged(
     status: Int[Array, " lane"], view: _View, table: Table
 ) -> Int[Array, " lane"]:
-    """Say how solutions ended of which a part was lost on the way."""
+    """Return the statuses, NEGATIVE where observations of a solved lane were lost."""
     lost = jnp.any(table.shown & ~view.good, axis=1) & (status == Status.SOLVED)
     return jnp.where(lost, int(Status.NEGATIVE), status)
 

@@ -89,7 +89,7 @@ def predict(
 
 
 def _judged(status: np.ndarray, subject: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Say of whom an output is not finite in a row, though the states are fine."""
+    """Return the statuses, OUTPUT_NOT_FINITE where only a row's output is at fault."""
     odd = subject[~np.isfinite(values).all(axis=1)]
     odd = odd[status[odd] == Status.SOLVED]
     status = status.copy()
@@ -124,7 +124,7 @@ def _refuse_unknown(
 
 
 def _unread(model: Model, name: str) -> Fault:
-    """Tell of a covariate that nobody's value is known of."""
+    """Return the fault for a covariate given by neither events nor parameters."""
     return Fault(
         at=f"covariate {name} of {model.name}",
         found="read from no column of the events and given by no parameter",
@@ -134,7 +134,7 @@ def _unread(model: Model, name: str) -> Fault:
 
 
 def _stray(model: Model, column: str, meant: str) -> Fault:
-    """Tell of a column of the events that looks as if it set a parameter."""
+    """Return the fault for a column of the events named like a model parameter."""
     nearly = "" if column == meant else "nearly "
     return Fault(
         at=f"column `{column}` of the events",

@@ -106,7 +106,7 @@ class Program:
         return WIDE if shared and self.layout(batch).is_exact else LANES
 
     def layout(self, batch: Batch) -> Layout:
-        """Say what is compiled for a batch of its shapes."""
+        """Return the static layout that is compiled for a batch of these shapes."""
         layout = _layout(self)
         given, seen = (part.time.shape[1] for part in (batch.doses, batch.times))
         window = width_of(layout, self.schedule.between, given, seen)
@@ -140,7 +140,7 @@ def compile_program(
 
 @functools.lru_cache(maxsize=1024)
 def _layout(program: Program) -> Layout:
-    """Say which kinds of events there are, observations at events."""
+    """Return a program's static layout, with its observations as events."""
     model, schedule = program.model, program.schedule
     if not model.states:
         return Layout(

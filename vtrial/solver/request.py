@@ -168,7 +168,7 @@ def _misspelt(model: Model, name: str, known: str) -> Fault:
 
 
 def _rows(batch: Batch) -> dict[str, int]:
-    """Say how many subjects each part of a request has."""
+    """Return the number of subjects (rows) in each part of a request."""
     parts: dict[str, Any] = {f"inputs[{k!r}]": v for k, v in batch.inputs.items()}
     parts["periods"] = batch.periods
     for label in ("doses", "times", "start"):
@@ -213,7 +213,7 @@ def _column_faults(batch: Batch) -> list[Fault]:
 def _wrong(
     name: str, values: np.ndarray, mask: np.ndarray, allowed: str, write: str
 ) -> list[Fault]:
-    """Tell each wrong value once, with the first subject and dose that has it."""
+    """List each wrong value once, with the first subject and dose that has it."""
     faults = []
     for value in np.unique(values[mask]):
         places = np.argwhere(mask & (values == value))

@@ -56,7 +56,7 @@ def held_tolerances(
 def assured(
     model: Model, individual: Individual, initial: tuple[Float[Array, " lane"], ...]
 ) -> Float[Array, "lane 1"]:
-    """Say of whom (1 or 0) the equations keep what they can from below zero.
+    """Return 1 for lanes whose equations preserve nonnegativity, 0 for the others.
 
     See `vtrial.model.positivity`: it takes that individual parameters have the signs
     that were assumed, at all times, and that the initial values are not negative.

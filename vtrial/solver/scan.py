@@ -240,7 +240,7 @@ def _with_first(
 
 
 def _kept(layout: Layout) -> list[bool]:
-    """Say which states are looked at between start and end."""
+    """List which states are recorded at events: those that outputs read, or all."""
     structure = layout.model.structure
     read = {state for output in structure.dependence for state in output.reads}
     return [layout.keep_states or state in read for state in structure.states]
@@ -299,7 +299,7 @@ def begin(
     status: Int[Array, " lane"],
     **stands: Any,
 ) -> Carry:
-    """Say how things stand before the first event; `zero` is of the states' type."""
+    """Return the scan's carry before the first event; `zero` has the states' dtype."""
     none = jnp.zeros_like(status)
     return Carry(
         status=status,
@@ -324,7 +324,7 @@ def arrive(
 
 
 def _span(layout: Layout, carry: Carry, event: Event) -> Span:
-    """Say from where to where it goes on."""
+    """Return the interval up to the event, and the steps that are left for it."""
     active = carry.status == Status.SOLVED
     left = layout.numerics.max_steps - carry.tried
     return Span(carry.time, event.time, carry.last_dose, active, left)
@@ -376,7 +376,7 @@ def least_peaks(
 def is_below(
     layout: Layout, value: Float[Array, "..."], peak: Float[Array, "..."]
 ) -> Bool[Array, "..."]:
-    """Say where a state is below zero by more than the tolerances allow for noise."""
+    """Return where a state is below zero by more than the tolerances' noise."""
     return value < -NOISE * layout.numerics.rtol * peak
 
 

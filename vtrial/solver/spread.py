@@ -20,7 +20,7 @@ _compiled: set[Any] = set()
 
 
 def threads() -> int:
-    """Say how many threads may solve at once.
+    """Return how many threads may solve at once.
 
     In a process's main thread as many as there are cores, or as `VTRIAL_THREADS` says;
     in other threads one, for those are a cluster's, which gives each core a worker.

@@ -282,7 +282,7 @@ def _last(method: AbstractMethod, asked: _Asked, amounts: Amounts, memory: Any) 
 
 
 def _fades(kept: Float[Array, "lane state state"]) -> Bool[Array, " lane"]:
-    """Say where what an interval keeps fades in the long run, and does not grow."""
+    """Return where the powers of an interval's transition matrix stay bounded."""
 
     def square(_: Array, power: Array) -> Array:
         return jnp.einsum("lij,ljk->lik", power, power, precision="highest")

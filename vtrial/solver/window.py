@@ -73,7 +73,7 @@ def width_of(layout: Layout, between: int | None, given: int, seen: int) -> int:
 def is_of_use(
     method: AbstractMethod, given: int, seen: int
 ) -> TypeGuard[AbstractAdaptive]:
-    """Say whether a solution may pass by its observations."""
+    """Return whether observations may be read between events, not as events."""
     if not isinstance(method, AbstractAdaptive):
         return False
     return seen >= max(given, least_between(method))

@@ -81,12 +81,12 @@ class _Written(NamedTuple):
 
 
 def is_wanted() -> bool:
-    """Say whether `VTRIAL_KERNEL=1` asks for the kernel on a graphics processor."""
+    """Return whether `VTRIAL_KERNEL=1` asks for the kernel, and there is a GPU."""
     return os.environ.get(SWITCH) == "1" and jax.default_backend() == "gpu"
 
 
 def is_possible(layout: Layout) -> bool:
-    """Say whether there is a kernel for a layout.
+    """Return whether the kernel covers a layout.
 
     Steady states and switches of the clock search, and resets begin anew, by programs
     of their own, and large matrices may be inverted whole: these stay with XLA.
@@ -145,7 +145,7 @@ def _by_xla(
 
 
 def is_interpreted() -> bool:
-    """Say whether the kernel is only played by XLA, as where there is no processor."""
+    """Return whether the kernel is interpreted, for want of a GPU."""
     return jax.default_backend() == "cpu"
 
 

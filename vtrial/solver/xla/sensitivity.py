@@ -199,7 +199,7 @@ def _pushed(*operands: Array, way: Way) -> list[Array]:
 
 
 def _axis(way: Way, level: tuple[int | None, ...]) -> int | None:
-    """Say whether the solution itself is batched, or its direction only."""
+    """Return the solution's batch axis; None where only its tangent is batched."""
     leaves, _ = _leaves_and_direction(way, level)
     return None if all(axis is None for axis in leaves) else 0
 
