@@ -92,7 +92,7 @@ def _given(shape: ModelShape) -> dict[str, Unit]:
 def _states(
     shape: ModelShape, statements: Sequence[Statement]
 ) -> dict[str, Unit | None]:
-    """Say what is known of the states from the start.
+    """Return the units of states that are known beforehand, None for the others.
 
     Doses are amounts, so a state that has a dose property, or is the first and starts
     empty, is one.
@@ -157,7 +157,7 @@ class _Checker:
         self.warn(found, "in one unit")
 
     def said(self, unit: Unit) -> str:
-        """Say a unit as the sheet does, or else by its dimension."""
+        """Return a unit as the sheet spells it, or else its dimension."""
         spelt = (word for word, known in self.words.items() if _fits(known, unit))
         return next(spelt, str(unit.dimension))
 
@@ -274,7 +274,7 @@ def _raised(unit: Unit, power: float) -> Unit | None:
 
 
 def _fits(left: Unit, right: Unit) -> bool:
-    """Say whether two units are the same, rounding aside."""
+    """Return whether two units are the same up to rounding."""
     if left.dimension != right.dimension:
         return False
     return math.isclose(left.size, right.size, rel_tol=ROUNDING)
@@ -300,7 +300,7 @@ def _place(node: Call) -> tuple[int, int]:
 def _output_fault(
     name: str, unit: str, reached: str, statements: Sequence[Statement]
 ) -> Fault:
-    """Say that an output's unit is not what its equation gives."""
+    """Return the fault for an output whose unit is not that of its equation."""
     line = next((s.line for s in statements if s.name == name), 0)
     return Fault(
         at=f"outputs.{name}",

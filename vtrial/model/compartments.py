@@ -40,7 +40,7 @@ class Compartments:
 
     @property
     def words(self) -> str:
-        """Say the shape as a pharmacologist does."""
+        """Number of compartments and kind of absorption, in words."""
         number = ("one", "two", "three")[len(self.peripherals)]
         plural = "s" if self.peripherals else ""
         entry = ", first-order absorption" if self.depot else ""

@@ -56,7 +56,7 @@ def settled(triangle: Triangle) -> Matrix:
 
 
 def flaw(triangle: Triangle) -> str:
-    """Say why a lower triangle is no covariance.
+    """Return why a lower triangle is not a covariance matrix.
 
     Examples
     --------

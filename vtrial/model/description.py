@@ -138,7 +138,7 @@ def _analysis_data(model: Model) -> dict[str, object]:
 
 
 def _frame(model: Model) -> str:
-    """Say what time and amounts are counted in."""
+    """Return the units of time and amounts, in words."""
     sheet = f"; the sheet's in {model.time}" if model.time != "h" else ""
     return f"time in h{sheet}; amounts in {model.amount}"
 
@@ -235,7 +235,7 @@ def _covariate_rows(model: Model) -> list[list[str]]:
 
 
 def _random_rows(block: RandomBlock) -> list[list[str]]:
-    """Say each effect's variance, the CV if log-normal, and its correlations."""
+    """List each random effect's variance, CV if log-normal, and correlations."""
     rows, matrix = [], block.covariance
     for i, name in enumerate(block.names):
         variance = matrix[i][i]

@@ -548,7 +548,7 @@ def _functions() -> frozenset[str]:
 
 
 def _spoken(error: UnexpectedInput, text: str, line: int) -> ModelError:
-    """Say a parse error in words: where, what stands there, what may stand there."""
+    """Translate a parse error: where it is, what was found, what was expected."""
     row, column = max(error.line, line), max(error.column, 1)
     expected: Iterable[str] = ()
     found = "the end"

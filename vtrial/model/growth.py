@@ -119,7 +119,7 @@ def _term(
 
 
 def _moves(expression: Expression, moving: set[str]) -> bool:
-    """Say whether an expression changes in time."""
+    """Return whether an expression changes in time."""
     return any(name.name in moving for name in names_in(expression))
 
 

@@ -273,7 +273,7 @@ def _speed(expression: Expression) -> Expression:
 
 
 def _moves(expression: Expression) -> bool:
-    """Say whether an expression looks at a clock."""
+    """Return whether an expression depends on a clock (time, or time after dose)."""
     return any(name.name in CLOCKS for name in names_in(expression))
 
 

@@ -135,7 +135,7 @@ class _Signs:
             self._known[zero] = _Found(Sign.ZERO)
 
     def is_broken_power(self, power: Call, assumed: frozenset[Expression]) -> bool:
-        """Say whether something that moves, never below zero, has a broken power."""
+        """Return whether it is a non-integer power of a varying, nonnegative base."""
         base, exponent = power.arguments
         if isinstance(exponent, Number) and exponent.value == round(exponent.value):
             return False

@@ -18,7 +18,7 @@ MOST_SHARE = 1e6
 
 
 def wrong(found: str, allowed: str, write: str = "") -> ValueError:
-    """Say a fault to pydantic, which hands it on as `check_shape` expects it."""
+    """Return a fault as the ValueError that pydantic hands on to `check_shape`."""
     return ValueError(
         "|".join(part.replace("|", "/") for part in (found, allowed, write))
     )
@@ -78,7 +78,7 @@ def _unit(value: object) -> str:
 
 
 def _unit_fault(value: object) -> ValueError:
-    """Say what the units of ground say of a text that is none."""
+    """Return the fault of `vtrial.units` for a text that is not a unit."""
     try:
         dimension(str(value))
     except UnitError as error:

@@ -179,7 +179,7 @@ def _find(name: str | Path, beside: str | Path) -> Path:
 
 
 def _plainly(fault: Fault) -> Fault:
-    """Say in a pharmacologist's words what pydantic says in a programmer's."""
+    """Reword one of pydantic's faults for a pharmacometrician."""
     fault = fault._replace(at=fault.at.removesuffix(".[key]"))
     if fault.allowed.startswith("a map of "):
         examples = {

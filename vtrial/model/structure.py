@@ -299,7 +299,7 @@ def _refuse_tangle(slopes: int, statement: Statement) -> None:
 def _reaches(
     states: Sequence[str], statements: Iterable[Statement]
 ) -> dict[str, frozenset[str]]:
-    """Say for each name which states and clocks it depends on, directly or not."""
+    """Map each name to the states and clocks it depends on, directly or not."""
     reach = {name: frozenset({name}) for name in (*CLOCKS, *states)}
     for statement in statements:
         found = _reached(statement.expression, reach)
@@ -403,7 +403,7 @@ def _jumps(
     reach: Mapping[str, frozenset[str]],
     jumps: Iterable[str],
 ) -> bool:
-    """Say whether an expression jumps with a state: its slope would not tell."""
+    """Return whether an expression is discontinuous, which its derivative hides."""
     stack, jumping = [expression], set(jumps)
     while stack:
         node = stack.pop()

@@ -97,7 +97,7 @@ def typical_of(model: Model, given: Mapping[str, float] | None = None) -> Typica
 
 
 def property_faults(typical: Typical) -> list[Fault]:
-    """Tell of lags, bioavailabilities, rates and durations that no dose can have."""
+    """List lags, bioavailabilities, rates and durations that are out of range."""
     return [
         Fault(
             at="equations",
@@ -162,7 +162,7 @@ def _spreads(model: Model) -> list[tuple[str, float]]:
 
 
 def _far(one: Property, name: str) -> Fault:
-    """Say of whom a property is out of its range, and which that is."""
+    """Return the fault for a dose property out of range for a distant subject."""
     kind = one.statement.kind
     usual = "above 0 for all" if kind in POSITIVE else "0 or more for all"
     if kind == "F":
