@@ -58,7 +58,7 @@ def read_elapsed(rows: Rows, starts: np.ndarray) -> np.ndarray | None:
 
 
 def day_word(rows: Rows) -> str:
-    """Say what else puts records in order, beside TIME."""
+    """Return what else orders the event records, beside TIME."""
     dated = next((name for name in DATES if name in rows.names), "")
     clock = rows.each("TIME", lambda text: bool(_CLOCK.fullmatch(text)))
     if dated:

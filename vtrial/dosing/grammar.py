@@ -293,7 +293,7 @@ def _parser() -> Lark:
 
 
 def _spoken(error: UnexpectedInput, text: str, cut: str, at: str) -> DosingError:
-    """Say a parse error in words: what stands there, and what may stand there."""
+    """Translate a parse error: what was found, and what was expected."""
     column, found = len(text.rstrip()) + 1, "the end"
     if isinstance(error, UnexpectedToken) and error.token.type != "$END":
         column, found = error.token.column or 1, str(error.token)

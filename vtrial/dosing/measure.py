@@ -204,7 +204,7 @@ class Measures:
         return number * self.factor(quantity, quantity.unit, "h", kind)
 
     def looks_like_rate(self, quantity: Quantity) -> bool:
-        """Say whether `at` a quantity is a rate and not a time."""
+        """Return whether the quantity after `at` is a rate, not a time."""
         unit, _ = _per(quantity.unit)
         head = unit.split("/")[0]
         return "/" in quantity.unit or (

@@ -153,7 +153,7 @@ def read_time(rows: Rows, starts: np.ndarray, units: Units) -> np.ndarray:
 
 
 def is_observation(rows: Rows, *, by_amount: bool = True) -> np.ndarray:
-    """Say which rows of a table measured something: no dose, no other event, no MDV.
+    """Return which rows are observation records: no dose, no other event, MDV not 1.
 
     A table in which nothing tells doses has only observations. `by_amount`: without
     EVID, AMT tells them.

@@ -223,7 +223,7 @@ class Regimen:
 
     @property
     def words(self) -> str:
-        """Say it in a sentence: what was written, into what, how often, and when."""
+        """Regimen in a sentence: dose, compartment, interval and times."""
         return "; ".join(_sentence(step) for step in self.steps)
 
 

@@ -51,7 +51,7 @@ class Schedule:
         return self.overlaps > 0
 
     def enters(self, places: Sequence[int]) -> bool:
-        """Say whether infusions may enter some of the states."""
+        """Return whether infusions may enter any of some states."""
         return self.infused is None or any(place in self.infused for place in places)
 
 

@@ -295,7 +295,7 @@ def _matched(
 
 
 def _spelt_otherwise(key: tuple[str, ...], known: Mapping[tuple[str, ...], int]) -> str:
-    """Say that a number is there, but written otherwise."""
+    """Return a note if the same number is there in another spelling, else nothing."""
     number = [read_number(part) for part in key]
     for other in known:
         if [read_number(part) for part in other] == number:

@@ -143,7 +143,7 @@ class _Reader(Measures):
         return step if len(self.faults) == before else None
 
     def told_apart(self, clause: Clause) -> Clause:
-        """Tell `at 10 mg/h`, a rate, from `at 12 h`, a time."""
+        """Return `at 10 mg/h` as a rate clause; leave `at 12 h`, a time, as it is."""
         if clause.kind == "at" and isinstance(clause.value, tuple):
             first = clause.value[0]
             if len(clause.value) == 1 and self.looks_like_rate(first):
