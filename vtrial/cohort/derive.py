@@ -188,7 +188,7 @@ class _Reader:
     def _stuck(
         self, waiting: Mapping[str, tuple[Derived, Path_, int]], known: set[str]
     ) -> None:
-        """Tell what keeps the rest from being computed: unknown names, or circles."""
+        """Add faults for what cannot be computed: unknown names, or cycles."""
         names = sorted(known | set(self.units))
         blocked = set(self.units) - known - set(waiting)  # told before
         for name, (derived, path, line) in waiting.items():
@@ -210,7 +210,7 @@ class _Reader:
             self.add(path, found, "computable one after the other", "", line=line)
 
     def _misshapen(self, path: Path_, entry: Mapping) -> None:
-        """Say one of pydantic's errors about an entry of the map."""
+        """Add one of pydantic's errors about an entry of the map as a fault."""
         place = (*path, *entry["loc"])
         found, write = f"`{entry['input']}`"[:100], ""
         allowed = "an equation, or equals and unit"
@@ -248,7 +248,7 @@ def joined(names: Collection[str]) -> str:
 
 
 def _is_author(name: str, text: str) -> bool:
-    """Say whether a text is, or is meant to be, the author of a formula."""
+    """Return whether a text names, or nearly names, the author of a formula."""
     known = [entry.author for entry in FORMULAS]
     if text in known:
         return True

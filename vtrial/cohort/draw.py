@@ -51,7 +51,7 @@ class Asked:
     uncertainty: bool
 
     def __repr__(self) -> str:
-        """Say all that decides what is traced."""
+        """Return a key of all that decides what is traced."""
         model = self.model.digest if self.model else ""
         return f"{self.cohort.digest} {model} {self.occasions} {self.uncertainty}"
 

@@ -79,6 +79,6 @@ def passes(
     subject: Int[Array, ""],
     attempt: Int[Array, ""] | int = 0,
 ) -> Bool[Array, ""]:
-    """Say whether a subject is eligible at an attempt."""
+    """Return whether a subject is eligible at an attempt."""
     who = Keys(**keys, attempt=jnp.asarray(attempt))
     return draw(lambda: people(cohort, subject=subject)[1] > 0, who)

@@ -314,7 +314,7 @@ def source_of(shape: SourceShape) -> Source:
 
 
 def _is_category(trait: Trait) -> bool:
-    """Say whether a trait is categorical, and the same for everybody."""
+    """Return whether a trait is categorical with one distribution for all subjects."""
     return not trait.by and trait.marginals[0].kind == "categorical"
 
 

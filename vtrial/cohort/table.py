@@ -60,7 +60,7 @@ def _columns(
 
 
 def _unreadable(path: Path, name: str) -> str:
-    """Say why a file is not to be read; nothing if it is."""
+    """Return why a file cannot be read; empty if it can."""
     if Path(name).name != name or name.startswith(".") or "\0" in name:
         return "which is not a plain file name"
     try:

@@ -1,4 +1,4 @@
-"""Say who a cohort's people are: in words, in a table, and as a schema."""
+"""Describe a cohort's subjects: in words, in a table, and as a schema."""
 
 import math
 
