@@ -34,7 +34,7 @@ def courses_asked(protocol: Protocol) -> list[Endpoint]:
 def grid_error(
     trial: Trial, allocated: Int[np.ndarray, " subject"]
 ) -> dict[str, dict[str, float]]:
-    """Tell how far endpoints move if every other time of the grid is left out.
+    """Return how far endpoints move if every other time of the grid is left out.
 
     Computed from the first subjects of the first block under each arm, where
     `allocated` says which arm each subject of that block gets; as plain data:

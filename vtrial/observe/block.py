@@ -67,7 +67,7 @@ def failures(arrays: dict[str, np.ndarray]) -> int:
 def _subjects(
     trial: Trial, who: Identity, people: Subjects, allocated: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Say who the subjects are."""
+    """Return the subject columns of a block: number, arm, covariates, parameters."""
     size, keep = who.number.size, trial.protocol.keep
     rows = {
         REPLICATE: who.replicate,

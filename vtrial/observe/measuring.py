@@ -184,7 +184,7 @@ def _interruption(
     *,
     dropout: bool,
 ) -> Interruption | None:
-    """Say when intercurrent events cut an endpoint's values off.
+    """Return when intercurrent events cut an endpoint's values off.
 
     Who leaves is seen no more: an event that was not seen by then is censored, but what
     is looked at on the grid is a number that nobody has to come for.

@@ -142,7 +142,7 @@ class ObservationTimes:
         return np.where(self.after[places], time + trifle, time)
 
     def course(self, places: np.ndarray) -> Course:
-        """Say how true values at some places of the grid belong together."""
+        """Return which true values at places of the grid lie in one smooth stretch."""
         return course_of(
             rounded(self.grid[places]),
             self.after[places],

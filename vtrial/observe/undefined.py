@@ -17,7 +17,7 @@ Truth = Mapping[str, Float[Array, "subject time"]]
 def undefined(
     protocol: Protocol, plan: ObservationTimes, truth: Truth
 ) -> Bool[Array, "#n"]:
-    """Say of whom an output is not finite where a visit or an endpoint looks at it.
+    """Return the subjects with a non-finite output where a visit or endpoint reads it.
 
     The time of an event may be infinite, for it never comes, and so may be a
     cumulative hazard, for it has come.
@@ -32,7 +32,7 @@ def undefined(
 
 
 def _looked_at(protocol: Protocol, plan: ObservationTimes) -> dict[str, np.ndarray]:
-    """Say at which observations, visits and then the grid, each output is looked at."""
+    """Return at which observations (visits, then the grid) each output is read."""
     measures = {visit.name: visit.measure for visit in protocol.visits}
     looked = {}
     for output in protocol.model.outputs:
@@ -47,7 +47,7 @@ def _looked_at(protocol: Protocol, plan: ObservationTimes) -> dict[str, np.ndarr
 
 
 def _within(point: Endpoint, grid: np.ndarray) -> np.ndarray:
-    """Say which times an endpoint looks at: its span, and the baseline if it counts."""
+    """Return which grid times an endpoint reads: its span, and its baseline if used."""
     inside = (grid >= point.start - ROUNDING) & (grid <= point.end + ROUNDING)
     before = np.flatnonzero(grid <= point.baseline + ROUNDING)
     if point.kind.baseline and before.size:
