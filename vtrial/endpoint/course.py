@@ -77,7 +77,7 @@ def course_of(
     dose: Bool[np.ndarray, " knot"],
     occasion: Bool[np.ndarray, " knot"],
 ) -> Course:
-    """Say which values of a grid lie in one stretch.
+    """Return which values of a grid lie in one smooth stretch.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def curve_of(course: Course, points: Points) -> Curve:
 def _turn(
     course: Course, rise: Float[Array, "line three"], way: Float[Array, " line"]
 ) -> Float[Array, " line"]:
-    """Say on which lines the values go up before and down after, or the reverse."""
+    """Return on which lines the slope changes sign: 1 for a peak, -1 for a trough."""
     line = jnp.arange(way.size)
     before = jnp.sign(rise[line, np.maximum(course.number - 1, 0)])
     after = jnp.sign(rise[line, np.minimum(course.number + 1, _FOUR - 2)])

@@ -160,7 +160,7 @@ def _points(
     planned: Float[Array, " time"],
     interruption: Any,
 ) -> Points:
-    """Say which values count."""
+    """Select the values that count: the endpoint's span, baseline, and cut-offs."""
     seen = jnp.isfinite(value) & jnp.isfinite(time)
     start, end, before = (
         slack(limit, value, least=1.0)

@@ -29,7 +29,7 @@ def _crossing(
 
 
 def _beyond(points: Points, endpoint: Endpoint) -> Bool[Array, " time"]:
-    """Say which values are at or beyond a limit of the endpoint."""
+    """Return which values are at or beyond a limit of the endpoint."""
     value, reached = points.value, jnp.zeros_like(points.inside)
     if endpoint.low is not None:
         reached |= value >= endpoint.low - slack(endpoint.low, value)
@@ -62,7 +62,7 @@ def _run_of(
 def _confirmed(
     points: Points, endpoint: Endpoint, reached: Bool[Array, " time"]
 ) -> Bool[Array, " time"]:
-    """Say at which values beyond the limit a confirmed crossing begins."""
+    """Return at which values beyond the limit a confirmed crossing begins."""
     count, long = _run_of(points, reached)
     if endpoint.confirmed_by == "values":
         return reached & (count >= endpoint.confirmed)

@@ -161,7 +161,7 @@ def _moment(points: Points, begin: Float[Array, ""]) -> Float[Array, ""]:
 def _falls(
     before: Float[Array, " line"], after: Float[Array, " line"]
 ) -> tuple[Bool[Array, " line"], Float[Array, " line"]]:
-    """Say which lines fall, and the logarithm of how far; 1 for the others."""
+    """Return which lines fall, and the log of the ratio of their ends; 1 for others."""
     fall = (after > 0) & (before > after)
     ratio = jnp.where(fall, before, jnp.e) / jnp.where(fall, after, 1.0)
     return fall, jnp.log(ratio)

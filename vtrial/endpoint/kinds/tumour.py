@@ -22,7 +22,7 @@ LEAST_GROWTH = 5.0  # mm, on top of the growth by a fifth
 
 
 def _progressed(points: Points, endpoint: Endpoint) -> Bool[Array, " time"]:
-    """Say at which values a tumour has progressed.
+    """Return at which values a tumour has progressed (RECIST 1.1).
 
     It has where the sum is at least a fifth and 5 mm over the least so far, baseline
     included, or appears again after it was gone (at most the endpoint's `high`).
@@ -77,7 +77,7 @@ def _progression(
 def _holds(
     points: Points, response: Bool[Array, " time"], confirmed: float
 ) -> Bool[Array, ""]:
-    """Say whether a response is seen, and again so much later."""
+    """Return whether a response is seen, and confirmed so much later."""
     if not confirmed:
         return response.any()
     begin = points.time[jnp.argmax(response)]
