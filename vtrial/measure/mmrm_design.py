@@ -65,7 +65,7 @@ class Panel(NamedTuple):
 
     @property
     def seen(self) -> Bool[np.ndarray, "replicate subject visit"]:
-        """Say which visits of which subjects take part."""
+        """Visits of each subject that enter the analysis."""
         mask = np.take_along_axis(self.mask, self.kind[:, :, None].clip(0), axis=1)
         return mask & (self.kind >= 0)[:, :, None]
 
@@ -158,7 +158,7 @@ def _kinds(
 
 
 def _is_shared(coordinate: Float[np.ndarray, "replicate subject visit axis"]) -> bool:
-    """Say whether all subjects of all trials have their visits at the same places."""
+    """Return whether all subjects of all trials share their visits' coordinates."""
     return bool((coordinate == coordinate[:1, :1]).all())
 
 
@@ -180,7 +180,7 @@ def _distances(
 def _varies(
     design: Columns, seen: Bool[np.ndarray, "replicate subject visit"]
 ) -> Bool[np.ndarray, "replicate column"]:
-    """Say which columns differ between the visits of any subject."""
+    """Return which columns vary within a subject, between its visits."""
     known = seen[:, :, :, None]
     high = np.where(known, design, -np.inf).max(axis=2)
     low = np.where(known, design, np.inf).min(axis=2)

@@ -89,7 +89,7 @@ def inverse(information: np.ndarray) -> np.ndarray:
 
 
 def told(information: np.ndarray, place: int = 0) -> np.ndarray:
-    """Say where a coefficient's information is not all that of the others."""
+    """Return where a coefficient is identifiable beside the others."""
     own = information[:, place, place]
     others = np.delete(np.arange(information.shape[1]), place)
     if not len(others):

@@ -35,7 +35,7 @@ class Order(NamedTuple):
 
     @property
     def leads(self) -> Bool[np.ndarray, "replicate place"]:
-        """Say which places are the first of their ties."""
+        """Places that are the first of their ties."""
         return self.here & (self.first == _places(self.first))
 
     def rows(self, chosen: np.ndarray) -> "Order":
@@ -100,7 +100,7 @@ def _places(like: np.ndarray) -> np.ndarray:
 
 
 def _turns(value: np.ndarray) -> np.ndarray:
-    """Say where a value differs from the one before."""
+    """Return where a value differs from the one before."""
     turns = np.ones(value.shape, bool)
     turns[:, 1:] = value[:, 1:] != value[:, :-1]
     return turns

@@ -132,7 +132,7 @@ def finkelstein_schoenfeld(
 
 
 def _present(tiers: Sequence[Tier]) -> np.ndarray:
-    """Say who has a value in any tier."""
+    """Return which subjects have a value in any tier."""
     return np.any([np.isfinite(tier.value) for tier in tiers], axis=0)
 
 
