@@ -152,7 +152,7 @@ def _edges(values: np.ndarray, groups: int) -> np.ndarray:
 
 
 def _few(values: np.ndarray) -> bool:
-    """Say whether a factor has so few values that each is a group."""
+    """Return whether a factor has so few values that each is a group."""
     return len(np.unique(values[np.isfinite(values)])) <= FEW
 
 

@@ -162,5 +162,5 @@ def _check_graph(weights: Weights, transitions: Transitions) -> None:
 def rejected(
     adjusted: PValues, alpha: float
 ) -> Bool[np.ndarray, "replicate hypothesis"]:
-    """Say which hypotheses are rejected at a family-wise error rate."""
+    """Return which hypotheses are rejected at a family-wise error rate."""
     return adjusted <= alpha

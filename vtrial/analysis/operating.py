@@ -164,7 +164,7 @@ def _against_truth(
 def _family(
     protocol: Protocol, asked: Multiplicity, contrasts: Mapping[int, Contrast]
 ) -> list[Row]:
-    """Say how often the hypotheses of a family are rejected."""
+    """List the power of each hypothesis of a family, of any and of all of them."""
     known = [one.name for one in protocol.analysis.comparisons]
     places = [known.index(name) for name in asked.comparisons]
     p = np.stack([_two_sided(protocol, i, contrasts[i].p) for i in places], axis=1)

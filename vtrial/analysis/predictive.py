@@ -143,7 +143,7 @@ def looks_at(observed: Observed, protocol: Protocol) -> Endpoint:
 
 
 def of_shares(observed: Observed) -> bool:
-    """Say whether shares of categories are checked, not quantiles."""
+    """Return whether proportions of categories are checked, not quantiles."""
     return observed.categories or bool(observed.grades)
 
 
@@ -191,7 +191,7 @@ def _values(
 
 
 def _how(observed: Observed) -> dict[str, Any]:
-    """Say how points are corrected."""
+    """Return how points are prediction-corrected: lower bound, and on what scale."""
     return {"bound": observed.bound, "logarithms": observed.logarithms}
 
 

@@ -120,7 +120,7 @@ def _support(point: Published, statistic: str, protocol: Protocol) -> Range:
 
 
 def _of_endpoint(point: Published, protocol: Protocol) -> dict[str, str]:
-    """Say what a published number of an arm is."""
+    """Describe a published number of an arm: words, statistic, kind and unit."""
     endpoint = protocol.endpoint(point.endpoint)
     statistic = statistic_of(point, endpoint)
     share = statistic == "share"
@@ -135,7 +135,7 @@ def _of_endpoint(point: Published, protocol: Protocol) -> dict[str, str]:
 
 
 def _of_comparison(point: Published, protocol: Protocol) -> dict[str, str]:
-    """Say what a published comparison is."""
+    """Describe a published comparison: words, measure, kind and unit."""
     named = [c for c in protocol.analysis.comparisons if c.name == point.comparison]
     if not named:
         return {"what": point.comparison, "statistic": "", "kind": "plain", "unit": "1"}

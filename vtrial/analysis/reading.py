@@ -86,7 +86,7 @@ class Chunk:
         return np.maximum(self._read(SUBJECTS, SCREENED), 0).astype(int)
 
     def in_arm(self, arm: str) -> Bool[np.ndarray, "replicate subject"]:
-        """Say who is allocated to an arm."""
+        """Return which subjects are allocated to an arm."""
         return self.allocated == self.arms.index(arm)
 
     def status(self, arm: str) -> Int[np.ndarray, "replicate subject"]:
@@ -146,7 +146,7 @@ class Chunk:
         return np.bincount(codes, minlength=len(Missing))
 
     def failed(self, arm: str) -> Bool[np.ndarray, "replicate subject"]:
-        """Say who of those allocated to an arm could not be solved."""
+        """Return which subjects allocated to an arm could not be solved."""
         return self.in_arm(arm) & (self.status(arm) > Status.SOLVED)
 
     def planned(self, endpoint: Endpoint) -> Float[np.ndarray, " visit"]:
@@ -215,7 +215,7 @@ class Chunk:
         return self._kept[key][:, :, place]
 
     def _keeps_reasons(self, arm: str) -> bool:
-        """Say whether the record tells why numbers are missing."""
+        """Return whether the record holds the reasons why numbers are missing."""
         return REASON in dataset(self.tree, f"{ARMS}/{arm}/{OUTCOMES}")
 
     def _made(self, arm: str, endpoint: str) -> tuple[np.ndarray, ...]:
@@ -372,7 +372,7 @@ def _run_otherwise(
 
 
 def has_measurements(tree: xr.DataTree, arm: str) -> bool:
-    """Say whether a record holds every measured value."""
+    """Return whether a record holds every measured value of an arm."""
     paths = {group.strip("/") for group in tree.groups}
     return f"{ARMS}/{arm}/{MEASUREMENTS}" in paths
 
@@ -425,7 +425,7 @@ def _covariates(comparison: Comparison) -> list[tuple[str, str]]:
 
 
 def _fault(at: str, name: str, held: Sequence[str], protocol: Protocol) -> Fault:
-    """Say that the record does not hold what a name asks for."""
+    """Return the fault for a name that the record does not hold."""
     return Fault(
         at,
         f"`{name}`, which the record does not hold",

@@ -90,7 +90,7 @@ class Stored:
     def _recipe(
         self, point: Endpoint, as_run: set[str], ready: set[str]
     ) -> Recipe | None:
-        """Say of what an endpoint can be made; None if of nothing that is stored."""
+        """Return what an endpoint can be recomputed from; None if nothing stored."""
         names = [held.name for held in self.protocol.endpoints]
         for held in self.protocol.endpoints:
             if _is_number_of(held, point) and _parts(held, names) <= as_run:
@@ -102,7 +102,7 @@ class Stored:
         return Recipe(point) if self._measured(point) else None
 
     def _measured(self, point: Endpoint) -> bool:
-        """Say whether all that an endpoint looks at is stored."""
+        """Return whether all measured values that an endpoint reads are stored."""
         looks = point.values == "measured" and not point.kind.drawn
         measured = {v.name: v.measure for v in self.protocol.visits}
         there = point.visits and all(
@@ -131,7 +131,7 @@ def made(recipe: Recipe, shelf: Shelf) -> Outcome:
 
 
 def _combines(point: Endpoint) -> bool:
-    """Say whether an endpoint is made of others."""
+    """Return whether an endpoint is derived from others."""
     return point.equals is not None or bool(point.first_of)
 
 
@@ -144,7 +144,7 @@ def _parts(point: Endpoint, names: Iterable[str]) -> set[str]:
 
 
 def _is_number_of(held: Endpoint, point: Endpoint) -> bool:
-    """Say whether a stored endpoint is the number of which another makes a response."""
+    """Return whether a stored endpoint is the number behind another's response."""
     limited = held.binary or held.grades or held.failure is not None
     drawn = point.kind.drawn and held.name != point.name
     if limited or drawn or point.failure is not None:
