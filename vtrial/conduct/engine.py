@@ -57,7 +57,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, object]:
-    """Say where this runs: host, system, processors, devices."""
+    """Return the host, system, cores and devices that this runs on."""
     import jax
 
     devices = jax.devices()

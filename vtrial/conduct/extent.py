@@ -59,7 +59,7 @@ def faults_of_size(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator
 
 
 def much_words(protocol: Protocol, cohort: Cohort) -> str:
-    """Say what a run will take and how it takes less; nothing if it is not much."""
+    """Return a warning of a run's memory, with a remedy; empty if it takes little."""
     held = bytes_held(protocol, cohort)
     if held <= MUCH:
         return ""
@@ -95,7 +95,7 @@ def size_words(size: float) -> str:
 
 
 def _extent_words(protocol: Protocol) -> str:
-    """Say what a block is made of."""
+    """Return a block's dimensions in words: subjects, times, outputs, arms."""
     arms, outputs = len(protocol.arms), len(protocol.model.outputs)
     counts = {"subject": protocol.height, "time": _times(protocol)}
     counts |= {"output": outputs, "arm": arms}

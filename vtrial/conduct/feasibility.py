@@ -162,7 +162,7 @@ def categories(cohort: Cohort) -> list[str]:
 
 
 def _discrete(expression: Expression, known: Mapping[str, bool]) -> bool:
-    """Say whether an expression takes only a few values."""
+    """Return whether an expression takes only a few values."""
     if isinstance(expression, Number):
         return True
     if isinstance(expression, Name):

@@ -72,7 +72,7 @@ def _take(file: BinaryIO, folder: Path) -> None:
 
 
 def _holder(folder: Path) -> str:
-    """Say who holds the lock, if it can be read."""
+    """Return the process that holds the lock, if that can be read."""
     try:
         held = json.loads((folder / LOCK).read_text())
         return f"process {held['process']} on {held['host']}"

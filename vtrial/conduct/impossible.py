@@ -26,12 +26,12 @@ ASKED = {"rate": -1.0, "duration": -2.0}  # by which rate of a dose
 
 
 def model_faults(sheet: Sheet, typical: Typical) -> list[Fault]:
-    """Tell what a model's own typical values make impossible, by its lines."""
+    """List what a model's own typical values make impossible, by lines of its sheet."""
     return [placed(sheet, f) for f in (*typical.faults, *property_faults(typical))]
 
 
 def model_warnings(sheet: Sheet, model: Model) -> list[Fault]:
-    """Tell of doses of which more is taken up than given, or that some cannot have.
+    """List doses with a bioavailability above 1, or that some subjects cannot have.
 
     Conditions of the clock that are searched for are told, too.
     """
@@ -109,7 +109,7 @@ def _dosing(
 
 
 def _asks(step: Step, one: Property) -> bool:
-    """Say whether a step's doses ask for a property."""
+    """Return whether a step's doses use a dose property."""
     kind, state = one.statement.kind, one.statement.name
     if step.into != state:
         return False
@@ -117,7 +117,7 @@ def _asks(step: Step, one: Property) -> bool:
 
 
 def _line(protocol: Protocol, line: int) -> str:
-    """Say on which line of the model's sheet an equation stands."""
+    """Return an equation's line in the model's sheet, in words."""
     text = protocol.model.text
     if not text:
         return ""

@@ -209,7 +209,7 @@ def _reasons(at: str, points: tuple[int]) -> Variable:
 
 
 def _units(protocol: Protocol) -> dict[str, object]:
-    """Say the outputs' units and titles."""
+    """Return the units and titles of the outputs."""
     return {
         UNITS: [output.unit for output in protocol.model.outputs],
         TITLE: [output.title or output.name for output in protocol.model.outputs],

@@ -89,7 +89,7 @@ class Plan:
         return bytes_held(self.protocol, self.cohort)
 
     def words(self) -> str:
-        """Say the plan in lines."""
+        """Return the plan as lines of text."""
         protocol = self.protocol
         lines = [
             ("protocol", f"{protocol.name}: {protocol.title or 'untitled'}"),
@@ -143,7 +143,7 @@ class Plan:
 
 
 def plan(protocol: Protocol) -> Plan:
-    """Say what a run of a protocol would do; nothing is simulated and nothing written.
+    """Plan a run of a protocol; nothing is simulated and nothing written.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def _arms(planned: Plan) -> list[tuple[int, Arm]]:
 
 
 def _arm_words(protocol: Protocol, index: int) -> str:
-    """Say what an arm is given and sets, and its share of the subjects."""
+    """Describe an arm: its regimen, what it sets, and its share of the subjects."""
     arm = protocol.arms[index]
     parts = [arm.regimen.words if arm.regimen else "no doses"]
     if arm.set:
@@ -185,7 +185,7 @@ def _arm_words(protocol: Protocol, index: int) -> str:
 
 
 def _prediction_words(protocol: Protocol) -> list[tuple[str, str]]:
-    """Say how often more a subject is solved for corrected predictive checks."""
+    """Return how often more a subject is solved for prediction-corrected checks."""
     more = solutions_of(protocol)
     if not more:
         return []
@@ -195,7 +195,7 @@ def _prediction_words(protocol: Protocol) -> list[tuple[str, str]]:
 
 
 def _precision_words(planned: Plan) -> list[tuple[str, str]]:
-    """Say what will be measured of a precision that is not the default."""
+    """Return what will be measured of a precision that is not the default."""
     if not planned.compared:
         return []
     words = (

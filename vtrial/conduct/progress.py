@@ -104,7 +104,7 @@ class Bar:
 
 
 def status_words(shown: Lines) -> str:
-    """Say how far it is, how fast it goes, and when it will be done."""
+    """Return progress, rate and remaining time, in words."""
     spent = max(time.monotonic() - shown.begun, 1e-9)
     rate = (shown.done - shown.first) / spent
     words = f"{shown.done:,} of {shown.total:,} subjects, {rate:,.0f} subjects/s"

@@ -142,7 +142,7 @@ def as_held(record: Record, protocol: Protocol) -> Protocol:
 
 
 def _cohort_faults(record: Record, protocol: Protocol) -> list[Fault]:
-    """Say how a protocol's cohort differs from that which a record was drawn from."""
+    """List how a protocol's cohort differs from the one a record was drawn from."""
     attributes = record.attributes
     cohort = load_cohort(protocol.cohort, beside=protocol.path)
     sheets = attributes.get("sheets")
