@@ -29,7 +29,7 @@ class Torn(NamedTuple):
     what: str
 
     def __str__(self) -> str:
-        """Say it in words."""
+        """Return the finding in words."""
         of = "" if self.block is None else f" (block {self.block})"
         return f"{self.path}{of} is {self.what}"
 
@@ -108,7 +108,7 @@ def _size(path: Path) -> int:
 
 
 def _wrong(path: Path, sum_: str) -> str:
-    """Say what is wrong with a file; nothing if it is as it was written."""
+    """Return what is wrong with a file; empty if it is as it was written."""
     try:
         found = print_of(path)
     except IsADirectoryError:

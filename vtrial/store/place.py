@@ -35,7 +35,7 @@ def make_way(path: Path, within: Path) -> None:
 
 
 def stands(path: Path) -> bool:
-    """Say whether anything stands at a place, a link to nothing included."""
+    """Return whether anything exists at a path, a dangling link included."""
     return os.path.lexists(path)
 
 
