@@ -78,7 +78,7 @@ class Comparison:
 
 
 def effect_kind(by: str, endpoint: Endpoint) -> tuple[str, str]:
-    """Say what an effect is, and its unit: a `number`, or a `difference` of shares.
+    """Return an effect's kind, `number` or `difference` of proportions, and its unit.
 
     Examples
     --------

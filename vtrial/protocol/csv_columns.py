@@ -96,7 +96,7 @@ class Seen:
         return found if len(self.faults.entries) == before else None
 
     def not_numbers(self, mask: np.ndarray, name: str) -> None:
-        """Say which cells hold no number, and what they may mean."""
+        """Add a fault for each cell that holds no number, with what it may mean."""
         for row in np.flatnonzero(mask)[:MOST]:
             text = str(self.table.cells[name].iloc[row])
             allowed, write = explain_number(text, comma=self.table.comma)
@@ -105,7 +105,7 @@ class Seen:
             self.wrong(here, name, allowed, write)
 
     def wrong(self, mask: np.ndarray, name: str, allowed: str, write: str) -> None:
-        """Say what stands in the cells of a mask."""
+        """Add a fault for each cell of a mask."""
         for row in np.flatnonzero(mask)[:MOST]:
             cell = str(self.table.cells[name].iloc[row])[:LENGTH]
             line = self.table.lines[row]
@@ -186,7 +186,7 @@ def _has(
     *,
     asked: bool = False,
 ) -> bool:
-    """Say whether a table has a column; note it if not.
+    """Return whether a table has a column; add a fault if not.
 
     `asked`: the column is not named by a key, but asked for by the arm.
     """

@@ -23,7 +23,7 @@ _OWN = ("title", "unit", "above", "below", "intercurrent", "failure")
 
 
 def is_derived(shape: EndpointShape) -> bool:
-    """Say whether an endpoint is made of others."""
+    """Return whether an endpoint is derived from others."""
     return shape.equals is not None or shape.first_of is not None
 
 

@@ -124,7 +124,7 @@ def _differ_named(
 
 
 def _leaf(thing: Any) -> bool:
-    """Say whether a value is looked at as a whole."""
+    """Return whether a value is compared as a whole."""
     if isinstance(thing, tuple):
         return not thing or not all(_name(part) for part in thing)
     return isinstance(thing, Number | Name | Call | Statement) or not is_dataclass(
@@ -170,7 +170,7 @@ def _content(thing: Any) -> Any:
 
 
 def _said(one: Any, other: Any) -> tuple[str, str]:
-    """Say two values so that they can be told apart."""
+    """Return two values in words that tell them apart."""
     said = [_words(thing) for thing in (one, other)]
     if said[0] == said[1]:
         said = [f"`{thing!r}`" for thing in (one, other)]
@@ -192,7 +192,7 @@ def _around(one: str, other: str) -> list[str]:
 
 
 def _words(thing: Any) -> str:
-    """Say a value as a sheet would."""
+    """Return a value as a sheet would write it."""
     if thing is None or thing == ():
         return ABSENT
     if isinstance(thing, bool):

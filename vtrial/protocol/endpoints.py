@@ -61,7 +61,7 @@ def read_endpoints(
 
 
 def is_of_true_values(shape: EndpointShape) -> bool:
-    """Say whether an endpoint looks at true values on the grid."""
+    """Return whether an endpoint reads true values on the grid."""
     kind = kinds().get(shape.take or "")
     return (shape.values or (kind.values if kind else "")) == "true"
 
@@ -213,7 +213,7 @@ def _confirmed(
 
 
 def _confirmable() -> list[str]:
-    """Say what may confirm which kinds of endpoints."""
+    """List what may confirm which kinds of endpoints."""
     told = {"values": "a number of values", "hours": "a duration"}
     return [
         f"{' or '.join(told[by] for by in kind.confirmed)} for `{word}`"

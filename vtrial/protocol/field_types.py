@@ -14,7 +14,7 @@ MOST = 1_000_000_000
 
 
 class OneOrMany:
-    """Say in the JSON Schema that one entry may stand where a list may."""
+    """Let the JSON Schema accept one entry in place of a list."""
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -24,7 +24,7 @@ class OneOrMany:
 
 
 class OrEmpty:
-    """Say in the JSON Schema that nothing may stand where a map may."""
+    """Let the JSON Schema accept null in place of a map."""
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -140,7 +140,7 @@ _NUMBER_OR_TEXT = {"anyOf": [{"type": "number"}, {"type": "string"}]}
 
 
 class _Number:
-    """Say in the JSON Schema that a number or a text may stand here."""
+    """Let the JSON Schema accept a number or a text."""
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -149,7 +149,7 @@ class _Number:
 
 
 class Margin:
-    """Say in the JSON Schema that a margin or two limits may stand here."""
+    """Let the JSON Schema accept a margin or two limits."""
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -160,7 +160,7 @@ class Margin:
 
 
 class Truth:
-    """Say in the JSON Schema that `true` is the word, as YAML reads it."""
+    """Let the JSON Schema accept the word `true`, which YAML reads as a boolean."""
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
@@ -169,7 +169,7 @@ class Truth:
 
 
 class Randomised:
-    """Say in the JSON Schema that `simple` may stand for the map."""
+    """Let the JSON Schema accept `simple` in place of the map."""
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler

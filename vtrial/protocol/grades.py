@@ -46,7 +46,7 @@ def read_grades(
 
 
 def _side(name: str) -> Side | None:
-    """Say which limit of normal a laboratory value's grade 1 begins at."""
+    """Return the limit of normal at which a laboratory value's grade 1 begins."""
     limits = next(iter(GRADES[name].values()))
     if name in FIXED:
         return None

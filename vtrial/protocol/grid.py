@@ -69,7 +69,7 @@ class _Stretch(NamedTuple):
         return len(self.at) + self.dose + self.behind.size
 
     def meets(self, spans: Iterable[tuple[float, float]]) -> bool:
-        """Say whether it has a time in common with one of the spans [h]."""
+        """Return whether it has a time in common with one of the spans [h]."""
         return any(self.start <= end and self.end >= start for start, end in spans)
 
     def filled(self, rung: tuple[int, float], step: float) -> "_Stretch":

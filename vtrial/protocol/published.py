@@ -94,7 +94,7 @@ def _kind(
     endpoints: Sequence[Endpoint],
     analysis: Sequence[Comparison],
 ) -> tuple[str, str] | None:
-    """Say what number is asked for (share, difference, number) and its unit."""
+    """Return the kind of number (share, difference, number) and its unit."""
     if asked is None:
         return None
     name, _, comparison = asked

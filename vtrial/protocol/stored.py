@@ -83,7 +83,7 @@ def parts_of(thing: Any) -> Iterator[tuple[Field, Any]]:
 
 
 def same(one: object, other: object) -> bool:
-    """Say whether two values are one; a number that is none is like another."""
+    """Return whether two values are identical; NaN equals NaN."""
     if isinstance(one, float) and isinstance(other, float):
         return one == other or (one != one and other != other)
     return type(one) is type(other) and one == other

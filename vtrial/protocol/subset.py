@@ -38,7 +38,7 @@ def write_where(condition: Expression | None) -> str:
 def holds(
     condition: Expression, covariate: Callable[[str], Float[np.ndarray, "..."]]
 ) -> Bool[np.ndarray, "..."]:
-    """Say for whom a condition holds; `covariate` gives everybody's value by name.
+    """Return for which subjects a condition holds; `covariate` gives values by name.
 
     It does not hold for whoever lacks a covariate that it names.
     """
