@@ -31,7 +31,7 @@ _MINUS = str.maketrans("\u2212\u2013\u2014", "---")
 
 
 def is_missing(text: str) -> bool:
-    """Say whether a cell says that there is nothing.
+    """Return whether a cell marks a missing value.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def is_missing(text: str) -> bool:
 
 
 def has_decimal_comma(texts: Iterable[str]) -> bool:
-    """Say whether one of some cells is a number with a decimal comma, beyond doubt.
+    """Return whether any cell is, beyond doubt, a number with a decimal comma.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def read_number(text: str, *, comma: bool = False) -> float:
 def explain_number(
     text: str, *, unit: str = "", comma: bool = False
 ) -> tuple[str, str]:
-    """Say what may stand in a cell that holds no number, and what to write.
+    """Return what is allowed in a cell that holds no number, and what to write.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def explain_number(
 
 
 def _with_point(text: str) -> tuple[str, str]:
-    """Say what a point may mean in a table whose decimals stand behind a comma."""
+    """Return what a point may mean in a table with decimal commas."""
     allowed = "a number, with a comma before its decimals as elsewhere in the table"
     decimals = text.replace(".", ",")
     if not _EITHER.fullmatch(decimals):

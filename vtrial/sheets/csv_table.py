@@ -153,7 +153,7 @@ class Rows:
         return np.array([find(kind) for kind in kinds])[places]
 
     def gaps(self, name: str) -> np.ndarray:
-        """Say which cells of a column are missing."""
+        """Return which cells of a column are missing."""
         return self.each(name, is_missing).astype(bool)
 
     def values(self, name: str) -> np.ndarray:
@@ -258,7 +258,7 @@ class Rows:
 
 
 def is_slip(name: str, known: str) -> bool:
-    """Say whether a name is a known one but for its case or a letter doubled.
+    """Return whether a name is a known one but for its case or a doubled letter.
 
     Examples
     --------
@@ -273,7 +273,7 @@ def is_slip(name: str, known: str) -> bool:
 
 
 def is_alike(name: str, known: str) -> bool:
-    """Say whether a name looks like a slip for a known one.
+    """Return whether a name looks like a typo of a known one.
 
     Very short names (SS, II, DV) look like everything, so of those only slips count;
     a number behind a name (DUR1) makes it another by intent.

@@ -154,13 +154,13 @@ def _heading(lines: list[str], source: str) -> tuple[int, str]:
 
 
 def _separator(line: str) -> str:
-    """Say what parts the cells of a line: what stands there most outside quotes."""
+    """Return the separator of a line's cells: the most frequent one outside quotes."""
     bare = _QUOTED.sub("", line)
     return max(SEPARATORS, key=bare.count)
 
 
 def _is_data(line: str) -> bool:
-    """Say whether a line holds a number, which no column is called by."""
+    """Return whether a line holds a number, which no header does."""
     cells = line.split(_separator(line))
     return any(NUMBER.fullmatch(cell.strip(' "')) for cell in cells)
 
@@ -194,7 +194,7 @@ def _records(
 
 
 def _unreadable(error: csv.Error, source: str, line: int) -> Fault:
-    """Say what is wrong with the quotes, or the length, of a cell."""
+    """Return the fault for a cell's quotes or length."""
     words = str(error)
     found, allowed = f"not parted into cells ({words})", "cells, parted as the header"
     if "field limit" in words:
@@ -210,7 +210,7 @@ def _unreadable(error: csv.Error, source: str, line: int) -> Fault:
 
 
 def _counts(names: list[str], cells: list[str]) -> bool:
-    """Say whether a record is to be read: no empty line, and no comment."""
+    """Return whether a record is to be read: no empty line, and no comment."""
     if not any(cells) or cells[0].startswith(COMMENT):
         return False
     return not (names[0] == "C" and cells[0] == "C")

@@ -40,7 +40,7 @@ def find_sheet(name: str, *, kind: str, beside: str | Path = "") -> Path | None:
 
 
 def is_file(path: Path) -> bool:
-    """Say whether a path is a file; one that no file can have is not."""
+    """Return whether a path is a file; False for one that no file can have."""
     try:
         return path.is_file()
     except (OSError, ValueError):
@@ -48,7 +48,7 @@ def is_file(path: Path) -> bool:
 
 
 def kind_of(sheet: Sheet) -> str:
-    """Say whether a sheet is a protocol, a model or a cohort; empty if it is none."""
+    """Return whether a sheet is a protocol, a model or a cohort; empty if none."""
     return next((kind for kind in _KINDS if kind in sheet.data), "")
 
 

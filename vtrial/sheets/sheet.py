@@ -147,7 +147,7 @@ def _composed(text: str) -> tuple[dict[str, object], Lines] | None:
 
 
 def _refuse(text: str, source: str) -> NoReturn:
-    """Say of a text why it is no sheet, what comes first in it first."""
+    """Raise for a text that is not a sheet, for what comes first in it."""
     _refuse_hostile(text, source)
     try:
         data = YAML(typ="rt").load(text)
@@ -183,7 +183,7 @@ def _bounded(path: Path) -> bytes:
 
 
 def _unreadable(error: OSError | ValueError) -> str:
-    """Say why a file is no sheet."""
+    """Return why a file is not a sheet."""
     if isinstance(error, UnicodeDecodeError):
         return f"not UTF-8 text (byte {error.start})"
     if isinstance(error, OSError):
@@ -224,7 +224,7 @@ def _refuse_hostile(text: str, source: str) -> None:
 
 
 def _refused(event: Event) -> tuple[str, str, str] | None:
-    """Say what YAML can say and a sheet cannot: what it is, may be, and a remedy."""
+    """Return the fault of YAML that a sheet does not allow: found, allowed, remedy."""
     if isinstance(event, AliasEvent):
         return f"an alias (*{event.anchor})", "written out", "the value itself"
     if getattr(event, "tag", None) or getattr(event, "version", None):

@@ -47,7 +47,7 @@ def sheet_name(value: object) -> str:
 
 
 def _shape_fault(sheet: Sheet, shape: type[BaseModel], entry: Mapping) -> Fault:
-    """Say one of pydantic's errors in the house's words."""
+    """Translate one of pydantic's errors into a fault of the sheet."""
     path = _path_in(sheet, entry["loc"])
     kind, context = entry["type"], entry.get("ctx", {})
     name = str(path[-1]) if path else "the sheet"
