@@ -36,7 +36,7 @@ class Solving(NamedTuple):
 
     @property
     def sparsity(self) -> str:
-        """Say how much of the Jacobian is zero."""
+        """Sparsity of the Jacobian, in words."""
         if not self.entries:
             return "none, for there are no states"
         share = 100.0 * self.zeros / self.entries
@@ -44,7 +44,7 @@ class Solving(NamedTuple):
 
 
 def solving(model: Model, numerics: Numerics = Numerics()) -> Solving:  # noqa: B008
-    """Say how a model would be solved.
+    """Return how a model would be solved.
 
     Examples
     --------
@@ -67,5 +67,5 @@ def solving(model: Model, numerics: Numerics = Numerics()) -> Solving:  # noqa: 
 
 
 def library_solved() -> list[Solving]:
-    """Say it of every model of the library, in the order of their names."""
+    """List how each model of the library would be solved, by name."""
     return [solving(load_model(name)) for name in sorted(library())]
