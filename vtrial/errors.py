@@ -46,7 +46,7 @@ class Fault(NamedTuple):
     column: int = 0
 
     def __str__(self) -> str:
-        """Say it in one or two sentences, led by file, line and column if known."""
+        """Return the fault in one or two sentences, led by file, line and column."""
         numbers = [str(n) for n in (self.line, self.column) if n]
         place = ":".join([part for part in (self.source, *numbers) if part])
         lead = f"{place}: " if place else ""
@@ -57,7 +57,7 @@ class Fault(NamedTuple):
 
 
 class VtrialError(Exception):
-    """Say where, what it is, what it may be, and what to write instead."""
+    """An error in four parts: where, what it is, what it may be, what to write."""
 
     def __init__(
         self,

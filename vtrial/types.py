@@ -49,7 +49,7 @@ class Status(IntEnum):
 
     @property
     def words(self) -> str:
-        """Say the status as a report does."""
+        """Status, in a report's words."""
         return _STATUS_WORDS[self]
 
 
@@ -83,7 +83,7 @@ class Missing(IntEnum):
 
     @property
     def words(self) -> str:
-        """Say the reason as a report does."""
+        """Reason, in a report's words."""
         return _MISSING_WORDS[self]
 
 

@@ -124,12 +124,12 @@ def factor(unit: str, to: str, *, molar_mass: float = 0.0) -> float:
 
 
 def compatible(unit: str, to: str) -> bool:
-    """Say whether two units have the same dimension."""
+    """Return whether two units have the same dimension."""
     return _read(unit)[1] == _read(to)[1]
 
 
 def is_unit(text: str) -> bool:
-    """Say whether a text is a unit."""
+    """Return whether a text is a unit."""
     try:
         _read(text)
     except UnitError:

@@ -47,7 +47,7 @@ def prepare() -> None:
 
 
 def describe_compiler() -> str:
-    """Say which settings of XLA are in force, and who made them.
+    """Describe which settings of XLA are in force, and who made them.
 
     Examples
     --------
@@ -169,7 +169,7 @@ def _settings(given: str) -> Iterator[tuple[str, str]]:
 
 
 def _has_started() -> bool:
-    """Say whether JAX has made a backend, which reads the flags once and for all."""
+    """Return whether JAX has made a backend, which reads the flags once and for all."""
     bridge = sys.modules.get("jax._src.xla_bridge")
     if bridge is None:
         return "jax" in sys.modules
@@ -177,7 +177,7 @@ def _has_started() -> bool:
 
 
 def _works(flags: str, processor: Mapping[str, str]) -> bool:
-    """Say whether XLA works with flags; remember it for this machine and version.
+    """Return whether XLA works with flags; remember it for this machine and version.
 
     XLA ends the process at a flag that it does not know, and the flags are not part of
     its public interface. So another process tries them first.
