@@ -1,4 +1,4 @@
-"""What a design is worth: power, bias, coverage, size, and where its spread is from."""
+"""Operating characteristics: power, bias, coverage, size, and sources of variance."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -19,7 +19,7 @@ STEPS = 40  # points at which convergence is looked at
 
 
 class Measured(NamedTuple):
-    """What a design is worth by one measure, as far as so many trials tell.
+    """One operating characteristic of a comparison.
 
     `low` and `high` are 95 % Monte Carlo limits.
     """
@@ -85,7 +85,7 @@ def _row(comparison: str, measure: str, worth: Measured) -> Row:
 
 
 def power_of(comparison: Comparison, p: Numbers) -> Measured:
-    """Return the share of trials that show what they were to.
+    """Return the power: the proportion of trials that show what they were to.
 
     NaN if no trial has a p-value.
     """

@@ -1,4 +1,4 @@
-"""Recognise the bodies that have closed-form solutions: one to three compartments."""
+"""Recognise linear compartment models that have closed forms: one to three."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""States that a linear body drives and that still have a closed form.
+"""States that linear compartments drive and that still have a closed form.
 
 Two kinds: what takes in (`dx/dt = terms`) and what grows by a rate that does not
 depend on itself (`dx/dt = x * terms`), as tumours do in exposure-driven models. Each

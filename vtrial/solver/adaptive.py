@@ -42,13 +42,13 @@ DEFECT = 0.25  # of a polynomial's defect in the middle of a step is its error t
 
 
 class Memory(NamedTuple):
-    """The step size to begin with [h], 0 where there is none yet."""
+    """Step size carried from event to event [h], 0 where there is none yet."""
 
     size: Float[Array, " lane"]
 
 
 class Prepared(NamedTuple):
-    """What the derivatives read, and the body that drives if one does.
+    """Parameters that the derivatives read, and the driver's rates if there is one.
 
     `atol` are the states' absolute tolerances, `sure` says (1 or 0) whose nonnegative
     states the equations keep so.
@@ -61,7 +61,7 @@ class Prepared(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """What one tried step gives: the amounts, the scaled error, what is carried on.
+    """A trial step: its result, its scaled error, and what the next step carries on.
 
     `stages` are what `inside` makes a course of, by stage and state.
     """
@@ -99,7 +99,7 @@ class AbstractAdaptive(AbstractMethod):
 
     @abc.abstractmethod
     def enter(self, field: Field, amounts: Amounts, time: Float[Array, " lane"]) -> Any:
-        """Compute what is carried from step to step, where derivatives begin anew."""
+        """Compute what steps carry on (such as a slope), where derivatives begin anew."""
 
     @abc.abstractmethod
     def attempt(
@@ -114,7 +114,7 @@ class AbstractAdaptive(AbstractMethod):
 
     @property
     def is_dense(self) -> bool:
-        """Whether `inside` can be asked for, so that no step ends to be looked at."""
+        """Whether steps have dense output (`inside`), so that none ends to be read."""
         return False
 
     def inside(
@@ -124,7 +124,7 @@ class AbstractAdaptive(AbstractMethod):
         size: Float[Array, " lane"],
         trial: Trial,
     ) -> Polynomial:
-        """Return a state's course inside a step as coefficients by rising power.
+        """Return a state's dense output in a step, as coefficients by rising power.
 
         The polynomial is of degree `DEGREE` in the part of the step that is done, 0 to
         1. `before` is the state at the step's beginning.
@@ -139,7 +139,7 @@ class AbstractAdaptive(AbstractMethod):
         size: Float[Array, " lane"],
         trial: Trial,
     ) -> Float[Array, " lane"]:
-        """Return the scaled error that `inside` has in the middle of a step.
+        """Return the scaled error of the dense output in the middle of a step.
 
         It is known by its defect there (Enright (2000) Numer. Algorithms 23:69): how
         far its slope is from the derivatives.
@@ -158,26 +158,26 @@ class AbstractAdaptive(AbstractMethod):
 
     @property
     def stepped(self) -> tuple[int, ...]:
-        """Positions of the states that are stepped through."""
+        """Positions of the states that are stepped numerically."""
         driven = self.model.structure.driven if self.hybrid else ()
         states = enumerate(self.model.states)
         return tuple(i for i, name in states if name not in driven)
 
     @property
     def _curved(self) -> tuple[int, ...]:
-        """Positions of the states that are stepped, and not linear in themselves."""
+        """Positions of the stepped states that are nonlinear in themselves."""
         curved = self.model.structure.curved
         return tuple(i for i in self.stepped if self.model.states[i] in curved)
 
     @property
     def _guarded(self) -> tuple[int, ...]:
-        """Positions of those that the equations keep from below zero."""
+        """Positions of those that the equations keep nonnegative."""
         kept = self.model.structure.nonnegative.states
         return tuple(i for i in self._curved if self.model.states[i] in kept)
 
     @property
     def _is_looked_into(self) -> bool:
-        """Whether an error estimate may be small by chance.
+        """Whether the embedded error estimate may be small by chance.
 
         It may at a bend of a state that is not linear in itself, and where something
         drives that comes and goes between the places that a step looks at.
@@ -188,7 +188,7 @@ class AbstractAdaptive(AbstractMethod):
 
     @property
     def driver(self) -> Driver | None:
-        """What drives in closed form, if anything does."""
+        """Linear compartments in closed form that force the stepped states, if any."""
         shape = self.model.structure.driver
         return Driver(shape, self.forced) if self.hybrid and shape else None
 
@@ -238,7 +238,7 @@ class AbstractAdaptive(AbstractMethod):
         time: Float[Array, "place #lane"],
         states: Sequence[int],
     ) -> tuple[Step, tuple[Float[Array, "place lane"], ...], Bool[Array, "place lane"]]:
-        """Advance, and read some states at times [h] on the way.
+        """Advance, and read some states at times [h] between the two events.
 
         No lane waits at them for the others. A method that is dense does not even end
         a step there. Second come the values of the `states`, by position, and third
@@ -266,7 +266,7 @@ class AbstractAdaptive(AbstractMethod):
     def _read_along(
         self, way: Interval, reading: Reading, places: Sequence[int]
     ) -> tuple[Course, Reading]:
-        """Go all the way; read whenever there are so many steps as are kept."""
+        """Step to the end; read observations whenever the buffer of steps is full."""
         dense = way.inside
 
         def standing(course: Course) -> Parts:
@@ -334,7 +334,7 @@ class AbstractAdaptive(AbstractMethod):
         amounts: Amounts,
         rates: Amounts,
     ) -> Step:
-        """Put together where every state has arrived."""
+        """Collect the amounts of all states at the end of the interval."""
         reached = self._driven(prepared, amounts, rates, way.length)
         for place, amount in zip(self.stepped, course.amounts, strict=True):
             reached[place] = amount
@@ -388,7 +388,7 @@ class AbstractAdaptive(AbstractMethod):
     def scaled(
         self, field: Field, errors: Amounts, before: Amounts, after: Amounts
     ) -> Float[Array, " lane"]:
-        """Return the root mean square of errors over what is tolerated."""
+        """Return the error norm: the root mean square of errors over tolerances."""
         return scaled(self.numerics.rtol, field.atol, errors, before, after)
 
     def _beyond(
@@ -398,7 +398,7 @@ class AbstractAdaptive(AbstractMethod):
         before: Amounts,
         after: Amounts,
     ) -> Float[Array, " lane"]:
-        """Raise the error where a state leaps that the equations keep from below zero.
+        """Raise the error of a step that takes a nonnegative state below zero.
 
         The step tried next ends where a straight line would be at a tenth.
         """
@@ -418,7 +418,7 @@ class AbstractAdaptive(AbstractMethod):
         size: Float[Array, " lane"],
         after: Amounts,
     ) -> Float[Array, " lane"]:
-        """Return the scaled error of a condition on states that is switched in a step.
+        """Return the scaled error of a step in which a condition on states switches.
 
         The step is as if the derivatives had been those of the beginning until the end;
         they are compared with what they are in the middle and at the end. Where they
@@ -444,7 +444,7 @@ class AbstractAdaptive(AbstractMethod):
         size: Float[Array, " lane"],
         trial: Trial,
     ) -> Float[Array, " lane"]:
-        """Return the scaled error of a step: the estimate, or what is seen inside."""
+        """Return the scaled error of a step: its estimate, and what that cannot see."""
         field = way.field.holding_until_switch(course.flags)
         error = trial.error
         if way.inside or (self._is_looked_into and self.is_dense):
@@ -523,7 +523,7 @@ class AbstractAdaptive(AbstractMethod):
         return self._switched(way, after), trial, size
 
     def _switched(self, way: Interval, course: Course) -> Course:
-        """Go on by other flags where the clock has come to a switch."""
+        """Restart with new flags where the clock has come to a switch."""
         flags = course.flags
         if flags is None:
             return course

@@ -11,7 +11,7 @@ from vtrial.solver.method import AbstractMethod, Amounts, Span, Step
 
 @dataclass(frozen=True)
 class Algebra(AbstractMethod):
-    """Arrive without a step."""
+    """A method for models without differential equations."""
 
     def prepare(
         self, individual: Mapping[str, Float[Array, "lane period"]]

@@ -40,12 +40,12 @@ class ClosedForm(AbstractMethod):
 
     @property
     def is_linear(self) -> bool:
-        """Compartments are linear."""
+        """Whether `transition` is defined: without growth the solution is linear."""
         return not self.model.structure.growth
 
     @property
     def is_closed(self) -> bool:
-        """Any time can be asked for."""
+        """Whether `between` is defined: closed forms hold at any time."""
         return True
 
     def prepare(self, individual: Mapping[str, Float[Array, "lane period"]]) -> Known:
@@ -70,7 +70,7 @@ class ClosedForm(AbstractMethod):
         rates: Amounts,
         memory: object,
     ) -> Step:
-        """Solve an interval."""
+        """Solve an interval between two events."""
         time = (span.stop - span.start).astype(amounts[0].dtype)
         start = span.start.astype(time.dtype)
         after = self.between(prepared, start, time, amounts, rates)
@@ -84,7 +84,7 @@ class ClosedForm(AbstractMethod):
         amounts: Amounts,
         rates: Amounts,
     ) -> Amounts:
-        """Solve for many times at once."""
+        """Return amounts at many elapsed times at once."""
         structure, states = self.model.structure, self.model.states
         shape, found = structure.driver, dict(zip(states, amounts, strict=True))
         forcing = dict(zip(states, rates, strict=True))
@@ -115,7 +115,7 @@ class ClosedForm(AbstractMethod):
         elapsed: Real,
         course: _Interval | None,
     ) -> Real:
-        """Integrate a term over an interval."""
+        """Integrate a term of a state's growth over an interval."""
         factor, fading = known
         if fading is not None:
             factor = factor * jnp.exp(-fading * start)
@@ -141,7 +141,7 @@ class ClosedForm(AbstractMethod):
     def transition(
         self, prepared: Known, duration: Float[Array, " lane"]
     ) -> Float[Array, "lane state state"]:
-        """Solve for one unit of amount in each state."""
+        """Return the transition matrix: solutions for a unit amount in each state."""
         lanes, size = duration.shape[0], len(self.model.states)
         units = jnp.broadcast_to(
             jnp.eye(size, dtype=duration.dtype)[:, :, None], (size, size, lanes)

@@ -1,4 +1,4 @@
-"""What is kept of steps, so that observations make no lane wait for others.
+"""Dense output: a buffer of steps, so that no lane waits at observations.
 
 Between two events every lane goes its own way. Where it stood is kept side by side with
 the others, a row for each time that any lane tried a step, and observations are read
@@ -23,7 +23,7 @@ Polynomial = tuple[Float[Array, " lane"], ...]
 
 
 class Passage(NamedTuple):
-    """Some rows, of which `filled` are written.
+    """A buffer of steps, of which `filled` rows are written.
 
     A row holds the time [h] from the interval's start and the states that are read;
     or, of steps that are read inside, what `inside` lists.
@@ -34,14 +34,14 @@ class Passage(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What is read where it is asked: times [h] from the interval's start, values."""
+    """Observations being read: times [h] from the interval's start, and values."""
 
     time: Float[Array, "place lane"]
     values: tuple[Float[Array, "place lane"], ...]
 
 
 def blank(parts: int, like: Float[Array, " lane"]) -> Passage:
-    """Lay out rows of which none is written."""
+    """Return an empty buffer."""
     rows = jnp.zeros((ROWS, parts, like.shape[0]), like.dtype)
     return Passage(jnp.zeros((), int), rows)
 
@@ -52,7 +52,7 @@ def inside(
     size: Float[Array, " lane"],
     polynomials: list[Polynomial],
 ) -> Parts:
-    """List what is kept of a step: when, and each state's polynomial.
+    """List the row of a step: its times, and each state's polynomial.
 
     A refused step ends where it began.
     """
@@ -60,7 +60,7 @@ def inside(
 
 
 def written(passage: Passage, parts: Parts) -> Passage:
-    """Write a row."""
+    """Return the buffer with one more row."""
     rows = passage.rows
     for number, part in enumerate(parts):
         place = (passage.filled, number, 0)
@@ -69,7 +69,7 @@ def written(passage: Passage, parts: Parts) -> Passage:
 
 
 def opened(time: Float[Array, "place lane"], values: Amounts) -> Reading:
-    """Begin to read: the values are those at the interval's start."""
+    """Return observations that hold the values at the interval's start."""
     return Reading(
         time, tuple(jnp.broadcast_to(value[None], time.shape) for value in values)
     )
@@ -83,7 +83,7 @@ def read(
     until: Float[Array, " lane"],
     dense: bool,
 ) -> Reading:
-    """Read what is asked between two times, from rows at or inside steps.
+    """Read the observations between two times from the buffered steps.
 
     Lanes are at about the same place, so only some places are looked at.
     """
@@ -120,7 +120,7 @@ def _row(passage: Passage, number: Int[Array, ""]) -> Float[Array, "part 1 lane"
 
 
 def _look_at(passage: Passage, number: Int[Array, ""], reading: Reading) -> Reading:
-    """Read what is asked just where the lanes stood."""
+    """Read the observations that stand exactly at the end of a step."""
     time, *states = _row(passage, number)
     here = reading.time == time
     values = [
@@ -131,7 +131,7 @@ def _look_at(passage: Passage, number: Int[Array, ""], reading: Reading) -> Read
 
 
 def _look_inside(passage: Passage, number: Int[Array, ""], reading: Reading) -> Reading:
-    """Read what lies in one step of each lane."""
+    """Evaluate the dense output of one step of each lane at its observations."""
     begun, ended, inverse, *rest = _row(passage, number)
     here = (reading.time > begun) & (reading.time <= ended)
     part = (reading.time - begun) * inverse

@@ -1,4 +1,4 @@
-"""Diffrax: the general door, and an independent opinion in tests."""
+"""Diffrax's solvers, as an independent reference for our own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What comes and goes while a step looks elsewhere.
+"""Forcing that comes and goes between a step's stages, unseen by its error estimate.
 
 An error estimate knows the derivatives in the few places that a step looks at. What
 drives the equations and is known beforehand, as a function of the clock or as a drug in
@@ -58,7 +58,7 @@ def unseen_driver(
     amounts: Amounts,
     scaled: Error,
 ) -> Float[Array, " lane"]:
-    """Return the scaled error of a first step that passes over what drives.
+    """Return the scaled error of a first step that passes over its driver.
 
     It is that of the driver's states, which begin anew with each interval.
     """

@@ -25,7 +25,7 @@ FIRST, LAST = np.iinfo(np.int32).min, np.iinfo(np.int32).max
 
 
 class Given(NamedTuple):
-    """Doses as a subject's body takes them up: (lane, dose), lag and F applied."""
+    """Doses with lag, bioavailability and modelled rates applied: (lane, dose)."""
 
     delay: Float[Array, "#lane dose"]
     amount: Float[Array, "#lane dose"]
@@ -35,7 +35,7 @@ class Given(NamedTuple):
 
 
 class Steady(NamedTuple):
-    """A steady state to be set: (event, lane), kind 0 for none.
+    """Steady-state records (SS): (event, lane), kind 0 for none.
 
     The regimen repeats each `interval`; the state is wanted `phase` after a dose.
     `running` counts the infusions of earlier doses that run on from then.
@@ -76,7 +76,7 @@ class Event(NamedTuple):
 
 
 class Table(NamedTuple):
-    """Sorted events of some lanes, and where to look for what is asked.
+    """The sorted event table of some lanes, and where observations stand in it.
 
     `seen` and `end` say at, or after, how many events the observations and the end of
     the stage stand, `shown` which observations are in the stage; `verdict` is the
@@ -454,7 +454,7 @@ def _train(
 
 
 def _turns(doses: Doses) -> Int[Array, "#lane dose"]:
-    """Give each dose its place in the order of records."""
+    """Return each dose's place in the order of records."""
     time, rank = jnp.broadcast_arrays(same(doses.time), doses.rank)
     return jnp.argsort(jnp.lexsort((rank, time), axis=1), axis=1)
 

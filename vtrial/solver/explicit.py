@@ -13,7 +13,7 @@ from vtrial.solver.tableau import TSIT5, Tableau
 
 @dataclass(frozen=True)
 class Explicit(AbstractAdaptive):
-    """A method by its tableau; the last slope of a step opens the next."""
+    """An explicit Runge-Kutta method by its tableau, first same as last (FSAL)."""
 
     tableau: Tableau = TSIT5
 
@@ -35,7 +35,7 @@ class Explicit(AbstractAdaptive):
     def enter(
         self, field: Field, amounts: Amounts, time: Float[Array, " lane"]
     ) -> Amounts:
-        """Compute the slope."""
+        """Return the first stage's slope; later steps have it from the step before."""
         return field(time, amounts)
 
     def attempt(
@@ -46,7 +46,7 @@ class Explicit(AbstractAdaptive):
         size: Float[Array, " lane"],
         carried: Amounts,
     ) -> Trial:
-        """Try one step."""
+        """Try one step: all stages, the result, and the embedded error."""
         slopes, reached = [carried], amounts
         for node, weights in zip(self.tableau.nodes, self.tableau.stages, strict=True):
             reached = _moved(amounts, size, weights, slopes)
@@ -77,7 +77,7 @@ def _moved(
     weights: tuple[float, ...],
     slopes: list[Amounts],
 ) -> Amounts:
-    """Go a step along a weighted mean of slopes."""
+    """Return amounts after a step along weighted slopes."""
     return tuple(
         a + size * _sum(weights, [slope[i] for slope in slopes])
         for i, a in enumerate(amounts)
@@ -87,6 +87,6 @@ def _moved(
 def _sum(
     weights: tuple[float, ...], values: list[Float[Array, " lane"]]
 ) -> Float[Array, " lane"]:
-    """Add up values by weight."""
+    """Return the weighted sum of values."""
     terms = [w * v for w, v in zip(weights, values, strict=True) if w]
     return sum(terms[1:], terms[0])

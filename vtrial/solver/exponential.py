@@ -20,7 +20,7 @@ class System(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """The last interval's propagator, for regular grids ask for the same again."""
+    """The last interval's propagator; on regular grids the next one is the same."""
 
     time: Float[Array, " lane"]
     system: System
@@ -36,11 +36,11 @@ class MatrixExponential(AbstractMethod):
 
     @property
     def is_linear(self) -> bool:
-        """The model is linear."""
+        """Whether `transition` is defined: the model is linear."""
         return True
 
     def prepare(self, individual: Mapping[str, Float[Array, "lane period"]]) -> System:
-        """Compute the matrix and the constant part."""
+        """Compute each lane's rate matrix and constant inflow."""
         like = next(iter(individual.values())).astype(float)
 
         def full(entry: Array | None) -> Array:
@@ -53,7 +53,7 @@ class MatrixExponential(AbstractMethod):
         return System(jnp.stack(matrix, axis=-2), jnp.stack(constant, axis=-1))
 
     def begin(self, like: Float[Array, " lane"]) -> Kept:
-        """Begin with the propagator of no time at all."""
+        """Return the propagator of an interval of length zero."""
         size, lanes = len(self.model.states), like.shape[0]
         zero = jnp.zeros((lanes,), float)
         system = System(jnp.zeros((lanes, size, size)), jnp.zeros((lanes, size)))
@@ -87,7 +87,7 @@ class MatrixExponential(AbstractMethod):
     def transition(
         self, prepared: System, duration: Float[Array, " lane"]
     ) -> Float[Array, "lane state state"]:
-        """Return the exponential itself."""
+        """Return the exponential of the rate matrix."""
         time = duration.astype(float)[:, None, None]
         return exponential(prepared.matrix * time).astype(duration.dtype)
 
@@ -99,7 +99,7 @@ def _identity(lanes: int, size: int) -> Float[Array, "lane state state"]:
 def _is_same(
     kept: Kept, time: Float[Array, " lane"], system: System, span: Span
 ) -> Bool[Array, " lane"]:
-    """Find lanes whose interval, rounding of its ends aside, and rates are as kept."""
+    """Find lanes whose interval (up to rounding) and rates are those of the cache."""
     rounding = 4 * jnp.finfo(time.dtype).eps * jnp.abs(span.stop)
     equal = jnp.abs(kept.time - time) <= rounding
     equal &= jnp.all(kept.system.matrix == system.matrix, axis=(1, 2))
@@ -107,7 +107,7 @@ def _is_same(
 
 
 def _propagator(time: Float[Array, " lane"], system: System) -> Kept:
-    """Exponentiate, with what is forced as one more column of like size."""
+    """Exponentiate the matrix, with the forcing as one more column of like size."""
     matrix, constant = system
     lanes, size = constant.shape
     norm = jnp.max(jnp.abs(matrix), axis=(1, 2))

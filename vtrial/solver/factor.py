@@ -1,4 +1,4 @@
-"""Systems of equations, lane by lane, with their zeros left out.
+"""Sparse linear systems, lane by lane, with structural zeros left out.
 
 References
 ----------
@@ -22,14 +22,14 @@ Pattern = tuple[tuple[bool, ...], ...]
 
 
 class Plan(NamedTuple):
-    """In which order states are eliminated, and how many products that takes."""
+    """Order of elimination of the states, and the number of products it takes."""
 
     order: tuple[int, ...]
     products: int
 
     @property
     def is_written_out(self) -> bool:
-        """Whether it is done term by term."""
+        """Whether the elimination is unrolled term by term."""
         return self.products <= MOST
 
 

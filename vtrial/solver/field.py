@@ -1,4 +1,4 @@
-"""What is integrated: the derivatives of an interval between two events."""
+"""The vector field: derivatives in an interval between two events."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ Drive = Callable[[Array], dict[int, Array]]
 
 
 class Field:
-    """The derivatives of an interval: the model's, and the infusions'.
+    """The vector field of an interval: the model's derivatives plus infusion rates.
 
     Times are counted from the start of the interval. Amounts and derivatives are of
     the states at the positions `stepped`; `drive` gives the others at a time, `atol` is
@@ -53,13 +53,13 @@ class Field:
         )
 
     def holding(self, flags: Mapping[str, Array]) -> "Field":
-        """Return the same derivatives with more flags held."""
+        """Return the vector field with more flags held constant."""
         field = copy.copy(self)
         field.held = {**self.held, **flags}
         return field
 
     def holding_until_switch(self, flags: Flags | None) -> "Field":
-        """Return the same derivatives with the clock's flags as they are now."""
+        """Return the vector field with the clock's flags held as they are now."""
         if flags is None:
             return self
         names = [switch.flag for switch in self.model.structure.switches]
@@ -76,13 +76,13 @@ class Field:
         return flags_after(switches, self.individual, clock, time, length)
 
     def driven_by(self, drive: Drive) -> "Field":
-        """Return the same derivatives under another drive."""
+        """Return the vector field under another driver."""
         field = copy.copy(self)
         field.drive = drive
         return field
 
     def still(self) -> "Field":
-        """Return the same derivatives, whose own derivatives nobody follows."""
+        """Return the vector field detached from differentiation."""
         field = copy.copy(self)
         field.individual = lax.stop_gradient(self.individual)
         field.rates, field.atol = lax.stop_gradient((self.rates, self.atol))
@@ -94,7 +94,7 @@ class Field:
         return field
 
     def drives_at(self, time: Float[Array, "place lane"]) -> list[Array]:
-        """Return what moves with the clock alone, by the flags that are held."""
+        """Return the drives (functions of the clock alone), with flags held."""
         clock = Clock(self.span.start, self.span.last_dose)
         exact = self.span.start.dtype
         values = dict(self.individual) | dict(self.held)
@@ -109,7 +109,7 @@ class Field:
     def conditions(
         self, time: Float[Array, "*any"], amounts: Amounts
     ) -> dict[str, Array]:
-        """Return the flags that look at states."""
+        """Return the flags of conditions on states."""
         clock, since = self.clocks(time)
         found = self.model.conditions(
             clock,
@@ -123,7 +123,7 @@ class Field:
     def jacobian(
         self, time: Float[Array, "*any"], amounts: Amounts
     ) -> list[list[Array | None]]:
-        """Return the derivatives' derivatives by the stepped states [1/h]."""
+        """Return the Jacobian of the stepped states [1/h]; None: a structural zero."""
         clock, since = self.clocks(time)
         whole = self.whole(time, amounts)
         full = self.model.jacobian(

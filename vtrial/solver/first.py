@@ -1,4 +1,4 @@
-"""How long the first step of an interval is."""
+"""The first step size of an interval."""
 
 import jax.numpy as jnp
 from jax import lax
@@ -59,7 +59,7 @@ def first_size(
 def nearer(
     field: Field, rtol: float, size: Float[Array, " lane"], amounts: Amounts
 ) -> Float[Array, " lane"]:
-    """Shorten a first step until it does not pass over what drives."""
+    """Shorten a first step until it does not pass over its driver."""
     field, amounts = field.still(), lax.stop_gradient(amounts)
 
     def error_of(errors: Amounts) -> Float[Array, " lane"]:

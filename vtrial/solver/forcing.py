@@ -1,4 +1,4 @@
-"""The linear body of a model in closed form, while it drives the other equations.
+"""Linear compartments in closed form, as the forcing of the other equations.
 
 Within an interval without events its amounts are sums of a few functions of time with
 constant coefficients. The functions are a slowest exponential and, for each two
@@ -33,13 +33,13 @@ class Course(NamedTuple):
 
 @dataclass(frozen=True)
 class Driver:
-    """What drives: the shape, and whether infusions may run."""
+    """Linear compartments that force other equations, with infusions or without."""
 
     shape: Compartments
     forced: bool
 
     def course(self, body: Body, amounts: Amounts, rates: Amounts) -> Course:
-        """Lay out the amounts of an interval that begins with these amounts."""
+        """Return the amounts as functions of time since an interval began."""
         nodes = _apart(body.nodes, forced=self.forced)
         body = body._replace(nodes=nodes[1:] if self.forced else nodes)
         table = _table(nodes, forced=self.forced)

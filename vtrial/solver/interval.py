@@ -12,7 +12,7 @@ from vtrial.types import Status
 
 
 class Course(NamedTuple):
-    """How far every lane has come; `flags` are those that the clock switches."""
+    """Progress of every lane; `flags` are those that the clock switches."""
 
     time: Float[Array, " lane"]
     amounts: Amounts

@@ -1,4 +1,4 @@
-"""Subjects side by side: from their inputs and events to what is seen of them."""
+"""A batch of lanes, one subject each: from inputs and events to observations."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -51,7 +51,7 @@ class Batch(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What is kept of some lanes."""
+    """Outputs, states and statuses of some lanes."""
 
     outputs: dict[str, Float[Array, "#lane time"]]
     states: Float[Array, "lane time state"] | None
@@ -65,7 +65,7 @@ register_namedtuple_serialization(State, serialized_name="vtrial:State")
 
 
 class _View(NamedTuple):
-    """How things stand at the observations; states that nothing reads are None."""
+    """Amounts at the observations; None for states that nothing reads."""
 
     amounts: tuple[Float[Array, "#lane time"] | None, ...]
     since: Float[Array, "#lane time"]
@@ -135,7 +135,7 @@ def _known(
     begin: Float[Array, "#lane"],
     shape: tuple[int, int],
 ) -> Individual:
-    """Find out what states a subject's equations keep nonnegative, and their sizes."""
+    """Return whether nonnegativity is assured, and each state's absolute tolerance."""
     model, numerics = layout.model, layout.numerics
     initial = initial_amounts(layout, individual, _column_at(batch.periods, begin))
     real = initial[0].dtype
@@ -228,7 +228,7 @@ def _in_passing(
     table: Table,
     start: State,
 ) -> tuple[_View, State, Int[Array, " lane"]]:
-    """Observe on the way: observations are events of the table."""
+    """Solve with observations as events of the table."""
     go = follow_in_kernel if layout.kernel else follow
     shots, end, tried = go(layout, method, individual, table, start)
 
@@ -251,7 +251,7 @@ def _passing_by(
     start: State,
     times: Times,
 ) -> tuple[_View, State, Int[Array, " lane"]]:
-    """Observe as the solution passes by between events."""
+    """Solve from event to event, and read observations in between."""
     assert isinstance(method, AbstractAdaptive)  # the layout says so
     asked = windows(table, times, layout.window)
     crowded = asked.crowded & (start.status == Status.SOLVED)
@@ -278,7 +278,7 @@ def _without_negative(
     good: Bool[Array, "#lane time"],
     times: Times,
 ) -> tuple[Bool[Array, "#lane time"], list[Float[Array, "#lane time"] | None]]:
-    """Take out what is seen from where a state is below zero; clear noise away."""
+    """Drop observations from a negative state on; set noise below zero to zero."""
     held = list(amounts)
     for place, peak in zip(watched_states(layout), peaks, strict=True):
         value = held[place]
@@ -299,7 +299,7 @@ def _reach(
     place: Int[Array, "#lane time"],
     time: Float[Array, "#lane time"],
 ) -> "PostEventState":
-    """Solve from the events after which some times come to these times, all at once."""
+    """Solve from the last event before each of some times to these times, at once."""
     here: PostEventState = jax.tree.map(lambda value: take(value.T, place), shots)
     column = here.column
     held = jax.tree.map(lambda v: v if v.shape[1] == 1 else take(v, column), prepared)
@@ -321,7 +321,7 @@ def _afterwards(
     *,
     least: Sequence[Float[Array, " lane"]],
 ) -> _View:
-    """Observe between events, when all of these are known."""
+    """Return observations by the closed form, from the states after events."""
     seen = _reach(method, prepared, shots, table.seen, times.time)
     good = (seen.status == Status.SOLVED) & table.shown
     watched = watched_states(layout)

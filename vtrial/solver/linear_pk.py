@@ -28,7 +28,7 @@ Amounts = tuple[Real, ...]
 
 
 class Body(NamedTuple):
-    """Rates [1/h] of a body, and the eigenvalues of its matrix in rising order."""
+    """Rate constants [1/h] of linear compartments, and their eigenvalues, ascending."""
 
     elimination: Real
     absorption: Real | None

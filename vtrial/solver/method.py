@@ -1,4 +1,4 @@
-"""What every way of solving offers: prepare once, then advance from event to event."""
+"""The contract of a method: prepare once, then advance from event to event."""
 
 import abc
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class AbstractMethod(abc.ABC):
-    """A way of solving a model for lanes of subjects side by side.
+    """A method that solves a model for lanes, one subject each, side by side.
 
     States are tuples of (lane) vectors: elementwise work then compiles to long vector
     instructions, and each lane keeps a step size of its own.

@@ -1,4 +1,4 @@
-"""The ways of solving, by the names that a protocol uses."""
+"""The methods of solution, by the names that a protocol uses."""
 
 import functools
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from vtrial.types import Method
 
 
 def _diffrax(*given: Any, solver: str = "Kvaerno5") -> AbstractMethod:
-    """Make the general door; it takes a second to load and is seldom asked for."""
+    """Make a diffrax method; that takes a second to load and is seldom asked for."""
     from vtrial.solver.diffrax_method import Diffrax
 
     return Diffrax(*given, solver=solver)

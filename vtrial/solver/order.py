@@ -1,4 +1,4 @@
-"""Which event comes first: sorting short rows, and finding a place in them.
+"""The order of events: sorting short rows, and finding a place in them.
 
 Rows are (lane, event), sorted each by itself; what all lanes share has one row. A sort
 by comparison is slow where rows are short, so those are sorted by counting.

@@ -24,7 +24,7 @@ Counts = tuple[Int[Array, " lane"], ...]
 
 
 class Carry(NamedTuple):
-    """How things stand between two events, (lane) each.
+    """The scan's carry between two events, (lane) each.
 
     `running` counts the infusions into each state, so that rounding leaves no rate of
     those that have ended, `cleared` is the highest turn of a record that has cancelled
@@ -48,7 +48,7 @@ class Carry(NamedTuple):
 
 
 class EventRecord(NamedTuple):
-    """What is kept of events, or of places between them: how things stood there.
+    """Amounts, last dose and success at events, or at places between them.
 
     States that no output reads are None.
     """
@@ -59,7 +59,7 @@ class EventRecord(NamedTuple):
 
 
 class PostEventState(NamedTuple):
-    """How things stand after an event, and from when, by which inputs, they go on."""
+    """The state after an event, with the time and inputs from which it goes on."""
 
     time: Float[Array, "#lane"]
     column: Int[Array, "#lane"]
@@ -81,7 +81,7 @@ def follow(
     table: Table,
     start: State,
 ) -> Course:
-    """Go through all events."""
+    """Scan over all events."""
     prepared = method.prepare(individual)
 
     def step(carry: Carry, item: tuple[Event, Array]) -> tuple[Carry, Array]:
@@ -101,7 +101,7 @@ def follow(
 
 
 def parts_of(layout: Layout, carry: Carry) -> list[Array]:
-    """List what is kept of an event: amounts that are read, last dose, if all is well.
+    """List what is recorded at an event: amounts that are read, last dose, success.
 
     `event_record_of` makes an EventRecord of it.
     """
@@ -113,7 +113,7 @@ def parts_of(layout: Layout, carry: Carry) -> list[Array]:
 def event_record_of(
     layout: Layout, packed: Float[Array, "event part *place lane"], real: Any
 ) -> EventRecord:
-    """Unpack what was kept of all events; amounts are of type `real`."""
+    """Unpack what was recorded at all events; amounts have dtype `real`."""
     *seen, last_dose, fine = _unpacked(packed)
     rest = iter(seen)
     amounts = [next(rest).astype(real) if keep else None for keep in _kept(layout)]
@@ -128,7 +128,7 @@ def follow_changes(
     start: State,
     column: Int[Array, "#lane"],
 ) -> tuple[PostEventState, Counts, Int[Array, " lane"]]:
-    """Go through a table without observations; return how things stand after each.
+    """Scan a table without observations; return the state after each event.
 
     The first shot is the start, where the inputs of `column` begin to hold. Then come
     how many infusions run at the end of the stage, and the numbers of steps.
@@ -176,7 +176,7 @@ def follow_reading(
     start: State,
     asked: Float[Array, "event place #lane"],
 ) -> tuple[Course, Amounts]:
-    """Go through a table without observations; read at the times asked between events.
+    """Scan a table without observations; read at the times asked between events.
 
     The sights are (event, place, lane), and of one event more than there are: what is
     seen after the last. Second come the peaks of the states that may not be negative.
@@ -217,7 +217,7 @@ def follow_reading(
 
 
 def _packed(parts: Sequence[Array]) -> Float[Array, "part *place lane"]:
-    """Lay out what is kept of an event in one array.
+    """Stack what is recorded at an event in one array.
 
     Several would be written by one fused loop, for which XLA then copies all that was
     written before.
@@ -253,7 +253,7 @@ def _where(here: Bool[Array, "#lane"], values: Counts, others: Counts) -> Counts
 
 
 def _held(carry: Carry, ends: Bool[Array, "#lane"]) -> State:
-    """Take down how things stand where the stage ends, and keep that."""
+    """Record the state where the stage ends, and keep it."""
     before = carry.end
     assert before is not None  # `follow` begins with one
     size = len(carry.amounts)
@@ -276,7 +276,7 @@ def _held(carry: Carry, ends: Bool[Array, "#lane"]) -> State:
 def _begun(
     layout: Layout, method: AbstractMethod, individual: Individual, start: State
 ) -> Carry:
-    """Lay out a State for the scan."""
+    """Return the carry with which the scan goes on from a State."""
     size = start.amounts.shape[1]
     zero = jnp.zeros(start.time.shape, start.amounts.dtype)
     return begin(
@@ -314,7 +314,7 @@ def begin(
 def arrive(
     layout: Layout, method: AbstractMethod, here: Any, carry: Carry, event: Event
 ) -> Carry:
-    """Solve up to the event; who fails holds NaN from here on.
+    """Advance to the event; failed lanes hold NaN from here on.
 
     `here` is what the method has prepared, for the inputs that hold up to the event.
     """
@@ -331,7 +331,7 @@ def _span(layout: Layout, carry: Carry, event: Event) -> Span:
 
 
 def _arrived(layout: Layout, carry: Carry, event: Event, moved: Step) -> Carry:
-    """Stand at the event."""
+    """Return the carry at the event."""
     active = carry.status == Status.SOLVED
     status = jnp.where(active, moved.status, carry.status)
     fine = status == Status.SOLVED
@@ -383,12 +383,12 @@ def is_below(
 def without_noise(
     value: Float[Array, "..."], peak: Float[Array, "..."]
 ) -> Float[Array, "..."]:
-    """Take away what is below zero of a state that is watched."""
+    """Set a watched state to zero where it is negative."""
     return jnp.where(jnp.isfinite(peak), jnp.maximum(value, 0.0), value)
 
 
 def _watch(layout: Layout, carry: Carry) -> Carry:
-    """Fail who is below zero; noise below zero is taken away."""
+    """Fail lanes with a negative state; set noise below zero to zero."""
     watched = watched_states(layout)
     if not watched:
         return carry

@@ -88,7 +88,7 @@ def settle(
 
 
 def _repeats(method: AbstractMethod, asked: _Asked) -> Int[Array, " lane"] | None:
-    """Count the intervals after which the clock's rhythms are as before.
+    """Count the dosing intervals after which the clock's rhythms recur.
 
     0 where there is no such number up to `MOST_REPEATS`, None where nothing looks at
     the clock's time. What is no rhythm is taken as it is in the interval before.
@@ -168,7 +168,7 @@ def _pattern(
 def _period(
     method: AbstractMethod, asked: _Asked, amounts: Amounts, memory: Any
 ) -> Step:
-    """Follow all that repeats itself, one interval or some, up to the last entry."""
+    """Follow one period of the regimen, one interval or some, to the last entry."""
     interval = asked.regimen.interval
     if asked.repeats is None:
         begin = asked.entry - interval
@@ -230,7 +230,7 @@ def _advanced(
 
 
 def _pieces(method: AbstractMethod, asked: _Asked) -> Float[Array, " lane"] | None:
-    """Return into how many pieces an interval is cut, so that a change stays small.
+    """Return into how many pieces an interval is cut, so that steps are stable.
 
     Near a steady state the error tells nothing of the steps that an explicit method
     can make: changes of what does not move would grow from step to step, and so would
@@ -328,6 +328,6 @@ def _settle_nonlinear(method: AbstractMethod, asked: _Asked) -> Settled:
 
 
 def nothing_settled(initial: Amounts) -> Settled:
-    """Return the answer where no lane asks."""
+    """Return zero amounts, for where no lane asks for a steady state."""
     none = jnp.zeros(initial[0].shape, int)
     return Settled(jax.tree.map(jnp.zeros_like, initial), none, none)

@@ -109,7 +109,7 @@ class Stiff(AbstractAdaptive):
     def enter(
         self, field: Field, amounts: Amounts, time: Float[Array, " lane"]
     ) -> tuple[()]:
-        """Carry nothing."""
+        """Carry nothing: every Rosenbrock step begins anew."""
         del field, amounts, time
         return ()
 
@@ -174,7 +174,7 @@ class Stiff(AbstractAdaptive):
     def _drift(
         self, field: Field, time: Float[Array, " lane"], amounts: Amounts
     ) -> Amounts | None:
-        """Return the derivative by time alone; None if there is none."""
+        """Return the partial derivative in time; None for autonomous equations."""
         if field.is_autonomous:
             return None
         ones = jnp.ones_like(time)
@@ -182,7 +182,7 @@ class Stiff(AbstractAdaptive):
         return tuple(map(_finite, drift))
 
     def _lifted(self, field: Field, amounts: Amounts) -> Amounts:
-        """Raise states that stay nonnegative to what is tolerated of them."""
+        """Raise nonnegative states to their absolute tolerance."""
         kept = self.model.structure.nonnegative.states
         return tuple(
             jnp.maximum(amount, least.astype(amount.dtype))
@@ -195,7 +195,7 @@ class Stiff(AbstractAdaptive):
 
 
 def _finite(slope: Float[Array, "..."]) -> Float[Array, "..."]:
-    """Take a slope that is none for zero: the error estimate knows better."""
+    """Replace a slope that is not finite by zero: the error estimate knows better."""
     return jnp.where(jnp.isfinite(slope), slope, 0.0)
 
 
@@ -205,7 +205,7 @@ def _moved(
     parts: list[Amounts],
     scale: Float[Array, " lane"] | None = None,
 ) -> Amounts:
-    """Add a weighted sum of parts, times a scale."""
+    """Return the origin plus a weighted sum of parts, times a scale."""
     if not weights:
         return origin
     moved = []

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Flags(NamedTuple):
-    """What holds from now on, and until when [h] from the interval's start."""
+    """Flags that hold from now on, and until when [h] from the interval's start."""
 
     held: tuple[Float[Array, " lane"], ...]
     until: Float[Array, " lane"]
@@ -91,7 +91,7 @@ def _ahead(
     later: Float[Array, " lane"],
     length: Float[Array, " lane"],
 ) -> Float[Array, "*#lane"]:
-    """Return how far ahead [h] a switch is whose distance is a straight line."""
+    """Return how far ahead [h] a switch is whose distance is linear in time."""
     del clock, later, length
     distance, slope = (evaluate(e, values) for e in (switch.distance, switch.slope))
     safe = jnp.where(slope == 0, 1.0, slope)
@@ -160,7 +160,7 @@ def _searched(
 def _window(
     switch: Switch, values: Mapping[str, Array], length: Float[Array, " lane"]
 ) -> Float[Array, " lane"]:
-    """Return how far ahead is looked at once [h]."""
+    """Return the window of time [h] that is searched at once."""
     window = length / WINDOWS
     for phase in switch.phases:
         speed = jnp.abs(evaluate(phase, values))

@@ -1,4 +1,4 @@
-"""What error of a step is tolerated: the solution's, and that of derivatives beside it.
+"""Error norms of a step: the solution's, and that of the sensitivities beside it.
 
 Derivatives that are followed beside a solution by its own steps are right only if these
 steps suit them, too. Where the solution rests, as a body at its baseline does, any step
@@ -30,7 +30,7 @@ NOISE = 10.0  # times the absolute tolerance, an amount below nothing may be err
 def scaled(
     rtol: float, atol: Amounts, errors: Amounts, before: Amounts, after: Amounts
 ) -> Float[Array, " lane"]:
-    """Return the root mean square of errors over what is tolerated.
+    """Return the error norm: the root mean square of errors over tolerances.
 
     `atol` has a tolerance for each state. Where derivatives are followed, it is the
     largest of the solution's and theirs; it has no derivative itself.
@@ -51,7 +51,7 @@ def tolerated(
     before: Float[Array, " lane"],
     after: Float[Array, " lane"],
 ) -> Float[Array, " lane"]:
-    """Return the tolerated error of a state."""
+    """Return a state's tolerated error: atol + rtol |state|."""
     return atol + rtol * jnp.maximum(jnp.abs(before), jnp.abs(after))
 
 
@@ -61,7 +61,7 @@ def leap(
     before: Float[Array, " lane"],
     after: Float[Array, " lane"],
 ) -> Float[Array, " lane"]:
-    """Return by what a step is too long that takes a nonnegative state below zero.
+    """Return the ratio by which a step that turns a state negative is too long.
 
     An elimination that is saturated is as straight as a line, and its error estimate
     nothing, until the amount is used up: a step may end beyond, where the equations
@@ -84,7 +84,7 @@ def _watched(
     before: Amounts,
     after: Amounts,
 ) -> Float[Array, " lane"]:
-    """Return the solution's own error."""
+    """Return the solution's error norm; under `jvp` sensitivities count, too."""
     del rtol, atol, errors, before, after
     return own
 
@@ -92,7 +92,7 @@ def _watched(
 def _watch(
     rtol: float, primals: tuple, tangents: tuple
 ) -> tuple[Float[Array, " lane"], Float[Array, " lane"]]:
-    """Let the errors of derivatives count where there are any.
+    """Let the errors of sensitivities count where there are any.
 
     They are tolerated as errors of the solution are, and by a part of it more: what is
     nothing beside the solution may be rounding.
@@ -122,7 +122,7 @@ _watched.defjvp(_watch, symbolic_zeros=True)
 def _worst(
     own: Float[Array, " lane"], theirs: Float[Array, " lane"]
 ) -> Float[Array, " lane"]:
-    """Return the largest error; all directions that are followed share their steps."""
+    """Return the larger norm; all sensitivities share the solution's steps."""
     return jnp.maximum(own, theirs)
 
 
@@ -139,7 +139,7 @@ def _of_all(
 
 
 def mean_square(parts: Sequence[Float[Array, " lane"]]) -> Float[Array, " lane"]:
-    """Return the root of the mean of squares."""
+    """Return the root mean square, with a finite slope at zero."""
     total = sum((part * part for part in parts[1:]), parts[0] * parts[0])
     positive = total > 0
     root = jnp.sqrt(jnp.where(positive, total, 1.0) / len(parts))

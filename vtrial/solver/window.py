@@ -54,7 +54,7 @@ def windows(table: Table, times: Times, width: int) -> Windows:
 
 
 def width_of(layout: Layout, between: int | None, given: int, seen: int) -> int:
-    """Return how many observations may lie between two events; 0 if that is no use.
+    """Return the width of a window: observations between two events; 0 if of no use.
 
     At every dose's record there is an event: `between` of them lie between these, of
     `given` doses and `seen` observations in all. It is of use where lanes would wait

@@ -1,4 +1,4 @@
-"""The scan over events of many lanes as one kernel of a graphics processor.
+"""The scan over events of many lanes as one GPU kernel.
 
 Left to XLA every step of the scan, and every step of controlled size in it, starts
 kernels and takes the state through memory. Here a program goes with its lanes from the

@@ -1,4 +1,4 @@
-"""What kernels of graphics processors lack, said by what they have."""
+"""Primitives that GPU kernels lack, rewritten in those that they have."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
