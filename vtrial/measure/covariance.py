@@ -84,6 +84,7 @@ def structure_of(name: Covariance) -> Structure:
 def _unstructured(free: Parameters, visits: int) -> Parameters:
     """Multiply a triangle with positive diagonal (Cholesky's) by its transpose."""
     factor = _triangle(free, visits)
+    # Log-Cholesky: with a positive diagonal the factor is unique.
     diagonal = jnp.diag(jnp.exp(jnp.diag(factor)))
     factor = jnp.tril(factor, -1) + diagonal
     return (factor @ factor.T)[np.tril_indices(visits)]
@@ -279,6 +280,7 @@ def _start(
         correlation = rough / (scale[:, None] * scale[None, :])
         pairs = correlation[np.tril_indices(visits, -1)]
         mean = pairs.mean() if visits > 1 else jnp.zeros_like(rough[0, 0])
+        # Off the bounds, where the unbounded number would be infinite.
         mean = jnp.clip(mean, -0.5 / max(visits - 1, 1), 0.9)
         first = _unbounded(mean, visits) if bounded else jnp.arctanh(mean)
         rest = jnp.zeros(correlations(visits), rough.dtype)

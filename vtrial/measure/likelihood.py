@@ -136,6 +136,7 @@ def slopes(parameters: Vector, sums: Sums, model: Model) -> Slopes:
     seen = _unpack(_inner(sums, outer), sums.mask.shape[1])
     around = weight @ seen @ weight
     count = sums.subjects[:, None, None]
+    # -2 log L changes by tr((n W - W S W) dV), S the products that `outer` weighs.
     pull = count * weight - around
 
     def along(at: Vector) -> Scalar:
@@ -145,6 +146,7 @@ def slopes(parameters: Vector, sums: Sums, model: Model) -> Slopes:
     twice = (2.0 * around - count * weight)[:, None] @ rises @ weight[:, None]
     fall = _falls(rises, weight, sums)
     moved = fall @ jnp.append(-effect, 1.0)
+    # Second derivatives of V alone; those by way of W, beta and log|A| follow.
     hessian = jax.hessian(along)(parameters)
     hessian += jnp.einsum("pkab,plba->kl", twice, rises)
     hessian -= 2.0 * moved[:, :-1] @ inverse @ moved[:, :-1].T
@@ -194,6 +196,7 @@ def _evaluate(parameters: Vector, sums: Sums, model: Model) -> _Made:
     """Return minus twice the log likelihood at some parameters."""
     both = sums.mask[:, :, None] & sums.mask[:, None, :]
     eye = jnp.eye(both.shape[1], dtype=sums.product.dtype)
+    # Visits not seen are independent of variance 1: they add nothing to log|V|.
     matrix = jnp.where(both, _matrices(parameters, sums, model), eye[None])
     factor = jnp.linalg.cholesky(matrix)
     root = jax.scipy.linalg.solve_triangular(
@@ -202,6 +205,7 @@ def _evaluate(parameters: Vector, sums: Sums, model: Model) -> _Made:
     weight = jnp.where(both, root.mT @ root, 0.0)
     spread = 2.0 * jnp.log(jnp.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
     whole = _gather(sums, weight)
+    # A dropped column is one of the identity: coefficient 0, and nothing to log|A|.
     gram = whole[:-1, :-1] + jnp.diag(jnp.where(sums.kept, 0.0, 1.0))
     factor = jax.scipy.linalg.cho_factor(gram, lower=True)
     effect = jax.scipy.linalg.cho_solve(factor, whole[:-1, -1])

@@ -112,6 +112,7 @@ def fit_mixed(
     spread = np.asarray(found.estimate.spread)
     good = np.asarray(found.converged) & np.isfinite(found.value)
     good &= np.isfinite(spread).all(axis=(1, 2))
+    # A parameter without a positive variance is not at a minimum of -2 log L.
     good &= (np.diagonal(spread, axis1=1, axis2=2) > 0).all(axis=1)
 
     def known(array: Array | np.ndarray) -> np.ndarray:
@@ -178,6 +179,7 @@ def _chunks(panel: Panel, model: Model, rows: np.ndarray) -> Iterator[_Data]:
     lengths = np.log(np.where(panel.basis.kept, diagonal, 1.0)).sum(axis=1)
     number = panel.seen.sum(axis=(1, 2)) - (panel.rank if model.restricted else 0)
     constant = number * np.log(2 * np.pi) - panel.log_weight
+    # REML has log|X'WX| of the design X = Q R, while the search has that of Q.
     constant += 2 * lengths if model.restricted else 0.0
     both = np.concatenate([panel.columns, panel.value[:, :, :, None]], axis=3)
     arrays = (
@@ -282,6 +284,7 @@ def _rough(
         product = (rest * there[:, None]).T @ rest
         earlier = jnp.arange(visits) < visit
         inner = jnp.where(earlier[:, None] & earlier[None, :], product, 0.0)
+        # A ridge too small to matter, for earlier visits that are collinear.
         inner += jnp.diag(jnp.where(earlier, 1e-9 * jnp.diag(product), 1.0))
         slope = jnp.linalg.solve(inner, jnp.where(earlier, product[:, visit], 0.0))
         left = product[visit, visit] - slope @ product[:, visit]
@@ -294,6 +297,7 @@ def _rough(
         return jnp.where(known, slope, 0.0), jnp.where(known, variance, own[visit])
 
     slope, variance = jax.vmap(regress)(jnp.arange(visits))
+    # Sequential regressions are the covariance's modified Cholesky factor.
     turn = jnp.linalg.inv(jnp.eye(visits, dtype=rest.dtype) - slope)
     return (turn * variance[None, :]) @ turn.T
 
@@ -343,10 +347,12 @@ def _step(state: _State, sums: Sums, most: Int[Array, ""], model: Model) -> _Sta
     fresh = ~jnp.isfinite(value)
     levels, axes = jnp.linalg.eigh(hessian)
     along = axes.T @ gradient
+    # Absolute eigenvalues make a Newton step at a saddle one of descent.
     size = jnp.abs(levels)
     size = jnp.maximum(size, 1e-8 * size.max() + 1e-30)
     whole = -axes @ (along / size)
     length = jnp.sqrt((whole**2).sum())
+    # The squared Newton decrement, g'H^-1 g, bounds what another step would gain.
     last = ((along**2 / size).sum() < NEAR) & (levels.min() > FLAT) & ~fresh
     step = whole * jnp.minimum(1.0, state.radius / jnp.maximum(length, 1e-30))
     made = slopes(state.place + step, sums, model)
@@ -357,6 +363,7 @@ def _step(state: _State, sums: Sums, most: Int[Array, ""], model: Model) -> _Sta
     finite = jnp.isfinite(made.value) & jnp.isfinite(made.hessian).all()
     taken = state.active & finite & (gain >= -noise)
     bad = ~finite | ((ratio < 0.25) & (foretold > noise))
+    # The trust region's rule of Nocedal, Wright (2006), algorithm 4.1.
     reached = jnp.minimum(length, state.radius)
     radius = jnp.where(bad, 0.25 * reached, state.radius)
     wide = ~bad & (ratio > 0.75) & (length > state.radius)

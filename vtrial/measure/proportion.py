@@ -108,6 +108,7 @@ def restricted_shares(
     if measure == "risk ratio":
         second = count * effect + events + reference_count + reference_events * effect
         root = np.sqrt(np.maximum(second**2 - 4 * total * effect * responses, 0.0))
+        # The root of the quadratic without cancellation, 2c / (b + sqrt(b^2 - 4ac)).
         reference = 2 * responses / (second + root)
         return np.minimum(effect * reference, 1.0), reference
     excess = effect - 1
@@ -130,6 +131,7 @@ def _shares_apart(counts: Counts, effect: Numbers) -> tuple[Numbers, Numbers]:
     half = b**3 / 27 - b * c / 6 + d / 2
     size = np.sqrt(np.maximum(b**2 / 9 - c / 3, 0.0))
     size = np.where(half < 0, -size, size)
+    # The cubic has three real roots: trigonometric solution (Farrington, Manning 1990).
     cosine = np.where(size == 0, 0.0, half / np.where(size == 0, 1.0, size) ** 3)
     angle = (np.pi + np.arccos(np.clip(cosine, -1.0, 1.0))) / 3
     low, high = np.maximum(0.0, -effect), np.minimum(1.0, 1.0 - effect)
@@ -168,6 +170,7 @@ def _score(
         if corrected:
             total = count + reference_count
             variance = variance * total / (total - 1)
+        # Shares that are as the null has them: no evidence, also over a variance of 0.
         return np.where(np.abs(off) < 1e-14, 0.0, off / np.sqrt(variance))
 
 
@@ -187,6 +190,7 @@ def _limit(
     if plain:
         return (low + high) / 2
     effect = np.exp((low + high) / 2)
+    # A search that ran to its end: the limit of a ratio is 0 or infinite.
     none = np.log(effect) < -WIDEST + 1
     return np.where(none, 0.0, np.where(np.log(effect) > WIDEST - 1, np.inf, effect))
 
@@ -253,6 +257,7 @@ def _combined(
     with np.errstate(invalid="ignore", divide="ignore"):
         if measure == "risk difference":
             all_pairs = pairs.sum(axis=1)
+            # Sato (1989).
             gain = events * reference_count - reference_events * count
             estimate = (gain / total).sum(axis=1) / all_pairs
             slope = count**2 * reference_events - reference_count**2 * events
@@ -262,6 +267,7 @@ def _combined(
             return estimate, (estimate * parts[0] + parts[1]) / all_pairs**2
         if measure == "risk ratio":
             over, under = events * reference_count, reference_events * count
+            # Greenland, Robins (1985).
             both = pairs * (events + reference_events)
             spread = (both - events * reference_events) / total
             over, under, spread = (
@@ -271,6 +277,7 @@ def _combined(
             return np.log(over / under), spread / (over * under)
         over, under = events * reference_others / total, reference_events * others
         under = under / total
+        # Robins, Breslow, Greenland (1986).
         for_it = (events + reference_others) / total
         against = (reference_events + others) / total
         up, down = (
@@ -294,6 +301,7 @@ def _no_association(
     responses = events + reference_events
     off = (events - count * responses / total).sum(axis=1)
     spread = count * reference_count * responses * (total - responses)
+    # The hypergeometric variance of each stratum's treated responses.
     variance = (spread / (total**2 * np.maximum(total - 1, 1.0))).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         score = np.where(off == 0, 0.0, np.abs(off) / np.sqrt(variance))

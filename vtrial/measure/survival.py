@@ -86,6 +86,7 @@ def log_rank(
     deaths = order.tied(happened)
     share = order.from_here(in_arm) / at_risk
     spread = deaths * share * (1 - share)
+    # The hypergeometric factor of tied times.
     spread *= (at_risk - deaths) / np.maximum(at_risk - 1, 1.0)
     weight = _weights(order, deaths / at_risk, rho, gamma)
     surplus = order.tied(happened * in_arm) - deaths * share
@@ -163,6 +164,7 @@ class _Steps(NamedTuple):
         at_risk = np.maximum(order.from_here(order.here), 1.0)
         deaths = np.where(order.leads, order.tied(order.arrange(event)), 0.0)
         left = at_risk - deaths
+        # Where the curve falls to 0, Greenwood's term would divide by 0.
         hazard = deaths / np.where(left > 0, at_risk * left, np.inf)
         alive = np.cumprod(left / at_risk, axis=1)
         placed = order.arrange(time, np.nan)
@@ -192,6 +194,7 @@ def area_under_curve(
     ends = np.concatenate([clipped[:, 1:], until[:, None]], axis=1)
     pieces = steps.alive * np.maximum(ends - clipped, 0.0)
     area = np.where(empty, 0.0, clipped[:, 0]) + pieces.sum(axis=1)
+    # The variance of an area weighs each event by the squared area still to come.
     beyond = np.cumsum(pieces[:, ::-1], axis=1)[:, ::-1]
     error = np.sqrt((beyond**2 * steps.hazard).sum(axis=1))
     if corrected:
@@ -286,6 +289,7 @@ def restricted_mean(
     with np.errstate(invalid="ignore", divide="ignore"):
         if ratio:
             estimate = np.log(arm.area / other.area)
+            # The delta method on the logarithm.
             error = np.hypot(arm.error / arm.area, other.error / other.area)
         else:
             estimate = arm.area - other.area

@@ -87,6 +87,7 @@ def win_contrast(
         if measure == "net benefit":
             return contrast_of(normal_effect(wins - losses, np.sqrt(gain)), level=level)
         if measure == "win odds":
+            # W + T/2 with T = 1 - W - L; the error by the delta method on its logit.
             share = (1 + wins - losses) / 2
             sound = (share > 0) & (share < 1)
             share = np.where(sound, share, np.nan)
@@ -96,6 +97,7 @@ def win_contrast(
             sound = (wins > 0) & (losses > 0)
             wins, losses = (np.where(sound, x, np.nan) for x in (wins, losses))
             estimate = np.log(wins / losses)
+            # The delta method on log(W/L).
             variance = spread[0] / wins**2 + spread[1] / losses**2
             variance -= 2 * spread[2] / (wins * losses)
             error = np.sqrt(np.maximum(variance, 0.0))
@@ -123,6 +125,7 @@ def finkelstein_schoenfeld(
     inside = everybody.arrange(treated.astype(float)) == 1
     count = inside.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
+        # The permutation variance of a sum drawn without replacement; scores sum to 0.
         spread = count * (size - count) / (size * (size - 1))
         spread = spread * (score**2).sum(axis=1)
         total = np.where(inside, score, 0.0).sum(axis=1)
@@ -241,8 +244,10 @@ def _compared(
         for (mine, theirs), tier in zip(bounds, tiers, strict=True):
             up = mine.low[rows, :, None] > theirs.high[rows, None, :] + tier.margin
             down = theirs.low[rows, None, :] > mine.high[rows, :, None] + tier.margin
+            # A byte a pair, for pairs are the largest arrays.
             here = up.view(np.int8) - down.view(np.int8)
             here = here if tier.higher else -here
+            # A tier decides only pairs that tie on all before it.
             result = here if result.ndim == 0 else np.where(result, result, here)
         if groups:
             mine, theirs = (group[rows] for group in groups)

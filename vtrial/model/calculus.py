@@ -96,6 +96,7 @@ def _tidied(function: str, arguments: tuple[Expression, ...]) -> Expression:
             return left
         case ("-", (Number(0.0), right)):
             return _tidied("negative", (right,))
+        # A structural zero: dropped even where the other factor may be infinite.
         case ("*", (Number(0.0), _)) | ("*", (_, Number(0.0))):
             return ZERO
         case ("*", (Number(1.0), right)):
@@ -124,6 +125,7 @@ def _folded(function: str, arguments: tuple[Expression, ...]) -> Number | None:
         value = _ARITHMETIC[function](*values)
     except (ZeroDivisionError, OverflowError):
         return None
+    # A negative number to a broken power is complex in Python.
     return Number(value) if isinstance(value, float) else None
 
 
@@ -156,6 +158,7 @@ def _operator_slope(
         case "*":
             return plus(times(dleft, right), times(left, dright))
         case "/":
+            # Not by the divisor's square, which overflows before its parts do.
             through = times(over(left, right), over(dright, right))
             return minus(over(dleft, right), through)
         case "^":
@@ -199,6 +202,7 @@ _CHAIN: dict[str, Callable[[Expression], Expression]] = {
         Number(1.1283791670955126), _call("exp", _call("negative", _power(x, TWO)))
     ),
     "logit": lambda x: over(ONE, times(x, minus(ONE, x))),
+    # 1 - expit(x) would lose its digits for large x.
     "expit": lambda x: times(_call("expit", x), _call("expit", _call("negative", x))),
     "lgamma": lambda x: _call("lgamma'", x),
     "normal_cdf": lambda x: times(

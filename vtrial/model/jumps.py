@@ -175,6 +175,7 @@ class _Parting:
     def _drive(self, expression: Expression) -> Expression:
         """Make a drive, unless it is a straight line of time."""
         value = substitute(expression, self._timed)
+        # A straight line hides nothing between the places that a step looks at.
         if _is_straight(value):
             return expression
         known = next((one for one in self.drives if one.value == value), None)
@@ -218,6 +219,7 @@ class _Parting:
         if function != "mod":
             value = Call(function, arguments)
             return self._flag(value, arguments[0], whole=True)
+        # mod(x, d) = x - d floor(x / d): only the whole part jumps.
         number, divisor = arguments
         times_in = over(number, divisor)
         flag = self._flag(Call("floor", (times_in,)), times_in, whole=True)
@@ -268,6 +270,7 @@ class _Parting:
 
 def _speed(expression: Expression) -> Expression:
     """Differentiate by time while flags stand still [1/h]."""
+    # The time after dose stands still until the first dose.
     after = times(differentiate(expression, TIME_AFTER_DOSE), Name(DOSED))
     return plus(differentiate(expression, TIME), after)
 
@@ -297,6 +300,7 @@ def _is_straight(expression: Expression) -> bool:
 
 def _unscaled(line: Expression) -> Expression:
     """Take away signs and factors that stand still."""
+    # Lines that are zero at the same time then have one flag.
     match line:
         case Call("negative", (inner,)):
             return _unscaled(inner)

@@ -71,6 +71,7 @@ def find_nonnegative(
     `dynamic` are the assignments that the `derivatives` need. Of the `declared` states
     it is known anyway.
     """
+    # The largest such set is a fixed point: each state that goes may take others along.
     kept = dict.fromkeys(states)
     while True:
         found = {
@@ -137,6 +138,7 @@ class _Signs:
     def is_broken_power(self, power: Call, assumed: frozenset[Expression]) -> bool:
         """Return whether it is a non-integer power of a varying, nonnegative base."""
         base, exponent = power.arguments
+        # Whole powers are real also of what rounding leaves below zero.
         if isinstance(exponent, Number) and exponent.value == round(exponent.value):
             return False
         found = self.of(base)
@@ -150,6 +152,7 @@ class _Signs:
         if isinstance(expression, Name):
             return self._of_name(expression)
         found = self._of_call(expression)
+        # A subject's constants are assumed nonnegative, and checked for each subject.
         if found.sign is Sign.ANY and not self._moves(expression):
             return _Found(Sign.UP, frozenset([expression]))
         return found
@@ -174,6 +177,7 @@ class _Signs:
         if function == "^":
             return self._of_power(call, found[0])
         if function in ("*", "/"):
+            # Zero times anything is zero, whatever the other sign; so is 0 / x.
             factors = found if function == "*" else found[:1]
             nothing = next((f for f in factors if f.sign is Sign.ZERO), None)
             if nothing is not None:
@@ -192,6 +196,7 @@ class _Signs:
                 return base if value > 0 else _Found(Sign.UP)
             return base if odd else _Found(Sign.UP, base.assumed)
         if base.sign is Sign.ZERO and not self._moves(exponent):
+            # 0^y is 0 only for y above 0, which the subject's numbers tell.
             least = Call("-", (exponent, Number(LEAST)))
             return _Found(Sign.ZERO, base.assumed | {least})
         return _Found(Sign.UP, base.assumed)  # or no number at all

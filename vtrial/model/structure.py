@@ -170,6 +170,7 @@ def analyse(
         keep_powers_real(dynamic, states, dynamic, kept),
         keep_powers_real(derivatives, states, dynamic, kept),
     )
+    # Of the parted equations: flags stand still, so that slopes are those in between.
     slopes, jacobian = _jacobian(states, parted.dynamic, parted.derivatives)
     reach = _reaches(states, (*dynamic, *parted.dynamic, *slopes))
     block = _linear_block(states, dynamic, derivatives, slopes, jacobian)
@@ -235,6 +236,7 @@ def _needed(
     """Keep the assignments that expressions need, in order."""
     wanted = {n.name for root in roots for n in names_in(root)}
     kept = []
+    # Backwards, so that whatever needs an assignment is seen before it.
     for statement in reversed(moved):
         if statement.name in wanted:
             kept.append(statement)
@@ -257,6 +259,7 @@ def _jacobian(
     for statement in dynamic:
         found = _slopes(statement.expression, known)
         for state, slope in found.items():
+            # Numbers and names need no variable: they are written where they are used.
             if isinstance(slope, Call):
                 name = f"{statement.name}|{state}"
                 slopes.append(Statement("assign", name, slope, statement.line))
@@ -327,6 +330,7 @@ def _linear_block(
     reach = _reaches(states, (*dynamic, *slopes))
     jumps = _jumping(dynamic, reach)
     rows = dict(zip(states, zip(derivatives, jacobian, strict=True), strict=True))
+    # Linear and time-invariant: the row of the Jacobian reads no state and no clock.
     kept = {
         state
         for state, (row, entries) in rows.items()
@@ -335,6 +339,7 @@ def _linear_block(
         and not any(_reached(e, reach) for e in entries if e is not None)
     }
     while True:
+        # Who reads a state outside the set leaves it: repeat until none does.
         drop = {s for s in kept if _reached(rows[s][0].expression, reach) - kept}
         if not drop:
             break
@@ -363,6 +368,7 @@ def _driver(block: LinearBlock) -> Compartments | None:
         )
         if shape is not None:
             return shape
+        # An AUC or effect compartment gives nothing back: the rest may have a shape.
         sources = {
             j for i in kept for j in kept if i != j and block.entries[i][j] is not None
         }
@@ -411,6 +417,7 @@ def _jumps(
             return True
         if isinstance(node, Call):
             steps = node.function in STEPPED or node.function == "if"
+            # Its condition makes an `if` jump; branches are looked at by themselves.
             watched = node.arguments[:1] if node.function == "if" else node.arguments
             if steps and any(_reached(argument, reach) for argument in watched):
                 return True

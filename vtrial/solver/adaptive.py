@@ -99,7 +99,7 @@ class AbstractAdaptive(AbstractMethod):
 
     @abc.abstractmethod
     def enter(self, field: Field, amounts: Amounts, time: Float[Array, " lane"]) -> Any:
-        """Compute what steps carry on (such as a slope), where derivatives begin anew."""
+        """Compute what steps carry, such as a slope, where derivatives start anew."""
 
     @abc.abstractmethod
     def attempt(
@@ -224,6 +224,7 @@ class AbstractAdaptive(AbstractMethod):
         def body(course: Course) -> Course:
             return self._step(way, course)[0]
 
+        # Lanes that have arrived idle until the slowest has: it sets the cost.
         course = lax.while_loop(lambda c: jnp.any(way.going(c)), body, way.begun)
         return self._arrived(prepared, way, course, amounts, rates)
 
@@ -246,10 +247,12 @@ class AbstractAdaptive(AbstractMethod):
         """
         way = self._set_out(prepared, span, amounts, rates, memory)
         since = (time - span.start[None]).astype(way.length.dtype)
+        # Unused places of a window ask at infinity; they read the end, unused.
         since = jnp.clip(since, 0.0, way.length[None])
         if self.is_dense:
             way = way._replace(inside=True)
         else:
+            # Observations at the start hold the values there already, and are no stops.
             passed = jnp.sum(since <= 0, axis=0, dtype=int)
             way = way._replace(stops=since, begun=way.begun._replace(passed=passed))
         seen = [i for i in self.stepped if i in states]
@@ -283,6 +286,7 @@ class AbstractAdaptive(AbstractMethod):
             )
 
         def go_on(carry: tuple[Course, Passage]) -> Bool[Array, ""]:
+            # One row stays free for the end, which is written behind the steps.
             return jnp.any(way.going(carry[0])) & (carry[1].filled < ROWS - 1)
 
         def pass_on(carry: tuple[Course, Reading]) -> tuple[Course, Reading]:
@@ -309,6 +313,7 @@ class AbstractAdaptive(AbstractMethod):
     ) -> Interval:
         """Set up an interval: vector field, length and first step size of each lane."""
         length = (span.stop - span.start).astype(amounts[0].dtype)
+        # Idle lanes have no length, so that the loop does not wait for them.
         length = jnp.where(span.active, jnp.maximum(length, 0.0), 0.0)
         drive = self._drive(prepared, amounts, rates)
         atol = tuple(prepared.atol[i] for i in self.stepped)
@@ -316,6 +321,7 @@ class AbstractAdaptive(AbstractMethod):
         amounts = tuple(amounts[i] for i in self.stepped)
         none = jnp.zeros(length.shape, int)
         zero, ones = jnp.zeros_like(length), jnp.ones_like(length)
+        # Flags are control, as step sizes are: derivatives are the branch's.
         flags = lax.stop_gradient(field.flags_after(zero, length))
         here = field.holding_until_switch(flags)
         carried = self.enter(here, amounts, zero)
@@ -407,6 +413,7 @@ class AbstractAdaptive(AbstractMethod):
         for place, least, was, now in parts:
             if place in guarded:
                 ratio = jnp.where(way.sure, leap(rtol, least, was, now), 0.0)
+                # The controller's root undoes this power: the ratio divides the step.
                 error = jnp.maximum(error, lax.stop_gradient(ratio) ** self.order)
         return error
 
@@ -427,6 +434,7 @@ class AbstractAdaptive(AbstractMethod):
         held = field.holding(field.conditions(time, before))
         error = jnp.zeros_like(size)
         opened, closed = field(time, before), field(time + size, after)
+        # The cubic Hermite interpolant in the middle of the step.
         middle = tuple(
             0.5 * (b + a) + 0.125 * size * (o - c)
             for b, a, o, c in zip(before, after, opened, closed, strict=True)
@@ -453,6 +461,7 @@ class AbstractAdaptive(AbstractMethod):
         structure = self.model.structure
         if not (structure.drives or structure.conditions):
             return error
+        # What follows finds errors only: no sensitivities are followed through it.
         still = field.still()
         ends = lax.stop_gradient((course.time, course.amounts, size, trial.amounts))
         if structure.drives:
@@ -477,21 +486,28 @@ class AbstractAdaptive(AbstractMethod):
         rest = stop - course.time
         here = way.going(course) & (rest <= 0)  # two stops at one time
         going = way.going(course) & ~here
+        # Rounding must not leave a sliver of a step before a stop.
         last = course.size >= rest * (1 - 1e-12)
+        # Idle lanes compute, too: a size of 0 would make their 1/size infinite.
         size = jnp.where(going, jnp.minimum(course.size, rest), 1.0)
         field = way.field.holding_until_switch(course.flags)
         trial = self.attempt(field, course.time, course.amounts, size, course.carried)
         trial = trial._replace(error=self._error(way, course, size, trial))
         finite = jnp.isfinite(trial.error)
+        # A step that overflows is refused, not failed: a shorter one may be finite.
         error = jnp.where(finite, trial.error, WORST)
         error = self._beyond(way, error, course.amounts, trial.amounts)
         good = (error <= 1.0) & going
+        # The PI controller of Hairer, Wanner (1996) IV.2 where there is a second gain.
         now, before = self.gains
         factor = SAFETY * _power(error, -now / self.order)
         if before:
             factor = factor * _power(course.error, before / self.order)
+        # A refused step never grows, whatever the controller remembers.
         factor = jnp.clip(factor, SHRINK, jnp.where(error <= 1.0, GROW, 1.0))
+        # Step sizes count as constants of the solution when it is differentiated.
         grown = lax.stop_gradient(size) * factor.astype(size.dtype)
+        # A step cut short by a stop says nothing against the size that was cut.
         grown = jnp.where(good & last, jnp.maximum(course.size, grown), grown)
         tried = course.tried + going.astype(int)
         status = judged(
@@ -514,6 +530,7 @@ class AbstractAdaptive(AbstractMethod):
             jax.tree.map(keep, trial.amounts, course.amounts),
             jax.tree.map(keep, trial.carried, course.carried),
             jnp.where(going, grown, course.size),
+            # As in Hairer's DOPRI5: a lucky error must not throw the next size.
             keep(jnp.maximum(error, 1e-4), course.error),
             status,
             tried,
@@ -530,6 +547,7 @@ class AbstractAdaptive(AbstractMethod):
         there = way.going(course) & (course.time >= flags.until)
         fresh = lax.stop_gradient(way.field.flags_after(course.time, way.length))
         field = way.field.holding_until_switch(fresh)
+        # A slope that was carried on is that of the old flags.
         carried = self.enter(field, course.amounts, course.time)
         rest = way.length - course.time
         standing = course.time, course.amounts, rest, course.size

@@ -118,6 +118,7 @@ class ClosedForm(AbstractMethod):
         """Integrate a term of a state's growth over an interval."""
         factor, fading = known
         if fading is not None:
+            # Fading counts from time 0 of the trial, not from the interval's start.
             factor = factor * jnp.exp(-fading * start)
         shape = self.model.structure.driver
         if not term.driver:

@@ -122,6 +122,7 @@ def _row(passage: Passage, number: Int[Array, ""]) -> Float[Array, "part 1 lane"
 def _look_at(passage: Passage, number: Int[Array, ""], reading: Reading) -> Reading:
     """Read the observations that stand exactly at the end of a step."""
     time, *states = _row(passage, number)
+    # Equal to the last bit: steps are made to end at the very times that are asked.
     here = reading.time == time
     values = [
         jnp.where(here, state, value)
@@ -133,12 +134,14 @@ def _look_at(passage: Passage, number: Int[Array, ""], reading: Reading) -> Read
 def _look_inside(passage: Passage, number: Int[Array, ""], reading: Reading) -> Reading:
     """Evaluate the dense output of one step of each lane at its observations."""
     begun, ended, inverse, *rest = _row(passage, number)
+    # Holds nothing for a refused step, which ends where it began.
     here = (reading.time > begun) & (reading.time <= ended)
     part = (reading.time - begun) * inverse
     length = len(rest) // max(len(reading.values), 1)
     values = []
     for state, value in enumerate(reading.values):
         *lower, total = rest[state * length : (state + 1) * length]
+        # Horner's rule.
         for coefficient in reversed(lower):
             total = coefficient + part * total
         values.append(jnp.where(here, total, value))

@@ -123,6 +123,7 @@ def tabulate(
     What all lanes share stays one row, unless a lag or duration is a lane's own.
     """
     given = take_up(layout.model, individual, doses, periods)
+    # Without `until` the stage ends at its last observation.
     boundary = until
     if boundary is None:
         finite = jnp.where(jnp.isfinite(times.time), times.time, -jnp.inf)
@@ -132,17 +133,20 @@ def tabulate(
     order = sorted_order(key)
     rows, key = jax.tree.map(lambda field: take(field, order), (rows, key))
     stop = same(boundary)[:, None]
+    # What happens at `until` is the next stage's, or it would happen twice.
     inside = (key.time < stop) if until is not None else (key.time <= stop)
     inside &= key.time >= same(begin)[:, None]
     event = _of(doses.event, rows.dose)
     resets = (event == RESET) | (event == RESET_DOSE)
     resets &= rows.kind == RECORD
     gives = (event == DOSE) | (event == RESET_DOSE)
+    # `tad` counts from the record of a dose, without its lag.
     given_here = gives & (rows.kind == (RECORD if layout.records else START))
     steady = turn = clears = None
     if layout.steady:
         steady = _steady(doses, given, rows, inside & gives, running)
     if layout.resets or layout.steady:
+        # What is no dose is never cancelled.
         turn = jnp.where(rows.dose < 0, LAST, _of(_turns(doses), rows.dose))
         replaces = (_of(doses.steady, rows.dose) == 1) & given_here
         clears = resets | replaces
@@ -150,6 +154,7 @@ def tabulate(
     after = _column(periods, rows.time, before=False)
     at = jnp.where(rows.dose >= 0, _of(given.column, rows.dose), column)
     events = Event(
+        # Padding is at infinity, and past doses are earlier: neither moves the clock.
         time=jnp.clip(rows.time, begin[:, None], boundary[:, None]),
         column=column,
         at=at,
@@ -184,6 +189,7 @@ def _places(
 ) -> tuple[Int[Array, "#lane time"], Int[Array, "#lane"]]:
     """Find observations and the end of the stage, in the table or between events."""
     if layout.merged:
+        # The inverse permutation: where each unsorted row (observations first) went.
         place = jnp.argsort(order, axis=1)
         count = times.time.shape[1]
         return place[:, :count], place[:, count]
@@ -236,6 +242,7 @@ def _column(
     """Find the last column that has begun (or, `before`, had already begun)."""
     if periods.shape[1] == 1:
         return jnp.zeros((1, time.shape[1]), int)
+    # A period that starts at this very time has not begun `before` it.
     side = "left" if before else "right"
     find = jax.vmap(lambda a, v: jnp.searchsorted(a, v, side=side))
     lanes = max(periods.shape[0], time.shape[0])
@@ -290,16 +297,20 @@ def take_up(
 
     delay = look("lag", column, 0.0)
     entry = _column(periods, doses.time + delay, before=True)
+    # Without a lag a dose enters by the inputs of its own record.
     entry = jnp.maximum(entry, column)
     amount = look("F", entry, 1.0) * doses.amount
     modelled = look("rate", entry, jnp.nan)
+    # NaN makes the dose impossible: RATE -1 and -2 need a rate or duration above 0.
     modelled = jnp.where(modelled > 0, modelled, jnp.nan)
     rate = jnp.where(doses.rate == -1, modelled, doses.rate)
     length = look("duration", entry, jnp.nan)
     length = jnp.where(length > 0, length, jnp.nan)
     timed = doses.rate == -2
+    # The inner `where` keeps 0 * 1/NaN out of reverse derivatives.
     rate = jnp.where(timed, amount / jnp.where(timed, length, 1.0), rate)
     rate = jnp.where(doses.rate < 0, jnp.where(rate >= 0, rate, jnp.nan), rate)
+    # NONMEM: SS with AMT 0 and a RATE is a constant infusion, without an end.
     endless = (doses.steady > 0) & (doses.amount == 0)
     rate = jnp.where((amount < FINEST * rate) & ~endless, 0.0, rate)
     positive = jnp.where(rate > 0, rate, 1.0)
@@ -428,6 +439,7 @@ def _train(
     longer than the interval, ends if the infusion is; whether one is running at the
     record is returned, to be set with the steady state.
     """
+    # A constant infusion at steady state stops at its record, and gives nothing later.
     constant = (doses.steady > 0) & (doses.amount == 0) & (doses.rate != 0)
     gives = _gives(doses) & ~constant
     start = doses.time + given.delay - back * doses.interval
@@ -441,6 +453,7 @@ def _train(
     bolus = jnp.where(given.rate > 0, 0.0, given.amount)
     blank = _row(start, doses.rank, START)._replace(dose=_number(doses))
     begins = blank._replace(
+        # Rows that are not used sort last.
         time=jnp.where(starts, start, jnp.inf),
         amount=jnp.where(starts, bolus, 0.0),
         rate=jnp.where(starts, given.rate, 0.0),
@@ -470,7 +483,9 @@ def _steady(
     asks = (_of(doses.steady, rows.dose) > 0) & gives & (rows.kind == RECORD)
     interval, delay = doses.interval, given.delay
     constant = (doses.amount == 0) & (given.rate > 0)
+    # Doses without an interval must not divide by 0; what they give is not used.
     safe = jnp.where(interval > 0, interval, 24.0)
+    # A lagged regimen is `passed` intervals less the lag after its last dose's entry.
     passed = jnp.floor(same(delay / safe)) + 1.0
     duration = jnp.where(constant, safe, given.duration)
     values = (

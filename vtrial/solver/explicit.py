@@ -47,6 +47,7 @@ class Explicit(AbstractAdaptive):
         carried: Amounts,
     ) -> Trial:
         """Try one step: all stages, the result, and the embedded error."""
+        # First same as last: the first slope was computed by the step before.
         slopes, reached = [carried], amounts
         for node, weights in zip(self.tableau.nodes, self.tableau.stages, strict=True):
             reached = _moved(amounts, size, weights, slopes)
@@ -55,6 +56,7 @@ class Explicit(AbstractAdaptive):
             size * _sum(self.tableau.error, [slope[i] for slope in slopes])
             for i in range(len(amounts))
         )
+        # The last stage lies at the end of the step, so `reached` is the result.
         error = self.scaled(field, errors, amounts, reached)
         return Trial(reached, error, slopes[-1], slopes)
 
@@ -88,5 +90,6 @@ def _sum(
     weights: tuple[float, ...], values: list[Float[Array, " lane"]]
 ) -> Float[Array, " lane"]:
     """Return the weighted sum of values."""
+    # XLA does not drop 0 * v, which is NaN where v is infinite: drop it here.
     terms = [w * v for w, v in zip(weights, values, strict=True) if w]
     return sum(terms[1:], terms[0])

@@ -73,6 +73,7 @@ class MatrixExponential(AbstractMethod):
         system = System(prepared.matrix, forced)
         moves = span.active & (span.stop > span.start)
         again = _is_same(memory, time, system, span) | ~moves
+        # One predicate for all lanes: by lane, XLA would compute both branches.
         kept = lax.cond(
             jnp.all(again), lambda: memory, lambda: _propagator(time, system)
         )
@@ -112,11 +113,13 @@ def _propagator(time: Float[Array, " lane"], system: System) -> Kept:
     lanes, size = constant.shape
     norm = jnp.max(jnp.abs(matrix), axis=(1, 2))
     most = jnp.max(jnp.abs(constant), axis=1)
+    # A forcing far larger than the rates would set the number of squarings.
     scale = jnp.where(
         (most > 0) & (norm > 0), most / jnp.where(norm > 0, norm, 1.0), 1.0
     )
     scale = jnp.where(scale > 0, scale, 1.0)
     column = (constant / scale[:, None])[..., None]
+    # exp([[A, b], [0, 0]] t) holds the response to b, too (Van Loan 1978).
     upper = jnp.concatenate([matrix, column], axis=2)
     full = jnp.concatenate([upper, jnp.zeros((lanes, 1, size + 1))], axis=1)
     whole = exponential(full * time[:, None, None])

@@ -48,6 +48,7 @@ def plan(pattern: Pattern) -> Plan:
     right = [{j for j in range(size) if pattern[k][j] and j != k} for k in range(size)]
     left, order, products = set(range(size)), [], 0
     while left:
+        # Markowitz's count; ties by number, so that the order is always the same.
         pivot = min(left, key=lambda k: (len(below[k]) * len(right[k]), k))
         products += len(below[pivot]) * (1 + len(right[pivot]))
         for i in below[pivot]:
@@ -114,6 +115,7 @@ class Factored:
             pivot = rows[k][k]
             if pivot is None:
                 raise ValueError("the diagonal of a matrix to be factored is full")
+            # Divided once; every right-hand side then multiplies.
             self._inverse.append(1.0 / pivot)
             for i in range(k + 1, size):
                 below = rows[i][k]
@@ -126,4 +128,5 @@ class Factored:
                     if above is None:
                         continue
                     gone = factor * above
+                    # Fill-in: a structural zero becomes an entry.
                     rows[i][j] = -gone if here is None else here - gone

@@ -97,6 +97,7 @@ class Field:
         """Return the drives (functions of the clock alone), with flags held."""
         clock = Clock(self.span.start, self.span.last_dose)
         exact = self.span.start.dtype
+        # In the clock's 64 bits: 32 would round a narrow pulse late in a trial away.
         values = dict(self.individual) | dict(self.held)
         values = {name: value.astype(exact) for name, value in values.items()}
         clock, values = over_places((clock, values))
@@ -148,6 +149,7 @@ class Field:
         self, time: Float[Array, "*any"]
     ) -> tuple[Float[Array, "*any"], Float[Array, "*any"]]:
         """Return the time and the time after the last dose [h]."""
+        # Summed in the type of the start: time in the interval may have 32 bits.
         clock = self.span.start + time.astype(self.span.start.dtype)
         since = after_dose(clock, self.span.last_dose)
         return clock.astype(time.dtype), since.astype(time.dtype)

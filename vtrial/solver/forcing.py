@@ -65,6 +65,7 @@ class Driver:
         else:
             values = [jnp.exp(-nodes[0] * time)]
         for slow, fast in zip(nodes[first:], nodes[first + 1 :], strict=False):
+            # The first exponential is among the values already.
             decay = jnp.exp(-slow * time) if len(values) > first + 1 else values[first]
             values.append(decay * time * mean_decay((fast - slow) * time))
         return tuple(
@@ -81,6 +82,7 @@ def _apart(nodes: Sequence[Lane], *, forced: bool) -> tuple[Lane, ...]:
     held = [jnp.zeros_like(nodes[0])] if forced else []
     for node in nodes:
         if len(held) >= 2:
+            # `_table` divides by the gaps between nodes two places apart, or more.
             least = held[-2] * (1 + APART) + LEAST
             node = jnp.maximum(node, least)
         held.append(node)

@@ -51,6 +51,7 @@ def interpolate(
     for covariate in moving:
         name, slope = covariate.name, events.slopes[covariate.name]
         value = given.pop(name)
+        # A line goes from the value at the record before to that at the period's end.
         earlier = np.concatenate([value[:, :1], value[:, :-1]], axis=1)
         given[f"{name}|record"] = value
         given[f"{name}|before"] = np.where(slope != 0, earlier, value)

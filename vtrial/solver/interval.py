@@ -46,6 +46,7 @@ class Interval(NamedTuple):
         """Return the next of the stops [h], or the end."""
         if self.stops is None:
             return self.length
+        # Clipped for the gather; behind the last stop the end counts.
         place = jnp.minimum(course.passed, self.stops.shape[0] - 1)
         following = jnp.take_along_axis(self.stops, place[None], axis=0)[0]
         ahead = course.passed < self.stops.shape[0]
@@ -72,5 +73,6 @@ def judged(
     """Return each lane's status after a step: solved so far, or why it failed."""
     why = jnp.where(finite, int(Status.STEP_TOO_SMALL), int(Status.NON_FINITE))
     status = jnp.where(refused & tiny, why, status)
+    # The last step allowed may still be the one that arrives.
     limit = spent & unfinished & (status == Status.SOLVED)
     return jnp.where(limit, int(Status.STEP_LIMIT), status)

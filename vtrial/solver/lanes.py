@@ -141,6 +141,7 @@ def _known(
     real = initial[0].dtype
     sure = assured(model, individual, initial)
     found = {ASSURED: jnp.broadcast_to(sure, shape).astype(real)}
+    # Closed forms and exponentials have no tolerances.
     if layout.is_exact:
         return found
     seen = jnp.where(jnp.isfinite(batch.times.time), batch.times.time, -jnp.inf)
@@ -194,6 +195,7 @@ def _start(
         before: State = jax.tree.map(
             lambda v: jnp.broadcast_to(v, (lanes, *v.shape[1:])), batch.start
         )
+        # Who failed in an earlier stage stays failed, for the first reason.
         status = jnp.where(before.status == Status.SOLVED, failed, before.status)
         return before._replace(
             amounts=before.amounts.astype(real),
@@ -208,6 +210,7 @@ def _start(
         amounts=amounts,
         rates=jnp.zeros((lanes, size), real),
         running=jnp.zeros((lanes, size), int),
+        # NaN before the first dose, where the time after dose is 0.
         last_dose=jnp.full((lanes,), jnp.nan, begin.dtype),
         status=failed,
     )
@@ -254,6 +257,7 @@ def _passing_by(
     """Solve from event to event, and read observations in between."""
     assert isinstance(method, AbstractAdaptive)  # the layout says so
     asked = windows(table, times, layout.window)
+    # More observations than the schedule has room for are told, not dropped.
     crowded = asked.crowded & (start.status == Status.SOLVED)
     status = jnp.where(crowded, int(Status.UNSCHEDULED), start.status)
     start = start._replace(status=status)
@@ -302,7 +306,9 @@ def _reach(
     """Solve from the last event before each of some times to these times, at once."""
     here: PostEventState = jax.tree.map(lambda value: take(value.T, place), shots)
     column = here.column
+    # A single column broadcasts: a gather would copy it to every time.
     held = jax.tree.map(lambda v: v if v.shape[1] == 1 else take(v, column), prepared)
+    # Padded times are infinite, and would make derivatives NaN.
     elapsed = jnp.where(jnp.isfinite(time), time - here.time, 0.0)
     real = here.amounts[0].dtype
     elapsed = jnp.maximum(elapsed, 0.0).astype(real)
@@ -389,6 +395,7 @@ def _outputs(
     }
     finite = jnp.where(jnp.isfinite(times.time), times.time, 0.0)
     real = next((a.dtype for a in view.amounts if a is not None), finite.dtype)
+    # Stands for states that no output reads: NaN would show if one did.
     nothing = jnp.full((1, 1), jnp.nan, real)
     values = layout.model.observe(
         finite.astype(real),

@@ -166,6 +166,7 @@ def _round(
         for least, a, b in zip(tolerances.absolute, before, after, strict=True)
     )
     change = _change(before, after)
+    # A leap is kept only if successive intervals are nearer to each other after it.
     good = _largest(change, found.weights) <= LESSENED * found.change
     good &= step.status == Status.SOLVED
     back = still & found.leapt & ~good
@@ -177,6 +178,7 @@ def _round(
     leapt = leapt & fine & leaps & ~settled
     failed = back | (fine & leaps & ~settled & ~leapt)
     plain = fine & ~settled & ~leapt
+    # Far from the steady state the linearisation misleads: repeat plainly for longer.
     pause = jnp.where(failed, 2 * found.pause, found.pause)
 
     def choose(here: Array, new: Amounts, old: Amounts) -> Amounts:
@@ -223,8 +225,10 @@ def _followed(
             direction = tuple(s * unit[i] for i, s in enumerate(sizes))
             return jax.jvp(after, (amounts,), (direction,), has_aux=True)
 
+        # Sensitivities of the solution's own size, as the error norm wants them.
         sizes = [jnp.where(a == 0, 1.0, jnp.abs(a)) for a in amounts]
         units = jnp.eye(size, dtype=real)
+        # All directions share one solution and its steps.
         _, change, step = jax.vmap(along, out_axes=(None, 0, None))(units)
         change = jnp.stack(change) / jnp.stack(sizes)[None]
         return step, jnp.moveaxis(change, 2, 0)
@@ -245,6 +249,7 @@ def _summed(kept: Matrix) -> Ahead:
 
 
 def _product(first: Matrix, second: Matrix) -> Matrix:
+    # By default accelerators multiply 32-bit matrices in fewer bits.
     return jnp.einsum("lij,ljk->lik", first, second, precision=lax.Precision.HIGHEST)
 
 

@@ -88,6 +88,7 @@ def follow(
         event, ends = item
         carry = arrive(layout, method, pick(prepared, event.column), carry, event)
         sight = _packed(parts_of(layout, carry))
+        # The State at the end of a stage is the one before any dose at that time.
         carry = carry._replace(end=_held(carry, ends))
         return happen(layout, method, individual, prepared, carry, event), sight
 
@@ -144,11 +145,13 @@ def follow_changes(
         return (carry, _where(ends, carry.running, held)), shoot(carry)
 
     def shoot(carry: Carry) -> Array:
+        # Without infusions all rates are zero: recording them would cost memory only.
         rates = carry.rates if layout.infusions else ()
         return _packed([carry.last_dose, carry.status, *carry.amounts, *rates])
 
     begun = _begun(layout, method, individual, start)
     count = table.events.time.shape[0]
+    # `end` counts the states after events, of which the first is the start.
     ends = 1 + jnp.arange(count)[:, None] == table.end[None]
     so_far = (begun, begun.running)
     (last, running), packed = lax.scan(step, so_far, (table.events, ends))
@@ -304,6 +307,7 @@ def begin(
     return Carry(
         status=status,
         tried=none,
+        # Below the turn of any record, so that nothing is cancelled.
         cleared=none - 1,
         memory=method.begin(zero),
         end=None,
@@ -337,6 +341,7 @@ def _arrived(layout: Layout, carry: Carry, event: Event, moved: Step) -> Carry:
     fine = status == Status.SOLVED
     arrived = carry._replace(
         time=jnp.broadcast_to(event.time, carry.time.shape),
+        # NaN from the failure on, so that nothing after it is taken for a result.
         amounts=tuple(jnp.where(fine, a, jnp.nan) for a in moved.amounts),
         status=status,
         tried=carry.tried + jnp.where(active, moved.tried, 0),
@@ -416,6 +421,7 @@ def happen(
     """Do what the event says: reset, set a steady state, give a dose."""
     real = carry.amounts[0].dtype if carry.amounts else event.amount.dtype
     alive = carry.status == Status.SOLVED
+    # NONMEM: a reset (EVID 3, 4) or SS 1 cancels doses recorded before and pending.
     if event.clears is not None and event.turn is not None:
         cleared = jnp.where(event.clears, event.turn, -1)
         carry = carry._replace(cleared=jnp.maximum(carry.cleared, cleared))
@@ -434,6 +440,7 @@ def happen(
     if not layout.infusions:
         return carry
     rate = jnp.where(alive, event.rate, 0.0).astype(real)
+    # Counted, for rates added and taken off leave rounding (-1e-14) and not 0.
     more = (rate > 0).astype(int) - (rate < 0).astype(int)
     running = _added(carry.running, places, more)
     rates = _added(carry.rates, places, rate)
@@ -500,16 +507,19 @@ def _set_steady(
             span=span,
         )
 
+    # SS records are few and their search is dear: only where some lane asks.
     settled = lax.cond(jnp.any(asks), find, lambda: nothing_settled(initial))
     status = jnp.where(asks, settled.status, carry.status)
     fine = status == Status.SOLVED
     amounts = tuple(
+        # SS 1 replaces all; SS 2 adds what the steady state is above the initial one.
         jnp.where(fresh, s, jnp.where(asks, a + s - i, a))
         for s, i, a in zip(settled.amounts, initial, carry.amounts, strict=True)
     )
     rates = tuple(jnp.where(fresh, 0.0, r) for r in carry.rates)
     running = tuple(jnp.where(fresh, 0, count) for count in carry.running)
     places = [compartment == i for i in range(len(amounts))]
+    # Infusions of the regimen's earlier doses run on from the record.
     more = jnp.where(asks, regimen.running, 0)
     rate = (more.astype(regimen.rate.dtype) * regimen.rate).astype(amounts[0].dtype)
     return carry._replace(

@@ -124,6 +124,7 @@ def _pattern(
     begin with the same memory.
     """
     regimen, span = asked.regimen, asked.span
+    # Rounding must not take one off a duration of whole intervals.
     whole = jnp.floor(regimen.duration / regimen.interval * (1 + 1e-12))
     rest = jnp.maximum(regimen.duration - whole * regimen.interval, 0.0)
     rest = jnp.minimum(rest, length)
@@ -156,6 +157,7 @@ def _pattern(
     ends = [jnp.zeros_like(rest), rest, length]
     if method.model.structure.uses_after_dose:
         record = jnp.minimum(regimen.phase, length)
+        # `tad` begins anew at the next record: the interval is cut there, too.
         ends[1:2] = [jnp.minimum(rest, record), jnp.maximum(rest, record)]
     starts, stops = jnp.stack(ends[:-1]), jnp.stack(ends[1:])
     lasting, phase, interval = rest[None], regimen.phase[None], regimen.interval[None]
@@ -184,6 +186,7 @@ def _period(
         active = asked.span.active & (step.status == Status.SOLVED) & (done < repeats)
         span = asked.span._replace(active=active, left=asked.span.left - step.tried)
         part = asked._replace(span=span)
+        # Counted back from the last entry, so that each has its own time of the clock.
         begin = asked.entry - (repeats - done).astype(interval.dtype) * interval
         new = _pattern(method, part, step.amounts, memory, begin=begin, length=interval)
 
@@ -253,6 +256,7 @@ def _pieces(method: AbstractMethod, asked: _Asked) -> Float[Array, " lane"] | No
 
     change = jnp.stack(jax.vmap(along)(jnp.eye(size, dtype=initial[0].dtype)))
     change = change - jnp.eye(size, dtype=change.dtype)[..., None]
+    # The 1-norm bounds the eigenvalues of the Jacobian, here times the interval.
     rate = jnp.max(jnp.sum(jnp.abs(change), axis=1), axis=0) * FINEST
     rate = jnp.where(jnp.isfinite(rate), rate, 0.0)
     return jnp.clip(jnp.ceil(rate / STABLE), 1, FINEST).astype(span.start.dtype)
@@ -262,14 +266,17 @@ def _settle_linear(method: AbstractMethod, asked: _Asked) -> Settled:
     """Solve (I - E) x = g, where an interval takes x to E x + g."""
     regimen, zero = asked.regimen, tuple(jnp.zeros_like(a) for a in asked.initial)
     memory = method.begin(zero[0])
+    # From zero amounts an interval leads to g.
     gained = _period(method, asked, zero, memory).amounts
     real = zero[0].dtype
     kept = method.transition(asked.prepared, regimen.interval.astype(real))
     identity = jnp.eye(len(zero), dtype=real)[None]
+    # Idle lanes solve with the identity, which is never singular.
     system = jnp.where(asked.span.active[:, None, None], identity - kept, identity)
     solved = jnp.einsum("lij,lj->li", inverse(system), jnp.stack(gained, axis=1))
     start = tuple(solved[:, i] for i in range(len(zero)))
     step = _last(method, asked, start, memory)
+    # A fixed point that repetition would leave is no steady state.
     settles = jnp.all(jnp.isfinite(solved), axis=1) & _fades(kept)
     status = jnp.where(asked.span.active & ~settles, int(Status.UNSETTLED), step.status)
     return Settled(step.amounts, status, step.tried)
@@ -307,6 +314,7 @@ def _settle_nonlinear(method: AbstractMethod, asked: _Asked) -> Settled:
 
         return follow
 
+    # The search is not differentiated: the interval after it carries all derivatives.
     frozen = jax.tree.map(lax.stop_gradient, asked)
     begun = method.begin(frozen.initial[0])
     tolerances = Tolerances(method.numerics.rtol, method.absolute(frozen.prepared))

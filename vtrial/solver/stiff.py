@@ -122,6 +122,7 @@ class Stiff(AbstractAdaptive):
         carried: tuple[()],
     ) -> Trial:
         """Try one step: one factorisation, eight stages."""
+        # All stages share one matrix, 1 / (h gamma) - J, and need no products by J.
         matrix = Factored(self._matrix(field, time, amounts, size))
         drift = self._drift(field, time, amounts)
         parts: list[Amounts] = []

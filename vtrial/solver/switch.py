@@ -68,6 +68,7 @@ def flags_after(
     exact = clock.start.dtype
     coarse = ULPS * float(jnp.finfo(time.dtype).eps)
     after = time.astype(exact)
+    # At the switch itself rounding would leave the flag on either side.
     size = jnp.maximum(jnp.abs(clock.start), jnp.abs(clock.start + after))
     later = after + jnp.maximum(LATER, coarse * size)
     values = {name: value.astype(exact) for name, value in individual.items()}
@@ -97,6 +98,7 @@ def _ahead(
     safe = jnp.where(slope == 0, 1.0, slope)
     if not switch.whole:
         return jnp.where(distance * slope < 0, -distance / safe, jnp.inf)
+    # The next whole number ahead, in the direction of the slope.
     above = jnp.floor(distance) + 1 - distance
     below = jnp.ceil(distance) - 1 - distance
     found = jnp.where(slope > 0, above, below) / safe
@@ -137,6 +139,7 @@ def _searched(
     after = places * window[None]
     slope = look(after, "slope")
     before, behind = slope[:-1], slope[1:]
+    # Between two places the distance may cross and come back: its extreme is looked at.
     turns = before * behind < 0
     part = jnp.where(turns, before / jnp.where(turns, before - behind, 1.0), 0.5)
     between = after[:-1] + part * (after[1:] - after[:-1])
@@ -149,11 +152,13 @@ def _searched(
 
     def halve(_: Array, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = ends
+        # Halving keeps a switch between both ends, whatever the curve is like.
         middle = 0.5 * (low + high)
         there = switched(middle)
         return jnp.where(there, low, middle), jnp.where(there, middle, high)
 
     high = lax.fori_loop(0, HALVINGS, halve, (low, high))[1]
+    # Without one the window's end counts as a switch, and the search goes on there.
     return jnp.where(jnp.any(beyond, axis=0), high, window)
 
 

@@ -99,6 +99,7 @@ def _watch(
     """
     own, atol, _, before, after = primals
     none = jnp.zeros_like(own)
+    # A symbolic zero: what does not depend on the parameter has no error.
     errors, was, now = (
         [none if isinstance(t, SymbolicZero) else t for t in part]
         for part in tangents[2:]
@@ -112,6 +113,7 @@ def _watch(
             errors, atol, was, now, before, after, strict=True
         )
     ]
+    # No derivative of its own: the norm controls steps, and sizes are constants.
     return _worst(own, mean_square(theirs)), none
 
 
@@ -142,5 +144,7 @@ def mean_square(parts: Sequence[Float[Array, " lane"]]) -> Float[Array, " lane"]
     """Return the root mean square, with a finite slope at zero."""
     total = sum((part * part for part in parts[1:]), parts[0] * parts[0])
     positive = total > 0
+    # The slope of a square root at zero is infinite: guard its argument.
     root = jnp.sqrt(jnp.where(positive, total, 1.0) / len(parts))
+    # NaN passes through, so that a step that overflows is refused.
     return jnp.where(positive, root, jnp.where(total == 0, 0.0, total))

@@ -34,7 +34,9 @@ def windows(table: Table, times: Times, width: int) -> Windows:
     seen, count = table.seen, table.events.time.shape[0]
     lanes = max(seen.shape[0], times.time.shape[0])
     time = jnp.broadcast_to(times.time, (lanes, times.time.shape[1]))
+    # Padding, at infinity, goes behind the last event.
     seen = jnp.where(jnp.isfinite(time), jnp.broadcast_to(seen, time.shape), count)
+    # A row's observations may stand in any order; a window has them by time.
     order = jnp.lexsort((time, seen), axis=1)
     place = jnp.argsort(order, axis=1)
     events = jnp.arange(count + 1)
@@ -66,6 +68,7 @@ def width_of(layout: Layout, between: int | None, given: int, seen: int) -> int:
         return 0
     if between < least_between(way):
         return 0
+    # Rounded up to one of few widths, so that few programs are compiled.
     grain = max(1, (1 << between.bit_length()) // (2 * GRAIN))
     return -(-between // grain) * grain
 
