@@ -119,6 +119,7 @@ def products(
     left, right = np.triu_indices(columns.shape[2])
     early, late = columns[:, first, :], columns[:, second, :]
     made = early[:, :, left] * late[:, :, right] + late[:, :, left] * early[:, :, right]
+    # On the diagonal both orders are the same pair, which counts once.
     made = made * jnp.where(first == second, 0.5, 1.0)[None, :, None]
     where = jnp.where(kind < 0, kinds, kind)
     return jax.ops.segment_sum(made, where, kinds + 1)[:kinds]
@@ -248,6 +249,7 @@ def _second(
     Along the columns of a root of the covariance it is a sum of plain second
     derivatives.
     """
+    # sum_ij C_ij V_ij = sum_k V''[l_k, l_k] for C = sum_k l_k l_k'.
     root = jnp.linalg.cholesky(spread)
 
     def bend(direction: Vector) -> Matrices:

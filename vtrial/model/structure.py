@@ -472,6 +472,7 @@ def _dependence(
     found, fresh = set(reads), {name for name in reads if name in behind}
     while fresh:
         roots = [root for state in fresh for root in behind[state]]
+        # Breadth first through the equations, until no new state is found.
         leaves = _leaves(roots, assigned)
         fresh = {name for name in leaves if name in behind} - found
         found |= leaves

@@ -121,6 +121,7 @@ class ClosedForm(AbstractMethod):
             # Fading counts from time 0 of the trial, not from the interval's start.
             factor = factor * jnp.exp(-fading * start)
         shape = self.model.structure.driver
+        # Without a driver the term is a constant, or fades by itself.
         if not term.driver:
             if fading is None:
                 return factor * elapsed
@@ -162,5 +163,6 @@ def _grown(growth: Growth, amount: Real, total: Real, infused: Real) -> Real:
     """Let a state grow; an infusion into what grows relatively has no closed form."""
     if not growth.is_relative:
         return amount + total + infused
+    # `choose` keeps such infusions from this method; NaN if one comes anyway.
     lost = jnp.where(infused == 0, 0.0, jnp.nan)
     return amount * jnp.exp(total) + lost

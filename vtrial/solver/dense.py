@@ -26,6 +26,7 @@ def exponential(matrix: Matrix) -> Matrix:
     """Return the exponential of each lane's matrix."""
     size = matrix.shape[1]
     norm = jnp.max(jnp.sum(jnp.abs(matrix), axis=1), axis=1)
+    # Scaling and squaring: halve the matrix until the polynomial is exact to 53 bits.
     known = jnp.isfinite(norm) & (norm > 0)
     halvings = jnp.ceil(jnp.log2(jnp.where(known, norm, 1.0) / SIZE))
     times = jnp.clip(halvings, 0, SQUARINGS).astype(int)
@@ -37,6 +38,7 @@ def exponential(matrix: Matrix) -> Matrix:
 
     def square(state: tuple[Int[Array, ""], Matrix]) -> tuple[Array, Array]:
         done, power = state
+        # A lane squares as often as it was halved, however often the others do.
         wanted = (done < times)[:, None, None]
         return done + 1, jnp.where(wanted, power @ power, power)
 

@@ -37,6 +37,7 @@ def divided_differences(nodes: Sequence[Real], time: Real) -> list[list[Real]]:
         for i in range(count - order):
             gap = nodes[i + order] - nodes[i]
             far = gap * time >= NEAR
+            # The quotient of two near exponentials would lose its digits.
             safe = jnp.where(far, gap, 1.0)
             across = (table[i][order - 1] - table[i + 1][order - 1]) / safe
             near = plain[i] * time**order * series[order - 1][i]
@@ -72,6 +73,7 @@ def _series(nodes: Sequence[Real], time: Real) -> list[list[Real]]:
     found: list[list[Real]] = [[] for _ in range(count - 1)]
     for i in range(count - 1):
         orders = range(1, count - i)
+        # Where nodes are far apart the series is not used, and must not overflow.
         shifts = [jnp.maximum((nodes[i] - nodes[i + k]) * time, -NEAR) for k in orders]
         complete = [jnp.ones_like(shift) for shift in shifts]
         totals = [

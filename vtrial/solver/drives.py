@@ -99,6 +99,7 @@ def _passed_over(
         lines = _lines(parts, values)
         apart = jnp.abs(values - lines)
         most = jnp.max(apart, axis=0)
+        # A smooth bend is the error estimate's; what comes and goes is not.
         gross = most > UNLIKE * (jnp.max(values, axis=0) - jnp.min(values, axis=0))
         part = jnp.max(jnp.where(apart == most[None], parts, 0.0), axis=0)
         line = jnp.max(jnp.where(parts == part[None], lines, -jnp.inf), axis=0)

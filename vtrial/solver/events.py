@@ -121,9 +121,11 @@ def tabulate(
     """Merge everything that happens to each lane from `begin` on into one table.
 
     What all lanes share stays one row, unless a lag or duration is a lane's own.
+    Without `until` the stage ends at its last observation; what happens at `until` is
+    the next stage's, or it would happen twice. `tad` counts from the record of a dose,
+    without its lag. Times are clipped to the stage, for padding stands at infinity.
     """
     given = take_up(layout.model, individual, doses, periods)
-    # Without `until` the stage ends at its last observation.
     boundary = until
     if boundary is None:
         finite = jnp.where(jnp.isfinite(times.time), times.time, -jnp.inf)
@@ -133,20 +135,17 @@ def tabulate(
     order = sorted_order(key)
     rows, key = jax.tree.map(lambda field: take(field, order), (rows, key))
     stop = same(boundary)[:, None]
-    # What happens at `until` is the next stage's, or it would happen twice.
     inside = (key.time < stop) if until is not None else (key.time <= stop)
     inside &= key.time >= same(begin)[:, None]
     event = _of(doses.event, rows.dose)
     resets = (event == RESET) | (event == RESET_DOSE)
     resets &= rows.kind == RECORD
     gives = (event == DOSE) | (event == RESET_DOSE)
-    # `tad` counts from the record of a dose, without its lag.
     given_here = gives & (rows.kind == (RECORD if layout.records else START))
     steady = turn = clears = None
     if layout.steady:
         steady = _steady(doses, given, rows, inside & gives, running)
     if layout.resets or layout.steady:
-        # What is no dose is never cancelled.
         turn = jnp.where(rows.dose < 0, LAST, _of(_turns(doses), rows.dose))
         replaces = (_of(doses.steady, rows.dose) == 1) & given_here
         clears = resets | replaces
@@ -154,7 +153,6 @@ def tabulate(
     after = _column(periods, rows.time, before=False)
     at = jnp.where(rows.dose >= 0, _of(given.column, rows.dose), column)
     events = Event(
-        # Padding is at infinity, and past doses are earlier: neither moves the clock.
         time=jnp.clip(rows.time, begin[:, None], boundary[:, None]),
         column=column,
         at=at,

@@ -164,6 +164,7 @@ def read_by_derivatives(
     expressions = [s.expression for s in statements]
     for switch in structure.switches:
         expressions += [switch.value, switch.distance, switch.slope, *switch.phases]
+    # The stiff method's Jacobian may read what the derivatives do not.
     expressions += [e for row in structure.jacobian for e in row if e is not None]
     expressions += structure.rhythms
     expressions += [drive.value for drive in structure.drives]

@@ -41,9 +41,11 @@ def first_size(
     guess = 0.01 * extent / jnp.where(usable, speed, 1.0)
     guess = jnp.where(usable, guess, 1e-3 * length)
     guess = jnp.where(guess > 0, guess, 1e-6)
+    # The guess is a hundredth of the time scale.
     scale = jnp.where(usable, 100 * guess, guess)
     if not field.is_autonomous:
         ahead = tuple(a + guess * f for a, f in zip(amounts, flow, strict=True))
+        # The rule's second half: an Euler step shows how soon derivatives change.
         later = field(time + guess, ahead)
         bends = [
             (b - a) / (guess * w) for a, b, w in zip(flow, later, weights, strict=True)

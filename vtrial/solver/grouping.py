@@ -32,6 +32,7 @@ def order_by_cost(
     stepped = getattr(method, "stepped", range(len(layout.model.states)))
     rate = fastest_rate(layout.model, stepped, inputs)
     rate = jnp.broadcast_to(rate, (size,))
+    # Padding sorts behind all subjects, those without a finite rate included.
     rate = jnp.where(jnp.isfinite(rate), rate, jnp.finfo(rate.dtype).max)
     return jnp.argsort(jnp.where(jnp.arange(size) < count, rate, jnp.inf))
 

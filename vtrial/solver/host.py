@@ -181,6 +181,7 @@ def _looked_at(
     if not is_of_use(way, doses.time.shape[1], times.time.shape[1]):
         return [(schedule, None)]
     found = between(doses, times)
+    # By subject, or company would change an answer within the tolerance.
     rich = found >= least_between(way)
     if rich.all() or not rich.any():
         return [(replace(schedule, between=int(found.max(initial=0))), None)]
@@ -243,6 +244,7 @@ def _solve_spread(program: Program, batch: Batch, room: int) -> Seen:
     observed, given = batch.times.time.shape[1], batch.doses.time.shape[1]
     bound = layout.is_exact and observed > given  # by memory, which cores share
     alone = bound or jax.default_backend() != "cpu"
+    # Few subjects, or a bound by memory bandwidth, are not worth a thread each.
     if length > 2 * sizes[-1] and not alone:
         rows = cut(count, threads(), sizes[-1])
         length = cut(length, threads(), sizes[-1])[0][1]

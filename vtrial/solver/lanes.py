@@ -99,6 +99,7 @@ def solve_lanes(
         until=batch.until,
     )
     so_far = start.status
+    # A missing input comes before an impossible dose, which may follow from it.
     verdict = jnp.where(so_far == Status.SOLVED, table.verdict, so_far)
     start = start._replace(status=verdict)
     if layout.merged:
@@ -289,6 +290,7 @@ def _without_negative(
         if value is None:
             continue
         below = is_below(layout, value, peak[:, None]) & good
+        # A subject fails at its first negative value; what was seen before it stands.
         early = jnp.where(below, times.time, jnp.inf)
         failed = jnp.min(early, axis=1, keepdims=True, initial=jnp.inf)
         good &= times.time < failed
@@ -349,6 +351,7 @@ def _end_of(
     """Solve up to the end of the stage."""
     time = table.end_time[:, None]
     last = _reach(method, prepared, shots, table.end[:, None], time)
+    # The stage may end between events, where nothing has looked yet.
     finite = jnp.all(jnp.stack([jnp.isfinite(a) for a in last.amounts]), axis=0)
     solved = last.status == Status.SOLVED
     status = jnp.where(solved & ~finite, int(Status.NON_FINITE), last.status)[:, 0]

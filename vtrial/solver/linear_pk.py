@@ -189,6 +189,7 @@ def eigenvalues(
 def _pair(middle: Real, root: Real, product: Real) -> tuple[Real, Real]:
     """Return two roots, the smaller from their product."""
     larger = middle + root
+    # The product has no cancellation, where middle less root would lose its digits.
     safe = jnp.where(larger > 0, larger, 1.0)
     return jnp.where(larger > 0, product / safe, 0.0), larger
 
@@ -200,6 +201,7 @@ def _smallest_root(second: Real, first: Real, last: Real) -> Real:
         value = ((x - second) * x + first) * x - last
         slope = (3 * x - 2 * second) * x + first
         bend = 6 * x - 2 * second
+        # Laguerre's step for a cubic; from zero it never passes the smallest real root.
         below = slope + _safe_root(4 * slope * slope - 6 * value * bend)
         safe = jnp.where(below > 0, below, 1.0)
         x = x - jnp.where(below > 0, 3 * value / safe, 0.0)

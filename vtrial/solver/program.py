@@ -216,6 +216,7 @@ def _solve(
         return solve_lanes(layout, method, batch, lanes)
     if layout.is_exact:
         return _in_chunks(layout, method, (batch, None), lanes, chunks)
+    # A chunk takes as long as its slowest lane: like goes with like.
     order = order_by_cost(layout, method, batch.inputs, count, lanes * chunks)
     asked = (reorder(batch, order), asked[1])
     seen = _in_chunks(layout, method, asked, lanes, chunks)
@@ -250,6 +251,7 @@ def _in_chunks(
         ]
         return solve_lanes(layout, method, jax.tree.unflatten(tree, full), lanes)
 
+    # Chunks of padding only are given zeros without being solved.
     blank = jax.tree.map(
         lambda like: jnp.zeros(like.shape, like.dtype),
         jax.eval_shape(one, [part[0] for part in split]),
@@ -259,6 +261,7 @@ def _in_chunks(
         place, parts = item
         if count is None:
             return one(parts)
+        # In `lax.map` a predicate is a scalar: only one branch is computed.
         return lax.cond(place * lanes < count[0], one, lambda _: blank, parts)
 
     seen = lax.map(maybe, (jnp.arange(chunks), split))

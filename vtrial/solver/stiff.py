@@ -134,6 +134,7 @@ class Stiff(AbstractAdaptive):
                 reached = _moved(reached, (1.0,), [parts[-1]])
             slopes = field(time + NODES[stage] * size, reached)
             right = _moved(slopes, tuple(c for c in coupling), parts, 1 / size)
+            # Non-autonomous equations add h times each stage's share of df/dt.
             if drift is not None and DRIFT[stage]:
                 right = _moved(right, (DRIFT[stage],), [drift], size)
             parts.append(matrix.solve(right))
@@ -168,6 +169,7 @@ class Stiff(AbstractAdaptive):
                     for entry in row
                 ]
             )
+            # The diagonal is never a structural zero: 1 / (h gamma) stands there.
             own = rows[i][i]
             rows[i][i] = shift if own is None else shift + own
         return rows
