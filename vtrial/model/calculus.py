@@ -1,4 +1,4 @@
-"""Calculus on the tree: replace names, tidy up, differentiate."""
+"""Calculus on expression trees: substitute, simplify, differentiate."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,7 +11,7 @@ FLAT = frozenset(
 
 
 def substitute(expression: Expression, known: Mapping[str, Expression]) -> Expression:
-    """Put expressions in the place of names."""
+    """Substitute expressions for names."""
     if isinstance(expression, Name):
         return known.get(expression.name, expression)
     if isinstance(expression, Call):
@@ -55,22 +55,22 @@ def differentiate(expression: Expression, name: str) -> Expression:
 
 
 def plus(left: Expression, right: Expression) -> Expression:
-    """Add two expressions and tidy up."""
+    """Return the simplified sum of two expressions."""
     return _tidied("+", (left, right))
 
 
 def minus(left: Expression, right: Expression) -> Expression:
-    """Subtract two expressions and tidy up."""
+    """Return the simplified difference of two expressions."""
     return _tidied("-", (left, right))
 
 
 def times(left: Expression, right: Expression) -> Expression:
-    """Multiply two expressions and tidy up."""
+    """Return the simplified product of two expressions."""
     return _tidied("*", (left, right))
 
 
 def over(left: Expression, right: Expression) -> Expression:
-    """Divide two expressions and tidy up."""
+    """Return the simplified quotient of two expressions."""
     return _tidied("/", (left, right))
 
 
@@ -83,7 +83,7 @@ def _call(function: str, *arguments: Expression) -> Expression:
 
 
 def _tidied(function: str, arguments: tuple[Expression, ...]) -> Expression:
-    """Tidy one call whose arguments are tidy."""
+    """Simplify one call whose arguments are simplified."""
     folded = _folded(function, arguments)
     if folded is not None:
         return folded
@@ -117,7 +117,7 @@ def _tidied(function: str, arguments: tuple[Expression, ...]) -> Expression:
 
 
 def _folded(function: str, arguments: tuple[Expression, ...]) -> Number | None:
-    """Compute arithmetic on plain numbers; None where it is not that, or not real."""
+    """Fold constants; None where an argument is not one, or the result not real."""
     values = [a.value for a in arguments if isinstance(a, Number)]
     if len(values) != len(arguments) or function not in _ARITHMETIC:
         return None
@@ -132,7 +132,7 @@ def _folded(function: str, arguments: tuple[Expression, ...]) -> Number | None:
 def _extreme_slope(
     function: str, arguments: tuple[Expression, ...], name: str
 ) -> Expression:
-    """Take the slope of whichever argument is the smallest (largest)."""
+    """Return the derivative of whichever argument is the smallest (largest)."""
     first, *rest = arguments
     slope = differentiate(first, name)
     if not rest:
@@ -145,7 +145,7 @@ def _extreme_slope(
 def _operator_slope(
     function: str, arguments: tuple[Expression, ...], slopes: list[Expression]
 ) -> Expression:
-    """Apply the rules for sums, products, quotients, powers and remainders."""
+    """Differentiate sums, products, quotients, powers and remainders."""
     left, right = (*arguments, ZERO)[:2]
     dleft, dright = (*slopes, ZERO)[:2]
     match function:

@@ -45,7 +45,7 @@ def recognise_growth(
     dynamic: Sequence[Statement],
     driven: Sequence[str],
 ) -> tuple[Growth, ...] | None:
-    """Find the closed form of every state that is not `driven`; None if one has none.
+    """Return the closed forms of states that are not `driven`; None if one has none.
 
     Assignments in `dynamic` are written out; all other names are constants.
     """

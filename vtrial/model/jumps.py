@@ -1,4 +1,4 @@
-"""Where equations jump or bend, told apart from how they go in between.
+"""Discontinuities and kinks of the equations, split from the smooth parts between.
 
 A condition, a whole part (`floor`, `ceil`, `mod`) or a bend (`abs`, `min`, `max`)
 becomes a flag of its own, a variable that stands still between switches; with its
@@ -69,13 +69,13 @@ class Switch:
 
     @property
     def is_exact(self) -> bool:
-        """Whether the distance is a straight line in time."""
+        """Whether the distance is linear in time."""
         return not _moves(self.slope)
 
 
 @dataclass(frozen=True)
 class Drive:
-    """A variable that moves with the clock alone, and not in a straight line.
+    """A variable that depends on the clock alone, and not linearly.
 
     `value` is that of the clocks, of individual parameters and of flags.
     """
@@ -86,7 +86,7 @@ class Drive:
 
 @dataclass(frozen=True)
 class Parted:
-    """Assignments and derivatives by way of flags, and what is known of these.
+    """Assignments and derivatives in terms of flags, and what these are.
 
     The flags that look at states, `conditions`, and the `drives` are assigned among
     the others.
@@ -104,7 +104,7 @@ def part_jumps(
     dynamic: Sequence[Statement],
     derivatives: Sequence[Statement],
 ) -> Parted:
-    """Part where the equations jump from how they go in between."""
+    """Split the equations into flags that jump and smooth parts between jumps."""
     parting = _Parting(states)
     kept: list[Statement] = []
     for statement in dynamic:
@@ -129,7 +129,7 @@ def part_jumps(
 
 
 class _Parting:
-    """What has been parted so far."""
+    """The flags and drives found so far."""
 
     def __init__(self, states: Sequence[str]) -> None:
         self.switches: list[Switch] = []
@@ -163,7 +163,7 @@ class _Parting:
         return expression
 
     def _driven(self, expression: Expression) -> Expression:
-        """Put drives in the place of the largest parts that move with the clock."""
+        """Replace the largest parts that vary with the clock alone by drives."""
         if not self._reads(expression, self._timed):
             return expression
         if not self._reads(expression, self._stateful):
@@ -173,7 +173,7 @@ class _Parting:
         return Call(expression.function, arguments, expression.column, expression.line)
 
     def _drive(self, expression: Expression) -> Expression:
-        """Make a drive, unless it is a straight line of time."""
+        """Make a drive, unless it is linear in time."""
         value = substitute(expression, self._timed)
         # A straight line hides nothing between the places that a step looks at.
         if _is_straight(value):
@@ -195,7 +195,7 @@ class _Parting:
             self.switches.append(self._switch(flag.name, value, line, whole=False))
 
     def smooth(self, expression: Expression) -> Expression:
-        """Put flags in the place of what jumps or bends."""
+        """Replace what jumps or bends by flags."""
         if not isinstance(expression, Call):
             return expression
         arguments = tuple(map(self.smooth, expression.arguments))
@@ -281,7 +281,7 @@ def _moves(expression: Expression) -> bool:
 
 
 def _lines_within(drive: Expression) -> Iterator[Expression]:
-    """Find the largest straight lines of time that something bends in a drive.
+    """Find the largest terms linear in time that a nonlinear function of a drive reads.
 
     Waves come round again and are no crests; a line that begins at zero with its clock
     goes through zero where steps end anyway.
@@ -299,7 +299,7 @@ def _is_straight(expression: Expression) -> bool:
 
 
 def _unscaled(line: Expression) -> Expression:
-    """Take away signs and factors that stand still."""
+    """Strip signs and constant factors."""
     # Lines that are zero at the same time then have one flag.
     match line:
         case Call("negative", (inner,)):

@@ -356,7 +356,7 @@ def _assign(
 
 
 def _zero() -> Array:
-    """Return a zero that takes the precision of whatever it meets."""
+    """Return a zero without a precision of its own."""
     return evaluate(Number(0.0), {})
 
 

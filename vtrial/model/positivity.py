@@ -1,4 +1,4 @@
-"""States that the equations keep at zero or above, found from the tree.
+"""States that the equations keep nonnegative (Nagumo's condition), from the tree.
 
 A state that starts at zero or above stays there if its derivative, where the state is
 zero and all others of the kind are not negative, is not negative (Nagumo's condition
@@ -32,7 +32,7 @@ LEAST = 1e-9  # an exponent that zero may be raised to, and stay zero
 
 
 class Sign(Enum):
-    """What is known of a value's sign."""
+    """The known sign of a value."""
 
     ZERO = 0
     UP = 1  # zero or above
@@ -93,7 +93,7 @@ def keep_powers_real(
     dynamic: Sequence[Statement],
     known: Nonnegative,
 ) -> tuple[Statement, ...]:
-    """Raise to broken powers what cannot be negative as if rounding left it at zero.
+    """Take non-integer powers of what is nonnegative as if rounding left it at zero.
 
     A state that is zero by right may be a little below by rounding, and inside a step;
     a broken power of it would be no number. `x ^ h` becomes a call of `^+`, which asks
@@ -232,7 +232,7 @@ def _sign_of(value: float) -> Sign:
 
 
 def _joined(*signs: Sign) -> Sign:
-    """Return what holds of values of several signs: of each, and of their sum."""
+    """Return the sign that values of several signs, and their sum, have in common."""
     there = {sign for sign in signs if sign is not Sign.ZERO}
     return there.pop() if len(there) == 1 else Sign.ANY if there else Sign.ZERO
 

@@ -1,4 +1,4 @@
-"""Residual error: from what is true to what is measured, and how likely that is.
+"""Residual error: sampling measured values, and their log-density.
 
 References
 ----------
@@ -17,7 +17,7 @@ from vtrial.model.model import Output, ResidualError
 def measured(
     output: Output, prediction: Float[Array, "*any"], normal: Float[Array, "*any"]
 ) -> Float[Array, "*any"]:
-    r"""Return what an assay would report for a prediction.
+    r"""Return a prediction with residual error, as an assay would report it.
 
     $$ y = f e^{\sigma z} \quad\text{or}\quad y = f + z \sqrt{a^2 + (b f)^2}, $$
 
@@ -50,7 +50,7 @@ def measured(
 def log_density(
     output: Output, prediction: Float[Array, "*any"], value: Float[Array, "*any"]
 ) -> Float[Array, "*any"]:
-    r"""Return how likely a measured value is: the logarithm of `measured`'s density.
+    r"""Return the log-density of a measured value, given its prediction.
 
     $$ \log p(y) = -\tfrac12 \left(\frac{y - f}{s}\right)^2 - \log s
        - \tfrac12 \log 2\pi, \qquad s = \sqrt{a^2 + (b f)^2}, $$

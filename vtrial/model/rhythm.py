@@ -1,4 +1,4 @@
-"""Rhythms of the clock: after what time the equations are as before."""
+"""Periods of the equations' periodic functions of time."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ TURNS = {"sin": 2 * math.pi, "cos": 2 * math.pi, "tan": math.pi}
 def find_rhythms(
     dynamic: Sequence[Statement], derivatives: Sequence[Statement]
 ) -> tuple[Expression, ...]:
-    """Return the periods [h] of all that turns with the clock.
+    """Return the periods [h] of all periodic functions of the clock.
 
     They are found in `mod(t, P)`, in waves of a straight line of time, and in `mod` of
     whole parts of one, as of days of the week; what looks at the time otherwise has
@@ -47,7 +47,7 @@ def find_rhythms(
 
 
 def _period(call: Call, assigned: Mapping[str, Expression]) -> Expression | None:
-    """Return the period of a call that turns with the clock."""
+    """Return the period of one periodic function of the clock."""
     first = call.arguments[0]
     if call.function in TURNS:
         turn: Expression = Number(TURNS[call.function])

@@ -1,4 +1,4 @@
-"""What depends on what in a model: worked out from the tree, before anything runs."""
+"""The dependency structure of a model, from its expressions, before anything runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -209,14 +209,14 @@ def analyse(
 def needed(
     statements: Sequence[Statement], entries: Iterable[Expression | None]
 ) -> tuple[Statement, ...]:
-    """Keep the assignments that some expressions need, in order."""
+    """Return the assignments that some expressions need, in order."""
     return _needed(statements, [entry for entry in entries if entry is not None])
 
 
 def _sorted_by_movement(
     statements: Sequence[Statement], states: Sequence[str]
 ) -> tuple[list[Statement], list[Statement]]:
-    """Part assignments into those that stay and those that move with time."""
+    """Split assignments into static ones and those that vary in time."""
     moving = {*CLOCKS, *states}
     static, moved = [], []
     for statement in statements:
@@ -233,7 +233,7 @@ def _sorted_by_movement(
 def _needed(
     moved: Sequence[Statement], roots: Sequence[Expression]
 ) -> tuple[Statement, ...]:
-    """Keep the assignments that expressions need, in order."""
+    """Return the assignments that expressions need, in order."""
     wanted = {n.name for root in roots for n in names_in(root)}
     kept = []
     # Backwards, so that whatever needs an assignment is seen before it.
@@ -326,7 +326,7 @@ def _linear_block(
     slopes: Sequence[Statement],
     jacobian: Entries,
 ) -> LinearBlock:
-    """Find the largest set of states that is linear, steady and needs no other."""
+    """Find the largest set of states that is linear, time-invariant and closed."""
     reach = _reaches(states, (*dynamic, *slopes))
     jumps = _jumping(dynamic, reach)
     rows = dict(zip(states, zip(derivatives, jacobian, strict=True), strict=True))
@@ -384,7 +384,7 @@ def _curved(
     reach: Mapping[str, frozenset[str]],
     jumps: Iterable[str],
 ) -> tuple[str, ...]:
-    """Name the states that are not linear in themselves, or jump at some state."""
+    """Name the states that are nonlinear in themselves, or discontinuous in a state."""
     return tuple(
         row.name
         for place, row in enumerate(derivatives)
@@ -396,7 +396,7 @@ def _curved(
 def _jumping(
     dynamic: Sequence[Statement], reach: Mapping[str, frozenset[str]]
 ) -> frozenset[str]:
-    """Name the variables that jump or bend where a state crosses a value."""
+    """Name the variables that are discontinuous in a state."""
     jumps: set[str] = set()
     for statement in dynamic:
         if _jumps(statement.expression, reach, jumps):
@@ -430,7 +430,7 @@ def _constants(
     rows: Sequence[Statement],
     reach: Mapping[str, frozenset[str]],
 ) -> tuple[tuple[Statement, ...], tuple[Expression | None, ...]]:
-    """Write what is left of linear derivatives where every state is zero."""
+    """Return the constant terms of linear derivatives: their values at zero states."""
     at_zero: dict[str, Expression] = {}
     for name in reach:
         if name not in CLOCKS:
@@ -467,7 +467,7 @@ def _dependence(
     assigned: Mapping[str, Expression],
     behind: Mapping[str, Sequence[Expression]],
 ) -> Dependence:
-    """Trace one output."""
+    """Return what one output depends on."""
     reads = _leaves([Name(output)], assigned)
     found, fresh = set(reads), {name for name in reads if name in behind}
     while fresh:
@@ -488,7 +488,7 @@ def _dependence(
 def _leaves(
     roots: Iterable[Expression], assigned: Mapping[str, Expression]
 ) -> set[str]:
-    """Collect the names behind expressions that are no assigned variables."""
+    """Collect the unassigned names that expressions depend on."""
     leaves, seen, stack = set(), set(), list(roots)
     while stack:
         for name in names_in(stack.pop()):
