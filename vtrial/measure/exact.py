@@ -34,7 +34,7 @@ from vtrial.measure.risk_set import Order
 
 
 class Discrete(NamedTuple):
-    """What the exact likelihood is made of, by place; `most` events are tied."""
+    """Data of the exact partial likelihood, by place; at most `most` events tie."""
 
     order: Order
     columns: np.ndarray  # column, replicate, place
@@ -70,7 +70,7 @@ class Discrete(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """Of sets of 0, 1, ... people: logarithm of E, mean of the sum and its square."""
+    """Of sets of 0, 1, ... subjects: log E, mean of the sum, and of its square."""
 
     size: Float[Array, "set"]
     mean: Float[Array, "set column"]
@@ -125,7 +125,7 @@ def _likelihood(
 
 
 def _joined(sums: _Sums, predictor: Array, column: Array) -> _Sums:
-    """Let sets hold one person more, or not."""
+    """Let sets hold one subject more, or not."""
     with_one = jnp.concatenate([jnp.array([-jnp.inf]), predictor + sums.size[:-1]])
     size = jnp.logaddexp(sums.size, with_one)
     possible = jnp.isfinite(size)

@@ -20,7 +20,7 @@ VAGUE = 100.0  # no standard error of it is larger: it is so with the covariates
 
 
 class _Risk(NamedTuple):
-    """What the partial likelihood is made of, by place; columns are standardised."""
+    """Data of Cox's partial likelihood, by place; columns are standardised."""
 
     order: Order
     columns: np.ndarray  # column, replicate, place

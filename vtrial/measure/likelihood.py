@@ -42,7 +42,7 @@ Matrices = Float[Array, "kind visit visit"]
 
 
 class Sums(NamedTuple):
-    """What the likelihood needs of one trial.
+    """Sufficient statistics of one trial.
 
     `product` holds, for each kind, sums over its subjects of products of two visits'
     columns (values last): pairs of visits by pairs of columns, both packed.
@@ -58,7 +58,7 @@ class Sums(NamedTuple):
 
 
 class Model(NamedTuple):
-    """What does not change with the data: structure, groups, kind of likelihood.
+    """Covariance structure, its groups, and the kind of likelihood.
 
     `free`: parameters are the structure's unbounded numbers, not its natural ones.
     """
@@ -78,7 +78,7 @@ class Slopes(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    r"""The fixed effects at some covariance parameters, and what tests need.
+    r"""Fixed effects at given covariance parameters, and the matrices that tests need.
 
     Attributes
     ----------
@@ -163,7 +163,7 @@ def estimate(
     sums: Sums,
     model: Model,
 ) -> Estimate:
-    """Return the fixed effects and what tests need, at natural parameters.
+    """Return fixed effects, and the matrices that tests need, at natural parameters.
 
     `spread` is the covariance of the parameters.
     """
@@ -185,7 +185,7 @@ def estimate(
 
 
 class _Made(NamedTuple):
-    """The likelihood and what it is made of."""
+    """-2 log L and the parts that its derivatives need."""
 
     value: Scalar
     weight: Matrices
@@ -230,7 +230,7 @@ def _matrices(parameters: Vector, sums: Sums, model: Model) -> Matrices:
 def _rises(
     parameters: Vector, sums: Sums, model: Model
 ) -> Float[Array, "kind parameter visit visit"]:
-    """Return the first derivatives of each kind's covariance, for visits seen only.
+    """Return the first derivatives of each kind's covariance in the parameters.
 
     Weights are zero elsewhere, so nothing needs to be masked here.
     """
@@ -291,7 +291,7 @@ def _inner(
 
 
 def _unpack(packed: Float[Array, "*many cell"], size: int) -> Float[Array, "*many a b"]:
-    """Make symmetric matrices of their upper triangles."""
+    """Return symmetric matrices from their packed upper triangles."""
     place = np.zeros((size, size), int)
     place[np.triu_indices(size)] = np.arange(size * (size + 1) // 2)
     place = np.maximum(place, place.T)

@@ -76,7 +76,7 @@ class Fit(NamedTuple):
 
     @property
     def basis(self) -> Basis:
-        """What makes the design's columns from the orthonormal ones."""
+        """The triangle that makes the design's columns from orthonormal ones."""
         return self.panel.basis
 
 
@@ -146,7 +146,7 @@ def effects(fit: Fit) -> Float[np.ndarray, "replicate column"]:
 
 
 def design_inverse(basis: Basis) -> Float[np.ndarray, "replicate column column"]:
-    """Return what makes a design's coefficients from those of orthonormal columns."""
+    """Return the matrix from coefficients of orthonormal columns to the design's."""
     triangle, kept = basis
     eye = np.eye(triangle.shape[1])[None]
     whole = np.where(kept[:, None, :], triangle, eye)
@@ -202,7 +202,7 @@ def _rounded(number: int) -> int:
 
 
 class _Found(NamedTuple):
-    """What was found for a batch of trials."""
+    """Estimates for a batch of trials."""
 
     value: Float[Array, " replicate"]
     natural: Float[Array, "replicate parameter"]
@@ -213,7 +213,7 @@ class _Found(NamedTuple):
 
 @partial(jax.jit, static_argnames="model")
 def _fit(batch: _Data, most: Int[Array, ""], model: Model) -> _Found:
-    """Fit a batch in so many steps at most."""
+    """Fit a batch of trials in at most so many Newton steps."""
     kinds = batch.mask.shape[1]
 
     def sums_of(one: _Data) -> Sums:
@@ -243,7 +243,7 @@ def _fit(batch: _Data, most: Int[Array, ""], model: Model) -> _Found:
 
 
 def _fit_rows(panel: Panel, model: Model, rows: np.ndarray, steps: int) -> _Found:
-    """Fit some trials of a panel, batch by batch, in so many steps at most."""
+    """Fit some trials of a panel, batch by batch, in at most so many Newton steps."""
     parts = [_fit(c, jnp.asarray(steps), model) for c in _chunks(panel, model, rows)]
     return jax.tree.map(
         lambda *some: np.concatenate([np.asarray(one) for one in some])[: len(rows)],
@@ -252,7 +252,7 @@ def _fit_rows(panel: Panel, model: Model, rows: np.ndarray, steps: int) -> _Foun
 
 
 def _start(data: _Data, sums: Sums, model: Model) -> Vector:
-    """Return the numbers of a rough covariance of what least squares leaves."""
+    """Return starting parameters, from a rough covariance of the residuals."""
     rest = data.columns[:, :, -1]
     seen = sums.mask[jnp.maximum(data.kind, 0)] & (data.kind >= 0)[:, None]
     rough = _rough(rest, seen)
@@ -266,7 +266,7 @@ def _start(data: _Data, sums: Sums, model: Model) -> Vector:
 def _rough(
     rest: Float[Array, "subject visit"], seen: Bool[Array, "subject visit"]
 ) -> Float[Array, "visit visit"]:
-    """Regress each visit on those before, in who was seen at all of them.
+    """Estimate a covariance by regressing each visit on those before, in completers.
 
     Of people who leave and do not come back that is the covariance itself that is most
     likely (Little, Rubin (2002) Statistical Analysis with Missing Data, section 7.4).
@@ -303,7 +303,7 @@ def _rough(
 
 
 class _State(NamedTuple):
-    """Where the search of one trial stands."""
+    """The state of one trial's Newton search."""
 
     place: Vector
     slopes: Slopes

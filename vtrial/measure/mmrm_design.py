@@ -71,7 +71,7 @@ class Panel(NamedTuple):
 
     @property
     def rank(self) -> Int[np.ndarray, " replicate"]:
-        """Count the columns that are kept."""
+        """Number of columns that are kept: the rank of each trial's design."""
         return self.basis.kept.sum(axis=1)
 
 

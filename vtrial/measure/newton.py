@@ -10,7 +10,7 @@ SETTLED = 1e-8  # a Newton step below this leaves an error of its square
 
 
 class Likelihood(NamedTuple):
-    """A logarithm of a likelihood in each trial, its gradient and its information."""
+    """The log-likelihood of each trial, its gradient and its information."""
 
     value: np.ndarray
     score: np.ndarray
@@ -19,7 +19,7 @@ class Likelihood(NamedTuple):
 
 @runtime_checkable
 class Problem(Protocol):
-    """What has a likelihood in each of many trials."""
+    """A model with a log-likelihood in each of many trials."""
 
     def rows(self, chosen: np.ndarray) -> "Problem":
         """Return some of the trials."""
@@ -39,7 +39,7 @@ class Fit(NamedTuple):
 
 
 def climb(problem: Problem, start: np.ndarray) -> Fit:
-    """Climb every trial's likelihood; those that have arrived stand still.
+    """Maximise every trial's likelihood by Newton's method; converged trials stop.
 
     A step that would lower the likelihood is halved, and none is longer than
     `LONGEST_STEP`. After `MOST_STEPS` steps a trial stays where it is: a last step
@@ -74,7 +74,7 @@ def climb(problem: Problem, start: np.ndarray) -> Fit:
 
 
 def inverse(information: np.ndarray) -> np.ndarray:
-    """Invert the information of every trial so that a step by it leads upwards.
+    """Invert the information of every trial, made positive definite for ascent.
 
     Eigenvalues count by their size; what does not vary has no part in the inverse.
     """

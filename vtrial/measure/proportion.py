@@ -1,4 +1,4 @@
-"""Shares of responses: score intervals and tests, margins, and strata.
+"""Proportions of responders: score intervals and tests, margins, and strata.
 
 Everywhere the treated have `events` of `subjects` and the others are the reference.
 """
@@ -34,7 +34,7 @@ def score_contrast(
     corrected: bool = True,
     level: float = 0.95,
 ) -> Contrast:
-    """Compare shares with the score interval and the score test of no effect.
+    """Compare proportions with the score interval and the score test of no effect.
 
     The limits are the effects that the score test would just reject, with the variance
     under that effect. With `corrected` that variance has the factor N/(N - 1) of
@@ -94,7 +94,7 @@ def score_margin(
 def restricted_shares(
     measure: ShareMeasure, counts: Counts, effect: Numbers
 ) -> tuple[Numbers, Numbers]:
-    """Return the most likely shares of arm and reference among those with an effect.
+    """Return the maximum likelihood proportions of arm and reference, given an effect.
 
     References
     ----------
@@ -120,7 +120,7 @@ def restricted_shares(
 
 
 def _shares_apart(counts: Counts, effect: Numbers) -> tuple[Numbers, Numbers]:
-    """Solve the cubic equation of the shares that differ by an effect."""
+    """Return the maximum likelihood proportions that differ by an effect (a cubic)."""
     events, count, reference_events, reference_count = counts
     total, responses = count + reference_count, events + reference_events
     second = (total + reference_count) * effect - total - responses
@@ -177,7 +177,7 @@ def _score(
 def _limit(
     measure: ShareMeasure, counts: Counts, wanted: float, corrected: bool
 ) -> Numbers:
-    """Return the effect whose score statistic is as wanted, by halving."""
+    """Return the effect that has a given score statistic, by bisection."""
     plain = measure == "risk difference"
     ends = 1.0 if plain else WIDEST
     low, high = (np.full(len(counts.events), end) for end in (-ends, ends))
@@ -203,7 +203,7 @@ def stratified_contrast(
     *,
     level: float = 0.95,
 ) -> Contrast:
-    """Compare shares over strata as Mantel and Haenszel did.
+    """Compare proportions over strata by Mantel and Haenszel's weights.
 
     The interval is normal, for ratios on the logarithm, with the variances of Sato
     (risk difference), Greenland and Robins (risk ratio) and Robins, Breslow and

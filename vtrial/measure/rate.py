@@ -16,7 +16,7 @@ TREATMENT = 1  # the place of its coefficient; the intercept is at 0
 
 
 class _Counts(NamedTuple):
-    """What the likelihood of counts is made of.
+    """Data of the likelihood of counts.
 
     `columns` are (column, replicate, subject), standardised, 0 for whoever is left out;
     `exposure` is NaN there. `above` (replicate, count) says how many subjects had more
@@ -39,7 +39,7 @@ class _Counts(NamedTuple):
         return np.exp(predictor) * np.nan_to_num(self.exposure)
 
     def at(self, slopes: np.ndarray) -> Likelihood:
-        """Return the likelihood of Poisson's law."""
+        """Return the Poisson log-likelihood."""
         mean = self.expected(slopes)
         predictor = np.einsum("crs,rc->rs", self.columns, slopes)
         value = (self.events * predictor - mean).sum(axis=1)
@@ -60,7 +60,7 @@ class _Overdispersed(NamedTuple):
         return _Overdispersed(self.counts.rows(chosen))
 
     def at(self, slopes: np.ndarray) -> Likelihood:
-        """Return the likelihood of the negative binomial law (NB2)."""
+        """Return the negative binomial (NB2) log-likelihood."""
         columns, events, _, above = self.counts
         dispersion = np.exp(slopes[:, -1:])
         mean = self.counts.expected(slopes[:, :-1])
@@ -158,7 +158,7 @@ def rate_ratio(
 
 
 def _poisson(counts: _Counts) -> Fit:
-    """Fit Poisson's law, from the common rate."""
+    """Fit Poisson regression, from the common rate."""
     exposure = np.nansum(counts.exposure, axis=1)
     events = counts.events.sum(axis=1)
     start = np.zeros((len(events), len(counts.columns)))

@@ -1,4 +1,4 @@
-"""Times to an event in each of many trials: curves, and comparisons without a model.
+"""Survival analysis of many trials: Kaplan-Meier curves, log-rank, restricted means.
 
 Every function takes (replicate, subject) times, NaN for whoever is in neither arm, and
 `event`, 1 where the time is that of the event and 0 where nothing was seen until then
@@ -260,7 +260,7 @@ def restricted_mean(
     corrected: bool = False,
     level: float = 0.95,
 ) -> Contrast:
-    """Compare the areas under two arms' curves by difference or by ratio.
+    """Compare restricted mean survival times of two arms by difference or ratio.
 
     Parameters
     ----------
@@ -312,7 +312,7 @@ def milestone(
     at: float,
     level: float = 0.95,
 ) -> Contrast:
-    """Compare the shares of two arms without an event at a time, by difference.
+    """Compare two arms' survival at a time (a milestone) by difference.
 
     Shares are those of the Kaplan-Meier curve, and the interval is normal with
     Greenwood's errors. A trial in which an arm's last time is censored and before it

@@ -22,7 +22,7 @@ PAIRS_AT_ONCE = 2_000_000
 
 
 class _Bounds(NamedTuple):
-    """What is known of a subject's value: it is at least `low` and at most `high`.
+    """Bounds of a subject's value: it is at least `low` and at most `high`.
 
     One side wins where its `low` is above the other's `high`.
     """
@@ -140,7 +140,7 @@ def _present(tiers: Sequence[Tier]) -> np.ndarray:
 
 
 class _Half(NamedTuple):
-    """One side of a trial: whose stratum is which, and what shares of pairs they won.
+    """One side of a trial: strata, and the proportions of pairs that subjects won.
 
     Fields
     ------
@@ -159,7 +159,7 @@ class _Half(NamedTuple):
 
 
 class _Tallies(NamedTuple):
-    """Shares of pairs won and lost (replicate, stratum), of every subject, and weights.
+    """Proportions of pairs won and lost, by stratum and by subject, and weights.
 
     `paired` says which trials have a pair.
     """
@@ -208,7 +208,7 @@ def _by(value: np.ndarray, stratum: np.ndarray, count: int) -> np.ndarray:
 
 
 def _covariance(shares: _Tallies, first: int, second: int) -> Numbers:
-    """Return the covariance of the shares of pairs won (0) or lost (1)."""
+    """Return the covariance of the proportions of pairs won (0) or lost (1)."""
     weight = shares.weight
     total = np.zeros(weight.shape)
     for stratum, size, own in shares.halves:
@@ -256,7 +256,7 @@ def _compared(
 
 
 def _bounds(tier: Tier, side: Side) -> _Bounds:
-    """Return what is known of the side's values; a censored time has no upper bound.
+    """Return bounds of a side's values; a censored time has no upper one.
 
     A censored time is moved by the least possible amount, so that it comes after an
     event at the same time.

@@ -1,4 +1,4 @@
-"""Shares of responses: their difference, their ratio, and that of their odds."""
+"""Proportions of responders: risk difference, risk ratio, odds ratio."""
 
 import functools
 from typing import Literal

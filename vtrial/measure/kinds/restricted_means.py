@@ -1,4 +1,4 @@
-"""Mean times without an event up to a horizon, and who is without one by a time."""
+"""Restricted mean survival time up to a horizon, and survival at a milestone."""
 
 import functools
 
