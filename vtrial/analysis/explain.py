@@ -1,4 +1,4 @@
-"""Which covariates go with an outcome: within thirds of them, and shares of variance.
+"""Covariates that explain an outcome: subgroups by thirds, and shares of variance.
 
 The share is the correlation ratio: the variance between the means of equal groups along
 a factor over the whole variance, less what chance gives (Kelley's epsilon squared). It

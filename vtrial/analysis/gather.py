@@ -97,7 +97,7 @@ class Gathered:
     replicates: int = 0
 
     def add(self, chunk: Chunk, protocol: Protocol) -> None:
-        """See some more trials."""
+        """Add some more trials."""
         self.replicates += chunk.replicates
         self.explained.look(chunk)
         self.predictive.add(chunk, protocol)

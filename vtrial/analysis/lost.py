@@ -1,4 +1,4 @@
-"""Subjects whom an estimate leaves out, and what it would be whatever they had been."""
+"""Subjects left out of an estimate, and worst-case bounds for their outcomes."""
 
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from vtrial.protocol.protocol import Protocol
 def share_bounds(
     value: Values, failed: Bool[np.ndarray, "replicate subject"]
 ) -> tuple[Numbers, Numbers]:
-    """Return each trial's share if none, and if all of the failed were counted in it.
+    """Return each trial's proportion if none, and if all, of the failed responded.
 
     `value` is 1 or 0, NaN for whoever is not in the arm, failed or has none.
     """
@@ -37,7 +37,7 @@ class Lost(NamedTuple):
 
 
 def lost(chunk: Chunk, comparison: Comparison) -> Lost:
-    """Count who takes part in a comparison, and who is left out of it."""
+    """Count the subjects in a comparison, and those left out of it."""
     counts: list[int] = []
     for arm in (comparison.arm, comparison.reference):
         asked = chosen(chunk, comparison, np.zeros(chunk.allocated.shape))
@@ -52,7 +52,7 @@ def lost(chunk: Chunk, comparison: Comparison) -> Lost:
 def bounds(
     chunk: Chunk, comparison: Comparison, protocol: Protocol
 ) -> tuple[Numbers, Numbers]:
-    """Return the least and the greatest effect on a response, whoever failed.
+    """Return the worst-case bounds of an effect on a response, given the failed.
 
     The least is that if none of the arm's failed subjects had responded, and all of
     the reference's; the greatest the other way round. NaN for other measures.

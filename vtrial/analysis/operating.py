@@ -119,7 +119,7 @@ def convergence_of(
 def _plain(
     comparison: Comparison, made: Contrast, size: Numbers
 ) -> Iterator[tuple[str, Measured]]:
-    """Yield what needs no truth."""
+    """Yield the measures that need no true effect."""
     yield "power", power_of(comparison, made.p)
     yield "expected size", _mean(size)
     estimate = _scaled(comparison, made.estimate)
@@ -136,7 +136,7 @@ def _against_truth(
     *,
     own: bool,
 ) -> Iterator[tuple[str, Measured]]:
-    """Yield what is held against the paired effect."""
+    """Yield the measures against the true (paired) effect."""
     effect, error, apart = truth
     effect = _scaled(comparison, effect)
     estimate, low, high = (
@@ -200,7 +200,7 @@ def _scaled(comparison: Comparison, value: Numbers) -> Numbers:
 
 
 def _share(true: np.ndarray) -> Measured:
-    """Return a share of trials with Wilson's limits; none of no trials.
+    """Return a proportion of trials with Wilson's limits; none of no trials.
 
     Where all or none of them are counted, its error is the half width of that interval
     over the normal quantile: three of three trials are no certainty.

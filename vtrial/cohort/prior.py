@@ -213,7 +213,7 @@ def _scores(cohort: Cohort) -> dict[str, Float[Array, ""]]:
 def _trait(
     trait: Trait, score: Float[Array, ""], values: dict[str, Float[Array, ""]]
 ) -> Float[Array, ""]:
-    """Turn a score into the value of a trait."""
+    """Return the value of a trait from its normal score, by the inverse CDF."""
     value = quantile(trait.marginals[-1], score)
     for case, marginal in zip(trait.cases[:-1], trait.marginals[:-1], strict=True):
         value = jnp.where(values[trait.by] == case, quantile(marginal, score), value)

@@ -1,4 +1,4 @@
-"""Screen people for a cohort's condition."""
+"""Screen candidates for a cohort's condition."""
 
 import functools
 
@@ -22,7 +22,7 @@ LEAST = 10
 
 @functools.lru_cache(256)
 def share_eligible(cohort: Cohort) -> tuple[int, int]:
-    """Screen some thousand people; return how many were eligible, of how many.
+    """Screen some thousand candidates; return how many were eligible, of how many.
 
     Everybody is, if the cohort has no condition.
     """
@@ -42,13 +42,13 @@ def share_eligible(cohort: Cohort) -> tuple[int, int]:
 
 
 def scarcity(cohort: Cohort) -> list[Fault]:
-    """Find a condition that (almost) nobody meets; empty if enough people do."""
+    """Find a condition that (almost) no candidate meets; empty if enough do."""
     found, screened = share_eligible(cohort)
     return [scarce(cohort)] if found < LEAST else []
 
 
 def scarce(cohort: Cohort) -> Fault:
-    """Describe a condition that (almost) nobody meets."""
+    """Describe a condition that (almost) no candidate meets."""
     found, screened = share_eligible(cohort)
     assert cohort.eligibility is not None
     return Fault(

@@ -177,7 +177,7 @@ def _discrete(expression: Expression, known: Mapping[str, bool]) -> bool:
 
 
 def _questions(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
-    """Yield covariates of questions that the record will not hold."""
+    """Yield covariates of comparisons that the record will not hold."""
     for path, name in _asked(protocol):
         known = [*([BASELINE] if path[-1] == "adjust" else []), *cohort.names]
         if name in known and name not in cohort.names:
@@ -199,7 +199,7 @@ def _questions(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fau
 
 
 def _asked(protocol: Protocol) -> Iterator[tuple[Path_, str]]:
-    """Yield the covariates that questions ask for, and where in the sheet."""
+    """Yield the covariates that comparisons ask for, and where in the sheet."""
     for place, comparison in enumerate(protocol.analysis.comparisons):
         where = names_of(comparison.where) if comparison.where is not None else []
         asked = (("adjust", comparison.adjust), ("strata", comparison.strata))

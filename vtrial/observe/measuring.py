@@ -1,4 +1,4 @@
-"""What is seen of simulated subjects: measurements until they leave, and outcomes."""
+"""Observation of simulated subjects: measurements until dropout, and outcomes."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -40,7 +40,7 @@ class Who(NamedTuple):
 
 
 def hazard_of(protocol: Protocol, arm: str) -> float:
-    """Return the hazard [1/h] at which an arm is left."""
+    """Return the hazard [1/h] of dropout from an arm."""
     hazards = protocol.design.dropout.hazards
     names = [one.name for one in protocol.arms]
     return hazards[names.index(arm)] if hazards else 0.0
@@ -114,7 +114,7 @@ def outcomes_of(
 
 
 def leaving(protocol: Protocol, who: Who) -> Float[Array, " subject"]:
-    """Return when each subject leaves [h]; the same number decides under all arms."""
+    """Return each subject's time of dropout [h]; one draw decides under all arms."""
     if not protocol.design.dropout.hazards:
         return jnp.full(who.keys.shape, jnp.inf)
     drawn = jax.vmap(

@@ -167,7 +167,7 @@ def _look(
 
 
 def _plain(model: Model, people: Subjects) -> Subjects:
-    """Give people the population's parameters, and random effects that are zero."""
+    """Give subjects the population's parameters, and random effects of zero."""
     shape = people.subject.shape
     parameters = {
         p.name: jnp.full(shape, p.value, dtype=float) for p in model.parameters
@@ -177,7 +177,7 @@ def _plain(model: Model, people: Subjects) -> Subjects:
 
 
 def _again(trial: Trial, people: Subjects, draw: int) -> dict[str, Array]:
-    """Draw the random effects of other people, keyed by who these are."""
+    """Draw random effects of other subjects, keyed by their identity."""
     words = f"{trial.protocol.seed} spread {draw}".encode()
     number = hashlib.blake2s(words, digest_size=4).digest()
     seed = int.from_bytes(number, "big") >> 1

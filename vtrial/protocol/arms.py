@@ -103,7 +103,7 @@ def _weights(
 def read_dropout(
     shape: DropoutShape | None, arms: Sequence[str], known: Known, faults: Faults
 ) -> Dropout:
-    """Read the hazard [1/h] at which each arm is left."""
+    """Read the hazard [1/h] of dropout of each arm."""
     if shape is None:
         return Dropout()
     path = ("design", "dropout")
