@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from vtrial.measure.covariance import structure_of
-from vtrial.measure.likelihood import Model, Sums, estimate, products, slopes
+from vtrial.measure.likelihood import MixedModel, Sums, estimate, products, slopes
 from vtrial.measure.mmrm_design import lay_out
 
 RNG = np.random.default_rng(11)
@@ -81,7 +81,7 @@ def natural_of(name):
 @pytest.mark.parametrize(("name", "restricted"), CASES)
 def test_value_gradient_and_hessian(name, restricted):
     free, natural = natural_of(name)
-    model = Model(structure_of(name), GROUPS, restricted, free=False)
+    model = MixedModel(structure_of(name), GROUPS, restricted, free=False)
     made = slopes_of(natural, sums(restricted), model)
     expected = plain(natural, name, restricted)
     np.testing.assert_allclose(made.value, expected, rtol=1e-13)
@@ -104,7 +104,7 @@ def test_likelihood_is_that_of_the_normal_distribution():
     gram = design.T @ inverse @ design
     mean = design @ np.linalg.solve(gram, design.T @ inverse @ value)
     expected = -2 * stats.multivariate_normal(mean, matrix).logpdf(value)
-    model = Model(structure_of("un"), GROUPS, restricted=False, free=False)
+    model = MixedModel(structure_of("un"), GROUPS, restricted=False, free=False)
     made = slopes_of(natural, sums(False), model)
     np.testing.assert_allclose(made.value, expected, rtol=1e-12)
 
@@ -112,7 +112,7 @@ def test_likelihood_is_that_of_the_normal_distribution():
 @pytest.mark.parametrize("name", ["toeph", "sp gau"])
 def test_what_tests_need(name):
     _, natural = natural_of(name)
-    model = Model(structure_of(name), GROUPS, restricted=True, free=False)
+    model = MixedModel(structure_of(name), GROUPS, restricted=True, free=False)
     size = len(natural)
     root = RNG.normal(size=(size, size))
     spread = root @ root.T

@@ -23,7 +23,7 @@ import pytest
 from vtrial.analysis.prediction import predict
 from vtrial.measure.covariance import structure_of
 from vtrial.measure.degrees_of_freedom import contrast, covariance_by, joint_test
-from vtrial.measure.likelihood import Model, Sums, estimate, products, slopes
+from vtrial.measure.likelihood import MixedModel, Sums, estimate, products, slopes
 from vtrial.measure.mixed import design_inverse, effects, fit_mixed
 from vtrial.measure.mmrm_design import lay_out
 from vtrial.testing import reference_folder
@@ -164,7 +164,7 @@ def test_on_sas_path_all_digits_agree():
     run = RUNS.set_index("case").loc["Robust_empirical_us"]
     panel = panel_of("arm", False, False, False, False)
     place = jnp.asarray(mivque(panel))
-    model = Model(structure_of("un"), 1, restricted=True, free=False)
+    model = MixedModel(structure_of("un"), 1, restricted=True, free=False)
     sums = sums_of(panel, fit_of("Robust_empirical_us"))
     for _ in range(20):
         at = slopes(place, sums, model)

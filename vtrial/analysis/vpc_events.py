@@ -27,7 +27,7 @@ from vtrial.analysis.predictive import (
 from vtrial.analysis.reading import Chunk, has_measurements
 from vtrial.dims import EVENT
 from vtrial.endpoint.endpoint import MOST_CATEGORIES, Endpoint, up_to
-from vtrial.measure.survival import Curve, survival_curve
+from vtrial.measure.survival import SurvivalCurve, survival_curve
 from vtrial.protocol.evidence import ObservedOutcomes
 from vtrial.protocol.protocol import Protocol
 
@@ -44,7 +44,7 @@ class PredictiveEvents:
     Each part holds curves and numbers at risk, a row a trial.
     """
 
-    parts: defaultdict[tuple[int, str], list[Curve]] = field(
+    parts: defaultdict[tuple[int, str], list[SurvivalCurve]] = field(
         default_factory=lambda: defaultdict(list)
     )
 
@@ -67,7 +67,7 @@ class PredictiveEvents:
         frames = [pd.DataFrame(columns=PREDICTIVE_EVENTS)]
         for (place, arm), parts in self.parts.items():
             seen = protocol.evidence.outcomes[place]
-            curve = Curve(*map(np.concatenate, zip(*parts, strict=True)))
+            curve = SurvivalCurve(*map(np.concatenate, zip(*parts, strict=True)))
             frames.append(_frame(arm, seen, curve))
         return pd.concat(frames[1:] or frames, ignore_index=True)
 
@@ -214,7 +214,7 @@ def _grid(seen: ObservedOutcomes) -> np.ndarray:
     return np.unique(np.concatenate([np.linspace(0.0, latest, POINTS), steps]))
 
 
-def _frame(arm: str, seen: ObservedOutcomes, curve: Curve) -> pd.DataFrame:
+def _frame(arm: str, seen: ObservedOutcomes, curve: SurvivalCurve) -> pd.DataFrame:
     """Lay down one arm's observed curve and its band."""
     grid = _grid(seen)
     time, event = (np.asarray(part, float)[None] for part in (seen.value, seen.event))

@@ -39,7 +39,7 @@ class Quantity(NamedTuple):
         return f"{self.value} {self.unit}".strip()
 
 
-class Row(NamedTuple):
+class AmountRow(NamedTuple):
     """A row of a table of amounts: below a bound, or when one of some codes."""
 
     amount: Quantity
@@ -48,11 +48,11 @@ class Row(NamedTuple):
     column: int
 
 
-class Table(NamedTuple):
+class AmountTable(NamedTuple):
     """Amounts by the value of a covariate."""
 
     by: str
-    rows: tuple[Row, ...]
+    rows: tuple[AmountRow, ...]
     other: Quantity
     column: int
     name_column: int
@@ -80,7 +80,7 @@ class Clause(NamedTuple):
 class Part(NamedTuple):
     """An amount and its clauses; `follows` says that `then` stands before it."""
 
-    head: Quantity | Table | Ladder
+    head: Quantity | AmountTable | Ladder
     clauses: tuple[Clause, ...]
     follows: bool
     column: int
@@ -165,15 +165,15 @@ class _Build(Transformer):
         )
 
     def below(self, parts):
-        return Row(parts[0], float(parts[1]), (), parts[1].column)
+        return AmountRow(parts[0], float(parts[1]), (), parts[1].column)
 
     def when(self, parts):
         codes = tuple(float(code) for code in parts[1:])
-        return Row(parts[0], None, codes, parts[1].column)
+        return AmountRow(parts[0], None, codes, parts[1].column)
 
     def table(self, parts):
         by, name, *rows, other = parts
-        return Table(str(name), tuple(rows), other, by.column, name.column)
+        return AmountTable(str(name), tuple(rows), other, by.column, name.column)
 
     def ladder(self, parts):
         word, first, by, doses, last = parts

@@ -5,7 +5,7 @@ import math
 from collections.abc import Collection, Sequence
 
 from vtrial import units
-from vtrial.dosing.grammar import Clause, Ladder, Part, Quantity, Table
+from vtrial.dosing.grammar import AmountTable, Clause, Ladder, Part, Quantity
 from vtrial.dosing.regimen import Level
 from vtrial.errors import Fault, ModelError, UnitError
 from vtrial.model.grammar import parse_expression
@@ -39,7 +39,7 @@ class Measures:
         head = part.head
         if isinstance(head, Ladder):
             levels = self.ladder(head)
-        elif isinstance(head, Table):
+        elif isinstance(head, AmountTable):
             levels = (Level(self.table(head), 1),)
         else:
             levels = (self.level(self.amount(head), head, 1),)
@@ -123,7 +123,7 @@ class Measures:
         """Write the model's amount, per kg or per m2 if so."""
         return f"{self.model.amount}/{per}" if per else self.model.amount
 
-    def table(self, table: Table) -> Expression:
+    def table(self, table: AmountTable) -> Expression:
         """Read a table of amounts into nested `if`."""
         self.name(table.by, table.name_column)
         codes = max(len(row.when) for row in table.rows)

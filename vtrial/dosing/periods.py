@@ -20,7 +20,7 @@ CONVENTIONS = get_args(Convention)
 INSTANT = 2.0**-30  # [h] what lies nearer is at the same time, as in the solver
 
 
-class Course(NamedTuple):
+class CovariateCourse(NamedTuple):
     """Covariates by period; the first axis is subjects, padding repeats the last.
 
     Fields
@@ -70,7 +70,7 @@ def follow_covariates(
     values: dict[str, np.ndarray],
     convention: Convention,
     steps: Collection[str] = (),
-) -> Course:
+) -> CovariateCourse:
     """Part each subject's time into periods in which every covariate is one line.
 
     `steps` are codes, between which there is nothing: they hold `backward` where
@@ -96,7 +96,7 @@ def follow_covariates(
         block[subject, period] = values[first]
         return np.take_along_axis(block, column, axis=1)
 
-    return Course(
+    return CovariateCourse(
         run[knots.record >= 0],
         {name: laid(value) for name, value in knots.values.items()},
         {name: laid(slope) for name, slope in knots.slopes.items()},

@@ -51,7 +51,7 @@ Parameters = Float[Array, " parameter"]
 Square = Float[Array, "visit visit"]
 
 
-class Structure(NamedTuple):
+class CovarianceStructure(NamedTuple):
     """One covariance structure.
 
     `size` is the number of parameters for a number of visits; `natural` takes as many
@@ -66,7 +66,7 @@ class Structure(NamedTuple):
     start: Callable[[Square, Float[Array, ""]], Parameters]
 
 
-def structure_of(name: Covariance) -> Structure:
+def structure_of(name: Covariance) -> CovarianceStructure:
     """Return a structure by its name.
 
     Examples
@@ -301,41 +301,41 @@ def _before(visits: int) -> int:
     return visits - 1
 
 
-_STRUCTURES: dict[Covariance, Structure] = {
-    "un": Structure(
+_STRUCTURES: dict[Covariance, CovarianceStructure] = {
+    "un": CovarianceStructure(
         lambda v: v * (v + 1) // 2, _unstructured, _symmetric, _start_unstructured
     ),
-    "cs": Structure(
+    "cs": CovarianceStructure(
         lambda v: 2, _symmetry, _symmetry_matrix, _start(False, True, _one)
     ),
-    "csh": Structure(
+    "csh": CovarianceStructure(
         lambda v: v + 1,
         _heterogeneous,
         _heterogeneous_matrix,
         _start(True, True, _one),
     ),
-    "ar1": Structure(
+    "ar1": CovarianceStructure(
         lambda v: 2, _neighbours(1), _autoregressive, _start(False, False, _one)
     ),
-    "ar1h": Structure(
+    "ar1h": CovarianceStructure(
         lambda v: v + 1, _neighbours(None), _autoregressive, _start(True, False, _one)
     ),
-    "toep": Structure(
+    "toep": CovarianceStructure(
         lambda v: v, _banded(1), _toeplitz, _start(False, False, _before)
     ),
-    "toeph": Structure(
+    "toeph": CovarianceStructure(
         lambda v: 2 * v - 1,
         _banded(None),
         _toeplitz_heterogeneous,
         _start(True, False, _before),
     ),
-    "ante1": Structure(
+    "ante1": CovarianceStructure(
         lambda v: 2 * v - 1,
         _neighbours(None),
         _antedependent,
         _start(True, False, _before),
     ),
-    "sp exp": Structure(lambda v: 2, _positive, _exponential, _start_spatial),
-    "sp gau": Structure(lambda v: 2, _positive, _gaussian, _start_spatial),
-    "sp pow": Structure(lambda v: 2, _fraction, _power, _start_spatial),
+    "sp exp": CovarianceStructure(lambda v: 2, _positive, _exponential, _start_spatial),
+    "sp gau": CovarianceStructure(lambda v: 2, _positive, _gaussian, _start_spatial),
+    "sp pow": CovarianceStructure(lambda v: 2, _fraction, _power, _start_spatial),
 }

@@ -69,7 +69,7 @@ class Discrete(NamedTuple):
         return Likelihood(*(np.asarray(part)[:size].copy() for part in found))
 
 
-class _Sums(NamedTuple):
+class _SetSums(NamedTuple):
     """Of sets of 0, 1, ... subjects: log E, mean of the sum, and of its square."""
 
     size: Float[Array, "set"]
@@ -96,7 +96,7 @@ def _likelihood(
 ) -> tuple[Array, Array, Array]:
     """Walk over one trial's places from the last to the first."""
     width = columns.shape[1]
-    none = _Sums(
+    none = _SetSums(
         jnp.full(most + 1, -jnp.inf, columns.dtype).at[0].set(0.0),
         jnp.zeros((most + 1, width), columns.dtype),
         jnp.zeros((most + 1, width, width), columns.dtype),
@@ -124,7 +124,7 @@ def _likelihood(
     return made
 
 
-def _joined(sums: _Sums, predictor: Array, column: Array) -> _Sums:
+def _joined(sums: _SetSums, predictor: Array, column: Array) -> _SetSums:
     """Let sets hold one subject more, or not."""
     with_one = jnp.concatenate([jnp.array([-jnp.inf]), predictor + sums.size[:-1]])
     size = jnp.logaddexp(sums.size, with_one)
@@ -137,7 +137,7 @@ def _joined(sums: _Sums, predictor: Array, column: Array) -> _Sums:
     cross = before.mean[:, :, None] * column[None, None]
     square = before.square + cross + jnp.swapaxes(cross, 1, 2)
     square = square + jnp.outer(column, column)[None]
-    return _Sums(
+    return _SetSums(
         size,
         without * sums.mean + share * moved,
         without[..., None] * sums.square + share[..., None] * square,

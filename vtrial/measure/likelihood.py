@@ -34,7 +34,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from vtrial.measure.covariance import Structure
+from vtrial.measure.covariance import CovarianceStructure
 
 Scalar = Float[Array, ""]
 Vector = Float[Array, " parameter"]
@@ -57,13 +57,13 @@ class Sums(NamedTuple):
     constant: Scalar
 
 
-class Model(NamedTuple):
+class MixedModel(NamedTuple):
     """Covariance structure, its groups, and the kind of likelihood.
 
     `free`: parameters are the structure's unbounded numbers, not its natural ones.
     """
 
-    structure: Structure
+    structure: CovarianceStructure
     groups: int
     restricted: bool
     free: bool
@@ -77,7 +77,7 @@ class Slopes(NamedTuple):
     hessian: Float[Array, "parameter parameter"]
 
 
-class Estimate(NamedTuple):
+class FixedEffects(NamedTuple):
     r"""Fixed effects at given covariance parameters, and the matrices that tests need.
 
     Attributes
@@ -125,7 +125,7 @@ def products(
     return jax.ops.segment_sum(made, where, kinds + 1)[:kinds]
 
 
-def slopes(parameters: Vector, sums: Sums, model: Model) -> Slopes:
+def slopes(parameters: Vector, sums: Sums, model: MixedModel) -> Slopes:
     """Return minus twice the log likelihood, its gradient and its Hessian."""
     made = _evaluate(parameters, sums, model)
     weight, inverse, effect = made.weight, made.inverse, made.effect
@@ -161,8 +161,8 @@ def estimate(
     parameters: Vector,
     spread: Float[Array, "parameter parameter"],
     sums: Sums,
-    model: Model,
-) -> Estimate:
+    model: MixedModel,
+) -> FixedEffects:
     """Return fixed effects, and the matrices that tests need, at natural parameters.
 
     `spread` is the covariance of the parameters.
@@ -173,7 +173,7 @@ def estimate(
     both = jnp.einsum("kl,pkab->plab", spread, rises) @ weight[:, None] @ rises
     second = _second(parameters, spread, sums, model)
     kept = sums.kept[:, None] & sums.kept[None, :]
-    return Estimate(
+    return FixedEffects(
         effect=made.effect,
         covariance=jnp.where(kept, made.inverse, 0.0),
         slope=_falls(rises, weight, sums)[:, :-1, :-1],
@@ -193,7 +193,7 @@ class _Made(NamedTuple):
     effect: Float[Array, " column"]
 
 
-def _evaluate(parameters: Vector, sums: Sums, model: Model) -> _Made:
+def _evaluate(parameters: Vector, sums: Sums, model: MixedModel) -> _Made:
     """Return minus twice the log likelihood at some parameters."""
     both = sums.mask[:, :, None] & sums.mask[:, None, :]
     eye = jnp.eye(both.shape[1], dtype=sums.product.dtype)
@@ -218,7 +218,7 @@ def _evaluate(parameters: Vector, sums: Sums, model: Model) -> _Made:
     return _Made(value, weight, jax.scipy.linalg.cho_solve(factor, eye), effect)
 
 
-def _matrices(parameters: Vector, sums: Sums, model: Model) -> Matrices:
+def _matrices(parameters: Vector, sums: Sums, model: MixedModel) -> Matrices:
     """Return the covariance of all visits for each kind."""
     own = parameters.reshape(model.groups, -1)
     visits = sums.mask.shape[1]
@@ -228,7 +228,7 @@ def _matrices(parameters: Vector, sums: Sums, model: Model) -> Matrices:
 
 
 def _rises(
-    parameters: Vector, sums: Sums, model: Model
+    parameters: Vector, sums: Sums, model: MixedModel
 ) -> Float[Array, "kind parameter visit visit"]:
     """Return the first derivatives of each kind's covariance in the parameters.
 
@@ -242,7 +242,7 @@ def _second(
     parameters: Vector,
     spread: Float[Array, "parameter parameter"],
     sums: Sums,
-    model: Model,
+    model: MixedModel,
 ) -> Matrices:
     """Return the sum of second derivatives, each times the covariance of its pair.
 

@@ -22,8 +22,8 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vtrial.measure.covariance import Covariance, structure_of
 from vtrial.measure.likelihood import (
-    Estimate,
-    Model,
+    FixedEffects,
+    MixedModel,
     Scalar,
     Slopes,
     Sums,
@@ -58,7 +58,7 @@ class Fit(NamedTuple):
         Coefficients of the panel's orthonormal columns and their model-based
         covariance; `effects` and `degrees_of_freedom` speak of the design's.
     slope, curved, bent, spread
-        See `vtrial.measure.likelihood.Estimate`.
+        See `vtrial.measure.likelihood.FixedEffects`.
     """
 
     minus_two_log: Float[np.ndarray, " replicate"]
@@ -99,7 +99,7 @@ def fit_mixed(
     parameter that runs away (a variance to zero, a correlation to one) has none of
     it: such a trial has not converged.
     """
-    model = Model(structure_of(covariance), panel.groups, restricted, free=True)
+    model = MixedModel(structure_of(covariance), panel.groups, restricted, free=True)
     replicates = len(panel.value)
     found = _fit_rows(panel, model, np.arange(replicates), FEW)
     left = np.flatnonzero(~np.asarray(found.converged))
@@ -165,7 +165,7 @@ class _Data(NamedTuple):
     constant: Float[Array, " replicate"]
 
 
-def _chunks(panel: Panel, model: Model, rows: np.ndarray) -> Iterator[_Data]:
+def _chunks(panel: Panel, model: MixedModel, rows: np.ndarray) -> Iterator[_Data]:
     """Cut trials of a panel into batches of one size, the last filled up with its last.
 
     Sizes are powers of two, so that few programs are compiled.
@@ -201,18 +201,18 @@ def _rounded(number: int) -> int:
     return 1 << (number - 1).bit_length()
 
 
-class _Found(NamedTuple):
+class _BatchFit(NamedTuple):
     """Estimates for a batch of trials."""
 
     value: Float[Array, " replicate"]
     natural: Float[Array, "replicate parameter"]
     steps: Int[Array, " replicate"]
     converged: Bool[Array, " replicate"]
-    estimate: Estimate
+    estimate: FixedEffects
 
 
 @partial(jax.jit, static_argnames="model")
-def _fit(batch: _Data, most: Int[Array, ""], model: Model) -> _Found:
+def _fit(batch: _Data, most: Int[Array, ""], model: MixedModel) -> _BatchFit:
     """Fit a batch of trials in at most so many Newton steps."""
     kinds = batch.mask.shape[1]
 
@@ -226,7 +226,7 @@ def _fit(batch: _Data, most: Int[Array, ""], model: Model) -> _Found:
     start = jax.vmap(lambda d, s: _start(d, s, model))(batch, sums)
     found = _search(start, sums, most, model)
 
-    def finish(state: _State, one: Sums) -> tuple[Vector, Estimate]:
+    def finish(state: _State, one: Sums) -> tuple[Vector, FixedEffects]:
         def natural(free: Vector) -> Vector:
             own = free.reshape(model.groups, -1)
             visits = one.mask.shape[1]
@@ -239,10 +239,12 @@ def _fit(batch: _Data, most: Int[Array, ""], model: Model) -> _Found:
         return place, estimate(place, spread, one, model._replace(free=False))
 
     natural, made = jax.vmap(finish)(found, sums)
-    return _Found(found.slopes.value, natural, found.steps, found.converged, made)
+    return _BatchFit(found.slopes.value, natural, found.steps, found.converged, made)
 
 
-def _fit_rows(panel: Panel, model: Model, rows: np.ndarray, steps: int) -> _Found:
+def _fit_rows(
+    panel: Panel, model: MixedModel, rows: np.ndarray, steps: int
+) -> _BatchFit:
     """Fit some trials of a panel, batch by batch, in at most so many Newton steps."""
     parts = [_fit(c, jnp.asarray(steps), model) for c in _chunks(panel, model, rows)]
     return jax.tree.map(
@@ -251,7 +253,7 @@ def _fit_rows(panel: Panel, model: Model, rows: np.ndarray, steps: int) -> _Foun
     )
 
 
-def _start(data: _Data, sums: Sums, model: Model) -> Vector:
+def _start(data: _Data, sums: Sums, model: MixedModel) -> Vector:
     """Return starting parameters, from a rough covariance of the residuals."""
     rest = data.columns[:, :, -1]
     seen = sums.mask[jnp.maximum(data.kind, 0)] & (data.kind >= 0)[:, None]
@@ -317,7 +319,7 @@ def _search(
     start: Float[Array, "replicate parameter"],
     sums: Sums,
     most: Int[Array, ""],
-    model: Model,
+    model: MixedModel,
 ) -> _State:
     """Step all trials together until each has converged or has no steps left."""
     count, size = start.shape
@@ -341,7 +343,7 @@ def _search(
     )
 
 
-def _step(state: _State, sums: Sums, most: Int[Array, ""], model: Model) -> _State:
+def _step(state: _State, sums: Sums, most: Int[Array, ""], model: MixedModel) -> _State:
     """Try one step of one trial; keep it if the likelihood grows."""
     value, gradient, hessian = state.slopes
     fresh = ~jnp.isfinite(value)

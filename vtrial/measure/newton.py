@@ -30,7 +30,7 @@ class Problem(Protocol):
         ...
 
 
-class Fit(NamedTuple):
+class NewtonFit(NamedTuple):
     """Coefficients (replicate, coefficient), the likelihood there, the last step."""
 
     slopes: np.ndarray
@@ -38,7 +38,7 @@ class Fit(NamedTuple):
     step: np.ndarray
 
 
-def climb(problem: Problem, start: np.ndarray) -> Fit:
+def climb(problem: Problem, start: np.ndarray) -> NewtonFit:
     """Maximise every trial's likelihood by Newton's method; converged trials stop.
 
     A step that would lower the likelihood is halved, and none is longer than
@@ -70,7 +70,7 @@ def climb(problem: Problem, start: np.ndarray) -> Fit:
             break
         if not going.all():
             problem = problem.rows(going)
-    return Fit(slopes, at, last)
+    return NewtonFit(slopes, at, last)
 
 
 def inverse(information: np.ndarray) -> np.ndarray:

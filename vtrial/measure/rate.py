@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from vtrial.measure.contrast import Contrast, contrast_of, normal_effect
-from vtrial.measure.newton import SETTLED, Fit, Likelihood, climb, inverse, told
+from vtrial.measure.newton import SETTLED, Likelihood, NewtonFit, climb, inverse, told
 from vtrial.measure.statistic import Values
 
 Family = Literal["Poisson", "negative binomial"]
@@ -157,7 +157,7 @@ def rate_ratio(
     return contrast_of(normal_effect(slope, error), ratio=True, level=level)
 
 
-def _poisson(counts: _Counts) -> Fit:
+def _poisson(counts: _Counts) -> NewtonFit:
     """Fit Poisson regression, from the common rate."""
     exposure = np.nansum(counts.exposure, axis=1)
     events = counts.events.sum(axis=1)

@@ -19,7 +19,7 @@ OnGrid = Float[np.ndarray, "replicate time"]
 ROUNDING = 1e-9  # so near to one half a curve is on it
 
 
-class Curve(NamedTuple):
+class SurvivalCurve(NamedTuple):
     """A product-limit curve at some times in each trial.
 
     `error` is Greenwood's; `low` and `high` are the log-log interval; `at_risk` counts
@@ -114,7 +114,7 @@ def _weights(
 
 def survival_curve(
     time: Values, event: Values, grid: Grid, *, level: float = 0.95
-) -> Curve:
+) -> SurvivalCurve:
     """Return the Kaplan-Meier curve of each trial at some times.
 
     The interval is that of log(-log S) with Greenwood's error: [1, 1] before the first
@@ -145,7 +145,7 @@ def survival_curve(
             for power in (np.exp(swing), np.exp(-swing))
         )
     error = alive * np.sqrt(greenwood)
-    return Curve(alive, low, high, error, (count - before).astype(float))
+    return SurvivalCurve(alive, low, high, error, (count - before).astype(float))
 
 
 class _Steps(NamedTuple):

@@ -21,7 +21,7 @@ from vtrial.protocol.protocol import Arm
 NUMBER = "number {}"  # no name of a sheet has a space
 
 
-class Shape(NamedTuple):
+class ArmShape(NamedTuple):
     """An arm without its numbers, which stand in the order of their names."""
 
     arm: Arm
@@ -36,7 +36,7 @@ class Shape(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4096)
-def shape_of(arm: Arm) -> Shape:
+def shape_of(arm: Arm) -> ArmShape:
     """Take the numbers out of an arm.
 
     Examples
@@ -53,7 +53,7 @@ def shape_of(arm: Arm) -> Shape:
 
     regimen = None if arm.regimen is None else _bare(arm.regimen, named)
     sets = tuple((name, _without(value, named)) for name, value in arm.set)
-    return Shape(Arm("", regimen=regimen, set=sets), tuple(numbers))
+    return ArmShape(Arm("", regimen=regimen, set=sets), tuple(numbers))
 
 
 def _bare(regimen: Regimen, named: Callable[[Number], Name]) -> Regimen:

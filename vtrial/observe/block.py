@@ -26,7 +26,7 @@ from vtrial.dims import (
     VALUE,
 )
 from vtrial.observe.block_program import Identity, Seen, Trial
-from vtrial.observe.population_prediction import Typical, typical_of
+from vtrial.observe.population_prediction import TypicalPredictions, typical_of
 from vtrial.observe.predicted import predictions
 from vtrial.sketch import BINS
 from vtrial.types import Status
@@ -129,7 +129,7 @@ def _arm(
 
 
 def _predicted(
-    trial: Trial, block: int, chosen: np.ndarray, found: Typical | None
+    trial: Trial, block: int, chosen: np.ndarray, found: TypicalPredictions | None
 ) -> dict[str, np.ndarray]:
     """Put what the population predicts under one arm into the block's rows."""
     outputs, visits = len(trial.protocol.model.outputs), len(trial.schedule.visits)

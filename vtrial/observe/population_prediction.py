@@ -38,7 +38,7 @@ from vtrial.types import Status
 Make = Callable[[Subjects], Ready]
 
 
-class Typical(NamedTuple):
+class TypicalPredictions(NamedTuple):
     """Predictions of some subjects, in the outputs' units; NaN where not solved.
 
     Fields
@@ -56,7 +56,7 @@ class Typical(NamedTuple):
 
 def typical_of(
     trial: Trial, arm: Arm, people: Subjects, chosen: Int[np.ndarray, " place"]
-) -> Typical:
+) -> TypicalPredictions:
     """Predict what is measured of the chosen subjects under an arm.
 
     The second simulation has the times, doses and covariates of the first one.
@@ -70,10 +70,10 @@ def typical_of(
 
     predicted, spread = _look(trial, make, people)
     rows = slice(chosen.size)
-    return Typical(predicted[rows], None if spread is None else spread[rows])
+    return TypicalPredictions(predicted[rows], None if spread is None else spread[rows])
 
 
-def predict_points(trial: Trial, observed: Observed) -> Typical:
+def predict_points(trial: Trial, observed: Observed) -> TypicalPredictions:
     """Predict the measured points of a real study: (point, 1, 1).
 
     Each of its subjects has its own covariates and times; the arm gives the doses. At
@@ -99,7 +99,7 @@ def predict_points(trial: Trial, observed: Observed) -> Typical:
     output = [o.name for o in protocol.model.outputs].index(observed.output)
     predicted, spread = _look(trial, make, people)
     at = np.asarray(observed.subject, int), place, output
-    return Typical(
+    return TypicalPredictions(
         predicted[at][:, None, None],
         None if spread is None else spread[at][:, None, None],
     )

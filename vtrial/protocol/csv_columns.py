@@ -40,7 +40,7 @@ class Column(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Seen:
+class CompleteRows:
     """The rows of a file in which something was seen and no number is missing.
 
     `table` has all rows, `kept` says which these are, `columns` are their numbers.
@@ -122,7 +122,7 @@ def read_rows(
     faults: Faults,
     *,
     subject: str = "",
-) -> Seen | None:
+) -> CompleteRows | None:
     """Read columns of a CSV file; a missing number leaves its row out.
 
     `subject` names the column of a table of points that says whose each is; in such a
@@ -138,7 +138,7 @@ def read_rows(
         found = f"`{table.source}`, all of whose {len(table)} rows are doses or MDV"
         allowed = "a table with observations (EVID 0, or AMT 0 and no EVID)"
         faults.add((*path, "file"), found=found, allowed=allowed, write="")
-    seen = Seen(path, faults, table, kept, [])
+    seen = CompleteRows(path, faults, table, kept, [])
     numbers = [_numbers(seen, column, subject) for column in columns]
     kept &= ~np.any([np.isnan(values) for values in numbers], axis=0)
     seen.columns.extend(tuple(values[kept].tolist()) for values in numbers)
@@ -146,7 +146,7 @@ def read_rows(
     return seen
 
 
-def _numbers(seen: Seen, column: Column, subject: str) -> np.ndarray:
+def _numbers(seen: CompleteRows, column: Column, subject: str) -> np.ndarray:
     """Read a column, NaN where a number is missing or not one of its kinds."""
     table = seen.table
     if column.clock and column.name == "TIME":

@@ -8,7 +8,7 @@ from vtrial.endpoint.endpoint import MOST_CATEGORIES, Endpoint
 from vtrial.errors import ProtocolError, UnitError
 from vtrial.model.model import Output
 from vtrial.model.tree import names_in
-from vtrial.protocol.csv_columns import Column, Seen, read_rows
+from vtrial.protocol.csv_columns import Column, CompleteRows, read_rows
 from vtrial.protocol.evidence import Observed, ObservedOutcomes
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.grades import read_grades
@@ -62,7 +62,7 @@ class _Reader:
             self.faults.relay((*self.path, key), error)
             return 1.0
 
-    def rows(self, *columns: Column, subject: str = "") -> Seen | None:
+    def rows(self, *columns: Column, subject: str = "") -> CompleteRows | None:
         """Read columns of the file, of points if it says whose they are."""
         file = self.shape.file
         return read_rows(self.path, file, columns, self.faults, subject=subject)
@@ -273,7 +273,7 @@ def _check_few(reader: _Reader, values: Sequence[float]) -> None:
         )
 
 
-def _people(reader: _Reader, rows: Seen, arm: Arm | None) -> _People:
+def _people(reader: _Reader, rows: CompleteRows, arm: Arm | None) -> _People:
     """Read who the points are of, and the covariates that predictions ask for."""
     known, shape = reader.known, reader.shape
     if arm is None:

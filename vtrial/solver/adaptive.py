@@ -27,7 +27,7 @@ from vtrial.solver.drives import unseen
 from vtrial.solver.field import Drive, Field, read_by_derivatives
 from vtrial.solver.first import SHRINK, first_size, nearer
 from vtrial.solver.forcing import Driver
-from vtrial.solver.interval import Course, Interval, judged
+from vtrial.solver.interval import Interval, Progress, judged
 from vtrial.solver.linear_pk import Body, body_of, solve_body
 from vtrial.solver.method import AbstractMethod, Amounts, Span, Step
 from vtrial.solver.scale import held_tolerances
@@ -60,7 +60,7 @@ class Prepared(NamedTuple):
     sure: Float[Array, "#lane #period"]
 
 
-class Trial(NamedTuple):
+class TrialStep(NamedTuple):
     """A trial step: its result, its scaled error, and what the next step carries on.
 
     `stages` are what `inside` makes a course of, by stage and state.
@@ -109,7 +109,7 @@ class AbstractAdaptive(AbstractMethod):
         amounts: Amounts,
         size: Float[Array, " lane"],
         carried: Any,
-    ) -> Trial:
+    ) -> TrialStep:
         """Try one step."""
 
     @property
@@ -122,7 +122,7 @@ class AbstractAdaptive(AbstractMethod):
         state: int,
         before: Float[Array, " lane"],
         size: Float[Array, " lane"],
-        trial: Trial,
+        trial: TrialStep,
     ) -> Polynomial:
         """Return a state's dense output in a step, as coefficients by rising power.
 
@@ -137,7 +137,7 @@ class AbstractAdaptive(AbstractMethod):
         time: Float[Array, " lane"],
         amounts: Amounts,
         size: Float[Array, " lane"],
-        trial: Trial,
+        trial: TrialStep,
     ) -> Float[Array, " lane"]:
         """Return the scaled error of the dense output in the middle of a step.
 
@@ -221,7 +221,7 @@ class AbstractAdaptive(AbstractMethod):
         """Step through an interval until every lane has arrived or failed."""
         way = self._set_out(prepared, span, amounts, rates, memory)
 
-        def body(course: Course) -> Course:
+        def body(course: Progress) -> Progress:
             return self._step(way, course)[0]
 
         # Lanes that have arrived idle until the slowest has: it sets the cost.
@@ -268,14 +268,14 @@ class AbstractAdaptive(AbstractMethod):
 
     def _read_along(
         self, way: Interval, reading: Reading, places: Sequence[int]
-    ) -> tuple[Course, Reading]:
+    ) -> tuple[Progress, Reading]:
         """Step to the end; read observations whenever the buffer of steps is full."""
         dense = way.inside
 
-        def standing(course: Course) -> Parts:
+        def standing(course: Progress) -> Parts:
             return [course.time, *(course.amounts[i] for i in places)]
 
-        def step(carry: tuple[Course, Passage]) -> tuple[Course, Passage]:
+        def step(carry: tuple[Progress, Passage]) -> tuple[Progress, Passage]:
             before, passage = carry
             after, trial, size = self._step(way, before)
             if not dense:  # what is computed here would be so twice if it were kept
@@ -285,11 +285,11 @@ class AbstractAdaptive(AbstractMethod):
                 passage, inside(before.time, after.time, size, courses)
             )
 
-        def go_on(carry: tuple[Course, Passage]) -> Bool[Array, ""]:
+        def go_on(carry: tuple[Progress, Passage]) -> Bool[Array, ""]:
             # One row stays free for the end, which is written behind the steps.
             return jnp.any(way.going(carry[0])) & (carry[1].filled < ROWS - 1)
 
-        def pass_on(carry: tuple[Course, Reading]) -> tuple[Course, Reading]:
+        def pass_on(carry: tuple[Progress, Reading]) -> tuple[Progress, Reading]:
             before, reading = carry
             parts = 3 + (DEGREE + 1) * len(places) if dense else 1 + len(places)
             fresh = (before, blank(parts, way.length))
@@ -329,14 +329,14 @@ class AbstractAdaptive(AbstractMethod):
         size = jnp.minimum(size, jnp.where(length > 0, length, size))
         if drive is not None:
             size = nearer(here, self.numerics.rtol, size, amounts)
-        begun = Course(zero, amounts, carried, size, ones, none, none, none, flags)
+        begun = Progress(zero, amounts, carried, size, ones, none, none, none, flags)
         return Interval(field, begun, length, span.left, drive, prepared.sure > 0)
 
     def _arrived(
         self,
         prepared: Prepared,
         way: Interval,
-        course: Course,
+        course: Progress,
         amounts: Amounts,
         rates: Amounts,
     ) -> Step:
@@ -448,9 +448,9 @@ class AbstractAdaptive(AbstractMethod):
     def _error(
         self,
         way: Interval,
-        course: Course,
+        course: Progress,
         size: Float[Array, " lane"],
-        trial: Trial,
+        trial: TrialStep,
     ) -> Float[Array, " lane"]:
         """Return the scaled error of a step: its estimate, and what that cannot see."""
         field = way.field.holding_until_switch(course.flags)
@@ -476,8 +476,8 @@ class AbstractAdaptive(AbstractMethod):
         return error
 
     def _step(
-        self, way: Interval, course: Course
-    ) -> tuple[Course, Trial, Float[Array, " lane"]]:
+        self, way: Interval, course: Progress
+    ) -> tuple[Progress, TrialStep, Float[Array, " lane"]]:
         """Try a step in the lanes that are going, and accept or refuse it.
 
         Returns what was tried and its size, too.
@@ -525,7 +525,7 @@ class AbstractAdaptive(AbstractMethod):
 
         time = keep(moved, course.time)
         passed = way.going(course) & (time >= way.following(course))
-        after = Course(
+        after = Progress(
             time,
             jax.tree.map(keep, trial.amounts, course.amounts),
             jax.tree.map(keep, trial.carried, course.carried),
@@ -539,7 +539,7 @@ class AbstractAdaptive(AbstractMethod):
         )
         return self._switched(way, after), trial, size
 
-    def _switched(self, way: Interval, course: Course) -> Course:
+    def _switched(self, way: Interval, course: Progress) -> Progress:
         """Restart with new flags where the clock has come to a switch."""
         flags = course.flags
         if flags is None:

@@ -17,7 +17,7 @@ Real = Float[Array, "..."]
 Rates = tuple[tuple[tuple[Real, Real | None], ...], ...]
 
 
-class Known(NamedTuple):
+class ClosedRates(NamedTuple):
     """The driver's rates and eigenvalues, and the rates of all growth."""
 
     body: Body | None
@@ -48,7 +48,9 @@ class ClosedForm(AbstractMethod):
         """Whether `between` is defined: closed forms hold at any time."""
         return True
 
-    def prepare(self, individual: Mapping[str, Float[Array, "lane period"]]) -> Known:
+    def prepare(
+        self, individual: Mapping[str, Float[Array, "lane period"]]
+    ) -> ClosedRates:
         """Compute rates and eigenvalues."""
         structure = self.model.structure
         body = body_of(self.model, individual) if structure.driver else None
@@ -60,11 +62,11 @@ class ClosedForm(AbstractMethod):
             return jnp.broadcast_to(rate.astype(like.dtype), like.shape)
 
         growth = self.model.growth_rates(individual)
-        return Known(body, jax.tree.map(full, growth))
+        return ClosedRates(body, jax.tree.map(full, growth))
 
     def advance(
         self,
-        prepared: Known,
+        prepared: ClosedRates,
         span: Span,
         amounts: Amounts,
         rates: Amounts,
@@ -78,7 +80,7 @@ class ClosedForm(AbstractMethod):
 
     def between(
         self,
-        prepared: Known,
+        prepared: ClosedRates,
         start: Real,
         elapsed: Real,
         amounts: Amounts,
@@ -108,7 +110,7 @@ class ClosedForm(AbstractMethod):
 
     def _gained(
         self,
-        prepared: Known,
+        prepared: ClosedRates,
         term: Term,
         known: tuple[Real, Real | None],
         start: Real,
@@ -141,7 +143,7 @@ class ClosedForm(AbstractMethod):
         return factor * integrals[shape.states.index(term.driver)]
 
     def transition(
-        self, prepared: Known, duration: Float[Array, " lane"]
+        self, prepared: ClosedRates, duration: Float[Array, " lane"]
     ) -> Float[Array, "lane state state"]:
         """Return the transition matrix: solutions for a unit amount in each state."""
         lanes, size = duration.shape[0], len(self.model.states)

@@ -18,7 +18,7 @@ from vtrial.types import Status
 SMALLEST = 1e-12  # [h] step
 
 
-class Prepared(NamedTuple):
+class ReadParameters(NamedTuple):
     """What the derivatives read, and the states' absolute tolerances."""
 
     read: dict[str, Float[Array, "lane period"]]
@@ -45,22 +45,22 @@ class Diffrax(AbstractMethod):
 
     def prepare(
         self, individual: Mapping[str, Float[Array, "lane period"]]
-    ) -> Prepared:
+    ) -> ReadParameters:
         """Keep the individual parameters that the derivatives read."""
         read = read_by_derivatives(self.model, individual)
         lanes = next(iter(individual.values())).shape[0] if individual else 1
         atol = held_tolerances(self.model, self.numerics, individual)
-        return Prepared(
+        return ReadParameters(
             read, tuple(jnp.broadcast_to(value, (lanes, 1)) for value in atol)
         )
 
-    def absolute(self, prepared: Prepared) -> Amounts:
+    def absolute(self, prepared: ReadParameters) -> Amounts:
         """Return the absolute tolerances of all states."""
         return prepared.atol
 
     def advance(
         self,
-        prepared: Prepared,
+        prepared: ReadParameters,
         span: Span,
         amounts: Amounts,
         rates: Amounts,
@@ -89,7 +89,7 @@ class Diffrax(AbstractMethod):
 
     def _solve(
         self,
-        prepared: Prepared,
+        prepared: ReadParameters,
         span: Span,
         length: Float[Array, ""],
         amounts: Amounts,

@@ -75,7 +75,7 @@ class Event(NamedTuple):
     clears: Bool[Array, "event #lane"] | None
 
 
-class Table(NamedTuple):
+class EventTable(NamedTuple):
     """The sorted event table of some lanes, and where observations stand in it.
 
     `seen` and `end` say at, or after, how many events the observations and the end of
@@ -117,7 +117,7 @@ def tabulate(
     periods: Float[Array, "#lane period"],
     begin: Float[Array, "#lane"],
     until: Float[Array, "#lane"] | None,
-) -> Table:
+) -> EventTable:
     """Merge everything that happens to each lane from `begin` on into one table.
 
     What all lanes share stays one row, unless a lag or duration is a lane's own.
@@ -167,7 +167,7 @@ def tabulate(
         clears=clears,
     )
     seen, end = _places(layout, key, order, times, boundary)
-    return Table(
+    return EventTable(
         events=jax.tree.map(jnp.transpose, events),
         seen=seen,
         shown=_shown(times, begin, until),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from jaxtyping import Array, Float
 
-from vtrial.solver.adaptive import AbstractAdaptive, Trial
+from vtrial.solver.adaptive import AbstractAdaptive, TrialStep
 from vtrial.solver.dense_output import Polynomial
 from vtrial.solver.field import Field
 from vtrial.solver.method import Amounts
@@ -45,7 +45,7 @@ class Explicit(AbstractAdaptive):
         amounts: Amounts,
         size: Float[Array, " lane"],
         carried: Amounts,
-    ) -> Trial:
+    ) -> TrialStep:
         """Try one step: all stages, the result, and the embedded error."""
         # First same as last: the first slope was computed by the step before.
         slopes, reached = [carried], amounts
@@ -58,14 +58,14 @@ class Explicit(AbstractAdaptive):
         )
         # The last stage lies at the end of the step, so `reached` is the result.
         error = self.scaled(field, errors, amounts, reached)
-        return Trial(reached, error, slopes[-1], slopes)
+        return TrialStep(reached, error, slopes[-1], slopes)
 
     def inside(
         self,
         state: int,
         before: Float[Array, " lane"],
         size: Float[Array, " lane"],
-        trial: Trial,
+        trial: TrialStep,
     ) -> Polynomial:
         """Return the dense output of a step: its slopes, weighted by rising power."""
         slopes = [slope[state] for slope in trial.stages]

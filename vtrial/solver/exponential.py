@@ -19,7 +19,7 @@ class System(NamedTuple):
     constant: Float[Array, "lane *period state"]
 
 
-class Kept(NamedTuple):
+class Propagator(NamedTuple):
     """The last interval's propagator; on regular grids the next one is the same."""
 
     time: Float[Array, " lane"]
@@ -52,12 +52,12 @@ class MatrixExponential(AbstractMethod):
         constant = [full(e) for e in self.model.linear_constant(individual)]
         return System(jnp.stack(matrix, axis=-2), jnp.stack(constant, axis=-1))
 
-    def begin(self, like: Float[Array, " lane"]) -> Kept:
+    def begin(self, like: Float[Array, " lane"]) -> Propagator:
         """Return the propagator of an interval of length zero."""
         size, lanes = len(self.model.states), like.shape[0]
         zero = jnp.zeros((lanes,), float)
         system = System(jnp.zeros((lanes, size, size)), jnp.zeros((lanes, size)))
-        return Kept(zero, system, _identity(lanes, size + 1))
+        return Propagator(zero, system, _identity(lanes, size + 1))
 
     def advance(
         self,
@@ -65,7 +65,7 @@ class MatrixExponential(AbstractMethod):
         span: Span,
         amounts: Amounts,
         rates: Amounts,
-        memory: Kept,
+        memory: Propagator,
     ) -> Step:
         """Propagate, with the last interval's propagator where that is the same."""
         time = (span.stop - span.start).astype(float)
@@ -98,7 +98,7 @@ def _identity(lanes: int, size: int) -> Float[Array, "lane state state"]:
 
 
 def _is_same(
-    kept: Kept, time: Float[Array, " lane"], system: System, span: Span
+    kept: Propagator, time: Float[Array, " lane"], system: System, span: Span
 ) -> Bool[Array, " lane"]:
     """Find lanes whose interval (up to rounding) and rates are those of the cache."""
     rounding = 4 * jnp.finfo(time.dtype).eps * jnp.abs(span.stop)
@@ -107,7 +107,7 @@ def _is_same(
     return equal & jnp.all(kept.system.constant == system.constant, axis=1)
 
 
-def _propagator(time: Float[Array, " lane"], system: System) -> Kept:
+def _propagator(time: Float[Array, " lane"], system: System) -> Propagator:
     """Exponentiate the matrix, with the forcing as one more column of like size."""
     matrix, constant = system
     lanes, size = constant.shape
@@ -124,4 +124,4 @@ def _propagator(time: Float[Array, " lane"], system: System) -> Kept:
     full = jnp.concatenate([upper, jnp.zeros((lanes, 1, size + 1))], axis=1)
     whole = exponential(full * time[:, None, None])
     weights = jnp.concatenate([jnp.ones((lanes, size)), scale[:, None]], axis=1)
-    return Kept(time, system, whole * weights[:, None, :])
+    return Propagator(time, system, whole * weights[:, None, :])

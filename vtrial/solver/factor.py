@@ -21,7 +21,7 @@ Rows = list[list[Lane | None]]
 Pattern = tuple[tuple[bool, ...], ...]
 
 
-class Plan(NamedTuple):
+class Elimination(NamedTuple):
     """Order of elimination of the states, and the number of products it takes."""
 
     order: tuple[int, ...]
@@ -34,14 +34,14 @@ class Plan(NamedTuple):
 
 
 @functools.lru_cache(maxsize=256)
-def plan(pattern: Pattern) -> Plan:
+def plan(pattern: Pattern) -> Elimination:
     """Order the pivots, all on the diagonal, so that few zeros are filled.
 
     Examples
     --------
     >>> arrow = tuple(tuple(i == j or 0 in (i, j) for j in range(4)) for i in range(4))
     >>> plan(arrow)
-    Plan(order=(1, 2, 0, 3), products=6)
+    Elimination(order=(1, 2, 0, 3), products=6)
     """
     size = len(pattern)
     below = [{i for i in range(size) if pattern[i][k] and i != k} for k in range(size)]
@@ -60,7 +60,7 @@ def plan(pattern: Pattern) -> Plan:
             below[i].discard(pivot)
         left.remove(pivot)
         order.append(pivot)
-    return Plan(tuple(order), products)
+    return Elimination(tuple(order), products)
 
 
 class Factored:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from vtrial.model.model import Model
 from vtrial.model.tree import evaluate, names_in
 from vtrial.solver.method import Amounts, Span, after_dose
-from vtrial.solver.switch import Clock, Flags, flags_after, over_places
+from vtrial.solver.switch import Flags, IntervalClock, flags_after, over_places
 
 Drive = Callable[[Array], dict[int, Array]]
 
@@ -72,7 +72,7 @@ class Field:
         switches = self.model.structure.switches
         if not switches:
             return None
-        clock = Clock(self.span.start, self.span.last_dose)
+        clock = IntervalClock(self.span.start, self.span.last_dose)
         return flags_after(switches, self.individual, clock, time, length)
 
     def driven_by(self, drive: Drive) -> "Field":
@@ -95,7 +95,7 @@ class Field:
 
     def drives_at(self, time: Float[Array, "place lane"]) -> list[Array]:
         """Return the drives (functions of the clock alone), with flags held."""
-        clock = Clock(self.span.start, self.span.last_dose)
+        clock = IntervalClock(self.span.start, self.span.last_dose)
         exact = self.span.start.dtype
         # In the clock's 64 bits: 32 would round a narrow pulse late in a trial away.
         values = dict(self.individual) | dict(self.held)

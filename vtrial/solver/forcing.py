@@ -24,7 +24,7 @@ Lane = Float[Array, "..."]
 Weights = list[Lane]  # of the functions of time
 
 
-class Course(NamedTuple):
+class Forcing(NamedTuple):
     """Amounts as functions of time: coefficients by state, then by function."""
 
     nodes: tuple[Lane, ...]
@@ -38,7 +38,7 @@ class Driver:
     shape: Compartments
     forced: bool
 
-    def course(self, body: Body, amounts: Amounts, rates: Amounts) -> Course:
+    def course(self, body: Body, amounts: Amounts, rates: Amounts) -> Forcing:
         """Return the amounts as functions of time since an interval began."""
         nodes = _apart(body.nodes, forced=self.forced)
         body = body._replace(nodes=nodes[1:] if self.forced else nodes)
@@ -52,9 +52,9 @@ class Driver:
             tuple(_total(parts, state, function) for function in range(size))
             for state in range(len(self.shape.states))
         )
-        return Course(nodes, weights)
+        return Forcing(nodes, weights)
 
-    def at(self, course: Course, time: Lane) -> Amounts:
+    def at(self, course: Forcing, time: Lane) -> Amounts:
         """Return the amounts some time [h] after the beginning."""
         nodes = course.nodes
         first = 1 if self.forced else 0

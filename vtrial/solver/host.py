@@ -22,7 +22,7 @@ from vtrial.model.model import Model
 from vtrial.solver.choice import choose_under
 from vtrial.solver.fallback import failed_rows, next_methods
 from vtrial.solver.grouping import parted
-from vtrial.solver.lanes import Batch, Seen
+from vtrial.solver.lanes import Batch, Solutions
 from vtrial.solver.method import AbstractMethod
 from vtrial.solver.methods import METHODS
 from vtrial.solver.program import (
@@ -40,7 +40,7 @@ from vtrial.solver.window import is_of_use, least_between
 from vtrial.solver.xla.kernel import is_wanted
 from vtrial.types import Method, Numerics, Status
 
-Solve = Callable[[Method | None, Batch, int], Seen]
+Solve = Callable[[Method | None, Batch, int], Solutions]
 
 
 def simulate(
@@ -149,7 +149,7 @@ def simulate_from(
     if real is not None and real < room:
         batch = _part(batch, slice(0, real))
 
-    def solve(method: Method | None, batch: Batch, room: int) -> Seen:
+    def solve(method: Method | None, batch: Batch, room: int) -> Solutions:
         way = METHODS[method or "algebra"](model, numerics)
         parts = _looked_at(way, schedule, batch)
         solved = [
@@ -197,7 +197,7 @@ def _is_traced(tree: Any) -> bool:
 
 def _solve_again(
     model: Model, solve: Solve, method: Method | None, batch: Batch, room: int
-) -> tuple[Seen, Any]:
+) -> tuple[Solutions, Any]:
     """Solve a batch; who fails, by the next methods, as if by themselves.
 
     Returns by which, too.
@@ -233,7 +233,7 @@ def _joined(parts: Sequence[Any], rows: Sequence[Any]) -> Any:
     return jax.tree.map(join, *parts)
 
 
-def _solve_spread(program: Program, batch: Batch, room: int) -> Seen:
+def _solve_spread(program: Program, batch: Batch, room: int) -> Solutions:
     """Solve a batch on as many cores as there are and are worth it.
 
     What is compiled holds `room` subjects, and depends on nothing else of their number.
@@ -274,7 +274,7 @@ def _part(batch: Batch, rows: slice | np.ndarray | None) -> Batch:
     return jax.tree.map(take, batch)
 
 
-def _solve_padded(program: Program, batch: Batch, *, room: int) -> Seen:
+def _solve_padded(program: Program, batch: Batch, *, room: int) -> Solutions:
     """Solve a batch in as many chunks as hold `room` subjects."""
     count = count_of(batch)
     lanes, chunks = bucket(room, program.sizes(batch))

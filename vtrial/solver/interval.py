@@ -11,7 +11,7 @@ from vtrial.solver.switch import Flags
 from vtrial.types import Status
 
 
-class Course(NamedTuple):
+class Progress(NamedTuple):
     """Progress of every lane; `flags` are those that the clock switches."""
 
     time: Float[Array, " lane"]
@@ -34,7 +34,7 @@ class Interval(NamedTuple):
     """
 
     field: Field
-    begun: Course
+    begun: Progress
     length: Float[Array, " lane"]
     left: Int[Array, " lane"]
     drive: Drive | None
@@ -42,7 +42,7 @@ class Interval(NamedTuple):
     stops: Float[Array, "place lane"] | None = None
     inside: bool = False
 
-    def following(self, course: Course) -> Float[Array, " lane"]:
+    def following(self, course: Progress) -> Float[Array, " lane"]:
         """Return the next of the stops [h], or the end."""
         if self.stops is None:
             return self.length
@@ -52,12 +52,12 @@ class Interval(NamedTuple):
         ahead = course.passed < self.stops.shape[0]
         return jnp.where(ahead, jnp.minimum(following, self.length), self.length)
 
-    def stop(self, course: Course) -> Float[Array, " lane"]:
+    def stop(self, course: Progress) -> Float[Array, " lane"]:
         """Return where the next step is to end at the latest."""
         stop = self.following(course)
         return stop if course.flags is None else jnp.minimum(stop, course.flags.until)
 
-    def going(self, course: Course) -> Bool[Array, " lane"]:
+    def going(self, course: Progress) -> Bool[Array, " lane"]:
         """Return which lanes are still stepping: not yet at the end, and not failed."""
         return (course.time < self.length) & (course.status == Status.SOLVED)
 

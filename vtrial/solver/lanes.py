@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 from vtrial.dosing.doses import Doses, Times
 from vtrial.model.positivity import ASSURED
 from vtrial.solver.adaptive import AbstractAdaptive
-from vtrial.solver.events import Table, same, tabulate, take
+from vtrial.solver.events import EventTable, same, tabulate, take
 from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod, after_dose
 from vtrial.solver.scale import assured, tolerances
@@ -50,7 +50,7 @@ class Batch(NamedTuple):
     until: Float[Array, "#subject"] | None
 
 
-class Seen(NamedTuple):
+class Solutions(NamedTuple):
     """Outputs, states and statuses of some lanes."""
 
     outputs: dict[str, Float[Array, "#lane time"]]
@@ -60,7 +60,7 @@ class Seen(NamedTuple):
     end: State
 
 
-register_namedtuple_serialization(Seen, serialized_name="vtrial:Seen")
+register_namedtuple_serialization(Solutions, serialized_name="vtrial:Seen")
 register_namedtuple_serialization(State, serialized_name="vtrial:State")
 
 
@@ -74,7 +74,7 @@ class _View(NamedTuple):
 
 def solve_lanes(
     layout: Layout, method: AbstractMethod, batch: Batch, lanes: int
-) -> Seen:
+) -> Solutions:
     """Solve some subjects: every array of the batch is (lanes, ...), or (1, ...)."""
     shape = (lanes, batch.periods.shape[1])
     real = jnp.dtype(f"float{min(layout.numerics.precision, _widest())}")
@@ -120,7 +120,7 @@ def solve_lanes(
         )
         end = _end_of(method, prepared, shots, table, running)
         end = end._replace(status=_judged(end.status, view, table))
-    return Seen(
+    return Solutions(
         outputs=_outputs(layout, individual, batch.times, table, view),
         states=_states(layout, view),
         status=end.status,
@@ -229,7 +229,7 @@ def _in_passing(
     layout: Layout,
     method: AbstractMethod,
     individual: dict[str, Float[Array, "lane period"]],
-    table: Table,
+    table: EventTable,
     start: State,
 ) -> tuple[_View, State, Int[Array, " lane"]]:
     """Solve with observations as events of the table."""
@@ -251,7 +251,7 @@ def _passing_by(
     layout: Layout,
     method: AbstractMethod,
     individual: dict[str, Float[Array, "lane period"]],
-    table: Table,
+    table: EventTable,
     start: State,
     times: Times,
 ) -> tuple[_View, State, Int[Array, " lane"]]:
@@ -324,7 +324,7 @@ def _afterwards(
     method: AbstractMethod,
     prepared: object,
     shots: PostEventState,
-    table: Table,
+    table: EventTable,
     times: Times,
     *,
     least: Sequence[Float[Array, " lane"]],
@@ -345,7 +345,7 @@ def _end_of(
     method: AbstractMethod,
     prepared: object,
     shots: PostEventState,
-    table: Table,
+    table: EventTable,
     running: Counts,
 ) -> State:
     """Solve up to the end of the stage."""
@@ -366,7 +366,7 @@ def _end_of(
 
 
 def _judged(
-    status: Int[Array, " lane"], view: _View, table: Table
+    status: Int[Array, " lane"], view: _View, table: EventTable
 ) -> Int[Array, " lane"]:
     """Return the statuses, NEGATIVE where observations of a solved lane were lost."""
     lost = jnp.any(table.shown & ~view.good, axis=1) & (status == Status.SOLVED)
@@ -387,7 +387,7 @@ def _outputs(
     layout: Layout,
     individual: dict[str, Float[Array, "lane period"]],
     times: Times,
-    table: Table,
+    table: EventTable,
     view: _View,
 ) -> dict[str, Float[Array, "#lane time"]]:
     """Compute every output at the observations; NaN where a lane has failed."""

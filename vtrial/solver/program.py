@@ -15,7 +15,7 @@ from vtrial.dosing.schedule import Schedule
 from vtrial.model.model import Model
 from vtrial.solver.choice import choose_under
 from vtrial.solver.grouping import order_by_cost, reorder
-from vtrial.solver.lanes import Batch, Seen, solve_lanes
+from vtrial.solver.lanes import Batch, Solutions, solve_lanes
 from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod
 from vtrial.solver.methods import METHODS
@@ -90,7 +90,7 @@ class Program:
         time = jnp.asarray(times.time, float)
         return trajectory_of(seen, time, jnp.zeros_like(seen.status))
 
-    def run(self, batch: Batch, count: Int[ArrayLike, "1"]) -> Seen:
+    def run(self, batch: Batch, count: Int[ArrayLike, "1"]) -> Solutions:
         """Solve a batch that is a bucket's size, of whose subjects `count` are real."""
         lanes, chunks = bucket(count_of(batch), self.sizes(batch))
         layout = self.layout(batch)
@@ -163,7 +163,9 @@ def _layout(program: Program) -> Layout:
 
 
 def trajectory_of(
-    seen: Seen, time: Float[Array, "#subject time"], fallback: Int[Array, " subject"]
+    seen: Solutions,
+    time: Float[Array, "#subject time"],
+    fallback: Int[Array, " subject"],
 ) -> Trajectory:
     """Return what was seen as a Trajectory."""
     return Trajectory(
@@ -208,7 +210,7 @@ def widened(value: Any, *, to: int) -> Any:
 @functools.partial(compiled, static=3, kept=True)
 def _solve(
     layout: Layout, lanes: int, chunks: int, asked: tuple[Batch, Int[Array, "1"]]
-) -> Seen:
+) -> Solutions:
     """Solve all chunks, one after another."""
     batch, (count,) = asked
     method = METHODS[layout.method](layout.model, layout.numerics, layout.infusions)
@@ -229,7 +231,7 @@ def _in_chunks(
     asked: tuple[Batch, Int[Array, "1"] | None],
     lanes: int,
     chunks: int,
-) -> Seen:
+) -> Solutions:
     """Go from chunk to chunk; those without a subject of the count are passed over.
 
     Passing over costs more than closed forms do: these are given no count.
@@ -244,7 +246,7 @@ def _in_chunks(
     ]
 
     @functools.partial(jax.jit, inline=True)  # traced once, for the shape and the loop
-    def one(parts: list[Array]) -> Seen:
+    def one(parts: list[Array]) -> Solutions:
         rest = iter(parts)
         full = [
             next(rest) if mine else leaf for leaf, mine in zip(leaves, own, strict=True)
@@ -257,7 +259,7 @@ def _in_chunks(
         jax.eval_shape(one, [part[0] for part in split]),
     )
 
-    def maybe(item: tuple[Int[Array, ""], list[Array]]) -> Seen:
+    def maybe(item: tuple[Int[Array, ""], list[Array]]) -> Solutions:
         place, parts = item
         if count is None:
             return one(parts)

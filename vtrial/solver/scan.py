@@ -9,7 +9,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
 from vtrial.solver.adaptive import AbstractAdaptive
-from vtrial.solver.events import Event, Table, take
+from vtrial.solver.events import Event, EventTable, take
 from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod, Amounts, Span, Step
 from vtrial.solver.scale import held_tolerances, is_assured
@@ -71,16 +71,16 @@ class PostEventState(NamedTuple):
 
 # How things stood before each event, the State at the end of the stage (with the status
 # after the last event), and the numbers of steps.
-Course = tuple[EventRecord, State, Int[Array, " lane"]]
+ScanResult = tuple[EventRecord, State, Int[Array, " lane"]]
 
 
 def follow(
     layout: Layout,
     method: AbstractMethod,
     individual: Individual,
-    table: Table,
+    table: EventTable,
     start: State,
-) -> Course:
+) -> ScanResult:
     """Scan over all events."""
     prepared = method.prepare(individual)
 
@@ -125,7 +125,7 @@ def follow_changes(
     layout: Layout,
     method: AbstractMethod,
     individual: Individual,
-    table: Table,
+    table: EventTable,
     start: State,
     column: Int[Array, "#lane"],
 ) -> tuple[PostEventState, Counts, Int[Array, " lane"]]:
@@ -175,10 +175,10 @@ def follow_reading(
     layout: Layout,
     method: AbstractAdaptive,
     individual: Individual,
-    table: Table,
+    table: EventTable,
     start: State,
     asked: Float[Array, "event place #lane"],
-) -> tuple[Course, Amounts]:
+) -> tuple[ScanResult, Amounts]:
     """Scan a table without observations; read at the times asked between events.
 
     The sights are (event, place, lane), and of one event more than there are: what is

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vtrial.solver.adaptive import AbstractAdaptive, Trial
+from vtrial.solver.adaptive import AbstractAdaptive, TrialStep
 from vtrial.solver.factor import Factored, Rows
 from vtrial.solver.field import Field
 from vtrial.solver.method import Amounts
@@ -120,7 +120,7 @@ class Stiff(AbstractAdaptive):
         amounts: Amounts,
         size: Float[Array, " lane"],
         carried: tuple[()],
-    ) -> Trial:
+    ) -> TrialStep:
         """Try one step: one factorisation, eight stages."""
         # All stages share one matrix, 1 / (h gamma) - J, and need no products by J.
         matrix = Factored(self._matrix(field, time, amounts, size))
@@ -140,7 +140,7 @@ class Stiff(AbstractAdaptive):
             parts.append(matrix.solve(right))
         after = _moved(reached, (1.0,), [parts[-1]])
         error = CAUTION * self.scaled(field, parts[-1], amounts, after)
-        return Trial(after, error, carried)
+        return TrialStep(after, error, carried)
 
     def _matrix(
         self,

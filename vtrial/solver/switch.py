@@ -32,7 +32,7 @@ class Flags(NamedTuple):
     until: Float[Array, " lane"]
 
 
-class Clock(NamedTuple):
+class IntervalClock(NamedTuple):
     """The clocks of an interval: when it starts, when the last dose was given [h].
 
     `last_dose` is NaN before the first dose; the time after dose stands at 0 then.
@@ -57,7 +57,7 @@ def over_places(values: T) -> T:
 def flags_after(
     switches: tuple[Switch, ...],
     individual: Mapping[str, Float[Array, " lane"]],
-    clock: Clock,
+    clock: IntervalClock,
     time: Float[Array, " lane"],
     length: Float[Array, " lane"],
 ) -> Flags:
@@ -88,7 +88,7 @@ def flags_after(
 def _ahead(
     switch: Switch,
     values: Mapping[str, Array],
-    clock: Clock,
+    clock: IntervalClock,
     later: Float[Array, " lane"],
     length: Float[Array, " lane"],
 ) -> Float[Array, "*#lane"]:
@@ -108,7 +108,7 @@ def _ahead(
 def _searched(
     switch: Switch,
     values: Mapping[str, Array],
-    clock: Clock,
+    clock: IntervalClock,
     later: Float[Array, " lane"],
     length: Float[Array, " lane"],
 ) -> Float[Array, " lane"]:

@@ -7,7 +7,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vtrial.dosing.doses import Times
 from vtrial.solver.adaptive import AbstractAdaptive
-from vtrial.solver.events import Table, take
+from vtrial.solver.events import EventTable, take
 from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod
 from vtrial.solver.methods import METHODS
@@ -29,7 +29,7 @@ class Windows(NamedTuple):
     crowded: Bool[Array, " #lane"]
 
 
-def windows(table: Table, times: Times, width: int) -> Windows:
+def windows(table: EventTable, times: Times, width: int) -> Windows:
     """Deal the observations to the intervals between events, up to `width` each."""
     seen, count = table.seen, table.events.time.shape[0]
     lanes = max(seen.shape[0], times.time.shape[0])

@@ -23,7 +23,7 @@ CLEARED = "CL/V*central"
 DRUG = {"depot", "t1", "t2", "central", "complex", "gone", *RIMS}
 
 
-class Effect(NamedTuple):
+class DrugEffect(NamedTuple):
     """Equations beside a body's, and the numbers they need.
 
     `enters` is what comes into the central compartment by mouth, `leaves` what goes
@@ -38,9 +38,9 @@ class Effect(NamedTuple):
     gone: str = CLEARED
 
 
-def _turnover(production: str, loss: str, **numbers: float) -> Effect:
+def _turnover(production: str, loss: str, **numbers: float) -> DrugEffect:
     """Write a response that is produced and lost, the drug changing one of them."""
-    return Effect(
+    return DrugEffect(
         f"d/dt(response) = {production} - {loss}\ninit(response) = KIN/KOUT",
         "response",
         {"KIN": 5.0, "KOUT": 0.5, **numbers},
@@ -69,7 +69,7 @@ _SATURABLE = "VMAX*conc/(KM + conc)"
 _MICHAELIS = {"VMAX": 20.0, "KM": 5.0}
 
 EFFECTS = {
-    "elimination that saturates": Effect(
+    "elimination that saturates": DrugEffect(
         "", "conc", _MICHAELIS, leaves=_SATURABLE, gone=_SATURABLE
     ),
     "production inhibited": _turnover(f"KIN*{_DAMPED}", "KOUT*response", HALF=5.0),
@@ -81,14 +81,14 @@ EFFECTS = {
     "production stimulated steeply": _turnover(
         f"KIN*{_STEEP}", "KOUT*response", EMAX=3.0, HALF=5.0
     ),
-    "binding to a target": Effect(
+    "binding to a target": DrugEffect(
         _BINDING,
         "target",
         {"KON": 0.5, "KOFF": 0.1, "KDEG": 0.1, "R0": 10.0, "KINT": 0.05},
         leaves=f"{CLEARED} + bound",
         gone=f"{CLEARED} + KINT*complex",
     ),
-    "transit to elimination that saturates": Effect(
+    "transit to elimination that saturates": DrugEffect(
         _TRANSIT,
         "conc",
         {"KT": 1.0, **_MICHAELIS},
@@ -96,7 +96,7 @@ EFFECTS = {
         leaves=_SATURABLE,
         gone=_SATURABLE,
     ),
-    "cells in a chain": Effect(
+    "cells in a chain": DrugEffect(
         _CHAIN, "circ", {"KTR": 0.05, "SLOPE": 0.02, "BASE": 5.0}
     ),
 }

@@ -18,14 +18,14 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from vtrial.solver.adaptive import AbstractAdaptive
-from vtrial.solver.events import Event, Table
+from vtrial.solver.events import Event, EventTable
 from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod
 from vtrial.solver.methods import METHODS
 from vtrial.solver.scan import (
     Carry,
-    Course,
     Individual,
+    ScanResult,
     arrive,
     begin,
     event_record_of,
@@ -104,9 +104,9 @@ def follow_in_kernel(
     layout: Layout,
     method: AbstractMethod,
     individual: Individual,
-    table: Table,
+    table: EventTable,
     start: State,
-) -> Course:
+) -> ScanResult:
     """Go through all events as `scan.follow` does, in one kernel.
 
     Layouts that have steady states or resets are not eligible: see `is_possible`.
@@ -139,7 +139,7 @@ def _by_xla(
     method: AbstractMethod,
     primals: tuple[Any, ...],
     tangents: tuple[Any, ...],
-) -> tuple[Course, Any]:
+) -> tuple[ScanResult, Any]:
     """Differentiate what XLA makes of the same scan."""
     return jax.jvp(functools.partial(follow, layout, method), primals, tangents)
 
@@ -153,7 +153,7 @@ def _read(
     layout: Layout,
     method: AbstractMethod,
     individual: Individual,
-    table: Table,
+    table: EventTable,
     start: State,
 ) -> _Read:
     """Lay out what the kernel reads, lanes last."""
