@@ -10,7 +10,7 @@ from tests.kind_tables import PAGE, by_table, page_with
 from vtrial.measure.groups import Groups, Tier, Visits
 from vtrial.measure.registry import measures
 from vtrial.protocol.analysis import Comparison
-from vtrial.protocol.questions import OPTIONS
+from vtrial.protocol.comparisons import OPTIONS
 
 EACH = pytest.mark.parametrize("measure", measures().values(), ids=lambda m: m.word)
 GATHERED = {"adjust", "strata"}

@@ -8,7 +8,7 @@ from statsmodels.stats.proportion import test_proportions_2indep as proportion_t
 
 from vtrial.measure.contrast import Counts, compare
 from vtrial.measure.proportion import (
-    restricted_shares,
+    restricted_proportions,
     score_contrast,
     score_margin,
     stratified_contrast,
@@ -92,7 +92,9 @@ def test_shares_apart_are_the_most_likely_ones(events, effect):
     # cubic equation, so the likelihood itself is the judge.
     x, y = events
     counts = Counts(*(np.array([float(n)]) for n in (x, 12, y, 30)))
-    arm, reference = restricted_shares("risk difference", counts, np.array([effect]))
+    arm, reference = restricted_proportions(
+        "risk difference", counts, np.array([effect])
+    )
 
     def lost(share):
         logs = special.xlogy([x, 12 - x], [share + effect, 1 - share - effect])
@@ -129,7 +131,7 @@ def test_sample_sizes_of_farrington_and_manning(
     )
     arm, reference = (
         float(share[0])
-        for share in restricted_shares(measure, counts, np.array([null]))
+        for share in restricted_proportions(measure, counts, np.array([null]))
     )
     factor = 1.0 if measure == "risk difference" else null
     spreads = [

@@ -90,7 +90,7 @@ def power_of(comparison: Comparison, p: Numbers) -> Measured:
     NaN if no trial has a p-value.
     """
     known = p[np.isfinite(p)]
-    return _share(known < comparison.alpha)
+    return _proportion(known < comparison.alpha)
 
 
 def convergence_of(
@@ -149,7 +149,7 @@ def _against_truth(
     target = effect if own else np.full(len(effect), effect[known].mean())
     yield "bias", _mean((estimate - target)[known])
     bounded = known & ~np.isnan(low) & ~np.isnan(high)
-    yield "coverage", _share(((low <= target) & (target <= high))[bounded])
+    yield "coverage", _proportion(((low <= target) & (target <= high))[bounded])
     if own:
         whole = float(estimate[known].var(ddof=1))
         parameters = effect[known].var(ddof=1) - np.nanmean(error[known] ** 2)
@@ -181,7 +181,7 @@ def _family(
         ("any of the family", np.any(found, axis=1)),
         ("all of the family", np.all(found, axis=1)),
     ]
-    return [_row(name, measure, _share(shown)) for name, shown in named]
+    return [_row(name, measure, _proportion(shown)) for name, shown in named]
 
 
 def _two_sided(protocol: Protocol, place: int, p: Numbers) -> Numbers:
@@ -199,7 +199,7 @@ def _scaled(comparison: Comparison, value: Numbers) -> Numbers:
         return np.log(value)
 
 
-def _share(true: np.ndarray) -> Measured:
+def _proportion(true: np.ndarray) -> Measured:
     """Return a proportion of trials with Wilson's limits; none of no trials.
 
     Where all or none of them are counted, its error is the half width of that interval

@@ -30,7 +30,7 @@ def faults_of(protocol: Protocol, cohort: Cohort) -> list[Fault]:
         *_arms(protocol, cohort, sheet),
         *_units(protocol, cohort, sheet),
         *_strata(protocol, cohort, sheet),
-        *_questions(protocol, cohort, sheet),
+        *_comparisons(protocol, cohort, sheet),
         *_kept(protocol, cohort, sheet),
         *_tolerance(protocol, sheet),
         *arm_faults(protocol, sheet),
@@ -176,7 +176,7 @@ def _discrete(expression: Expression, known: Mapping[str, bool]) -> bool:
     return all(_discrete(argument, known) for argument in arguments)
 
 
-def _questions(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
+def _comparisons(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
     """Yield covariates of comparisons that the record will not hold."""
     for path, name in _asked(protocol):
         known = [*([BASELINE] if path[-1] == "adjust" else []), *cohort.names]

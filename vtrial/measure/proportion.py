@@ -20,14 +20,14 @@ from vtrial.measure.contrast import (
 from vtrial.measure.risk_set import Strata, by_stratum
 from vtrial.measure.statistic import Numbers, Values, normal_limit
 
-ShareMeasure = Literal["risk difference", "risk ratio", "odds ratio"]
+ProportionMeasure = Literal["risk difference", "risk ratio", "odds ratio"]
 
 HALVINGS = 80
 WIDEST = 30.0  # ratios are looked for between exp(-30) and exp(30)
 
 
 def score_contrast(
-    measure: ShareMeasure,
+    measure: ProportionMeasure,
     value: Values,
     treated: Bool[np.ndarray, "replicate subject"],
     *,
@@ -61,7 +61,7 @@ def score_contrast(
 
 
 def score_margin(
-    measure: ShareMeasure,
+    measure: ProportionMeasure,
     value: Values,
     treated: Bool[np.ndarray, "replicate subject"],
     *,
@@ -91,8 +91,8 @@ def score_margin(
     return special.ndtr(-score if above else score)
 
 
-def restricted_shares(
-    measure: ShareMeasure, counts: Counts, effect: Numbers
+def restricted_proportions(
+    measure: ProportionMeasure, counts: Counts, effect: Numbers
 ) -> tuple[Numbers, Numbers]:
     """Return the maximum likelihood proportions of arm and reference, given an effect.
 
@@ -104,7 +104,7 @@ def restricted_shares(
     events, count, reference_events, reference_count = counts
     total, responses = count + reference_count, events + reference_events
     if measure == "risk difference":
-        return _shares_apart(counts, effect)
+        return _proportions_apart(counts, effect)
     if measure == "risk ratio":
         second = count * effect + events + reference_count + reference_events * effect
         root = np.sqrt(np.maximum(second**2 - 4 * total * effect * responses, 0.0))
@@ -119,7 +119,7 @@ def restricted_shares(
     return reference * effect / (1 + reference * excess), reference
 
 
-def _shares_apart(counts: Counts, effect: Numbers) -> tuple[Numbers, Numbers]:
+def _proportions_apart(counts: Counts, effect: Numbers) -> tuple[Numbers, Numbers]:
     """Return the maximum likelihood proportions that differ by an effect (a cubic)."""
     events, count, reference_events, reference_count = counts
     total, responses = count + reference_count, events + reference_events
@@ -148,24 +148,27 @@ def _shares_apart(counts: Counts, effect: Numbers) -> tuple[Numbers, Numbers]:
 
 
 def _score(
-    measure: ShareMeasure, counts: Counts, effect: Numbers, corrected: bool
+    measure: ProportionMeasure, counts: Counts, effect: Numbers, corrected: bool
 ) -> Numbers:
     """Return the score statistic of an effect: positive where more was seen."""
     events, count, reference_events, reference_count = counts
     with np.errstate(invalid="ignore", divide="ignore"):
-        arm, reference = restricted_shares(measure, counts, effect)
+        arm, reference = restricted_proportions(measure, counts, effect)
         spread = arm * (1 - arm) / count
         reference_spread = reference * (1 - reference) / reference_count
-        share, reference_share = events / count, reference_events / reference_count
+        proportion, reference_proportion = (
+            events / count,
+            reference_events / reference_count,
+        )
         if measure == "odds ratio":
-            off = share - arm
+            off = proportion - arm
             scale = count * spread, reference_count * reference_spread
             variance = 1 / (1 / (count * scale[0]) + 1 / (reference_count * scale[1]))
             variance = variance / count**2
         else:
             factor = 1.0 if measure == "risk difference" else effect
             null = effect if measure == "risk difference" else 0.0
-            off = share - factor * reference_share - null
+            off = proportion - factor * reference_proportion - null
             variance = spread + factor**2 * reference_spread
         if corrected:
             total = count + reference_count
@@ -175,7 +178,7 @@ def _score(
 
 
 def _limit(
-    measure: ShareMeasure, counts: Counts, wanted: float, corrected: bool
+    measure: ProportionMeasure, counts: Counts, wanted: float, corrected: bool
 ) -> Numbers:
     """Return the effect that has a given score statistic, by bisection."""
     plain = measure == "risk difference"
@@ -196,7 +199,7 @@ def _limit(
 
 
 def stratified_contrast(
-    measure: ShareMeasure,
+    measure: ProportionMeasure,
     value: Values,
     treated: Bool[np.ndarray, "replicate subject"],
     strata: Strata,
@@ -244,7 +247,7 @@ def stratified_contrast(
 
 
 def _combined(
-    measure: ShareMeasure,
+    measure: ProportionMeasure,
     events: np.ndarray,
     count: np.ndarray,
     reference_events: np.ndarray,

@@ -2,7 +2,7 @@
 
 Takes a sheet, and through it a model and the name of a cohort.
 Does resolve every name, time, dose and unit in it, or tell every fault at once.
-Gives a Protocol: arms, visits, endpoints and questions as plain data.
+Gives a Protocol: arms, visits, endpoints and comparisons as plain data.
 """
 
 from vtrial.lazy import lazy_exports

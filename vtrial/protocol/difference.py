@@ -82,7 +82,7 @@ def faults_of_differences(
 
 
 def _kept(thing: Any) -> Any:
-    """Return what is kept for its own sake, not since a question asks for it."""
+    """Return what is kept for its own sake, not since a comparison asks for it."""
     if not isinstance(thing, Keep):
         return thing
     return replace(thing, measurements=False, predictions="nothing")

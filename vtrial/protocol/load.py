@@ -13,6 +13,7 @@ from vtrial.endpoint.equation import called
 from vtrial.errors import Fault, ProtocolError
 from vtrial.protocol.analysis import Analysis, Comparison
 from vtrial.protocol.arms import find_cycle, read_allocation, read_arms, read_dropout
+from vtrial.protocol.comparisons import read_analysis
 from vtrial.protocol.design import Design
 from vtrial.protocol.endpoints import (
     read_endpoints,
@@ -26,7 +27,6 @@ from vtrial.protocol.multiplicity import read_multiplicity
 from vtrial.protocol.observed import read_observed
 from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit
 from vtrial.protocol.published import read_published, read_source
-from vtrial.protocol.questions import read_analysis
 from vtrial.protocol.scope import Known, find_covariates, find_model
 from vtrial.protocol.shape import KeepShape, ProtocolShape
 from vtrial.protocol.visits import read_occasions, read_visits
@@ -197,7 +197,7 @@ def _build(
     endpoints = read_endpoints(
         shape.endpoints, spans, visits, known=known, faults=faults
     )
-    analysis, published = _read_questions(
+    analysis, published = _read_comparisons(
         shape, places, endpoints, visits, known=known, faults=faults
     )
     occasions = read_occasions(shape.occasions, known, faults)
@@ -242,7 +242,7 @@ def _build(
     return dataclasses.replace(protocol, block=shape.block or protocol.usual_block)
 
 
-def _read_questions(
+def _read_comparisons(
     shape: ProtocolShape,
     places: dict[str, list[int]],
     endpoints: tuple[Endpoint, ...],
