@@ -1,4 +1,4 @@
-"""Models without states: nothing to solve."""
+"""Models without differential equations: outputs are computed at their times."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

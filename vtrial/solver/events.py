@@ -317,7 +317,7 @@ def take_up(
 
 
 def _verdict(layout: Layout, doses: Doses, given: Given) -> Int[Array, "#lane"]:
-    """Find lanes with a dose that is none, or too long a train of them.
+    """Return the Status of lanes with an impossible dose, or too long a train of them.
 
     A dose is none if its amount, lag, rate or duration, as taken up, is no finite
     number or below zero.
@@ -341,7 +341,7 @@ def _verdict(layout: Layout, doses: Doses, given: Given) -> Int[Array, "#lane"]:
 def _unscheduled(
     layout: Layout, doses: Doses, given: Given
 ) -> Bool[Array, "#lane dose"]:
-    """Find doses of kinds for which nothing is compiled."""
+    """Find doses of kinds that the program was not compiled for."""
     real = jnp.isfinite(doses.time)
     odd = jnp.zeros_like(real)
     if not layout.model.states:

@@ -198,7 +198,7 @@ def _is_traced(tree: Any) -> bool:
 def _solve_again(
     model: Model, solve: Solve, method: Method | None, batch: Batch, room: int
 ) -> tuple[Solutions, Any]:
-    """Solve a batch; who fails, by the next methods, as if by themselves.
+    """Solve a batch; solve failed subjects again by the next methods, on their own.
 
     Returns by which, too.
     """
@@ -234,7 +234,7 @@ def _joined(parts: Sequence[Any], rows: Sequence[Any]) -> Any:
 
 
 def _solve_spread(program: Program, batch: Batch, room: int) -> Solutions:
-    """Solve a batch on as many cores as there are and are worth it.
+    """Solve a batch on as many cores as pay off.
 
     What is compiled holds `room` subjects, and depends on nothing else of their number.
     """

@@ -1,4 +1,4 @@
-"""The state that a repeated interval leads to, by few repetitions.
+"""Fixed points of a repeated interval (nonlinear steady states), in few repetitions.
 
 An interval takes amounts x to F(x). Near a state that repeats itself a change of x is
 multiplied by the matrix A = F'(x) each time, so that what is still to come after x is
@@ -34,7 +34,7 @@ Matrix = Float[Array, "lane state state"]
 
 
 class Following(NamedTuple):
-    """How an interval is to be followed: by which lanes, after how many steps.
+    """How to follow an interval: which lanes, after how many steps, with what memory.
 
     `memory` is the method's, the same each time, so that equal amounts lead to equal
     ones. It is that after the first interval: a step size that is chosen anew depends
@@ -47,7 +47,7 @@ class Following(NamedTuple):
 
 
 class Tolerances(NamedTuple):
-    """What change is none, relative to the amounts and absolute."""
+    """Tolerances of a change: relative to the amounts, and absolute."""
 
     relative: float
     absolute: Amounts
@@ -57,14 +57,14 @@ Follow = Callable[[Amounts, Following], Step]
 
 
 class Ahead(NamedTuple):
-    """What a change does in the long run: `total` sums it up, `rest` is what stays."""
+    """The long-run effect of a change: `total` sums it up, `rest` is what stays."""
 
     total: Matrix
     rest: Matrix
 
 
 class Search(NamedTuple):
-    """How far the search has come, lane by lane.
+    """State of the search, lane by lane.
 
     `amounts` are a leap's where `leapt`; `fallback` are what plain repetition had come
     to, with the `change` that a leap must lessen, in units of `weights`. A lane leaps
@@ -94,7 +94,7 @@ def search(
     active: Bool[Array, " lane"],
     tolerances: Tolerances,
 ) -> Search:
-    """Find the amounts that `follow` leads to and leaves as they are.
+    """Find the fixed point that repeating `follow` leads to.
 
     A lane has settled if what is still to come, by the sum above, is within tolerance;
     no lane depends on another. Do not differentiate this, but `closed`.
@@ -271,7 +271,7 @@ def _change(before: Amounts, after: Amounts) -> Amounts:
 
 
 def _largest(change: Amounts, weights: Amounts) -> Float[Array, " lane"]:
-    """Return the largest change in units of weights; what is no number stays so."""
+    """Return the largest change in units of weights; NaN stays NaN."""
     parts = [jnp.abs(c) / w for c, w in zip(change, weights, strict=True)]
     return jnp.max(jnp.stack(parts), axis=0)
 

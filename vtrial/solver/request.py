@@ -225,7 +225,7 @@ def _wrong(
 
 
 def _code_faults(doses: Mapping[str, np.ndarray], real: np.ndarray) -> list[Fault]:
-    """Find events and steady states that are none."""
+    """Find unknown codes of events and steady states."""
     event, steady = doses["event"], doses["steady"]
     strange = real & ~np.isin(event, (DOSE, OTHER, RESET, RESET_DOSE))
     kinds = "1, 2, 3 or 4: dose, other, reset, reset and dose"
@@ -238,7 +238,7 @@ def _code_faults(doses: Mapping[str, np.ndarray], real: np.ndarray) -> list[Faul
 
 
 def _amount_faults(doses: Mapping[str, np.ndarray], gives: np.ndarray) -> list[Fault]:
-    """Find amounts and rates that are none, and steady states without an interval."""
+    """Find invalid amounts and rates, and steady states without an interval."""
     amount, rate, interval = doses["amount"], doses["rate"], doses["interval"]
     strange = gives & (rate < 0) & ~np.isin(rate, (-1.0, -2.0))
     constant = (amount == 0) & (rate != 0)

@@ -73,7 +73,7 @@ def assured(
 
 
 def is_assured(individual: Individual, like: Float[Array, " lane"]) -> Array:
-    """Return of whom the signs hold, as `assured` found it; of all where it is not."""
+    """Return where nonnegativity is assured; everywhere if that was not asked."""
     found = individual.get(ASSURED)
     return jnp.ones_like(like, bool) if found is None else found[:, 0] > 0
 
@@ -84,7 +84,7 @@ def _sizes(
     doses: Doses,
     horizon: Float[Array, "#lane"],
 ) -> list[Float[Array, " lane"]]:
-    """Estimate the size of every state; 1 where nothing tells."""
+    """Estimate the size of every state; 1 where there is no clue."""
     first = {name: value[:, 0] for name, value in individual.items()}
     like = next(iter(first.values()))
     begun = [jnp.broadcast_to(v, like.shape) for v in model.initial(first)]
@@ -130,7 +130,7 @@ def _given(
 
 
 def _finite(value: Array | None, like: Float[Array, " lane"]) -> Float[Array, " lane"]:
-    """Return a size; zero for what is none or no number."""
+    """Return a size; zero where it is absent or not finite."""
     if value is None:
         return jnp.zeros_like(like)
     size = jnp.abs(jnp.broadcast_to(value, like.shape)).astype(like.dtype)

@@ -241,7 +241,7 @@ def _run(layout: Layout, method: AbstractMethod, read: _Read, shapes: Any) -> _W
 def _step(
     layout: Layout, method: AbstractMethod, here: Any, carry: Carry, event: Event
 ) -> tuple[Carry, Carry, list[Array]]:
-    """Go to an event; return how things stand after and before it, and what is kept."""
+    """Advance to an event; return the states after and before it, and its record."""
     before = arrive(layout, method, here, carry, event)
     parts = [part.astype(float) for part in parts_of(layout, before)]
     return happen(layout, method, {}, None, before, event), before, parts
@@ -331,7 +331,7 @@ def _here(prepared: Any, column: Int[Array, " lane"], row: Callable[..., Array])
 
 
 def _hold(written: _Written, carry: Carry, ends: Array, lanes: Any) -> None:
-    """Take down how things stand where the stage ends: each lane at one event."""
+    """Record the state where the stage ends: each lane at one event."""
 
     def put(ref: Any, place: int, value: Array) -> None:
         ref[place, lanes] = jnp.where(ends, value, ref[place, lanes])
