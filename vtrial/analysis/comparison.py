@@ -93,7 +93,7 @@ def sides(
 
 
 def chosen(chunk: Chunk, comparison: Comparison, values: Values) -> Values:
-    """Leave out whom the comparison's condition does not choose."""
+    """Leave out subjects who do not meet the comparison's condition."""
     if comparison.where is None:
         return values
     return np.where(holds(comparison.where, chunk.covariate), values, np.nan)
@@ -112,7 +112,7 @@ def _tiers(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> list[Tie
 
 
 def _visits(chunk: Chunk, comparison: Comparison, endpoint: Endpoint) -> Visits:
-    """Gather the measured values at all visits, of everybody who takes part."""
+    """Gather the measured values at all visits, of all subjects in the comparison."""
     value, baseline = _measured(chunk, endpoint)
     arm = chunk.allocated
     if comparison.where is not None:

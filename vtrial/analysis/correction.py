@@ -20,7 +20,7 @@ def correct_prediction(
     bound: float = 0.0,
     logarithms: bool = False,
 ) -> Values:
-    r"""Return values as if their predictions were the middle one of their time.
+    r"""Return prediction-corrected values, at the median prediction of their time.
 
     $$ y^* = b + (y - b) \frac{\tilde p - b}{p - b}, \qquad
        \text{of logarithms} \quad y^* = y + \tilde p - p. $$
@@ -55,7 +55,7 @@ def correct_prediction(
 def correct_variability(
     value: Values, middle: Like, spread: Values, usual: Like
 ) -> Values:
-    r"""Return corrected values as if they varied as the middle one of their time does.
+    r"""Return variability-corrected values: as if with the median spread of their time.
 
     $$ y^{**} = \tilde p + (y^* - \tilde p) \frac{\tilde s}{s} $$
 

@@ -43,7 +43,7 @@ class Curves:
         self.parts[arm, endpoint].append(parts)
 
     def table(self, protocol: Protocol) -> pd.DataFrame:
-        """Lay down the mean curve of each arm, and where single trials' curves lie."""
+        """Tabulate each arm's mean curve, and the interval of single trials' curves."""
         frames = []
         for endpoint in protocol.endpoints:
             for arm in protocol.arms:
@@ -59,7 +59,7 @@ class Curves:
 def _frame(
     arm: str, endpoint: str, grid: np.ndarray, parts: list[tuple[np.ndarray, ...]]
 ) -> pd.DataFrame:
-    """Lay down one arm's curve."""
+    """Return one arm's curve as a table."""
     survival, low, high, at_risk, events = (
         np.concatenate(part) for part in zip(*parts, strict=True)
     )

@@ -318,7 +318,7 @@ def _of_error(kind: str, unit: str) -> tuple[str, str]:
 
 
 def settled(value: float, kind: str = "plain", unit: str = "1") -> float:
-    """Return 0 for a share or percentage that is nothing but rounding.
+    """Return 0 for a proportion or percentage that is rounding alone.
 
     Examples
     --------

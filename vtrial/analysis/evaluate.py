@@ -77,7 +77,7 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
 
 
 def _flow(seen: Gathered) -> pd.DataFrame:
-    """Lay down the flow of subjects by arm."""
+    """Tabulate the flow of subjects by arm."""
     rows = [
         (
             arm,
@@ -96,7 +96,7 @@ def _flow(seen: Gathered) -> pd.DataFrame:
 
 
 def _failures(seen: Gathered) -> pd.DataFrame:
-    """Lay down the failed subjects by arm and Status; none of a kind, no row."""
+    """Tabulate the failed subjects by arm and Status; none of a kind, no row."""
     rows = [
         (arm, status.words, int(counted[status]))
         for arm, counted in seen.failures.items()
@@ -107,7 +107,7 @@ def _failures(seen: Gathered) -> pd.DataFrame:
 
 
 def _fallbacks(seen: Gathered) -> pd.DataFrame:
-    """Lay down who was solved after all, by arm and method; nobody, no row."""
+    """Tabulate subjects solved by a fallback, by arm and method; none, no row."""
     rows = [
         (arm, method, int(counted[number]))
         for arm, counted in seen.fallbacks.items()
@@ -118,7 +118,7 @@ def _fallbacks(seen: Gathered) -> pd.DataFrame:
 
 
 def _missing(seen: Gathered) -> pd.DataFrame:
-    """Lay down why solved subjects have no number; none for a reason, no row."""
+    """Tabulate why solved subjects have no number; none for a reason, no row."""
     rows = [
         (*key, reason.words, int(counted[reason]))
         for key, counted in seen.missing.items()
@@ -129,7 +129,7 @@ def _missing(seen: Gathered) -> pd.DataFrame:
 
 
 def _endpoints(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
-    """Lay down every statistic of every endpoint and arm."""
+    """Tabulate every statistic of every endpoint and arm."""
     rows = []
     for endpoint in protocol.endpoints:
         keys = [key for key in seen.summaries if key[1] == endpoint.name]
@@ -195,7 +195,7 @@ def _by_statistic(
 
 
 def _contrasts(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
-    """Lay down every comparison."""
+    """Tabulate every comparison."""
     rows = []
     for place, comparison in enumerate(protocol.analysis.comparisons):
         made = joined(seen.contrasts[place])
@@ -245,7 +245,7 @@ def _truth(seen: Gathered, place: int, *, scale: str) -> dict[str, float]:
 
 
 def _distributions(seen: Gathered, protocol: Protocol) -> pd.DataFrame:
-    """Lay down the histograms; a response's bins are the points 0 and 1."""
+    """Tabulate the histograms; a response's bins are the points 0 and 1."""
     frames = []
     for (arm, name), counted in seen.bars.items():
         endpoint, edges = protocol.endpoint(name), seen.edges[name]

@@ -79,7 +79,7 @@ class Explained:
                 self.factors[name] = _Factor(values, *groups)
 
     def add(self, endpoint: str, own: Mapping[str, np.ndarray]) -> None:
-        """See an endpoint of these trials: everybody's number by arm, NaN for none."""
+        """Add an endpoint of these trials: numbers of subjects by arm, NaN for none."""
         for arm, outcome in own.items():
             known = np.isfinite(outcome)
             for name, factor in self.factors.items():
@@ -104,7 +104,7 @@ class Explained:
         self.ranks[key].append((_rank_correlation(factor.values[seen], y), len(y)))
 
     def subgroups(self, protocol: Protocol) -> pd.DataFrame:
-        """Lay down the endpoints by arm and group; a code is from itself to itself."""
+        """Tabulate endpoints by arm and group; a code's group is from it to itself."""
         rows = []
         for (name, arm, factor), sums in self.coarse.items():
             endpoint, edges = protocol.endpoint(name), self.edges[factor]
@@ -121,7 +121,7 @@ class Explained:
         return pd.DataFrame(rows, columns=SUBGROUPS)
 
     def table(self) -> pd.DataFrame:
-        """Lay down the shares of variance that go with each factor."""
+        """Tabulate the share of variance that each factor explains."""
         rows = []
         for key, (count, total, square) in self.fine.items():
             n, full = count.sum(), count > 0

@@ -149,7 +149,7 @@ def _without(
 
 
 def _check_graph(weights: Weights, transitions: Transitions) -> None:
-    """Refuse shares that are none."""
+    """Refuse a graph whose weights or transitions are not shares of 1."""
     slack = 1e-12
     if (weights < 0).any() or weights.sum() > 1 + slack:
         raise ValueError("weights must not be negative, and their sum at most 1")

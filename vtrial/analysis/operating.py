@@ -77,7 +77,7 @@ def operating_of(
 
 
 def _row(comparison: str, measure: str, worth: Measured) -> Row:
-    """Lay down a measure of a comparison."""
+    """Return a row: one operating characteristic of a comparison."""
     return (
         *(comparison, measure, worth.value, worth.mc_error),
         *(worth.low, worth.high, worth.trials),

@@ -64,7 +64,7 @@ class Predictive:
     )
 
     def add(self, chunk: Chunk, protocol: Protocol) -> None:
-        """See some more trials; nothing where the record holds no measurements."""
+        """Add some more trials; without measurements in the record nothing is added."""
         if not has_measurements(chunk.tree, chunk.arms[0]):
             return
         for place, observed in enumerate(protocol.evidence.observed):
@@ -82,7 +82,7 @@ class Predictive:
                 self.parts[key].append(quantiles_of(values))
 
     def table(self, protocol: Protocol) -> pd.DataFrame:
-        """Lay down the observed quantiles and where those of single trials lie.
+        """Tabulate the observed quantiles and the interval of those of single trials.
 
         An observation counts for the planned time that is nearest to its own.
         """

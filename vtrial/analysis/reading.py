@@ -129,7 +129,7 @@ class Chunk:
     def own(
         self, arm: str, endpoint: str, variable: str = OUTCOME
     ) -> Float[np.ndarray, "replicate subject"]:
-        """Return the values of those who are allocated to the arm, NaN for others."""
+        """Return the values of subjects allocated to the arm, NaN for others."""
         values = self.values(arm, endpoint, variable)
         return np.where(self.in_arm(arm), values, np.nan)
 

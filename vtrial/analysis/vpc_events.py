@@ -63,7 +63,7 @@ class PredictiveEvents:
                     self.parts[place, arm].append(curve)
 
     def table(self, protocol: Protocol) -> pd.DataFrame:
-        """Lay down the observed curves and where those of single trials lie."""
+        """Tabulate the observed curves and the interval of those of single trials."""
         frames = [pd.DataFrame(columns=PREDICTIVE_EVENTS)]
         for (place, arm), parts in self.parts.items():
             seen = protocol.evidence.outcomes[place]
@@ -118,7 +118,7 @@ class PredictiveShares:
         self._see((True, place), own, values, up_to(seen.grades))
 
     def table(self, protocol: Protocol) -> pd.DataFrame:
-        """Lay down the observed shares and where those of single trials lie."""
+        """Tabulate the observed proportions and the interval of single trials' ones."""
         rows: list[tuple[object, ...]] = []
         for (of_output, place, arm), parts in self.parts.items():
             simulated = np.concatenate(parts)
@@ -215,7 +215,7 @@ def _grid(seen: ObservedOutcomes) -> np.ndarray:
 
 
 def _frame(arm: str, seen: ObservedOutcomes, curve: SurvivalCurve) -> pd.DataFrame:
-    """Lay down one arm's observed curve and its band."""
+    """Return one arm's observed curve and its band as a table."""
     grid = _grid(seen)
     time, event = (np.asarray(part, float)[None] for part in (seen.value, seen.event))
     real = survival_curve(time, event, grid)
