@@ -1,4 +1,4 @@
-r"""Cox's partial likelihood with ties, exact: who of those at risk had the events.
+r"""Cox's exact partial likelihood with ties: which of those at risk had the events.
 
 Times are taken to be discrete. If d of those at risk have the event at one time, the
 likelihood of that time is that it was these d, among all sets of d,

@@ -34,7 +34,7 @@ class Tier(NamedTuple):
 
 
 class Visits(NamedTuple):
-    """Values after the baseline at all visits, of everybody in the trial.
+    """Values after the baseline at all visits, of all subjects in the trial.
 
     Fields
     ------

@@ -155,7 +155,7 @@ def _partial(risk: _Risk, slopes: np.ndarray) -> Likelihood:
     weight = np.where(order.here, np.exp(predictor), 0.0)
 
     def total(value: np.ndarray) -> np.ndarray:
-        """Sum over who is at risk, less the part of the tied events that is gone."""
+        """Sum over the risk set, less the part of the tied events that is gone."""
         at_risk = order.from_here(value)
         return at_risk - risk.earlier * order.tied(event * value) if tied else at_risk
 

@@ -1,4 +1,4 @@
-"""Effects on means whose variances differ, and within subjects.
+"""Differences of means: with unequal variances (Welch), and within subjects.
 
 All give an `Effect`, which `contrast_of` turns into an interval and a test, and
 `vtrial.measure.margin` into tests against margins. For a ratio of geometric means
@@ -30,7 +30,7 @@ def welch(value: Values, treated: Bool[np.ndarray, "replicate subject"]) -> Effe
 
 
 def paired_effect(value: Values, reference: Values) -> Effect:
-    """Return the mean difference within subjects; who lacks a value is left out."""
+    """Return the mean difference within subjects; those lacking a value are left out."""
     gap = value - reference
     mean, squares, freedom = _moments(gap, np.ones(gap.shape, bool))
     with np.errstate(invalid="ignore", divide="ignore"):

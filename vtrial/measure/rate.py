@@ -34,7 +34,7 @@ class _Counts(NamedTuple):
         return _Counts(self.columns[:, chosen], *rest)
 
     def expected(self, slopes: np.ndarray) -> np.ndarray:
-        """Return the mean number of events of every subject; 0 for who is left out."""
+        """Return the mean number of events of every subject; 0 for those left out."""
         predictor = np.einsum("crs,rc->rs", self.columns, slopes)
         return np.exp(predictor) * np.nan_to_num(self.exposure)
 
@@ -172,7 +172,7 @@ def _counts_of(
     treated: np.ndarray,
     covariates: np.ndarray | None,
 ) -> tuple[_Counts, np.ndarray, np.ndarray]:
-    """Lay out counts and columns; return the scale of treatment and who is sound."""
+    """Lay out counts and columns; return the scale of treatment and which are sound."""
     columns = treated[None].astype(float)
     if covariates is not None:
         columns = np.concatenate([columns, np.moveaxis(covariates, 2, 0)])

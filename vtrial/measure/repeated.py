@@ -170,7 +170,7 @@ def compare_repeated(
 
 
 def _check(versus: tuple[int, int], arms: int, level: float) -> None:
-    """Refuse arms that are none, or one with itself, and levels that are none."""
+    """Refuse unknown arms, an arm with itself, and levels outside 0 to 1."""
     if min(versus) < 0 or max(versus) >= arms or versus[0] == versus[1]:
         raise ProtocolError(
             at="versus",

@@ -146,7 +146,7 @@ def sides_of(
     present: Bool[np.ndarray, "replicate subject"],
     treated: Bool[np.ndarray, "replicate subject"],
 ) -> tuple[Side, Side]:
-    """Return the treated and the others of those who are present."""
+    """Return the treated and the control subjects of those present."""
     return _side(present & treated), _side(present & ~treated)
 
 
