@@ -1,4 +1,4 @@
-"""What can go wrong, and how it is said.
+"""The tree of errors, and how a fault is worded.
 
 VtrialError
 ├── SheetError, UnitError                                           (also ValueError)

@@ -1,4 +1,4 @@
-"""Random keys by name: who draws, and for what, never in which order or where."""
+"""Random keys by name: of a subject and a purpose, never of order or place."""
 
 import hashlib
 
@@ -37,7 +37,7 @@ def subject_key(
     replicate: Int[Array, ""] | int,
     subject: Int[Array, ""] | int,
 ) -> Key[Array, ""]:
-    """Return the key of one subject: the same person in any block and any arm.
+    """Return the key of one subject: the same in any block and any arm.
 
     Subjects are folded in after a purpose of their own, so that no subject's key is
     a key that the replicate draws from for itself.

@@ -281,7 +281,7 @@ def _registry() -> Any:
 
 
 def _no_unit(unit: str) -> UnitError:
-    """Describe a text that is no unit."""
+    """Describe a text that is not a unit."""
     from vtrial.sheets.words import nearest
 
     months = "mo" in unit.split() or "month" in unit

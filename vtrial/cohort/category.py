@@ -51,7 +51,7 @@ def in_digits(shares: Sequence[float]) -> list[str]:
 
 
 def _wrong_codes(sheet: Sheet, path: Path_, shares: Mapping[str, float]) -> list[Fault]:
-    """Find categories that are no numbers; each is given one that is free."""
+    """Find categories that are not numbers; each is given a free code."""
     taken = {_number(code) for code in shares}
     free = (n for n in range(len(shares) + len(taken)) if n not in taken)
     faults = []
@@ -71,7 +71,7 @@ def _wrong_codes(sheet: Sheet, path: Path_, shares: Mapping[str, float]) -> list
 def _wrong_shares(
     sheet: Sheet, path: Path_, shares: Mapping[str, float]
 ) -> list[Fault]:
-    """Find shares that are none."""
+    """Find shares that are not proportions."""
     return [
         sheet.fault(
             (*path, code),
@@ -119,7 +119,7 @@ def _unit(entry: object) -> float:
 
 
 def _number(text: str) -> float | None:
-    """Read a code; None if it is no finite number."""
+    """Read a code; None if it is not a finite number."""
     try:
         value = float(text)
     except ValueError:

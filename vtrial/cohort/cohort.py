@@ -1,4 +1,4 @@
-"""The Cohort: who takes part, as distributions, formulas and a condition."""
+"""The Cohort: a population as distributions, formulas and an eligibility condition."""
 
 import functools
 import hashlib

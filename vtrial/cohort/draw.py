@@ -66,7 +66,7 @@ def sample(
     occasions: int = 1,
     uncertainty: bool = True,
 ) -> Subjects:
-    """Draw subjects, each by replicate and number: always the same person.
+    """Draw subjects, each by replicate and number, which always give the same one.
 
     Covariates that the model knows are in its units, others in the cohort's. The
     population parameters are one draw for each replicate. Random effects that change
@@ -148,6 +148,6 @@ def _joined(arrays: tuple[Array, ...], count: int) -> Array:
 
 
 def _refuse_unfit(cohort: Cohort, screened: Int[Array, " subject"]) -> None:
-    """Refuse a cohort in which somebody was never found eligible."""
+    """Refuse a cohort in which no eligible candidate was found for some subject."""
     if len(screened) and int(screened.max()) > MAX_SCREENED:
         raise CohortError.of([scarce(cohort)])

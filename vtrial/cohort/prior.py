@@ -111,7 +111,7 @@ def people(
 def derived_anew(
     cohort: Cohort, model: Model, covariates: Mapping[str, Array]
 ) -> dict[str, Array]:
-    """Compute the derived covariates of subjects whose others have changed."""
+    """Recompute the derived covariates of subjects whose others have changed."""
     factors = conversions(cohort, model)
     values = {
         name: value / factors.get(name, 1.0) for name, value in covariates.items()

@@ -276,7 +276,7 @@ class _Reader:
         return set(entries) if isinstance(entries, dict) and self.faults else ()
 
     def _eligibility(self, table: Table | None) -> Expression | None:
-        """Read the condition that lets people in."""
+        """Read the eligibility condition."""
         text, path = self.sheet.data.get("eligibility"), ("eligibility",)
         if not isinstance(text, str) or not text.strip():
             return None

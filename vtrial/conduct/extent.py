@@ -103,6 +103,6 @@ def _extent_words(protocol: Protocol) -> str:
 
 
 def _times(protocol: Protocol) -> int:
-    """Count when a subject is looked at: visits, then the grid."""
+    """Count a subject's observation times: visits, then the grid."""
     plan = observation_times(protocol)
     return plan.planned.size + plan.grid.size

@@ -90,7 +90,7 @@ def _named(fault: Fault) -> str:
 
 
 def _arms(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
-    """Yield names that doses and `set` ask for and nobody gives."""
+    """Yield names that doses and `set` ask for and the cohort lacks."""
     known = [*cohort.names, *protocol.model.inputs]
     for arm in protocol.arms:
         needs = arm.regimen.needs if arm.regimen else ()
@@ -139,7 +139,7 @@ def _same(unit: str, wanted: str) -> bool:
 
 
 def _strata(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
-    """Yield strata that the cohort lacks, or that are no categories."""
+    """Yield strata that the cohort lacks, or that are not categorical."""
     codes = categories(cohort)
     for name in protocol.design.allocation.strata:
         if name not in codes:

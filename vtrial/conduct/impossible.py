@@ -1,4 +1,4 @@
-"""What is no number, or no dose, for the typical subject under an arm."""
+"""Values and doses that are impossible for the typical subject under an arm."""
 
 import math
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def _searched(model: Model) -> Iterator[Fault]:
 
 
 def arm_faults(protocol: Protocol, sheet: Sheet) -> Iterator[Fault]:
-    """Yield what the typical subject cannot be given, and what it has no number of."""
+    """Yield doses the typical subject cannot have, and values that are not numbers."""
     under: dict[Fault, list[str]] = {}
     for arm in protocol.arms:
         own, given = Typical(typical_of(protocol.model).known), {}

@@ -1,4 +1,4 @@
-"""Allocate subjects to arms, each by its own identity and nobody else's place.
+"""Allocate subjects to arms, each by its own identity alone.
 
 A block of permuted blocks here is a run of subjects within which arms are balanced; it
 has nothing to do with the blocks in which a trial is computed.
@@ -94,7 +94,7 @@ def _draw(
     subject: Int[Array, " subject"],
     seed: Int[ArrayLike, ""],
 ) -> Int[Array, " subject"]:
-    """Draw a whole number below the sum of the weights, and see whose it is."""
+    """Draw a whole number below the sum of the weights, and return its arm."""
     limits = jnp.cumsum(jnp.asarray(weights, jnp.int32))
 
     def one(replicate: Int[Array, ""], subject: Int[Array, ""]) -> Int[Array, ""]:
@@ -150,7 +150,7 @@ def _shuffle(
 def _place_within(
     replicate: Identities, batch: Identities, stratum: Identities, subject: Identities
 ) -> Identities:
-    """Count who stands before each subject in its stratum, batch and replicate."""
+    """Count the subjects before each one in its stratum, batch and replicate."""
     order = np.lexsort((subject, stratum, batch, replicate))
     group = np.stack([replicate, batch, stratum], axis=1)[order]
     fresh = np.ones(subject.size, bool)

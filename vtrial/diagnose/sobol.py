@@ -245,7 +245,7 @@ def _tornado(
 
 
 def _of_truth(protocol: Protocol) -> Protocol:
-    """Look at numbers, not responses, of true values, and let nobody leave."""
+    """Take endpoints as numbers of true values, not responses, without dropout."""
 
     def plain(point: Endpoint) -> Endpoint:
         truth = {} if point.equals or point.first_of else {"values": "true"}
@@ -271,12 +271,12 @@ def _typical(protocol: Protocol, people: Subjects) -> Subjects:
 
 
 def _median(values: Float[Array, " subject"]) -> Float[Array, "1"]:
-    """Return a value that somebody has, in the middle."""
+    """Return the median as a value that a subject has."""
     return jnp.sort(jnp.asarray(values))[(len(values) - 1) // 2][None]
 
 
 def _stacked(people: list[Subjects]) -> Subjects:
-    """Put subjects one behind another."""
+    """Concatenate subjects."""
 
     def joined(name: str) -> dict[str, Array]:
         parts = [getattr(one, name) for one in people]

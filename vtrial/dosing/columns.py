@@ -78,7 +78,7 @@ def record_columns(rows: Rows) -> Rows:
 def check_columns(
     rows: Rows, covariates: Collection[str], *, occasions: bool = False
 ) -> None:
-    """Refuse what is missing, what is nearly right, and what nobody reads."""
+    """Refuse columns that are missing, misspelt, or not read."""
     meant = rows.misspelt((*COLUMNS, *covariates))
     meant |= rows.misspelt(DATES, is_slip)
     for name in ("ID", "TIME"):

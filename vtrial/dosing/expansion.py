@@ -57,7 +57,7 @@ def expand(
 
 
 def _told(step: Step) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what is the same for everybody: compartment, steady state, interval."""
+    """Return what all subjects share: compartment, steady state, interval."""
     steady = np.zeros(step.count, int)
     interval = np.zeros(step.count)
     if step.steady:

@@ -235,7 +235,7 @@ class Measures:
         return expression
 
     def name(self, name: str, column: int) -> None:
-        """Refuse a name that is no covariate."""
+        """Refuse a name that is not a covariate."""
         if name not in self.known:
             found = f"`{name}`, which is no covariate here"
             allowed = f"one of {listed(self.known)}" if self.known else "a number"

@@ -1,4 +1,4 @@
-"""What covariates are between the records of an event table.
+"""Time-varying covariates: their values between the records of an event table.
 
 Backward, a record's values hold on the interval that ends at it, as in NONMEM; forward,
 from it to the next. Linear, a covariate goes in a straight line from record to record,
@@ -42,7 +42,7 @@ class CovariateCourse(NamedTuple):
 
 
 class _Knots(NamedTuple):
-    """Records, and times between them at which somebody wants to know the value."""
+    """Records, and times between them at which covariates are needed."""
 
     subject: np.ndarray
     time: np.ndarray
@@ -52,7 +52,7 @@ class _Knots(NamedTuple):
 
 
 def check_convention(convention: str) -> None:
-    """Refuse what says nothing about covariates.
+    """Refuse a word that is not a convention for covariates.
 
     Raises
     ------

@@ -28,7 +28,7 @@ class Units(NamedTuple):
 
     @property
     def rate(self) -> str:
-        """Amounts per time; nothing where amounts are in nobody knows what."""
+        """Unit of rates, amounts per time; empty where that of amounts is unknown."""
         return f"{self.amount}/{self.time}" if self.amount else ""
 
 

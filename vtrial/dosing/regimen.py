@@ -195,7 +195,7 @@ class Regimen:
         return sum(step.count for step in self.steps)
 
     def nominal(self) -> Nominal | None:
-        """Return the dose that is kept to in the end; None if it is no one number.
+        """Return the maintenance dose; None if it is not a single number.
 
         Of escalations and tapers it is the last amount, and behind a loading dose that
         of maintenance. What is given at the same times counts together; what is given

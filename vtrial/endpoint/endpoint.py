@@ -87,7 +87,7 @@ class Endpoint:
 
     @property
     def categories(self) -> tuple[float, ...]:
-        """The values that it may have, if these are few whoever is looked at."""
+        """The values that it may have, if these are few for every subject."""
         if self.binary:
             return (0.0, 1.0)
         if self.kind.categories and not self.grades:

@@ -36,7 +36,7 @@ def asked_by(endpoint: Endpoint) -> list[str]:
 def computed(
     endpoint: Endpoint, values: Mapping[str, Float[Array, "..."]]
 ) -> Float[Array, "..."]:
-    """Compute an endpoint's equation; no number where one that it uses has none."""
+    """Compute an endpoint's equation; NaN where an endpoint that it uses is NaN."""
     assert endpoint.equals is not None, "it is made of others"
     number = evaluate(endpoint.equals, values)
     number = jnp.broadcast_to(number, next(iter(values.values())).shape)

@@ -34,7 +34,7 @@ def why_missing(
 def left_before(
     reason: Int[Array, " subject"], left: Bool[Array, " subject"]
 ) -> Int[Array, " subject"]:
-    """Give leaving as the reason where values lack of who has left before the end."""
+    """Give dropout as the reason where values lack of a subject who left early."""
     wants = (Missing.NO_VALUE, Missing.TOO_FEW, Missing.NO_SLOPE, Missing.CUT_OFF)
     lacks = jnp.isin(reason, jnp.asarray([int(code) for code in wants], "int8"))
     return jnp.where(lacks & left, jnp.asarray(int(Missing.LEFT), "int8"), reason)

@@ -302,7 +302,7 @@ def _check_starts(statements: Sequence[Statement]) -> list[Fault]:
 
 
 def _check_random(draft: _Draft) -> list[Fault]:
-    """Find random effects declared twice or never used, and what is no covariance."""
+    """Find random effects declared twice or never used, and invalid covariances."""
     sheet, faults = draft.sheet, []
     text = re.sub(r"#[^\n]*", "", draft.shape.equations)
     used = set(re.findall(r"eta\.([A-Za-z]\w*)", text))

@@ -35,7 +35,7 @@ class Property(NamedTuple):
 
 @dataclass
 class Typical:
-    """What is known of the typical subject, and what of it is no number."""
+    """Values of the typical subject, and those that are not numbers."""
 
     known: dict[str, float]
     faults: list[Fault] = field(default_factory=list)

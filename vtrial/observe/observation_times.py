@@ -108,7 +108,7 @@ class ObservationTimes:
         return jnp.concatenate(drawn, axis=1)
 
     def chosen(self, endpoint: Endpoint, measures: dict[str, set[str]]) -> np.ndarray:
-        """Return the places of the measured times that an endpoint looks at."""
+        """Return the places of the measured times that an endpoint reads."""
         names = endpoint.visits or tuple(measures)
         asked = [
             name in names and endpoint.of in measures[name] for name in self.visits
@@ -121,7 +121,7 @@ class ObservationTimes:
         return np.flatnonzero(self.asked | (not self.given))
 
     def true_places(self, endpoint: Endpoint) -> np.ndarray:
-        """Return the places of the grid that an endpoint of true values looks at.
+        """Return the places of the grid that an endpoint of true values reads.
 
         What follows a course sees all of them, what counts values only those that the
         sheet asks for. In between are lines that are laid through the values that there

@@ -186,7 +186,7 @@ def _again(trial: Trial, people: Subjects, draw: int) -> dict[str, Array]:
 
 
 def _solved(trial: Trial, ready: Ready) -> Float[np.ndarray, "subject time output"]:
-    """Return every output's true values; NaN for who could not be solved."""
+    """Return every output's true values; NaN for subjects that could not be solved."""
     path = trial.solve(ready, trial.protocol.numerics)
     every = [np.asarray(path.outputs[o.name]) for o in trial.protocol.model.outputs]
     solved = np.asarray(path.status) == Status.SOLVED

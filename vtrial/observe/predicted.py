@@ -11,7 +11,7 @@ DRAWS = 50  # of random effects and residual errors, for a value's standard devi
 
 
 def predictions(protocol: Protocol) -> tuple[str, ...]:
-    """Name what is kept beside measured values for corrected predictive checks."""
+    """Name what is kept beside measured values for prediction-corrected checks."""
     kept = protocol.keep.predictions
     if kept == "nothing" or not protocol.visits:
         return ()

@@ -1,4 +1,4 @@
-"""Subjects whose states are fine, while an output that is looked at is no number."""
+"""Subjects whose states are finite, while an output that is read is not."""
 
 from collections.abc import Mapping
 

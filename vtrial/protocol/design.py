@@ -16,14 +16,14 @@ class Allocation:
 
 @dataclass(frozen=True)
 class Dropout:
-    """Who leaves: a constant hazard [1/h] for each arm; 0 for nobody."""
+    """Dropout: a constant hazard [1/h] for each arm; 0 for none."""
 
     hazards: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class Design:
-    """How the trial is conducted: who gets which arm, and who leaves."""
+    """How the trial is conducted: allocation to arms, and dropout."""
 
     allocation: Allocation = Allocation((1,))
     dropout: Dropout = Dropout()

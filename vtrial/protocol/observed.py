@@ -274,7 +274,7 @@ def _check_few(reader: _Reader, values: Sequence[float]) -> None:
 
 
 def _people(reader: _Reader, rows: CompleteRows, arm: Arm | None) -> _People:
-    """Read who the points are of, and the covariates that predictions ask for."""
+    """Read the subjects of the points, and the covariates that predictions ask for."""
     known, shape = reader.known, reader.shape
     if arm is None:
         reader.faults.add(

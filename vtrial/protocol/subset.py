@@ -1,4 +1,4 @@
-"""Conditions on covariates: how they are read and written, and whom they choose."""
+"""Conditions on covariates: reading, writing, and the subjects that meet them."""
 
 from collections.abc import Callable
 

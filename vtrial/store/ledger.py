@@ -74,7 +74,7 @@ class Ledger:
             os.fsync(file.fileno())
 
     def clear_way(self) -> None:
-        """Remove what is no file where the ledger is to stand."""
+        """Remove whatever is not a file where the ledger is to stand."""
         if self.path.is_symlink() or not self.path.is_file():
             clear(self.path)
 
