@@ -30,7 +30,7 @@ def welch(value: Values, treated: Bool[np.ndarray, "replicate subject"]) -> Effe
 
 
 def paired_effect(value: Values, reference: Values) -> Effect:
-    """Return the mean difference within subjects; those lacking a value are left out."""
+    """Return the mean difference within subjects, of those with both values."""
     gap = value - reference
     mean, squares, freedom = _moments(gap, np.ones(gap.shape, bool))
     with np.errstate(invalid="ignore", divide="ignore"):
