@@ -187,7 +187,7 @@ def test_changes_stand_for_the_sheet():
 
 
 def test_digest_names_what_is_simulated():
-    digest = load(SHEET).digest
+    digest, block = load(SHEET).digest, load(SHEET).block
     for same in (
         "# a comment\n" + SHEET,
         swapped("day 0, day 7, day 14", "0 h, 168 h, week 2"),
@@ -195,7 +195,7 @@ def test_digest_names_what_is_simulated():
         swapped("replicates: 4", "replicates: 9"),
         swapped("500 ug/L", "0.5"),
         swapped("value: 75.4 %", "value: 70 %"),
-        swapped("seed: 7\n", "seed: 7\nblock: 1000\npotential: allocated\n"),
+        swapped("seed: 7\n", f"seed: 7\nblock: {block}\npotential: allocated\n"),
         swapped(
             "allocation: {low: 1, high with food: 2, placebo: 1}",
             "allocation: {placebo: 1, low: 1, high with food: 2}",
