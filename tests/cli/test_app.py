@@ -136,6 +136,7 @@ def test_plan_does_nothing(trial, tmp_path, monkeypatch):
 def test_run_report_validate(trial, tmp_path):
     out = tmp_path / "out"
     printed = use("run", trial, "--out", out, "--workers", 0)
+    assert "Endpoints" in printed
     assert "Published and simulated" in printed
     assert (out / "report.html").is_file()
     (out / "report.html").unlink()

@@ -18,5 +18,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "mmrm": "vtrial.measure.repeated",
         "published_in_words": "vtrial.analysis.estimates",
         "summarise": "vtrial.measure.statistic",
+        "summary": "vtrial.analysis.answers",
     },
 )

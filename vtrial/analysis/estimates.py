@@ -297,7 +297,7 @@ def _row_in_words(row: Mapping[Hashable, Any]) -> dict[str, str]:
     """Write one published number beside the simulated one."""
     kind, unit = str(row["kind"]), str(row["unit"])
     named = {
-        name: _words(row[name], kind, unit)
+        name: in_words(row[name], kind, unit)
         for name in ("published", "simulated", "high")
     }
     source = [str(row["source"]), "" if row["verified"] else "(unverified)"]
@@ -305,8 +305,8 @@ def _row_in_words(row: Mapping[Hashable, Any]) -> dict[str, str]:
         "what": str(row["what"]),
         "published": named["published"],
         "simulated": named["simulated"],
-        "mc error": _words(row["mc_error"], *_of_error(kind, unit), digits=2),
-        "counts as within": f"{_words(row['low'], kind)} to {named['high']}",
+        "mc error": in_words(row["mc_error"], *_of_error(kind, unit), digits=2),
+        "counts as within": f"{in_words(row['low'], kind)} to {named['high']}",
         "within": "yes" if row["verdict"] == WITHIN else str(row["verdict"]),
         "source": " ".join(part for part in source if part),
     }
@@ -329,8 +329,17 @@ def settled(value: float, kind: str = "plain", unit: str = "1") -> float:
     return 0.0 if abs(value) < limit else value
 
 
-def _words(value: float, kind: str, unit: str = "1", *, digits: int = 4) -> str:
-    """Write a number as people do: shares in per cent, differences in points."""
+def in_words(value: float, kind: str, unit: str = "1", *, digits: int = 4) -> str:
+    """Write a number as people do.
+
+    A `share` is in per cent, `points` (a difference of shares) in pp, and what is
+    `plain` in its unit.
+
+    Examples
+    --------
+    >>> in_words(0.7391, "share"), in_words(-0.052, "points"), in_words(2, "plain", "L")
+    ('73.9 %', '-5.2 pp', '2 L')
+    """
     if value != value:
         return "none"
     value = settled(value, kind, unit)

@@ -414,6 +414,10 @@ def _report(
     folder = Path(record.path).parent  # type: ignore[attr-defined]
     page = vt.render(estimates, trial, folder, attributes=tree.attrs, png=png)
     if not quiet:
+        endpoints, effects = vt.analysis.summary(estimates, trial)
+        for table, title in ((endpoints, "Endpoints"), (effects, "Comparisons")):
+            if len(table):
+                print_table(table, title=title)
         if len(estimates.published):
             print_table(estimates.published_words(), title="Published and simulated")
         say(f"Report: {page}")
