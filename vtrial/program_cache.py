@@ -14,6 +14,7 @@ import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -25,6 +26,7 @@ from jax.core import Tracer
 from vtrial.fingerprint import fingerprint
 from vtrial.xla_flags import options_of_brief
 
+TRACED = ("jax", "numpyro", "diffrax")  # whose code is in what is traced
 FOLDER = "programs"  # in that of JAX's own cache
 
 _EVERY: "WeakSet[Kept]" = WeakSet()
@@ -108,7 +110,7 @@ class Kept:
             self._function.__module__,
             self._function.__qualname__,
             fingerprint(*self._makers),
-            jax.__version__,
+            *map(metadata.version, TRACED),
             jax.default_backend(),
             jax.config.jax_enable_x64,  # pyright: ignore[reportAttributeAccessIssue]
         )
