@@ -7,53 +7,32 @@ last bit depends on the company.
 """
 
 import functools
-from dataclasses import dataclass
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jax.export import register_namedtuple_serialization
-from jaxtyping import Array, ArrayLike, Bool, Int, Key
+from jaxtyping import Array, ArrayLike, Int
 
 from vtrial.cohort.check import refuse_conflicts
 from vtrial.cohort.cohort import Cohort
-from vtrial.cohort.keyed import TRACING, Keys, draw
-from vtrial.cohort.prior import Draw, program
-from vtrial.cohort.screen import MAX_SCREENED, WIDTH, keys_of, passes, scarce
-from vtrial.cohort.subjects import Subjects
+from vtrial.cohort.subjects import (
+    MAX_SCREENED,
+    TRACING,
+    WIDTH,
+    Asked,
+    Draw,
+    Drawn,
+    Subjects,
+)
 from vtrial.errors import CohortError
 from vtrial.model.model import Model
 from vtrial.program_cache import kept
 
 MAKERS = ("keys.py", "types.py", "model", "cohort")
 
-
-class Drawn(NamedTuple):
-    """What one compiled call gives for `WIDTH` subjects."""
-
-    draw: Draw
-    screened: Int[Array, " subject"]
-
-
 register_namedtuple_serialization(Draw, serialized_name="vtrial:Draw")
 register_namedtuple_serialization(Drawn, serialized_name="vtrial:Drawn")
-
-
-@dataclass(frozen=True, repr=False)
-class Asked:
-    """Of what subjects are drawn, and what of it."""
-
-    cohort: Cohort
-    model: Model | None
-    occasions: int
-    uncertainty: bool
-
-    def __repr__(self) -> str:
-        """Return a key of all that decides what is traced."""
-        model = self.model.digest if self.model else ""
-        return f"{self.cohort.digest} {model} {self.occasions} {self.uncertainty}"
 
 
 def sample(
@@ -109,36 +88,9 @@ def _draw(
     subject: Int[ArrayLike, " subject"],
 ) -> Drawn:
     """Draw `WIDTH` subjects; compiled once for a cohort and a model."""
+    from vtrial.cohort.trace import drawn  # NumPyro is slow to import
 
-    def one(replicate: Int[Array, ""], subject: Int[Array, ""]) -> Drawn:
-        keys = keys_of(jnp.asarray(seed), replicate, subject)
-        attempt = _attempt(asked.cohort, keys, subject)
-        declare = functools.partial(
-            program,
-            asked.cohort,
-            asked.model,
-            occasions=asked.occasions,
-            uncertainty=asked.uncertainty,
-            subject=subject,
-        )
-        return Drawn(draw(declare, Keys(**keys, attempt=attempt)), attempt + 1)
-
-    return jax.vmap(one)(jnp.asarray(replicate), jnp.asarray(subject))
-
-
-def _attempt(
-    cohort: Cohort, keys: dict[str, Key[Array, ""]], subject: Int[Array, ""]
-) -> Int[Array, ""]:
-    """Find the first attempt, from 0, at which the subject is eligible."""
-    first = jnp.zeros((), int)
-    if cohort.eligibility is None:
-        return first
-
-    def unfit(attempt: Int[Array, ""]) -> Bool[Array, ""]:
-        fit = passes(cohort, keys, subject, attempt)
-        return ~fit & (attempt < MAX_SCREENED)
-
-    return lax.while_loop(unfit, lambda attempt: attempt + 1, first)
+    return drawn(asked, *map(jnp.asarray, (seed, replicate, subject)))
 
 
 def _joined(arrays: tuple[Array, ...], count: int) -> Array:
@@ -150,4 +102,6 @@ def _joined(arrays: tuple[Array, ...], count: int) -> Array:
 def _refuse_unfit(cohort: Cohort, screened: Int[Array, " subject"]) -> None:
     """Refuse a cohort in which no eligible candidate was found for some subject."""
     if len(screened) and int(screened.max()) > MAX_SCREENED:
+        from vtrial.cohort.screen import scarce
+
         raise CohortError.of([scarce(cohort)])

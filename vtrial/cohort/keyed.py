@@ -5,7 +5,6 @@ for keys side by side: compiled for each by itself, they were most of what a coh
 to compile. The numbers are those that each key gives alone.
 """
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -19,8 +18,6 @@ from numpyro.primitives import Messenger
 
 from vtrial.cohort.prior import ATTEMPT, REPLICATE
 from vtrial.keys import purpose_key, purpose_number
-
-TRACING = threading.Lock()  # NumPyro's stack of handlers is shared by all threads
 
 T = TypeVar("T")
 

@@ -8,7 +8,6 @@ covariate, random effect or occasion adds sites and changes none that is there.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,21 +17,13 @@ from jaxtyping import Array, ArrayLike, Float, Int, Shaped
 
 from vtrial.cohort.cohort import Cohort, Trait
 from vtrial.cohort.marginal import quantile
+from vtrial.cohort.subjects import Draw
 from vtrial.model.model import Model, Parameter, RandomBlock
 from vtrial.model.tree import evaluate
 from vtrial.units import factor
 
 REPLICATE, ATTEMPT, SUBJECT = "replicate", "attempt", "subject"
 ROUNDING = 1e-12  # of a variance that is left when what others explain is taken off
-
-
-class Draw(NamedTuple):
-    """One subject as the program returns it; `eligible` is 1 or 0."""
-
-    parameters: dict[str, Float[Array, ""]]
-    covariates: dict[str, Float[Array, ""]]
-    effects: dict[str, Float[Array, " *occasion"]]
-    eligible: Float[Array, ""]
 
 
 def program(

@@ -8,14 +8,13 @@ import numpy as np
 from jaxtyping import Array, Bool, Int, Key
 
 from vtrial.cohort.cohort import Cohort
-from vtrial.cohort.keyed import TRACING, Keys, draw
+from vtrial.cohort.keyed import Keys, draw
 from vtrial.cohort.prior import people
+from vtrial.cohort.subjects import MAX_SCREENED, TRACING, WIDTH
 from vtrial.errors import Fault
 from vtrial.keys import replicate_key, subject_key
 from vtrial.model.grammar import write_expression
 
-WIDTH = 1024
-MAX_SCREENED = 10_000
 PILOT = 5
 LEAST = 10
 

@@ -1,8 +1,17 @@
 """Subjects: who takes part, drawn by identity."""
 
+import threading
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from jaxtyping import Array, Float, Int
+
+from vtrial.cohort.cohort import Cohort
+from vtrial.model.model import Model
+
+WIDTH = 1024  # subjects who are drawn side by side
+MAX_SCREENED = 10_000  # attempts to find one who is eligible
+TRACING = threading.Lock()  # NumPyro's stack of handlers is shared by all threads
 
 
 class Subjects(NamedTuple):
@@ -32,3 +41,34 @@ class Subjects(NamedTuple):
         if all(value.ndim == 1 for value in values.values()):
             return values
         return {k: v if v.ndim == 2 else v[:, None] for k, v in values.items()}
+
+
+class Draw(NamedTuple):
+    """One subject as the program returns it; `eligible` is 1 or 0."""
+
+    parameters: dict[str, Float[Array, ""]]
+    covariates: dict[str, Float[Array, ""]]
+    effects: dict[str, Float[Array, " *occasion"]]
+    eligible: Float[Array, ""]
+
+
+class Drawn(NamedTuple):
+    """What one compiled call gives for `WIDTH` subjects."""
+
+    draw: Draw
+    screened: Int[Array, " subject"]
+
+
+@dataclass(frozen=True, repr=False)
+class Asked:
+    """Of what subjects are drawn, and what of it."""
+
+    cohort: Cohort
+    model: Model | None
+    occasions: int
+    uncertainty: bool
+
+    def __repr__(self) -> str:
+        """Return a key of all that decides what is traced."""
+        model = self.model.digest if self.model else ""
+        return f"{self.cohort.digest} {model} {self.occasions} {self.uncertainty}"
