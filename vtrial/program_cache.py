@@ -171,16 +171,16 @@ def _alone(path: Path) -> Iterator[None]:
 
     Where there are no such locks, two may make it, which costs time and nothing else.
     """
-    try:
-        import fcntl
+    with contextlib.ExitStack() as held:
+        try:
+            import fcntl
 
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.with_suffix(".lock").open("ab")
-    except (ImportError, OSError):
-        yield
-        return
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = held.enter_context(path.with_suffix(".lock").open("ab"))
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except (ImportError, OSError):
+            yield
+            return
         yield
         Path(file.name).unlink(missing_ok=True)
 
