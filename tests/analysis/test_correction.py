@@ -91,6 +91,7 @@ def _trials(rng, count, doses, times):
     return typical, typical * level * error
 
 
+@pytest.mark.slow
 def test_corrected_quantiles_lie_in_their_bands_as_often_as_they_should():
     """Ninety per cent of them, where the model is true; even at other doses.
 

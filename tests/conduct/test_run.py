@@ -293,6 +293,7 @@ def test_a_killed_run_continues_to_the_same_record(long, tmp_path, how):
     assert sums(folder) == sums(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced(long, tmp_path):
     sheet, folder = long.write(), tmp_path / "run"
     process = start(sheet, folder, 2)

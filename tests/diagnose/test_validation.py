@@ -29,6 +29,7 @@ def test_published_numbers_are_held_against_simulated_ones(sheets, tmp_path):
     assert (tmp_path / "small" / "record.zarr").exists()
 
 
+@pytest.mark.slow
 def test_subjects_who_could_not_be_solved_are_counted(sheets, tmp_path):
     sheets.texts["small"] += PUBLISHED
     sheets.change("body", "CL = tvCL", "CL = if(WT > 100, 0/0, 1) * tvCL")

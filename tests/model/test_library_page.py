@@ -32,6 +32,7 @@ def written():
     return HEAD.format(count=len(rows)) + "\n".join(rows) + "\n"
 
 
+@pytest.mark.slow
 def test_the_page_lists_the_library():
     assert PAGE.read_text() == written()
     assert len(library_solved()) >= FEWEST

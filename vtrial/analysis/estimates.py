@@ -337,8 +337,8 @@ def in_words(value: float, kind: str, unit: str = "1", *, digits: int = 4) -> st
 
     Examples
     --------
-    >>> in_words(0.7391, "share"), in_words(-0.052, "points"), in_words(2, "plain", "L")
-    ('73.9 %', '-5.2 pp', '2 L')
+    >>> in_words(0.7391, "share"), in_words(-0.052, "points"), in_words(2.0, "plain")
+    ('73.9 %', '-5.2 pp', '2')
     """
     if value != value:
         return "none"
