@@ -2,11 +2,10 @@
 
 import pandas as pd
 
-from vtrial.analysis.estimates import Estimates, in_words
+from vtrial.analysis.estimates import Estimates, centre_of, in_words
 from vtrial.protocol.analysis import effect_kind, effect_unit
 from vtrial.protocol.protocol import Protocol
 
-CENTRES = ("share", "mean", "geometric mean", "median")
 MOST_ARMS = 6  # that have columns of their own; more have rows
 
 
@@ -27,9 +26,10 @@ def _endpoints(frame: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
     rows = []
     for point in protocol.endpoints:
         held = frame[frame["endpoint"] == point.name]
-        present = list(held["statistic"])
-        chosen = [name for name in CENTRES if name in present] or present[:1]
-        for one in held[held["statistic"].isin(chosen[:1])].to_dict("records"):
+        if not len(held):
+            continue
+        chosen = centre_of(list(held["statistic"]), event=point.event)
+        for one in held[held["statistic"] == chosen].to_dict("records"):
             kind = "share" if one["statistic"] == "share" else "plain"
             number = in_words(one["estimate"], kind, str(one["unit"]))
             rows.append((point.name, one["statistic"], one["arm"], number))

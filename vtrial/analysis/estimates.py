@@ -1,6 +1,6 @@
 """Estimates: what a trial would have seen, as tables."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -159,6 +159,21 @@ PUBLISHED = [
     "unit",
     "source",
 ]
+
+
+CENTRES = ("share", "mean", "geometric mean", "median")  # the first that there is
+
+
+def centre_of(statistics: Sequence[str], *, event: bool = False) -> str:
+    """Choose the statistic by which an endpoint is told; of times to events the median.
+
+    Examples
+    --------
+    >>> centre_of(["mean", "sd", "median"]), centre_of(["sd"])
+    ('mean', 'sd')
+    """
+    first = ("median", *CENTRES) if event else CENTRES
+    return next((name for name in first if name in statistics), statistics[0])
 
 
 def none_of(columns: list[str]) -> Any:

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from vtrial.analysis.estimates import MISS, UNDECIDED, WITHIN
+from vtrial.analysis.estimates import MISS, UNDECIDED, WITHIN, centre_of
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.caveats import undefined_effect, undefined_endpoint
 from vtrial.report.design import arm_title, endpoint_title, size_in_words
@@ -21,7 +21,6 @@ MOST_ENDPOINTS = 3
 MOST_CONTRASTS = 2
 MOST_MISSES = 6
 MOST_UNDEFINED = 3
-_FIRST_CHOICE = ("share", "mean", "geometric mean", "median")
 
 
 class Sentence(NamedTuple):
@@ -69,9 +68,7 @@ def _headlines(protocol: Protocol, frame: pd.DataFrame) -> list[pd.DataFrame]:
     for name in names[:MOST_ENDPOINTS]:
         rows = frame[frame["endpoint"] == name]
         event = any(point.name == name and point.event for point in protocol.endpoints)
-        first = ("median", *_FIRST_CHOICE) if event else _FIRST_CHOICE
-        ranked = [s for s in first if s in set(rows["statistic"])]
-        statistic = ranked[0] if ranked else rows["statistic"].iloc[0]
+        statistic = centre_of(list(rows["statistic"]), event=event)
         chosen.append(rows[rows["statistic"] == statistic])
     return chosen
 

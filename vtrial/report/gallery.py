@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from vtrial.analysis.estimates import CENTRES
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.bands import draw_bands
 from vtrial.report.convergence import draw_convergence, settles
@@ -29,7 +30,6 @@ from vtrial.report.vpc_events import draw_predictive_events, draw_predictive_sha
 MOST_ROWS = 40
 MOST_FIGURES = 24
 MOST_ARMS = 12  # side by side: every further one takes a panel, and a line in all
-_CENTRES = ("share", "mean", "geometric mean", "median")
 Frames = Mapping[str, pd.DataFrame]
 
 
@@ -149,7 +149,7 @@ def _dose(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
     if doses is None:
         return
     for _, rows in _groups(frames["endpoints"], "endpoint"):
-        named = [name for name in _CENTRES if name in set(rows["statistic"])]
+        named = [name for name in CENTRES if name in set(rows["statistic"])]
         if named:
             one = rows[rows["statistic"] == named[0]]
             yield draw_dose_response(protocol, doses, one)
