@@ -74,7 +74,7 @@ def walk(name: str, changes: dict[str, int], folder: Path) -> dict[str, float]:
 
 def _steps(clock: Clock, trial: Trial) -> None:
     """Time the steps of a block that is compiled already."""
-    block = min(1, trial.blocks - 1)
+    block = min(1, trial.protocol.blocks - 1)
     who = trial.identity(block)
     people = clock.time("block: draw people", lambda: trial.people(who))
     arms = clock.time("block: allocate", lambda: arms_of(trial, who))

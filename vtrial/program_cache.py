@@ -27,6 +27,7 @@ from vtrial.fingerprint import fingerprint
 from vtrial.xla_flags import options_of_brief
 
 TRACED = ("jax", "numpyro", "diffrax")  # whose code is in what is traced
+NESTED = "top-level"  # JAX says that options may be passed only to such a program
 FOLDER = "programs"  # in that of JAX's own cache
 
 _EVERY: "WeakSet[Kept]" = WeakSet()
@@ -117,31 +118,52 @@ class Kept:
         return hashlib.sha256(repr((made, known)).encode()).hexdigest()[:40]
 
 
-class kept:  # noqa: N801 (a decorator)
-    """Compile a function, and keep what is traced if compiled code is kept.
+class Compiled:
+    """A compiled function whose first `static` arguments are no arrays.
 
-    Parameters are those of `Kept`. Within another program it is part of that one.
+    JAX takes a program's own compiler `options` only where it is called by itself.
+    Inside another, as under `jax.jit`, it is part of that one and compiled as it is.
+    Where `makers` say whose code is traced, what is traced is `Kept` for the next
+    process if compiled code is.
     """
 
     def __init__(
-        self, function: Callable[..., Any], *, static: int, makers: tuple[str, ...]
+        self,
+        function: Callable[..., Any],
+        *,
+        static: int,
+        makers: tuple[str, ...] = (),
+        options: Mapping[str, str | bool],
     ) -> None:
         functools.update_wrapper(self, function)
-        self._static = static
-        self._plain = jax.jit(function, static_argnums=tuple(range(static)))
-        options = options_of_brief()
-        self._stored = Kept(function, static=static, makers=makers, options=options)
+        fixed, given = tuple(range(static)), dict(options) or None
+        inside = jax.jit(function, static_argnums=fixed)
+        alone = jax.jit(function, static_argnums=fixed, compiler_options=given)
+        self.programs = (alone, inside)
+        self.stored = Kept(function, static=static, makers=makers, options=options)
+        self._static, self._keeps = static, bool(makers)
 
     def __call__(self, *arguments: Any) -> Any:
         """Call the function."""
+        alone, inside = self.programs
         leaves = jax.tree.leaves(arguments[self._static :])
-        traced = any(isinstance(leaf, Tracer) for leaf in leaves)
-        use = self._plain if traced or not is_keeping() else self._stored
-        return use(*arguments)
+        if any(isinstance(leaf, Tracer) for leaf in leaves):
+            return inside(*arguments)
+        use = self.stored if self._keeps and is_keeping() else alone
+        try:
+            return use(*arguments)
+        except ValueError as error:  # nothing is traced, but another program is
+            if NESTED not in str(error):
+                raise
+            return inside(*arguments)
 
-    def ready(self, *arguments: Any) -> None:
-        """Make the program for such arguments, of which shapes and types count."""
-        self._stored.ready(*arguments)
+
+def kept(
+    function: Callable[..., Any], *, static: int, makers: tuple[str, ...]
+) -> Compiled:
+    """Compile and keep a function that is brief beside the solver."""
+    options = options_of_brief()
+    return Compiled(function, static=static, makers=makers, options=options)
 
 
 def forget() -> None:

@@ -48,7 +48,7 @@ outputs:
 def rows(sheets):
     planned = vt.plan(sheets.load())
     trial = Trial(planned.protocol, planned.cohort)
-    blocks = [rows_of(trial, block) for block in range(trial.blocks)]
+    blocks = [rows_of(trial, block) for block in range(trial.protocol.blocks)]
     return {path: np.concatenate([b[path] for b in blocks]) for path in blocks[0]}
 
 
@@ -141,5 +141,5 @@ def test_single_precision_is_near_and_draws_the_same(sheets):
 def test_blocks_may_be_tiny(sheets, block):
     planned = vt.plan(sheets.load(subjects=4, replicates=1, block=block))
     trial = Trial(planned.protocol, planned.cohort)
-    found = [rows_of(trial, b) for b in range(trial.blocks)]
+    found = [rows_of(trial, b) for b in range(trial.protocol.blocks)]
     assert sum(rows["subjects/arm"].size for rows in found) == 4

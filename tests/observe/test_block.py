@@ -28,7 +28,7 @@ def rows(protocol):
     name = (planned.digest, planned.subjects)
     if name not in DONE:
         trial = trial_of(protocol)
-        blocks = [rows_of(trial, block) for block in range(trial.blocks)]
+        blocks = [rows_of(trial, block) for block in range(trial.protocol.blocks)]
         paths = blocks[0]
         DONE[name] = {p: np.concatenate([b[p] for b in blocks]) for p in paths}
     return DONE[name]
@@ -37,7 +37,7 @@ def rows(protocol):
 def allocated(protocol):
     """Return everybody's arm and sex without simulating anything."""
     trial = trial_of(protocol)
-    who = [trial.identity(block) for block in range(trial.blocks)]
+    who = [trial.identity(block) for block in range(trial.protocol.blocks)]
     arms = np.concatenate([arms_of(trial, some) for some in who])
     replicate = np.concatenate([some.replicate for some in who])
     sex = [
@@ -238,17 +238,18 @@ def test_arms_and_blocks_of_other_sizes_compile_nothing_more(sheets):
     program_cache.forget()
     trial.reduction_ready()
     rows_of(trial, 0)
-    before = [set(one._stored._programs) for one in programs]
+    before = [set(one.stored._programs) for one in programs]
     assert [len(some) for some in before] == [2, 1], "mg and mg/kg; one reduction"
     rows_of(trial, 1)
-    assert [set(one._stored._programs) for one in programs] == before
+    assert [set(one.stored._programs) for one in programs] == before
 
 
 def test_what_fills_a_shape_is_not_solved(sheets):
     trial = trial_of(sheets.load())
     (arm, *_), people = trial.protocol.arms, trial.people(trial.identity(0))
     few, many = (
-        trial.observe(arm, people, np.arange(count)) for count in (5, trial.size(0))
+        trial.observe(arm, people, np.arange(count))
+        for count in (5, trial.protocol.size(0))
     )
     for name in ("status", "outcome", "measured"):
         one, two = (np.asarray(getattr(seen, name)) for seen in (few, many))

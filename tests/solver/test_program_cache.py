@@ -24,7 +24,7 @@ def folder(tmp_path, monkeypatch):
 
 def forget(monkeypatch):
     """Do as a new process does."""
-    monkeypatch.setattr(vars(solve)["stored"], "_programs", {})
+    monkeypatch.setattr(solve.stored, "_programs", {})
 
 
 def answer(made, *, rtol=1e-6):

@@ -42,16 +42,16 @@ class Plan:
     @property
     def subjects(self) -> int:
         """How many subjects all replicates have."""
-        return self.protocol.subjects * self.protocol.replicates
+        return self.protocol.total
 
     @property
     def blocks(self) -> int:
         """How many blocks there are."""
-        return -(-self.subjects // self.protocol.block)
+        return self.protocol.blocks
 
     def size(self, block: int) -> int:
         """Return how many subjects a block has."""
-        return min(self.protocol.block, self.subjects - block * self.protocol.block)
+        return self.protocol.size(block)
 
     @property
     def simulations(self) -> int:

@@ -20,7 +20,6 @@ from vtrial.conduct.layout import coordinates, variables
 from vtrial.conduct.plan import Plan, plan
 from vtrial.conduct.progress import progress, tell
 from vtrial.conduct.provenance import about, now, sheet_files
-from vtrial.conduct.remembered import remember_compiled
 from vtrial.conduct.task import conduct_block, spec_of
 from vtrial.dims import (
     GRID_ERROR,
@@ -91,6 +90,7 @@ def run(
             _clear(folder)
         record = _opened(planned, folder)
         planned = _at_least(planned, int(str(record.attributes["replicates"])))
+        trial = Trial(planned.protocol, planned.cohort)
         todo = _undone(planned, record, folder)
         if todo:
             _tell_of_size(planned, folder)
@@ -100,8 +100,8 @@ def run(
                     workers=workers, scheduler=scheduler, blocks=len(todo)
                 ) as place,
             ):
-                _conduct(planned, record, todo, place)
-        _finish(planned, record, folder, fresh=bool(todo))
+                _conduct(planned, trial, record, todo, place)
+        _finish(planned, trial, record, folder, fresh=bool(todo))
     return record
 
 
@@ -223,7 +223,7 @@ def _undone(planned: Plan, record: Record, folder: Path) -> list[int]:
 
 
 def _conduct(
-    planned: Plan, record: Record, todo: list[int], at: AbstractExecutor
+    planned: Plan, trial: Trial, record: Record, todo: list[int], at: AbstractExecutor
 ) -> None:
     """Have blocks done; note each in the ledger as it comes back."""
     if at.dashboard:
@@ -231,9 +231,7 @@ def _conduct(
     record.note(complete=False)
     ledger = record.ledger
     spec = spec_of(planned.digest, planned.protocol, planned.cohort)
-    remember_compiled()
     if GRID_ERROR not in record.attributes:
-        trial = Trial(planned.protocol, planned.cohort)
         ahead(functools.partial(grid_error_ready, trial))
     place = record.path.parent.resolve() / record.path.name  # which may be a link
     work = functools.partial(conduct_block, spec, str(place))
@@ -256,17 +254,17 @@ def _conduct(
         raise blocks_failed(failed, at=name)
 
 
-def _finish(planned: Plan, record: Record, folder: Path, *, fresh: bool) -> None:
+def _finish(
+    planned: Plan, trial: Trial, record: Record, folder: Path, *, fresh: bool
+) -> None:
     """Measure what precision and grid cost, unless it is known; mark it complete.
 
     Before that observed points are predicted, where they are to be corrected.
     """
-    _predict(planned, record)
+    _predict(trial, record)
     if planned.compared and PRECISION_ERROR not in record.attributes:
-        trial = Trial(planned.protocol, planned.cohort)
         record.note(**{PRECISION_ERROR: precision_error(trial, planned.compared)})
     if GRID_ERROR not in record.attributes and courses_asked(planned.protocol):
-        trial = Trial(planned.protocol, planned.cohort)
         allocated = arms_of(trial, trial.identity(0))
         record.note(**{GRID_ERROR: grid_error(trial, allocated)})
     if record.complete and not fresh:
@@ -280,13 +278,12 @@ def _finish(planned: Plan, record: Record, folder: Path, *, fresh: bool) -> None
     )
 
 
-def _predict(planned: Plan, record: Record) -> None:
+def _predict(trial: Trial, record: Record) -> None:
     """Keep the predictions of observed points that are corrected; once for each set."""
-    protocol, group = planned.protocol, f"{OBSERVED}/{PREDICTED}"
+    protocol, group = trial.protocol, f"{OBSERVED}/{PREDICTED}"
     name = name_points(protocol.evidence.observed)
     if not name or record.attributes.get(OBSERVED) == name:
         return
-    trial = Trial(protocol, planned.cohort)
     asked = [o for o in protocol.evidence.observed if o.correct != "nothing"]
     found = [predict_points(trial, observed) for observed in asked]
     predicted = np.concatenate([one.predicted.reshape(-1) for one in found])

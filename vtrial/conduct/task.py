@@ -76,7 +76,7 @@ def conduct_block(spec: Spec, folder: str, block: int) -> Entry:
     written = record.write(block, arrays)
     return Entry(
         block=block,
-        subjects=trial.size(block),
+        subjects=trial.protocol.size(block),
         **written._asdict(),
         seconds=round(time.perf_counter() - begun, 3),
         worker=worker,

@@ -73,7 +73,7 @@ def grid_error_ready(trial: Trial) -> None:
     if asked := courses_asked(trial.protocol):
         size = MOST * len(trial.protocol.arms), trial.schedule.rank.size
         like = jax.ShapeDtypeStruct(size, f"float{trial.protocol.numerics.precision}")
-        _numbers.ready(trial.scheme, {point.of: like for point in asked})
+        _numbers.stored.ready(trial.scheme, {point.of: like for point in asked})
 
 
 def _moved(

@@ -90,7 +90,7 @@ def _arm(
     trial: Trial, block: int, chosen: np.ndarray, seen: Seen | None
 ) -> dict[str, np.ndarray]:
     """Put what was seen under one arm into the block's rows."""
-    protocol, size = trial.protocol, trial.size(block)
+    protocol, size = trial.protocol, trial.protocol.size(block)
     points, outputs = len(protocol.endpoints), len(protocol.model.outputs)
     visits, times = len(trial.schedule.visits), trial.schedule.kept.size
 
@@ -118,7 +118,7 @@ def _arm(
     if kept == "quantiles":
         rows |= _sketched(trial, seen)
     elif kept != "nothing":
-        first = trial.subjects if kept == "all" else kept
+        first = trial.protocol.total if kept == "all" else kept
         within = block * protocol.block + np.arange(size) < first
         rows[f"{TRAJECTORIES}/{VALUE}"] = np.full((size, outputs, times), np.nan)
         if within.any():
@@ -136,7 +136,7 @@ def _predicted(
     rows = {}
     for name in predictions(trial.protocol):
         rows[f"{MEASUREMENTS}/{name}"] = np.full(
-            (trial.size(block), visits, outputs), np.nan
+            (trial.protocol.size(block), visits, outputs), np.nan
         )
         if found is not None:
             rows[f"{MEASUREMENTS}/{name}"][chosen] = getattr(found, name)

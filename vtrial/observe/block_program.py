@@ -117,23 +117,9 @@ class Trial:
     protocol: Protocol
     cohort: Cohort
 
-    @property
-    def subjects(self) -> int:
-        """How many subjects all replicates have."""
-        return self.protocol.subjects * self.protocol.replicates
-
-    @property
-    def blocks(self) -> int:
-        """How many blocks there are."""
-        return -(-self.subjects // self.protocol.block)
-
-    def size(self, block: int) -> int:
-        """Return how many subjects a block has."""
-        return min(self.protocol.block, self.subjects - block * self.protocol.block)
-
     def identity(self, block: int) -> Identity:
         """Return who a block's rows are."""
-        row = block * self.protocol.block + np.arange(self.size(block))
+        row = block * self.protocol.block + np.arange(self.protocol.size(block))
         return Identity(*np.divmod(row, self.protocol.subjects))
 
     def people(self, who: Identity) -> Subjects:
@@ -246,7 +232,7 @@ class Trial:
             who = Who(keys, jnp.zeros(()), covariates)
             return truth, jnp.zeros(count, int), who, times, jnp.zeros(count, bool)
 
-        _reduce.ready(self.scheme, *jax.eval_shape(like))
+        _reduce.stored.ready(self.scheme, *jax.eval_shape(like))
 
     @functools.cached_property
     def scheme(self) -> Scheme:

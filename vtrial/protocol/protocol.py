@@ -136,7 +136,21 @@ class Protocol:
     @property
     def height(self) -> int:
         """How many subjects are simulated together: a block, or all there are."""
-        return min(self.block, self.subjects * self.replicates)
+        return min(self.block, self.total)
+
+    @property
+    def total(self) -> int:
+        """How many subjects all replicates have."""
+        return self.subjects * self.replicates
+
+    @property
+    def blocks(self) -> int:
+        """How many blocks there are."""
+        return -(-self.total // self.block)
+
+    def size(self, block: int) -> int:
+        """Return how many subjects a block has."""
+        return min(self.block, self.total - block * self.block)
 
     def arm(self, name: str) -> Arm:
         """Return an arm by name."""

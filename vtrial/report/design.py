@@ -102,7 +102,7 @@ def size_in_words(protocol: Protocol) -> str:
     subjects = f"{count(protocol.subjects)} subject{'s'[: protocol.subjects != 1]}"
     if protocol.replicates == 1:
         return f"one trial of {subjects}"
-    total = count(protocol.subjects * protocol.replicates)
+    total = count(protocol.total)
     trials = f"{count(protocol.replicates)} replicate trials"
     return f"{trials} of {subjects} each ({total} in all)"
 
