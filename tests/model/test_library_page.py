@@ -5,6 +5,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from vtrial.diagnose.catalogue import library_solved
 from vtrial.model.sheet import load_model
 
