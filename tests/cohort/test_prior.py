@@ -11,8 +11,9 @@ from numpyro import handlers
 from numpyro.infer import Predictive
 
 from vtrial.cohort.draw import sample
-from vtrial.cohort.prior import program, root
+from vtrial.cohort.prior import program
 from vtrial.cohort.sheet import cohort_of, load_cohort
+from vtrial.model.covariance import root
 from vtrial.model.grammar import parse_model
 from vtrial.model.model import Model, Parameter, RandomBlock
 from vtrial.sheets.sheet import parse_sheet
@@ -215,3 +216,88 @@ correlation:
     np.testing.assert_allclose(values["L"], 75)
     np.testing.assert_allclose(values["M"], 70)
     np.testing.assert_allclose((values["Y"] - 5) / 4, (values["X"] - 3) / 2)
+
+
+COUNT = 100_000
+
+
+def two_effects(level="subject", covariance=((0.04, 0.01), (0.01, 0.09)), **options):
+    """Draw two random effects of 100,000 subjects, each of a replicate of its own."""
+    block = RandomBlock(("A", "B"), covariance, level, **options)
+    model = dataclasses.replace(MODEL, random=(block,))
+    who = np.arange(COUNT)
+    drawn = sample(load_cohort("adults"), model, seed=2, replicate=who, subject=who)
+    return np.stack([drawn.effects["eta.A"], drawn.effects["eta.B"]])
+
+
+def within(found, wanted, each):
+    """Hold a mean against its value, by 4 standard errors of what it is the mean of."""
+    assert abs(found - wanted) < 4 * np.std(each) / np.sqrt(COUNT)
+
+
+def test_effects_of_students_t_have_its_variance():
+    """With n degrees of freedom n/(n - 2) of the normal one, and its correlation."""
+    a, b = two_effects(student=9.0)
+    within((a**2).mean(), 0.04 * 9 / 7, a**2)
+    within((a * b).mean(), 0.01 * 9 / 7, a * b)
+    # Both are divided by one chi-squared, and so go together beyond their correlation:
+    # E[x^2 y^2] = (C11 C22 + 2 C12^2) n^2/(n-2)/(n-4).
+    within((a**2 * b**2).mean(), (0.0036 + 0.0002) * 81 / 35, a**2 * b**2)
+
+
+def test_effects_of_box_cox_have_its_moments():
+    """The mean of (exp(b x) - 1)/b is (exp(b^2 v/2) - 1)/b."""
+    a, _ = two_effects(box_cox=1.5)
+    within(a.mean(), np.expm1(1.5**2 * 0.04 / 2) / 1.5, a)
+    square = (np.exp(2 * 2.25 * 0.04) - 2 * np.exp(2.25 * 0.02) + 1) / 2.25
+    within((a**2).mean(), square, a**2)
+
+
+def test_an_uncertain_covariance_is_inverse_wishart():
+    """Its mean is n C / (n - p - 1); the variance of what it scales says its own.
+
+    E[x^4] = 3 E[S^2], and S = n C/X with X chi-squared of n - p + 1 degrees.
+    """
+    n, p = 30.0, 2
+    a, b = two_effects(freedom=n)
+    factor = n / (n - p - 1)
+    within((a**2).mean(), 0.04 * factor, a**2)
+    within((b**2).mean(), 0.09 * factor, b**2)
+    within((a * b).mean(), 0.01 * factor, a * b)
+    m = n - p + 1
+    for each, variance in ((a, 0.04), (b, 0.09)):
+        fourth = 3 * (n * variance) ** 2 / ((m - 2) * (m - 4))
+        within((each**4).mean(), fourth, each**4)
+    fixed = two_effects(freedom=0.0)
+    within((fixed[0] ** 2).mean(), 0.04, fixed[0] ** 2)
+
+
+def test_effects_of_a_study_are_one_for_all_its_subjects():
+    block = RandomBlock(("A",), ((0.04,),), "study")
+    model = dataclasses.replace(MODEL, random=(block,))
+    replicate, subject = np.divmod(np.arange(60), 20)
+    drawn = sample(
+        load_cohort("adults"), model, seed=2, replicate=replicate, subject=subject
+    )
+    found = np.asarray(drawn.effects["eta.A"]).reshape(3, 20)
+    assert (found == found[:, :1]).all()
+    assert len(set(found[:, 0])) == 3
+
+
+def test_other_laws_leave_the_normal_scores_alone():
+    """The same scores are behind an effect, whatever its law."""
+    plain, skewed = two_effects(), two_effects(box_cox=1.0)
+    np.testing.assert_allclose(np.log1p(skewed), plain, rtol=1e-9)
+
+
+def test_an_occasion_more_changes_no_heavy_effect():
+    block = RandomBlock(("A",), ((0.04,),), "occasion", student=5.0)
+    model = dataclasses.replace(MODEL, random=(block,))
+    adults, who = load_cohort("adults"), np.arange(50)
+    two, three = (
+        sample(adults, model, seed=2, replicate=who, subject=who, occasions=count)
+        for count in (2, 3)
+    )
+    found = np.asarray(three.effects["eta.A"])
+    np.testing.assert_array_equal(two.effects["eta.A"], found[:, :2])
+    assert len(np.unique(found)) == found.size

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from jax import lax
-from jaxtyping import Array, Float, Int, Key, UInt
+from jaxtyping import Array, Float, Int, Key, Shaped, UInt
 from numpyro.primitives import Messenger
 
 from vtrial.cohort.prior import ATTEMPT, REPLICATE
@@ -78,7 +78,8 @@ class _Noted(Messenger):
             self.sites.append(_Site(msg["name"], msg["infer"].get("by"), shape))
             msg["value"] = jnp.zeros(shape)
         else:
-            msg["value"] = jnp.zeros(shape, int)
+            whole = msg["fn"].support.is_discrete
+            msg["value"] = jnp.zeros(shape, int if whole else float)
 
 
 class _Keyed(Messenger):
@@ -98,11 +99,22 @@ class _Keyed(Messenger):
         else:
             number = jnp.asarray([purpose_number(name)], jnp.uint32)
             (key,) = self.keys.of(msg["infer"].get("by"), number)
-            msg["value"] = distribution.sample(key)
+            msg["value"] = _sampled(distribution, key)
 
 
 def _is_made_of_scores(distribution: Any) -> bool:
     return isinstance(distribution, dist.Normal | dist.LogNormal)
+
+
+def _sampled(distribution: Any, key: Key[Array, ""]) -> Shaped[Array, " *n"]:
+    """Draw a site by its own key; its elements, one an occasion, by keys of theirs."""
+    if not distribution.shape():
+        return distribution.sample(key)
+    if not isinstance(distribution, dist.Gamma):
+        raise TypeError(f"no draw by element of {type(distribution).__name__}")
+    shape = jnp.asarray(distribution.concentration)
+    keys = jax.vmap(jax.random.fold_in, (None, 0))(key, jnp.arange(shape.size))
+    return jax.vmap(jax.random.gamma)(keys, shape) / jnp.asarray(distribution.rate)
 
 
 def _made_of(distribution: Any, score: Float[Array, " *n"]) -> Float[Array, " *n"]:

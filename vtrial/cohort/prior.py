@@ -18,12 +18,12 @@ from jaxtyping import Array, ArrayLike, Float, Int, Shaped
 from vtrial.cohort.cohort import Cohort, Trait
 from vtrial.cohort.marginal import quantile
 from vtrial.cohort.subjects import Draw
+from vtrial.model.covariance import root
 from vtrial.model.model import Model, Parameter, RandomBlock
 from vtrial.model.tree import evaluate
 from vtrial.units import factor
 
 REPLICATE, ATTEMPT, SUBJECT = "replicate", "attempt", "subject"
-ROUNDING = 1e-12  # of a variance that is left when what others explain is taken off
 
 
 def program(
@@ -55,7 +55,9 @@ def program(
     """
     parameters = population(model, uncertainty=uncertainty) if model else {}
     covariates, eligible = people(cohort, model, subject=subject)
-    effects = between(model, occasions=occasions) if model else {}
+    effects = {}
+    if model:
+        effects = between(model, occasions=occasions, uncertainty=uncertainty)
     if cohort.eligibility is not None:
         numpyro.factor("eligibility", jnp.where(eligible > 0, 0.0, -jnp.inf))
     return Draw(parameters, covariates, effects, eligible)
@@ -118,11 +120,13 @@ def derived_anew(
     return anew
 
 
-def between(model: Model, *, occasions: int) -> dict[str, Float[Array, " *occasion"]]:
+def between(
+    model: Model, *, occasions: int, uncertainty: bool = True
+) -> dict[str, Float[Array, " *occasion"]]:
     """Declare the random effects, block by block."""
     effects: dict[str, Float[Array, " *occasion"]] = {}
     for block in model.random:
-        effects |= _block(block, occasions)
+        effects |= _block(block, occasions, uncertainty=uncertainty)
     return effects
 
 
@@ -131,26 +135,6 @@ def conversions(cohort: Cohort, model: Model | None) -> dict[str, float]:
     known = set(cohort.names)
     wanted = [c for c in (model.covariates if model else ()) if c.name in known]
     return {c.name: factor(cohort.unit(c.name), c.unit) for c in wanted}
-
-
-def root(matrix: Sequence[Sequence[float]]) -> Float[np.ndarray, "row column"]:
-    """Return the lower triangle L with L L' = matrix, positive semi-definite.
-
-    What does not vary has a row of zeros, what varies only with those above a zero on
-    the diagonal. Rows depend on those above only, so that a row added below changes
-    none of them.
-    """
-    given = np.asarray(matrix, float).reshape(len(matrix), len(matrix))
-    lower = np.zeros_like(given)
-    for i in range(len(given)):
-        for j in range(i + 1):
-            rest = given[i, j] - lower[i, :j] @ lower[j, :j]
-            if i == j:
-                own = rest > ROUNDING * given[i, i]
-                lower[i, i] = math.sqrt(rest) if own else 0.0
-            elif lower[j, j] > 0:
-                lower[i, j] = rest / lower[j, j]
-    return lower
 
 
 def _parameter(parameter: Parameter, *, uncertainty: bool) -> Float[Array, ""]:
@@ -219,20 +203,74 @@ def _row(count: int, draw: str, subject: Int[ArrayLike, ""]) -> Int[Array, ""]:
     return numpyro.sample("row", uniform, infer={"by": ATTEMPT})  # type: ignore
 
 
-def _block(block: RandomBlock, occasions: int) -> dict[str, Float[Array, " *occasion"]]:
+def _block(
+    block: RandomBlock, occasions: int, *, uncertainty: bool
+) -> dict[str, Float[Array, " *occasion"]]:
     """Declare the random effects of one block: eta = L score, L L' the covariance."""
     shape = (occasions,) if block.level == "occasion" and occasions > 1 else ()
+    by = REPLICATE if block.level == "study" else SUBJECT
     lower = root(block.covariance)
     scores = [
-        _normal(f"eta.{name}", SUBJECT, shape) if any(weights) else None
+        _normal(f"eta.{name}", by, shape) if any(weights) else None
         for weights, name in zip(lower.T, block.names, strict=True)
     ]
+    if block.freedom and uncertainty:
+        scores = _spread(block, scores)
+    heavy = 1.0
+    if block.student:
+        half = 0.5 * block.student
+        mixing = _gamma(f"eta.{block.names[0]}.mixing", by, half, half, shape)
+        heavy = 1.0 / jnp.sqrt(mixing)
     effects = {}
     for name, row in zip(block.names, lower, strict=True):
         mixed = _mixed(row, scores)
         value = jnp.zeros(shape) if mixed is None else mixed
+        if block.student:
+            value = value * heavy
+        if block.box_cox:
+            value = jnp.expm1(block.box_cox * value) / block.box_cox
         effects[f"eta.{name}"] = _known(f"eta.{name}", value)
     return effects
+
+
+def _spread(
+    block: RandomBlock, scores: Sequence[Float[Array, " *n"] | None]
+) -> list[Float[Array, " *n"] | None]:
+    r"""Return scores x such that L x has a covariance that a replicate has drawn.
+
+    With L L' the covariance C and A the Bartlett factor of a Wishart matrix of n
+    degrees of freedom, $\sqrt n L A^{-T}$ is a root of a draw from the inverse Wishart
+    distribution of n and n C; so $x = \sqrt n A^{-T} z$ is found from the last on.
+
+    References
+    ----------
+    Smith WB, Hocking RR (1972) Appl Stat 21:341-345 (Bartlett's decomposition).
+    """
+    drawn = [
+        (name, score)
+        for name, score in zip(block.names, scores, strict=True)
+        if score is not None
+    ]
+    solved: dict[str, Float[Array, " *n"]] = {}
+    for place in reversed(range(len(drawn))):
+        name, rest = drawn[place]
+        for below, _ in drawn[place + 1 :]:
+            slope = _normal(f"eta.{name}.{below}.spread", REPLICATE)
+            rest = rest - slope * solved[below]
+        half = 0.5 * (block.freedom - place)
+        squared = _gamma(f"eta.{name}.spread", REPLICATE, half, 0.5)
+        solved[name] = rest / jnp.sqrt(squared)
+    size = math.sqrt(block.freedom)
+    every = zip(block.names, scores, strict=True)
+    return [None if score is None else size * solved[name] for name, score in every]
+
+
+def _gamma(
+    name: str, by: str, shape: float, rate: float, many: tuple[int, ...] = ()
+) -> Float[Array, " *n"]:
+    """Declare gamma variates."""
+    law = dist.Gamma(jnp.full(many, shape), jnp.full(many, rate))
+    return numpyro.sample(name, law, infer={"by": by})  # type: ignore[return-value]
 
 
 def _normal(name: str, by: str, shape: tuple[int, ...] = ()) -> Float[Array, " *n"]:

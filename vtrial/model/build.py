@@ -8,13 +8,17 @@ import numpy as np
 from vtrial.errors import Fault
 from vtrial.model.calculus import substitute
 from vtrial.model.covariance import Matrix, settled
+from vtrial.model.error_equations import (
+    error_correlation,
+    error_of,
+    error_statements,
+)
 from vtrial.model.model import (
     Covariate,
     Model,
     Output,
     Parameter,
     RandomBlock,
-    ResidualError,
     Source,
 )
 from vtrial.model.shape import (
@@ -51,14 +55,19 @@ def build(
         _parameter(name, entry, joint.get(name))
         for name, entry in shape.parameters.items()
     )
+    assigned = {s.name for s in statements if s.kind in ("assign", "derivative")}
+    errors = error_statements(shape.outputs, assigned)
+    names, correlation = error_correlation(shape.errors, shape.outputs)
     return Model(
         name=shape.model,
-        statements=in_hours(statements, shape.time),
+        statements=in_hours((*statements, *errors), shape.time),
         parameters=parameters,
         covariates=tuple(_covariate(n, c) for n, c in shape.covariates.items()),
         random=tuple(_block(row) for row in shape.random),
-        outputs=tuple(_output(name, o) for name, o in shape.outputs.items()),
+        outputs=tuple(_output(name, shape.outputs) for name in shape.outputs),
         population=_population(parameters, shape.uncertainty),
+        error_names=names,
+        error_correlation=correlation,
         title=shape.title,
         time=shape.time,
         amount=shape.amount,
@@ -119,7 +128,15 @@ def _variances(row: RandomShape) -> list[float]:
 
 
 def _block(row: RandomShape) -> RandomBlock:
-    return RandomBlock(tuple(row.of), covariance(row), row.level, _source(row.source))
+    return RandomBlock(
+        names=tuple(row.of),
+        covariance=covariance(row),
+        level=row.level,
+        source=_source(row.source),
+        freedom=row.df or 0.0,
+        student=row.student or 0.0,
+        box_cox=row.box_cox or 0.0,
+    )
 
 
 def _parameter(name: str, entry: ParameterShape, joint: JointShape | None) -> Parameter:
@@ -159,13 +176,10 @@ def _covariate(name: str, entry: CovariateShape) -> Covariate:
     return Covariate(name, entry.unit or "1", entry.title, typical, values)
 
 
-def _output(name: str, entry: OutputShape) -> Output:
-    error = ResidualError()
-    if entry.error is not None:
-        given = entry.error
-        parts = (given.additive, given.proportional, given.log)
-        error = ResidualError(*(part or 0.0 for part in parts))
+def _output(name: str, outputs: Mapping[str, OutputShape]) -> Output:
+    entry = outputs[name]
     equals, unit = entry.equals or name, entry.unit or "1"
+    error = error_of(name, outputs)
     return Output(name, equals, unit, entry.title, error, entry.lloq or 0.0)
 
 

@@ -50,10 +50,15 @@ class Unit(NamedTuple):
 NONE = Unit(Dimension(), 1.0)
 
 
-def check_units(shape: ModelShape, statements: Sequence[Statement]) -> list[Fault]:
+def check_units(
+    shape: ModelShape,
+    statements: Sequence[Statement],
+    errors: Sequence[Statement] = (),
+) -> list[Fault]:
     """Find where the units of a sheet contradict each other.
 
-    Statements are those of the sheet, in its own unit of time.
+    Statements are those of the sheet, in its own unit of time, and those that its
+    residual errors ask for.
     """
     known = _given(shape)
     words = _words(shape)
@@ -77,6 +82,32 @@ def check_units(shape: ModelShape, statements: Sequence[Statement]) -> list[Faul
         if not _fits(reached, _read(output.unit)):
             said = checker.said(reached)
             faults.append(_output_fault(name, output.unit, said, statements))
+    return faults + _check_errors(shape, checker, errors)
+
+
+def _check_errors(
+    shape: ModelShape, checker: "_Checker", errors: Sequence[Statement]
+) -> list[Fault]:
+    """Find residual errors that are not in the unit of their output."""
+    inside = _Checker(dict(checker.known), checker.words)
+    faults = []
+    for statement in errors:
+        inside.enter(statement, {}, NONE)
+        name, _, part = statement.name.rpartition(".")
+        error, unit = shape.outputs[name].error, shape.outputs[name].unit
+        reached = inside.known.get(statement.name)
+        bare = part == "sd" and error and (error.log or error.logit or error.beta)
+        wanted = "1" if bare else unit
+        if (
+            wanted is None
+            or reached is None
+            or isinstance(statement.expression, Number)
+        ):
+            continue
+        if not _fits(reached, _read(wanted)):
+            found = f"with {part} in {inside.said(reached)}"
+            at, allowed = f"outputs.{name}.error", f"in {wanted}"
+            faults.append(Fault(at=at, found=found, allowed=allowed, write=""))
     return faults
 
 

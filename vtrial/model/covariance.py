@@ -6,6 +6,7 @@ rounded, which can make such a matrix indefinite; it is taken for the nearest th
 not, with the variances that stand there.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
@@ -15,6 +16,7 @@ from jaxtyping import Bool, Float
 Triangle = Sequence[Sequence[float]]
 Matrix = tuple[tuple[float, ...], ...]
 ARITHMETIC = 1e-10  # an eigenvalue of correlations that sums of products may be off by
+ROUNDING = 1e-12  # of a variance that is left when what others explain is taken off
 MOST = 0.02  # by which rounding of digits is believed to move a correlation
 
 
@@ -76,6 +78,26 @@ def flaw(triangle: Triangle) -> str:
     if abs(most) > 1:
         return f"a correlation of {most:.3g}"
     return "correlations that cannot all be"
+
+
+def root(matrix: Sequence[Sequence[float]]) -> Float[np.ndarray, "row column"]:
+    """Return the lower triangle L with L L' = matrix, positive semi-definite.
+
+    What does not vary has a row of zeros, what varies only with those above a zero on
+    the diagonal. Rows depend on those above only, so that a row added below changes
+    none of them.
+    """
+    given = np.asarray(matrix, float).reshape(len(matrix), len(matrix))
+    lower = np.zeros_like(given)
+    for i in range(len(given)):
+        for j in range(i + 1):
+            rest = given[i, j] - lower[i, :j] @ lower[j, :j]
+            if i == j:
+                own = rest > ROUNDING * given[i, i]
+                lower[i, i] = math.sqrt(rest) if own else 0.0
+            elif lower[j, j] > 0:
+                lower[i, j] = rest / lower[j, j]
+    return lower
 
 
 def _sizes(

@@ -1,5 +1,6 @@
 """Describe a model in words: what it says, and what was found in it."""
 
+import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 
@@ -26,6 +27,7 @@ def describe(model: Model) -> str:
         "Covariates": _table(_covariate_rows(model)),
         "Random effects": _table([r for b in model.random for r in _random_rows(b)]),
         "Outputs": _table([_output_row(output) for output in model.outputs]),
+        "Residual errors, at the same time": _error_correlations(model),
         "What was found": _analysis_words(model),
         "Warnings": [str(warning) for warning in model.warnings],
     }
@@ -77,33 +79,37 @@ def describe_data(model: Model) -> dict[str, object]:
             }
             for c in model.covariates
         ],
-        "random": [
-            {
-                "names": list(block.names),
-                "covariance": [list(row) for row in block.covariance],
-                "level": block.level,
-                "source": _source_data(block.source),
-            }
-            for block in model.random
-        ],
+        "random": [_block_data(block) for block in model.random],
         "outputs": [
             {
                 "name": o.name,
                 "equals": o.equals,
                 "unit": o.unit,
                 "title": o.title,
-                "error": {
-                    "additive": o.error.additive,
-                    "proportional": o.error.proportional,
-                    "log": o.error.log,
-                },
+                "error": dataclasses.asdict(o.error),
                 "lloq": o.lloq or None,
             }
             for o in model.outputs
         ],
+        "errors": {
+            "of": list(model.error_names),
+            "correlation": [list(row) for row in model.error_correlation],
+        },
         "nonnegative": list(model.nonnegative),
         "analysis": _analysis_data(model),
         "warnings": [str(warning) for warning in model.warnings],
+    }
+
+
+def _block_data(block: RandomBlock) -> dict[str, object]:
+    return {
+        "names": list(block.names),
+        "covariance": [list(row) for row in block.covariance],
+        "level": block.level,
+        "df": block.freedom or None,
+        "student": block.student or None,
+        "box-cox": block.box_cox or None,
+        "source": _source_data(block.source),
     }
 
 
@@ -132,7 +138,7 @@ def _analysis_data(model: Model) -> dict[str, object]:
                 "inputs": list(d.inputs),
                 "time": d.time,
             }
-            for output, d in zip(model.outputs, found.dependence, strict=True)
+            for output, d in zip(model.outputs, found.dependence, strict=False)
         },
     }
 
@@ -165,7 +171,7 @@ def _analysis_words(model: Model) -> list[str]:
     ]
     if clocks:
         lines.append(f"The equations look at {' and '.join(clocks)}")
-    for output, dependence in zip(model.outputs, found.dependence, strict=True):
+    for output, dependence in zip(model.outputs, found.dependence, strict=False):
         lines.append(_dependence_words(output, dependence))
     return lines
 
@@ -246,10 +252,23 @@ def _random_rows(block: RandomBlock) -> list[list[str]]:
             for j in range(i)
             if matrix[i][j]
         ]
-        between = "between occasions" if block.level == "occasion" else ""
+        between = _block_words(block)
         source = _source_words(block.source)
         rows.append([f"eta.{name}", *words, between, "; ".join(together), source])
     return rows
+
+
+def _block_words(block: RandomBlock) -> str:
+    """Describe whose effects they are, and of what law, where it is not the usual."""
+    levels = {"occasion": "between occasions", "study": "one a study", "subject": ""}
+    parts = [levels[block.level]]
+    if block.student:
+        parts.append(f"Student's t, {block.student:g} degrees of freedom")
+    if block.box_cox:
+        parts.append(f"Box-Cox shape {block.box_cox:g}")
+    if block.freedom:
+        parts.append(f"covariance uncertain, {block.freedom:g} degrees of freedom")
+    return "; ".join(part for part in parts if part)
 
 
 def _correlation(matrix: Sequence[Sequence[float]], i: int, j: int) -> float:
@@ -257,17 +276,46 @@ def _correlation(matrix: Sequence[Sequence[float]], i: int, j: int) -> float:
 
 
 def _output_row(output: Output) -> list[str]:
+    limit = f"quantified from {output.lloq:g} {output.unit}" if output.lloq else ""
+    equals = f"= {output.equals}" if output.equals != output.name else ""
+    words = _error_words(output)
+    return [output.name, equals, output.unit, words, limit, output.title]
+
+
+def _error_words(output: Output) -> str:
+    """Describe a residual error: its law, its size, its bias and its memory."""
     error, parts = output.error, []
+    if error.spread:
+        words = {
+            "normal": "an error of sd",
+            "log": "log error of sd",
+            "logit": f"logit error between {error.low:g} and {error.high:g} of sd",
+            "beta": f"beta between {error.low:g} and {error.high:g} of precision",
+            "student": "an error of scale",
+        }
+        parts.append(f"{words[error.law]} {error.spread}")
     if error.log:
         parts.append(f"log error, sd {error.log:.4g}")
     if error.proportional:
         parts.append(f"proportional error {100 * error.proportional:.4g} %")
     if error.additive:
         parts.append(f"additive error {error.additive:.4g} {output.unit}")
-    limit = f"quantified from {output.lloq:g} {output.unit}" if output.lloq else ""
-    equals = f"= {output.equals}" if output.equals != output.name else ""
-    words = " and ".join(parts) or "no residual error"
-    return [output.name, equals, output.unit, words, limit, output.title]
+    said = " and ".join(parts) or "no residual error"
+    if error.law == "student":
+        said += f", Student's t with {error.freedom:g} degrees of freedom"
+    said += f", bias {error.bias}" if error.bias else ""
+    return said + (f", memory {error.memory:g} h" if error.memory else "")
+
+
+def _error_correlations(model: Model) -> list[str]:
+    """List the correlations of residual errors."""
+    names, rows = model.error_names, model.error_correlation
+    return [
+        f"corr({names[i]}, {names[j]}) = {rows[i][j]:.3g}"
+        for i in range(len(rows))
+        for j in range(i)
+        if rows[i][j]
+    ]
 
 
 def _source_words(source: Source) -> str:

@@ -70,17 +70,37 @@ class Covariate:
     values: tuple[float, ...] = ()
 
 
+Level = Literal["subject", "occasion", "study"]
+
+
 @dataclass(frozen=True)
 class RandomBlock:
     """Random effects that vary together: `eta.<name>` ~ N(0, covariance).
 
-    `level` says whether they are drawn once a subject or anew each occasion.
+    Fields
+    ------
+    level
+        Whether they are drawn once a subject, anew each occasion, or once for all
+        subjects of a replicate.
+    freedom
+        Degrees of freedom n of the covariance, which replicates then draw from the
+        inverse Wishart distribution of n and n times the covariance; 0: it is known.
+    student
+        Degrees of freedom of a multivariate t distribution; 0: they are normal.
+    box_cox
+        The shape b by which a normal effect x becomes (exp(b x) - 1) / b; 0: x itself.
     """
 
     names: tuple[str, ...]
     covariance: tuple[tuple[float, ...], ...]
-    level: Literal["subject", "occasion"] = "subject"
+    level: Level = "subject"
     source: Source = Source()
+    freedom: float = 0.0
+    student: float = 0.0
+    box_cox: float = 0.0
+
+
+Law = Literal["normal", "log", "logit", "beta", "student"]
 
 
 @dataclass(frozen=True)
@@ -89,11 +109,55 @@ class ResidualError:
 
     `log` is the standard deviation of the logarithm; otherwise the standard deviation
     is the root of additive^2 + (proportional * prediction)^2.
+
+    Fields
+    ------
+    law
+        Of what the error is: the value, its logarithm or its logit; or a beta
+        distribution about the prediction, or Student's t.
+    spread
+        Name of what the equations give the standard deviation by (the precision of a
+        beta distribution), instead of numbers; empty if numbers do.
+    bias
+        Name of what is added to the prediction; empty if nothing is.
+    low, high
+        [the output's unit] Between which a logit or a beta distribution lies.
+    freedom
+        Degrees of freedom of Student's t.
+    memory
+        [h] Time in which the correlation of two errors of a subject falls to 1/e.
     """
 
     additive: float = 0.0
     proportional: float = 0.0
     log: float = 0.0
+    law: Law = "normal"
+    spread: str = ""
+    bias: str = ""
+    low: float = 0.0
+    high: float = 1.0
+    freedom: float = 0.0
+    memory: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.log:
+            object.__setattr__(self, "law", "log")
+
+    @property
+    def none(self) -> bool:
+        """Whether measured values are the true ones."""
+        numbers = self.additive or self.proportional or self.log
+        return not (numbers or self.spread or self.bias)
+
+    @property
+    def draws_more(self) -> bool:
+        """Whether its law is made of more than one normal variate."""
+        return self.law in ("student", "beta")
+
+    @property
+    def computed(self) -> tuple[str, ...]:
+        """Name what the equations compute for it at each observation."""
+        return tuple(name for name in (self.spread, self.bias) if name)
 
 
 @dataclass(frozen=True)
@@ -119,6 +183,8 @@ class Model:
     sheet's word for printing and for reading tables); amounts are in `amount`.
     `population` is the joint covariance of all parameters, in their order, each on
     its scale (zero rows for those that are known); empty, each has its own `error`.
+    `error_correlation` is that of the residual errors of the outputs `error_names` at
+    the same time.
     `text` and `warnings` are for people and do not count as content.
     """
 
@@ -129,6 +195,8 @@ class Model:
     random: tuple[RandomBlock, ...] = ()
     outputs: tuple[Output, ...] = ()
     population: tuple[tuple[float, ...], ...] = ()
+    error_names: tuple[str, ...] = ()
+    error_correlation: tuple[tuple[float, ...], ...] = ()
     title: str = ""
     time: str = "h"
     amount: str = "mg"
@@ -157,8 +225,18 @@ class Model:
     @functools.cached_property
     def structure(self) -> Structure:
         """What depends on what (see `vtrial.model.structure`)."""
-        outputs = tuple(o.equals for o in self.outputs)
+        outputs = tuple(equals for _, equals in self.observed)
         return analyse(self.statements, outputs, self.nonnegative)
+
+    @property
+    def observed(self) -> tuple[tuple[str, str], ...]:
+        """What is computed at observations, and as what the equations know it.
+
+        The outputs, and then what their residual errors ask for.
+        """
+        asked = (name for output in self.outputs for name in output.error.computed)
+        outputs = ((output.name, output.equals) for output in self.outputs)
+        return (*outputs, *((name, name) for name in asked))
 
     @property
     def states(self) -> tuple[str, ...]:
@@ -310,11 +388,11 @@ class Model:
         *,
         after_dose: ArrayLike = 0.0,
     ) -> dict[str, Array]:
-        """Return every output, true and without residual error."""
+        """Return every output, true and without residual error, by `observed`."""
         values = self._values(time, state, individual, after_dose)
         for statement in self.structure.observed:
             values[statement.name] = evaluate(statement.expression, values)
-        return {o.name: evaluate(Name(o.equals), values) for o in self.outputs}
+        return {name: evaluate(Name(equals), values) for name, equals in self.observed}
 
     def properties(
         self, individual: Mapping[str, ArrayLike]

@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from vtrial.errors import UnitError
-from vtrial.model.grammar import MAX_NAME, reserved_words
+from vtrial.errors import ModelError, UnitError
+from vtrial.model.grammar import MAX_NAME, parse_expression, reserved_words
 from vtrial.sheets.validate import sheet_name
 from vtrial.sheets.words import listed
 from vtrial.units import dimension, hours, is_unit, quantity
@@ -95,6 +95,58 @@ def _duration_unit(value: object) -> str:
     return str(value)
 
 
+def _equation(text: str, otherwise: str) -> str:
+    """Take the text of an equation, or tell where it stops being one."""
+    try:
+        parse_expression(text)
+    except ModelError as error:
+        fault = error.faults[0]
+        place = f"`{text[:60]}`, no equation: {fault.found}"
+        raise wrong(place, f"{otherwise}; in an equation, {fault.allowed}") from None
+    return text
+
+
+def _size_or_equation(value: object) -> float | str:
+    if isinstance(value, str):
+        return _equation(value, "a number of 0 or more, or an equation")
+    return _size(value)
+
+
+def _share_or_equation(value: object) -> float | str:
+    if isinstance(value, str) and not value.strip()[:1].isdigit():
+        return _equation(value, "a share, such as 8 %, or an equation")
+    return _share(value)
+
+
+def _number_or_equation(value: object) -> float | str:
+    if isinstance(value, str):
+        return _equation(value, "a number or an equation")
+    return _number(value)
+
+
+def _time_span(value: object) -> str:
+    """Take a time above 0, in words."""
+    try:
+        span = hours(str(value))
+    except UnitError as error:
+        fault = error.faults[0]
+        raise wrong(fault.found, fault.allowed, "") from None
+    if span <= 0:
+        raise wrong(f"`{value}`", "a time above 0, such as 2 h")
+    return str(value)
+
+
+def _range(value: object) -> list[float]:
+    """Take a lower and a higher number."""
+    ends = value if isinstance(value, list) else []
+    if len(ends) != 2:
+        raise wrong(f"`{value}`"[:80], "a lower and a higher number, as [0, 100]")
+    low, high = (_number(end) for end in ends)
+    if not low < high:
+        raise wrong(f"[{low:g}, {high:g}]", "a lower and a higher number", "")
+    return [low, high]
+
+
 def _name(value: object) -> str:
     """Take a name that the equations can use."""
     text = value if isinstance(value, str) else str(value)
@@ -156,6 +208,20 @@ Shares = Annotated[
 ]
 Sizes = Annotated[
     list[float], BeforeValidator(_sizes, json_schema_input_type=float | list[float])
+]
+Given = float | str
+SizeEquation = Annotated[
+    Given, BeforeValidator(_size_or_equation, json_schema_input_type=Given)
+]
+ShareEquation = Annotated[
+    Given, BeforeValidator(_share_or_equation, json_schema_input_type=Given)
+]
+NumberEquation = Annotated[
+    Given, BeforeValidator(_number_or_equation, json_schema_input_type=Given)
+]
+Span = Annotated[str, BeforeValidator(_time_span, json_schema_input_type=str)]
+Range = Annotated[
+    list[float], BeforeValidator(_range, json_schema_input_type=list[float])
 ]
 Triangle = Annotated[
     list[list[float]],
@@ -240,8 +306,30 @@ class RandomShape(_Shape):
     )
     covariance: Triangle | None = Field(None, description="Lower triangle.")
     correlation: Triangle | None = Field(None, description="Lower triangle, 1 on it.")
-    level: Literal["subject", "occasion"] = "subject"
+    level: Literal["subject", "occasion", "study"] = Field(
+        "subject",
+        description="Drawn once a subject, anew each occasion, or once a replicate.",
+    )
+    df: Positive | None = Field(
+        None,
+        description="Degrees of freedom of the covariance, which is then uncertain.",
+    )
+    student: Positive | None = Field(
+        None, description="Degrees of freedom of Student's t, instead of a normal law."
+    )
+    box_cox: Finite | None = Field(
+        None, alias="box-cox", description="Shape by which a normal effect is skewed."
+    )
     source: SourceShape | None = None
+
+    @model_validator(mode="after")
+    def _one_law(self) -> "RandomShape":
+        if self.student is not None and self.box_cox is not None:
+            raise wrong("given both student and box-cox", "given one of them")
+        if self.df is not None and self.df <= len(self.of) - 1:
+            least = f"above {len(self.of) - 1}, for so many effects less one"
+            raise wrong(f"df {self.df:g}", least)
+        return self
 
     @model_validator(mode="after")
     def _one_size(self) -> "RandomShape":
@@ -279,19 +367,77 @@ class JointShape(_Shape):
 
 
 class ErrorShape(_Shape):
-    """Residual error; additive in the output's unit, proportional a share."""
+    """Residual error of one measurement; each number may be an equation."""
 
-    additive: Size | None = None
-    proportional: Share | None = None
-    log: Size | None = Field(None, description="Standard deviation of the logarithm.")
+    additive: SizeEquation | None = Field(
+        None, description="Standard deviation, in the output's unit."
+    )
+    proportional: ShareEquation | None = Field(
+        None, description="Standard deviation as a share of the prediction, as 15 %."
+    )
+    exponent: Positive | None = Field(
+        None, description="Of the prediction in the proportional part, 1 if not given."
+    )
+    sd: NumberEquation | None = Field(
+        None, description="An equation of the standard deviation, in the output's unit."
+    )
+    log: SizeEquation | None = Field(
+        None, description="Standard deviation of the logarithm."
+    )
+    logit: SizeEquation | None = Field(
+        None, description="Standard deviation of the logit of what lies between."
+    )
+    beta: SizeEquation | None = Field(
+        None, description="Precision of a beta distribution about the prediction."
+    )
+    between: Range | None = Field(
+        None, description="The ends of a logit or beta error, [0, 1] if not given."
+    )
+    student: Positive | None = Field(
+        None, description="Degrees of freedom of Student's t, instead of a normal law."
+    )
+    bias: NumberEquation | None = Field(
+        None, description="What is added to the prediction, as the drift of a sensor."
+    )
+    memory: Span | None = Field(
+        None,
+        description="Time in which the correlation of two errors falls to 1/e, as 2 h.",
+    )
 
     @model_validator(mode="after")
     def _one_kind(self) -> "ErrorShape":
+        words = ("sd", "log", "logit", "beta")
+        given = [word for word in words if getattr(self, word) is not None]
         others = self.additive is not None or self.proportional is not None
-        if self.log is not None and others:
-            found = "log beside additive or proportional"
-            raise wrong(found, "log alone, or additive and proportional", "log: 0.2")
+        given += ["additive or proportional"] if others else []
+        if len(given) > 1:
+            found = f"{given[0]} beside {given[1]}"
+            allowed = "additive, proportional or both, or one of sd, log, logit, beta"
+            raise wrong(found, allowed)
+        if self.exponent is not None and self.proportional is None:
+            raise wrong("an exponent without proportional", "given with proportional")
+        if self.between is not None and self.logit is None and self.beta is None:
+            raise wrong("between without logit or beta", "given with logit or beta")
+        curved = [word for word in ("log", "logit", "beta") if word in given]
+        if self.student is not None and (curved or not given):
+            found = f"student {'beside ' + curved[0] if curved else 'alone'}"
+            raise wrong(found, "given with additive, proportional or sd")
+        if self.memory is not None and (self.beta is not None or not given):
+            found = "memory " + ("of a beta error" if given else "without an error")
+            raise wrong(found, "given with an error that is not beta")
         return self
+
+
+class ErrorsShape(_Shape):
+    """The correlation of the residual errors of two outputs at the same time."""
+
+    of: Annotated[list[Symbol], Field(min_length=2, max_length=2)] = Field(
+        description="Two outputs."
+    )
+    correlation: Annotated[Finite, Field(ge=-1, le=1)] = Field(
+        description="Of the errors of two measurements at the same time."
+    )
+    source: SourceShape | None = None
 
 
 class OutputShape(_Shape):
@@ -302,6 +448,12 @@ class OutputShape(_Shape):
     title: str = ""
     error: ErrorShape | None = None
     lloq: Positive | None = Field(None, description="Lower limit of quantification.")
+
+    @model_validator(mode="after")
+    def _limit_of_a_score(self) -> "OutputShape":
+        if self.lloq is not None and self.error and self.error.beta is not None:
+            raise wrong("lloq beside a beta error", "one or the other")
+        return self
 
 
 class ModelShape(_Shape):
@@ -321,6 +473,9 @@ class ModelShape(_Shape):
     uncertainty: list[JointShape] = []
     equations: str
     outputs: dict[Symbol, OutputShape] = Field(min_length=1)
+    errors: list[ErrorsShape] = Field(
+        [], description="How residual errors of outputs go together."
+    )
     nonnegative: list[Symbol] = Field([], description="States never below 0.")
 
     @model_validator(mode="before")

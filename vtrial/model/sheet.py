@@ -12,10 +12,12 @@ from vtrial.errors import Fault, ModelError
 from vtrial.model.build import build, covariance
 from vtrial.model.check import check_units
 from vtrial.model.covariance import flaw, settled
+from vtrial.model.error_equations import check_errors, error_statements
 from vtrial.model.grammar import ETA, check_names, parse_leniently
 from vtrial.model.model import Model
 from vtrial.model.shape import (
     CovariateShape,
+    ErrorsShape,
     JointShape,
     ModelShape,
     OutputShape,
@@ -102,10 +104,12 @@ def read_model(sheet: Sheet, statements: Sequence[Statement] | None = None) -> M
     faults += _check_random(draft)
     faults += _check_uncertainty(draft)
     faults += _check_outputs(draft)
+    faults += check_errors(sheet, draft.shape.outputs, draft.shape.errors, draft.known)
     raise_faults(ModelError, faults)
     warnings = [placed(sheet, warning) for warning in _unused(draft)]
     warnings += [
-        placed(sheet, warning) for warning in check_units(draft.shape, draft.statements)
+        placed(sheet, warning)
+        for warning in check_units(draft.shape, draft.statements, draft.errors)
     ]
     warnings.sort(key=lambda fault: fault.line)
     model = build(draft.shape, draft.statements, text=sheet.text, warnings=warnings)
@@ -118,6 +122,9 @@ def read_model(sheet: Sheet, statements: Sequence[Statement] | None = None) -> M
 
 def placed(sheet: Sheet, fault: Fault) -> Fault:
     """Move a fault from its line in the equations to its line in the sheet."""
+    if fault.at.startswith("outputs."):
+        row, _ = sheet.place(tuple(fault.at.split(".")))
+        return fault._replace(source=sheet.source, line=row, column=0)
     row, _ = sheet.place(EQUATIONS)
     if fault.source or not fault.line:
         return fault._replace(source=sheet.source, line=fault.line or row)
@@ -160,6 +167,23 @@ class _Draft:
     @property
     def states(self) -> list[str]:
         return [s.name for s in self.statements if s.kind == "derivative"]
+
+    @property
+    def assigned(self) -> set[str]:
+        """What the equations compute: variables and states."""
+        kinds = ("assign", "derivative")
+        return {s.name for s in self.statements if s.kind in kinds}
+
+    @property
+    def known(self) -> set[str]:
+        """All that an equation behind the block may name."""
+        inputs = {*self.keys("parameters"), *self.keys("covariates")}
+        return inputs | self.assigned | {ETA + name for name in self.effects}
+
+    @property
+    def errors(self) -> tuple[Statement, ...]:
+        """What residual errors ask the equations for."""
+        return error_statements(self.shape.outputs, self.assigned)
 
 
 def _find(name: str | Path, beside: str | Path) -> Path:
@@ -212,6 +236,7 @@ def _sound(sheet: Sheet) -> ModelShape:
         "covariates": _sound_map(data.get("covariates"), CovariateShape),
         "parameters": _sound_map(data.get("parameters"), ParameterShape),
         "outputs": _sound_map(data.get("outputs"), OutputShape),
+        "errors": _sound_rows(data.get("errors"), ErrorsShape),
         "random": _sound_rows(data.get("random"), RandomShape),
         "uncertainty": _sound_rows(data.get("uncertainty"), JointShape),
     }
@@ -308,7 +333,7 @@ def _check_random(draft: _Draft) -> list[Fault]:
     used = set(re.findall(r"eta\.([A-Za-z]\w*)", text))
     used |= {
         n.name.removeprefix(ETA)
-        for s in draft.statements
+        for s in (*draft.statements, *draft.errors)
         for n in names_in(s.expression)
         if n.name.startswith(ETA)
     }
@@ -377,7 +402,7 @@ def _check_outputs(draft: _Draft) -> list[Fault]:
                     write=f"{name.lower()}_: {{equals: {name}}}",
                 )
             )
-    assigned = {s.name for s in draft.statements if s.kind in ("assign", "derivative")}
+    assigned = draft.assigned
     inputs = {*draft.keys("parameters"), *draft.keys("covariates")}
     known = sorted(assigned | inputs | draft.doubtful)
     for name, output in draft.shape.outputs.items():
@@ -399,7 +424,8 @@ def _check_outputs(draft: _Draft) -> list[Fault]:
 
 def _unused(draft: _Draft) -> list[Fault]:
     """Warn of parameters and covariates that nothing reads."""
-    read = {n.name for s in draft.statements for n in names_in(s.expression)}
+    statements = (*draft.statements, *draft.errors)
+    read = {n.name for s in statements for n in names_in(s.expression)}
     read |= {o.equals or name for name, o in draft.shape.outputs.items()}
     return [
         draft.sheet.fault(

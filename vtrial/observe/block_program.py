@@ -226,7 +226,7 @@ class Trial:
             times = schedule.times(schedule.taken(keys)).time
             real = f"float{self.protocol.numerics.precision}"
             values = jnp.zeros((count, times.shape[1]), real)
-            truth = {output.name: values for output in self.protocol.model.outputs}
+            truth = {name: values for name, _ in self.protocol.model.observed}
             asked = covariates_asked(self.protocol)
             covariates = {name: jnp.zeros(count) for name in asked}
             who = Who(keys, jnp.zeros(()), covariates)

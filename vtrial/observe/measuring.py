@@ -15,6 +15,7 @@ from vtrial.endpoint.outcome import Interruption, Outcome, combined, outcomes
 from vtrial.keys import purpose_key
 from vtrial.model.residual import measured
 from vtrial.observe.observation_times import ObservationTimes
+from vtrial.observe.residual_draws import residual_normals
 from vtrial.protocol.protocol import Protocol
 
 Truth = Mapping[str, Float[Array, "subject time"]]
@@ -75,8 +76,16 @@ def measure(
         if not asked.any():
             continue
         true = truth[output.name][:, : asked.size]
-        normal = plan.normals(who.keys, output.name).astype(true.dtype)
-        values = measured(output, true, normal)
+        normal = residual_normals(protocol.model, plan, who.keys, taken, output.name)
+        values = measured(
+            output,
+            true,
+            normal.astype(true.dtype),
+            computed={n: truth[n][:, : asked.size] for n in output.error.computed},
+            keys=plan.residual_keys(who.keys, output.name)
+            if output.error.draws_more
+            else None,
+        )
         noisy[output.name] = jnp.where(asked[None, :] & here, values, jnp.nan)
     return noisy
 

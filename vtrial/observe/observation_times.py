@@ -107,6 +107,16 @@ class ObservationTimes:
         ]
         return jnp.concatenate(drawn, axis=1)
 
+    def residual_keys(
+        self, keys: Key[Array, " subject"], output: str
+    ) -> Key[Array, "subject visit"]:
+        """Return the keys of what a residual error draws beside a normal variate."""
+        drawn = [
+            draws(keys, f"residual {output} {name} more", count, lambda key: key)
+            for name, count in self._counts()
+        ]
+        return jnp.concatenate(drawn, axis=1)
+
     def chosen(self, endpoint: Endpoint, measures: dict[str, set[str]]) -> np.ndarray:
         """Return the places of the measured times that an endpoint reads."""
         names = endpoint.visits or tuple(measures)

@@ -148,7 +148,8 @@ def _look(
     protocol = trial.protocol
     plain = _plain(protocol.model, people)
     ready = make(plain)
-    predicted = _solved(trial, ready)
+    visible = len(protocol.model.outputs)
+    predicted = _solved(trial, ready)[..., :visible]
     if protocol.keep.predictions != "prediction and variability":
         return predicted, None
     noisy = _noisy(protocol.model)
@@ -186,9 +187,13 @@ def _again(trial: Trial, people: Subjects, draw: int) -> dict[str, Array]:
 
 
 def _solved(trial: Trial, ready: Ready) -> Float[np.ndarray, "subject time output"]:
-    """Return every output's true values; NaN for subjects that could not be solved."""
+    """Return what is computed at observations; NaN for who could not be solved.
+
+    Outputs come first, then what their residual errors ask for.
+    """
     path = trial.solve(ready, trial.protocol.numerics)
-    every = [np.asarray(path.outputs[o.name]) for o in trial.protocol.model.outputs]
+    observed = trial.protocol.model.observed
+    every = [np.asarray(path.outputs[name]) for name, _ in observed]
     solved = np.asarray(path.status) == Status.SOLVED
     return np.where(solved[:, None, None], np.stack(every, axis=2), np.nan)
 
@@ -203,12 +208,21 @@ def _noisy(model: Model) -> Callable[..., Float[Array, "subject time output"]]:
         draw: Int[Array, ""] | int,
     ) -> Float[Array, "subject time output"]:
         keys = jax.vmap(lambda key: jax.random.fold_in(key, draw))(keys)
+        known = {name: true[:, :, i] for i, (name, _) in enumerate(model.observed)}
         values = []
-        for place, output in enumerate(model.outputs):
-            purpose = f"spread {output.name}"
-            normal = draws(keys, purpose, true.shape[1], jax.random.normal)
-            part = true[:, :, place]
-            values.append(measured(output, part, normal.astype(part.dtype)))
+        for output in model.outputs:
+            purpose, count = f"spread {output.name}", true.shape[1]
+            normal = draws(keys, purpose, count, jax.random.normal)
+            more = draws(keys, f"{purpose} more", count, lambda key: key)
+            part = known[output.name]
+            made = measured(
+                output,
+                part,
+                normal.astype(part.dtype),
+                computed={name: known[name] for name in output.error.computed},
+                keys=more if output.error.draws_more else None,
+            )
+            values.append(made)
         return jnp.stack(values, axis=2)
 
     return jax.jit(one)

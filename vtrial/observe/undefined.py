@@ -43,6 +43,9 @@ def _looked_at(protocol: Protocol, plan: ObservationTimes) -> dict[str, np.ndarr
                 places = plan.true_places(point)
                 grid[places] |= _within(point, plan.grid[places])
         looked[output.name] = np.concatenate([visits, grid])
+        unread = np.zeros_like(grid)
+        for name in output.error.computed:
+            looked[name] = np.concatenate([visits, unread])
     return {name: where for name, where in looked.items() if where.any()}
 
 
