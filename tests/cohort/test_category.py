@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from vtrial.cohort.category import in_digits
+from vtrial.cohort.draw import sample
 from vtrial.cohort.sheet import cohort_of
+from vtrial.cohort.words import describe
 from vtrial.errors import CohortError
 from vtrial.sheets.sheet import parse_sheet
 
@@ -84,3 +86,68 @@ def test_one_value_is_no_range():
     with pytest.raises(CohortError) as caught:
         shares("uniform: [5, 5]")
     assert caught.value.faults[0].write == "constant: 5.0"
+
+
+SEXES = """cohort: c
+covariates:
+  SEX: {categorical: {male: 52 %, female: 48 %}}
+  WT:
+    by: SEX
+    each:
+      female: {normal: {mean: 70, sd: 9}}
+      male: {normal: {mean: 82, sd: 10}}
+    clip: [60, 90]
+  MET:
+    mixture:
+      - {share: 7 %, normal: {mean: 20, sd: 2}}
+      - {share: 93 %, normal: {mean: 60, sd: 6}}
+derive: {HEAVY: "if(SEX == female, WT > 75, WT > 85)"}
+eligibility: SEX == female or WT > 61
+"""
+
+
+def drawn(text, count=40_000):
+    cohort, who = cohort_of(parse_sheet(text)), np.arange(count)
+    found = sample(cohort, None, seed=1, replicate=np.zeros_like(who), subject=who)
+    return cohort, {name: np.asarray(v) for name, v in found.covariates.items()}
+
+
+def test_words_stand_for_categories_wherever_they_are_written():
+    cohort, found = drawn(SEXES)
+    assert cohort.labels("SEX") == {0.0: "male", 1.0: "female"}
+    men = found["SEX"] == 0
+    # Men of 61 kg or less are sent away: 1 in 60 of a half.
+    assert abs(men.mean() - 0.517) < 0.01
+    assert found["WT"][men].min() > 61
+    assert found["WT"][~men].min() == 60
+    assert found["WT"].max() == 90
+    heavy = np.where(men, found["WT"] > 85, found["WT"] > 75)
+    np.testing.assert_array_equal(found["HEAVY"], heavy)
+    assert "male (0): 0.52, female (1): 0.48" in describe(cohort)
+    assert "SEX female: normal, mean 70" in describe(cohort)
+
+
+def test_a_mixture_has_the_moments_of_its_parts():
+    _, found = drawn(SEXES)
+    values = found["MET"]
+    mean = 0.07 * 20 + 0.93 * 60
+    variance = 0.07 * (4 + (20 - mean) ** 2) + 0.93 * (36 + (60 - mean) ** 2)
+    assert abs(values.mean() - mean) < 4 * np.sqrt(variance / values.size)
+    share = np.mean(values < 35)
+    assert abs(share - 0.07) < 4 * np.sqrt(0.07 * 0.93 / values.size)
+    assert abs(values[values < 35].std() - 2) < 4 * 2 / np.sqrt(2 * 0.07 * values.size)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("female: {normal", "woman: {normal", "`woman`"),
+        ("== female, WT", "== woman, WT", "about `woman`"),
+        ("share: 93 %", "share: 83 %", "shares that add up to 0.9"),
+        ("{male: 52 %, female", "{t: 52 %, female", "`t`"),
+        ("    mixture:", "    constant: 1\n    mixture:", "beside `mixture`"),
+    ],
+)
+def test_words_and_mixtures_that_make_no_sense_are_told(old, new, message):
+    with pytest.raises(CohortError, match=re.escape(message)):
+        cohort_of(parse_sheet(SEXES.replace(old, new)))

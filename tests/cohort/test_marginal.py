@@ -53,6 +53,22 @@ def values(**words):
             scipy.stats.lognorm(np.sqrt(np.log(1.09)), scale=75),
         ),
         ({"uniform": [3, 7]}, scipy.stats.uniform(3, 4)),
+        (
+            {"lognormal": {"median": 75, "log-sd": 0.3}},
+            scipy.stats.lognorm(0.3, scale=75),
+        ),
+        ({"gamma": {"shape": 0.4, "scale": 3.0}}, scipy.stats.gamma(0.4, scale=3)),
+        ({"gamma": {"mean": 20, "cv": 0.1}}, scipy.stats.gamma(100, scale=0.2)),
+        ({"gamma": {"mean": 20, "sd": 40}}, scipy.stats.gamma(0.25, scale=80)),
+        (
+            {"weibull": {"shape": 1.5, "scale": 9}},
+            scipy.stats.weibull_min(1.5, scale=9),
+        ),
+        ({"beta": {"alpha": 0.5, "beta": 30}}, scipy.stats.beta(0.5, 30)),
+        (
+            {"beta": {"mean": 85, "sd": 10, "between": [0, 100]}},
+            scipy.stats.beta(9.9875, 1.7625, 0, 100),
+        ),
     ],
 )
 def test_quantiles_are_those_of_scipy(words, expected):
@@ -109,3 +125,74 @@ def test_what_a_truncation_leaves():
     assert inside(marginal(normal={"mean": 0, "sd": 1}, within=[0, 9])) == 0.5
     assert inside(marginal(uniform=[0, 1])) == 1.0
     assert inside(Marginal("normal", 0.0, 1.0, low=50.0, high=51.0)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("words", "law", "low", "high"),
+    [
+        ({"gamma": {"shape": 2.5, "scale": 4}}, scipy.stats.gamma(2.5, scale=4), 3, 9),
+        (
+            {"gamma": {"shape": 2.5, "scale": 4}},
+            scipy.stats.gamma(2.5, scale=4),
+            30,
+            60,
+        ),
+        ({"beta": {"alpha": 2, "beta": 5}}, scipy.stats.beta(2, 5), 0.2, 0.9),
+        (
+            {"weibull": {"shape": 2, "scale": 9}},
+            scipy.stats.weibull_min(2, scale=9),
+            0,
+            5,
+        ),
+    ],
+)
+def test_laws_of_other_shapes_are_truncated_too(words, law, low, high):
+    found = values(**words, within=[low, high])
+    share = law.cdf(low) + (law.cdf(high) - law.cdf(low)) * scipy.stats.norm.cdf(GRID)
+    np.testing.assert_allclose(found, law.ppf(share), rtol=2e-8)
+
+
+@pytest.mark.parametrize(
+    ("words", "law"),
+    [
+        ({"poisson": {"mean": 3.2}}, scipy.stats.poisson(3.2)),
+        ({"poisson": {"mean": 2000}}, scipy.stats.poisson(2000)),
+        ({"binomial": {"n": 10, "p": "30 %"}}, scipy.stats.binom(10, 0.3)),
+        ({"binomial": {"n": 3, "p": 0}}, scipy.stats.binom(3, 0.0)),
+        ({"bernoulli": "22 %"}, scipy.stats.bernoulli(0.22)),
+    ],
+)
+def test_whole_numbers_have_their_probabilities(words, law):
+    made = marginal(**words)
+    np.testing.assert_allclose(made.shares, law.pmf(made.values), rtol=1e-9)
+    assert sum(made.shares) == pytest.approx(1, abs=1e-12)
+    found = values(**words)
+    assert found.mean() == pytest.approx(law.mean(), rel=1e-3, abs=1e-9)
+
+
+def test_what_is_clipped_lies_at_the_ends():
+    found = values(normal={"mean": 50, "sd": 10}, clip=[45, 60])
+    assert (found.min(), found.max()) == (45, 60)
+    law = scipy.stats.norm(50, 10)
+    assert np.mean(found == 45) == pytest.approx(law.cdf(45), abs=1e-4)
+    assert np.mean(found == 60) == pytest.approx(law.sf(60), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"gamma": {"shape": 2}}, "given by shape"),
+        ({"gamma": {"mean": 2, "sd": 1, "scale": 3}}, "given by mean and scale and sd"),
+        ({"gamma": {"shape": 0.01, "scale": 1}}, "of shape 0.01"),
+        ({"beta": {"mean": 0.5, "sd": 0.6}}, "that it can have there"),
+        ({"beta": {"alpha": 2, "beta": 3, "between": [1, 0]}}, "between the ends"),
+        ({"gamma": {"shape": 2, "scale": 1}, "within": [-3, -1]}, "above 0"),
+        ({"normal": {"mean": 2, "sd": 1}, "clip": [3, 1]}, "3 to 1, of normal"),
+        ({"bernoulli": 0.4, "clip": [0, 1]}, "of bernoulli"),
+    ],
+)
+def test_numbers_that_give_no_law_are_told(words, message):
+    sheet = parse_sheet("covariates: {X: {}}")
+    shape = MarginalShape.model_validate(words)
+    _, faults = read_marginal(sheet, ("covariates", "X"), shape, within=None)
+    assert message in " ".join(map(str, faults))

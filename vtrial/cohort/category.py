@@ -6,6 +6,8 @@ from decimal import Decimal, InvalidOperation
 
 from vtrial.cohort.cohort import Marginal
 from vtrial.errors import Fault
+from vtrial.model.grammar import reserved_words
+from vtrial.model.shape import NAME
 from vtrial.sheets.sheet import Path_, Sheet
 
 SLACK = 1e-6
@@ -18,21 +20,47 @@ def read_categorical(
 ) -> tuple[Marginal, list[Fault]]:
     """Make a categorical marginal of shares that add up to 1, as far as written.
 
+    Categories are numbers, or words that stand for 0, 1, 2 and so on in their order.
     Shares whose sum is off by less than half of the last digit of each, and by no more
     than 1 %, were rounded: they are divided by their sum.
     """
-    faults = _wrong_codes(sheet, path, shares) + _wrong_shares(sheet, path, shares)
+    words = tuple(shares) if all(_number(code) is None for code in shares) else ()
+    wrong = [] if words else _wrong_codes(sheet, path, shares)
+    faults = wrong + _wrong_shares(sheet, path, shares)
+    if not faults:
+        faults = shares_of(sheet, path, shares)
     total = math.fsum(shares.values())
-    off = abs(total - 1)
-    if not faults and off > SLACK:
-        if off > MOST + SLACK or off >= len(shares) * _half_unit(sheet, path):
-            faults.append(_wrong_sum(sheet, path, shares, total))
-        else:
-            shares = {code: share / total for code, share in shares.items()}
+    if not faults and abs(total - 1) > SLACK:
+        shares = {code: share / total for code, share in shares.items()}
+    if words:  # coded 0, 1, 2, ... in their order
+        codes, parts = tuple(map(float, range(len(words)))), tuple(shares.values())
+        faults += _wrong_words(sheet, path, words)
+        return Marginal("categorical", values=codes, shares=parts, labels=words), faults
     coded = [(_number(code), share) for code, share in shares.items()]
     pairs = sorted((code, share) for code, share in coded if code is not None)
     values, parts = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     return Marginal("categorical", values=tuple(values), shares=tuple(parts)), faults
+
+
+def shares_of(sheet: Sheet, path: Path_, shares: Mapping[str, float]) -> list[Fault]:
+    """Find shares that do not add up to 1, beyond what rounding of them explains."""
+    total = math.fsum(shares.values())
+    off = abs(total - 1)
+    if off <= SLACK:
+        return []
+    if off > MOST + SLACK or off >= len(shares) * _half_unit(sheet, path):
+        return [_wrong_sum(sheet, path, shares, total)]
+    return []
+
+
+def words_of(covariates: object) -> dict[str, dict[str, float]]:
+    """Return the codes of words of categories, by covariate, as a sheet has them."""
+    found = {}
+    for name, entry in covariates.items() if isinstance(covariates, dict) else ():
+        shares = entry.get("categorical") if isinstance(entry, dict) else None
+        if isinstance(shares, dict) and all(_number(word) is None for word in shares):
+            found[name] = {word: float(code) for code, word in enumerate(shares)}
+    return found
 
 
 def in_digits(shares: Sequence[float]) -> list[str]:
@@ -66,6 +94,20 @@ def _wrong_codes(sheet: Sheet, path: Path_, shares: Mapping[str, float]) -> list
                 )
             )
     return faults
+
+
+def _wrong_words(sheet: Sheet, path: Path_, words: Sequence[str]) -> list[Fault]:
+    """Find words that an equation could not name."""
+    return [
+        sheet.fault(
+            (*path, word),
+            found=f"`{word}`",
+            allowed="a number, or a word of letters, digits and _ that is a name",
+            write="",
+        )
+        for word in words
+        if not NAME.fullmatch(word) or word in reserved_words()
+    ]
 
 
 def _wrong_shares(
@@ -103,7 +145,9 @@ def _half_unit(sheet: Sheet, path: Path_) -> float:
     node: object = sheet.data
     for part in path:
         node = node.get(str(part)) if isinstance(node, dict) else None
-    entries = node.values() if isinstance(node, dict) else ()
+    entries = list(node.values()) if isinstance(node, dict) else []
+    if isinstance(node, list):  # the components of a mixture
+        entries = [one.get("share") for one in node if isinstance(one, dict)]
     return min((_unit(entry) / 2 for entry in entries), default=0.0)
 
 

@@ -10,7 +10,17 @@ from vtrial.model.grammar import write_expression
 from vtrial.model.model import Source
 from vtrial.model.tree import Expression, Statement
 
-Kind = Literal["normal", "lognormal", "uniform", "categorical", "empirical", "constant"]
+Kind = Literal[
+    "normal",
+    "lognormal",
+    "uniform",
+    "gamma",
+    "beta",
+    "weibull",
+    "categorical",
+    "empirical",
+    "constant",
+]
 Draw = Literal["with replacement", "in order"]
 
 
@@ -19,9 +29,11 @@ class Marginal:
     """The distribution of one characteristic.
 
     `normal`: `first` is the mean, `second` the standard deviation. `lognormal`: both
-    of the logarithm. `uniform`: from `first` to `second`. `categorical`: `values` with
-    `shares`. `empirical`: `values`, each as likely. `constant`: `first`. Only normal
-    and log-normal ones can be truncated to `low` and `high`.
+    of the logarithm. `uniform`: from `first` to `second`. `gamma` and `weibull`: shape
+    and scale. `beta`: alpha and beta, between the two `values`. `categorical`: `values`
+    with `shares`, and `labels` if the sheet names them by words. `empirical`: `values`,
+    each as likely. `constant`: `first`. Those with tails can be truncated to `low` and
+    `high`; what lies beyond `floor` and `ceiling` is put there.
     """
 
     kind: Kind
@@ -31,6 +43,9 @@ class Marginal:
     shares: tuple[float, ...] = ()
     low: float = -math.inf
     high: float = math.inf
+    floor: float = -math.inf
+    ceiling: float = math.inf
+    labels: tuple[str, ...] = ()
 
     @property
     def codes(self) -> tuple[float, ...] | None:
@@ -45,7 +60,11 @@ class Marginal:
 
 @dataclass(frozen=True)
 class Trait:
-    """A characteristic that is drawn: one marginal, or one for each value of `by`."""
+    """A characteristic that is drawn.
+
+    It has one marginal, or one for each value of `by`, or several of which each subject
+    takes one, with probabilities `shares`.
+    """
 
     name: str
     marginals: tuple[Marginal, ...]
@@ -54,6 +73,13 @@ class Trait:
     by: str = ""
     cases: tuple[float, ...] = ()
     source: Source = Source()
+    shares: tuple[float, ...] = ()
+
+    @property
+    def labels(self) -> dict[float, str]:
+        """The words by which the sheet names its values; empty if it names none."""
+        first = self.marginals[0]
+        return dict(zip(first.values, first.labels, strict=False))
 
     @property
     def codes(self) -> tuple[float, ...] | None:
@@ -169,6 +195,10 @@ class Cohort:
     def label(self, name: str) -> str:
         """Return the title of something that it gives; empty if it has none."""
         return self._labels[name][1]
+
+    def labels(self, name: str) -> dict[float, str]:
+        """Return the words for the values of something; empty if it has none."""
+        return next((t.labels for t in self.traits if t.name == name), {})
 
     def codes(self, name: str) -> tuple[float, ...] | None:
         """Return the only values that something can take; None if any, or unknown."""

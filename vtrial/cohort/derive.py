@@ -1,5 +1,6 @@
 """Read derived covariates: formulas by name, or equations of the sheet's own."""
 
+import dataclasses
 import difflib
 from collections.abc import Collection, Mapping
 
@@ -9,9 +10,10 @@ from vtrial.cohort.cohort import Derived
 from vtrial.cohort.formula import FORMULAS, authors, expression_of, formula
 from vtrial.cohort.shape import DerivedShape
 from vtrial.errors import Fault, ModelError, UnitError
+from vtrial.model.calculus import substitute
 from vtrial.model.grammar import RESERVED, parse_assignments, parse_expression
 from vtrial.model.model import Source
-from vtrial.model.tree import Statement, names_in
+from vtrial.model.tree import Expression, Statement, names_in
 from vtrial.sheets.sheet import Path_, Sheet
 from vtrial.sheets.words import listed, nearest
 from vtrial.units import is_unit
@@ -20,14 +22,15 @@ SHAPES = "a list of formulas, a map of equations, or a block of equations"
 
 
 def read_derived(
-    sheet: Sheet, units: Mapping[str, str]
+    sheet: Sheet, units: Mapping[str, str], codes: Mapping[str, Expression]
 ) -> tuple[tuple[Derived, ...], dict[str, str], list[Fault]]:
     """Return the derived covariates in an order that can be computed, and all faults.
 
     `units` are those of the covariates that are drawn, empty where they are not known;
-    those of everything come back, derived ones that are at fault included.
+    those of everything come back, derived ones that are at fault included. `codes` are
+    the numbers that words of categories stand for.
     """
-    reader = _Reader(sheet, dict(units))
+    reader = _Reader(sheet, dict(units), codes)
     entry = sheet.data.get("derive")
     if isinstance(entry, list):
         for index, name in enumerate(entry):
@@ -45,8 +48,10 @@ def read_derived(
 class _Reader:
     """Collects derived covariates and what is wrong with them."""
 
-    def __init__(self, sheet: Sheet, units: dict[str, str]) -> None:
-        self.sheet, self.units = sheet, units
+    def __init__(
+        self, sheet: Sheet, units: dict[str, str], codes: Mapping[str, Expression]
+    ) -> None:
+        self.sheet, self.units, self.codes = sheet, units, codes
         self.drawn = set(units)
         self.faults: list[Fault] = []
         self.found: dict[str, tuple[Derived, Path_, int]] = {}
@@ -168,6 +173,9 @@ class _Reader:
     def _keep(self, path: Path_, derived: Derived, *, line: int = 0) -> None:
         """Keep a derived covariate, if its name is free."""
         name = derived.name
+        coded = substitute(derived.statement.expression, self.codes)
+        statement = dataclasses.replace(derived.statement, expression=coded)
+        derived = dataclasses.replace(derived, statement=statement)
         if name in self.drawn or name in self.found:
             where = "drawn" if name in self.drawn else "derived before"
             found = f"`{name}`, which is {where}"

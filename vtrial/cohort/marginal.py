@@ -4,11 +4,13 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import ndtr, ndtri
+from jax.scipy.special import log_ndtr, ndtr, ndtri
 from jaxtyping import Array, Float
 
 from vtrial.cohort.cohort import Marginal
+from vtrial.cohort.quantile_spline import score_of, splined
 
+TAILS = ("normal", "lognormal", "gamma", "beta", "weibull")  # that can be cut
 ROUNDING = 1e-12  # relative, of a value that came out of its logarithm
 
 
@@ -37,8 +39,17 @@ def quantile(marginal: Marginal, score: Float[Array, ""]) -> Float[Array, ""]:
     """Return the value whose probability is that of a standard normal score.
 
     This is the inverse of the distribution function, after a truncation to
-    [low, high] that spreads the lost probability over what is left.
+    [low, high] that spreads the lost probability over what is left, and with what lies
+    beyond floor and ceiling put there.
     """
+    value = _unclipped(marginal, score)
+    if marginal.floor == -math.inf and marginal.ceiling == math.inf:
+        return value
+    return jnp.clip(value, marginal.floor, marginal.ceiling)
+
+
+def _unclipped(marginal: Marginal, score: Float[Array, ""]) -> Float[Array, ""]:
+    """Return the quantile before floor and ceiling."""
     if marginal.kind == "constant":
         return jnp.asarray(marginal.first, float)
     if marginal.kind == "uniform":
@@ -46,7 +57,12 @@ def quantile(marginal: Marginal, score: Float[Array, ""]) -> Float[Array, ""]:
         return marginal.first + span * ndtr(score)
     if marginal.kind in ("categorical", "empirical"):
         return _step(marginal, score)
-    if marginal.second == 0:
+    if marginal.kind in ("gamma", "beta"):
+        value = splined(marginal, _truncated(marginal, score))
+    elif marginal.kind == "weibull":
+        left = -log_ndtr(-_truncated(marginal, score))
+        value = marginal.second * left ** (1.0 / marginal.first)
+    elif marginal.second == 0:
         value = jnp.full_like(score, marginal.first)
     else:
         value = marginal.first + marginal.second * _truncated(marginal, score)
@@ -57,7 +73,7 @@ def quantile(marginal: Marginal, score: Float[Array, ""]) -> Float[Array, ""]:
 
 def inside(marginal: Marginal) -> float:
     """Return the probability that a truncation leaves (1: nothing is cut)."""
-    if marginal.kind not in ("normal", "lognormal"):
+    if marginal.kind not in TAILS:
         return 1.0
     if marginal.second == 0:
         value = marginal.first
@@ -98,8 +114,10 @@ def _truncated(marginal: Marginal, score: Float[Array, ""]) -> Float[Array, ""]:
 
 
 def _bounds(marginal: Marginal) -> tuple[float, float]:
-    """Return the truncation in standard deviations from the middle."""
+    """Return the truncation in standard deviations from the middle, or as scores."""
     low, high = marginal.low, marginal.high
+    if marginal.kind in ("gamma", "beta", "weibull"):
+        return score_of(marginal, low), score_of(marginal, high)
     if marginal.kind == "lognormal":
         low = math.log(low) if low > 0 else -math.inf
         high = math.log(high) if high > 0 else -math.inf

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
+from jax.scipy.special import ndtr
 from jaxtyping import Array, ArrayLike, Float, Int, Shaped
 
 from vtrial.cohort.cohort import Cohort, Trait
@@ -189,6 +190,14 @@ def _trait(
     trait: Trait, score: Float[Array, ""], values: dict[str, Float[Array, ""]]
 ) -> Float[Array, ""]:
     """Return the value of a trait from its normal score, by the inverse CDF."""
+    if trait.shares:
+        chosen = ndtr(_normal(f"{trait.name}.component", ATTEMPT))
+        edges = np.cumsum(np.asarray(trait.shares, float))[:-1]
+        every = [quantile(marginal, score) for marginal in trait.marginals]
+        value = every[-1]
+        for edge, other in reversed(list(zip(edges, every[:-1], strict=True))):
+            value = jnp.where(chosen < edge, other, value)
+        return value
     value = quantile(trait.marginals[-1], score)
     for case, marginal in zip(trait.cases[:-1], trait.marginals[:-1], strict=True):
         value = jnp.where(values[trait.by] == case, quantile(marginal, score), value)

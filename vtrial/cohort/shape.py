@@ -95,12 +95,53 @@ class NormalShape(_Closed):
 
 
 class LognormalShape(_Closed):
-    """A log-normal distribution: `median` and `cv`, or its own `mean` and `sd`."""
+    """A log-normal distribution: `median` and a spread, or its own `mean` and `sd`."""
 
     median: Positive | None = None
     cv: Annotated[Share, Field(ge=0)] | None = None
+    log_sd: Spread | None = Field(None, alias="log-sd")
     mean: Positive | None = None
     sd: Spread | None = None
+
+
+class GammaShape(_Closed):
+    """A gamma distribution: `shape` and `scale`, or its `mean` and `sd` or `cv`."""
+
+    shape: Positive | None = None
+    scale: Positive | None = None
+    mean: Positive | None = None
+    sd: Positive | None = None
+    cv: Annotated[Share, Field(gt=0)] | None = None
+
+
+class WeibullShape(_Closed):
+    """A Weibull distribution: P(X > x) = exp(-(x/scale)^shape)."""
+
+    shape: Positive
+    scale: Positive
+
+
+class BetaShape(_Closed):
+    """A beta distribution between two ends: `alpha` and `beta`, or `mean` and `sd`."""
+
+    alpha: Positive | None = None
+    beta: Positive | None = None
+    mean: Finite | None = None
+    sd: Positive | None = None
+    between: Annotated[list[Finite], Field(min_length=2, max_length=2)] = [0.0, 1.0]
+
+
+class PoissonShape(_Closed):
+    """A Poisson distribution."""
+
+    mean: Annotated[float, Field(gt=0, le=1e5)]
+
+
+class BinomialShape(_Closed):
+    """A binomial distribution: successes in `n` trials of probability `p`."""
+
+    n: Annotated[int, Field(ge=1, le=100_000)]
+    p: Annotated[Share, Field(ge=0, le=1)]
 
 
 class EmpiricalShape(_Closed):
@@ -110,20 +151,34 @@ class EmpiricalShape(_Closed):
 
 
 class MarginalShape(_Closed):
-    """One distribution; exactly one of the six kinds is given."""
+    """One distribution; exactly one of its kinds is given."""
 
     normal: NormalShape | None = None
     lognormal: LognormalShape | None = None
     uniform: Annotated[list[Finite], Field(min_length=2, max_length=2)] | None = None
+    gamma: GammaShape | None = None
+    beta: BetaShape | None = None
+    weibull: WeibullShape | None = None
+    poisson: PoissonShape | None = None
+    binomial: BinomialShape | None = None
+    bernoulli: Annotated[Share, Field(ge=0, le=1)] | None = None
     categorical: Annotated[dict[str, Share], Field(min_length=1)] | None = None
     empirical: EmpiricalShape | None = None
     constant: Finite | None = None
     within: Annotated[list[Limit], Field(min_length=2, max_length=2)] | None = None
+    clip: Annotated[list[Limit], Field(min_length=2, max_length=2)] | None = None
+
+
+class ComponentShape(MarginalShape):
+    """One of the distributions of a mixture."""
+
+    share: Annotated[Share, Field(ge=0, le=1)]
 
 
 class CovariateShape(MarginalShape):
-    """A covariate: one distribution, or one for `each` value of another (`by`)."""
+    """A covariate: one distribution, one for `each` value of another, or a mixture."""
 
+    mixture: Annotated[list[ComponentShape], Field(min_length=2)] | None = None
     title: str = ""
     unit: str = "1"
     by: str = ""

@@ -7,22 +7,25 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from vtrial.cohort.category import shares_of, words_of
 from vtrial.cohort.cohort import Cohort, Table, Trait
 from vtrial.cohort.derive import read_derived
-from vtrial.cohort.distribution import read_marginal
+from vtrial.cohort.distribution import KINDS, read_marginal
 from vtrial.cohort.shape import (
     CohortShape,
     CorrelationShape,
     CovariateShape,
+    MarginalShape,
     SourceShape,
     TableShape,
 )
 from vtrial.cohort.table import read_table
 from vtrial.errors import CohortError, Fault, ModelError
+from vtrial.model.calculus import substitute
 from vtrial.model.covariance import flaw, settled
 from vtrial.model.grammar import MAX_NAME, RESERVED, parse_expression
 from vtrial.model.model import Source
-from vtrial.model.tree import Expression, names_in
+from vtrial.model.tree import Expression, Number, names_in
 from vtrial.sheets.find import find_sheet, refuse_other, shipped
 from vtrial.sheets.sheet import Path_, Sheet, read_sheet
 from vtrial.sheets.validate import check_shape, raise_faults
@@ -82,6 +85,7 @@ class _Reader:
         self.sheet = sheet
         self.faults: list[Fault] = check_shape(sheet, CohortShape)[1]
         self.units: dict[str, str] = {}
+        self.words = words_of(sheet.data.get("covariates"))
 
     def cohort(self) -> Cohort:
         """Read everything; the result counts only if there are no faults."""
@@ -89,7 +93,8 @@ class _Reader:
         table = self._table()
         traits = self._traits()
         names, matrix = self._correlation(traits)
-        derived, self.units, faults = read_derived(self.sheet, self.units)
+        codes = self._codes()
+        derived, self.units, faults = read_derived(self.sheet, self.units, codes)
         self.faults += faults
         if not self.units and not self.faults:
             self._add(("cohort",), "without covariates", "given some", "covariates:")
@@ -172,35 +177,69 @@ class _Reader:
         return traits
 
     def _trait(self, name: str, shape: CovariateShape) -> Trait:
-        """Read one covariate: a marginal, or one for each case."""
+        """Read one covariate: a marginal, one for each case, or a mixture."""
         path: Path_ = ("covariates", name)
-        parts = {"": shape} if not shape.each else dict(shape.each)
         if bool(shape.by) != bool(shape.each):
             found = "`by` without `each`" if shape.by else "`each` without `by`"
             self._add(path, found, "both", "by: FEMALE, each: {0: {...}, 1: {...}}")
-        marginals, cases = [], []
-        for case, part in parts.items():
-            spot = (*path, "each", case) if shape.each else path
+        parts, spots, cases = self._parts(path, shape)
+        marginals = []
+        for spot, part in zip(spots, parts, strict=True):
+            inner = part is not shape
+            within, clip = (shape.within, shape.clip) if inner else (None, None)
             marginal, faults = read_marginal(
-                self.sheet, spot, part, within=shape.within if shape.each else None
+                self.sheet, spot, part, within=within, clip=clip
             )
             self.faults += faults
             marginals.append(marginal)
-            if shape.each:
-                cases.append(_number(case))
-                if cases[-1] is None:
-                    self._add(spot, f"`{case}`", f"a value of `{shape.by}`", "0")
-        if shape.each and (extra := set(shape.model_fields_set) & _KINDS):
-            self._add(path, f"`{min(extra)}` beside `each`", "one or the other", "")
+        several = "each" if shape.each else "mixture" if shape.mixture else ""
+        if several and (extra := set(shape.model_fields_set) & {*KINDS, "mixture"}):
+            extra = sorted(extra - {several})
+            if extra:
+                found = f"`{extra[0]}` beside `{several}`"
+                self._add(path, found, "one or the other", "")
         return Trait(
             name,
             tuple(marginals),
             unit=shape.unit,
             title=shape.title,
             by=shape.by if shape.each else "",
-            cases=tuple(case for case in cases if case is not None),
+            cases=cases,
             source=source_of(shape.source) if shape.source else Source(),
+            shares=self._shares(path, shape),
         )
+
+    def _parts(
+        self, path: Path_, shape: CovariateShape
+    ) -> tuple[list[MarginalShape], list[Path_], tuple[float, ...]]:
+        """Return the marginals of a covariate, where they stand, and their cases."""
+        if shape.mixture and not shape.each:
+            spots: list[Path_] = [
+                (*path, "mixture", place) for place in range(len(shape.mixture))
+            ]
+            return list(shape.mixture), spots, ()
+        if not shape.each:
+            return [shape], [path], ()
+        cases, words = [], self.words.get(shape.by, {})
+        for case in shape.each:
+            code = words.get(case, _number(case))
+            if code is None:
+                spot = (*path, "each", case)
+                self._add(spot, f"`{case}`", f"a value of `{shape.by}`", "")
+            else:
+                cases.append(code)
+        spots = [(*path, "each", case) for case in shape.each]
+        return list(shape.each.values()), spots, tuple(cases)
+
+    def _shares(self, path: Path_, shape: CovariateShape) -> tuple[float, ...]:
+        """Return the shares of a mixture, which add up to 1."""
+        if shape.each or not shape.mixture:
+            return ()
+        names = {str(i): part.share for i, part in enumerate(shape.mixture)}
+        faults = shares_of(self.sheet, (*path, "mixture"), names)
+        self.faults += faults
+        total = sum(names.values())
+        return tuple(share / total for share in names.values()) if not faults else ()
 
     def _check_cases(self, traits: Mapping[str, Trait]) -> None:
         """Hold the cases of `by` against the values of the covariate it names."""
@@ -275,13 +314,25 @@ class _Reader:
         entries = self.sheet.data.get("covariates") or {}
         return set(entries) if isinstance(entries, dict) and self.faults else ()
 
+    def _codes(self) -> dict[str, Expression]:
+        """Return what the words of categories stand for, where they stand for one."""
+        pairs = [pair for words in self.words.values() for pair in words.items()]
+        found = {
+            word: {code for one, code in pairs if one == word} for word, _ in pairs
+        }
+        return {
+            word: Number(codes.pop())
+            for word, codes in found.items()
+            if len(codes) == 1 and word not in self.units
+        }
+
     def _eligibility(self, table: Table | None) -> Expression | None:
         """Read the eligibility condition."""
         text, path = self.sheet.data.get("eligibility"), ("eligibility",)
         if not isinstance(text, str) or not text.strip():
             return None
         try:
-            tree = parse_expression(text)
+            tree = substitute(parse_expression(text), self._codes())
         except ModelError as error:
             for fault in error.faults:
                 self._add(path, fault.found, fault.allowed, fault.write)
@@ -303,9 +354,6 @@ class _Reader:
                 "draw: with replacement",
             )
         return tree
-
-
-_KINDS = {"normal", "lognormal", "uniform", "categorical", "empirical", "constant"}
 
 
 def source_of(shape: SourceShape) -> Source:

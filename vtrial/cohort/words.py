@@ -52,20 +52,19 @@ def summarise(cohort: Cohort, *, seed: int, subjects: int) -> pd.DataFrame:
         cohort, None, seed=seed, replicate=np.zeros_like(numbers), subject=numbers
     )
     rows = [
-        _row(name, cohort.label(name), cohort.unit(name), np.asarray(values))
+        _row(cohort, name, np.asarray(values))
         for name, values in drawn.covariates.items()
     ]
     if cohort.eligibility is not None:
         title = "people screened for each subject"
-        rows.append(
-            _row("screened", title, "1", np.asarray(drawn.screened), codes=False)
-        )
+        screened = np.asarray(drawn.screened)
+        rows.append(_moments("screened", title, "1", screened) | {"shares": ""})
     return pd.DataFrame(rows)
 
 
 def cohort_schema() -> dict:
     """Return the JSON Schema of a cohort sheet, for editors."""
-    schema = CohortShape.model_json_schema()
+    schema = CohortShape.model_json_schema(by_alias=True)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
@@ -73,10 +72,23 @@ def cohort_schema() -> dict:
     }
 
 
-def _row(
-    name: str, title: str, unit: str, values: np.ndarray, *, codes: bool = True
-) -> dict[str, object]:
+def _row(cohort: Cohort, name: str, values: np.ndarray) -> dict[str, object]:
     """Summarise the values of one covariate."""
+    row = _moments(name, cohort.label(name), cohort.unit(name), values)
+    found, counts = np.unique(values, return_counts=True)
+    row["shares"] = ""
+    if len(found) <= MOST_CODES and len(values) > len(found):
+        words = cohort.labels(name)
+        pairs = zip(found, counts / len(values), strict=True)
+        row["shares"] = ", ".join(
+            f"{words.get(float(code), f'{code:g}')}: {share:.1%}"
+            for code, share in pairs
+        )
+    return row
+
+
+def _moments(name: str, title: str, unit: str, values: np.ndarray) -> dict[str, object]:
+    """Return mean, standard deviation and quantiles of values."""
     row: dict[str, object] = {
         "name": name,
         "title": title,
@@ -85,13 +97,7 @@ def _row(
         "sd": float(values.std(ddof=1)) if len(values) > 1 else math.nan,
     }
     points = np.percentile(values, list(PROBABILITIES.values()))
-    row |= dict(zip(PROBABILITIES, map(float, points), strict=True))
-    found, counts = np.unique(values, return_counts=True)
-    row["shares"] = ""
-    if codes and len(found) <= MOST_CODES and len(values) > len(found):
-        pairs = zip(found, counts / len(values), strict=True)
-        row["shares"] = ", ".join(f"{code:g}: {share:.1%}" for code, share in pairs)
-    return row
+    return row | dict(zip(PROBABILITIES, map(float, points), strict=True))
 
 
 def _named(cohort: Cohort, name: str) -> str:
@@ -103,10 +109,15 @@ def _named(cohort: Cohort, name: str) -> str:
 
 def _distribution(cohort: Cohort, trait: Trait) -> str:
     """Write the distribution of a trait."""
+    if trait.shares:
+        parts = zip(trait.shares, trait.marginals, strict=True)
+        return "; ".join(f"{share:.3g} of them {_marginal(m)}" for share, m in parts)
     if not trait.by:
         return _marginal(trait.marginals[0])
     pairs = zip(trait.cases, trait.marginals, strict=True)
-    return "; ".join(f"{trait.by} {case:g}: {_marginal(m)}" for case, m in pairs)
+    names = cohort.labels(trait.by)
+    told = ((names.get(case, f"{case:g}"), marginal) for case, marginal in pairs)
+    return "; ".join(f"{trait.by} {case}: {_marginal(m)}" for case, m in told)
 
 
 def _marginal(marginal: Marginal) -> str:
@@ -120,14 +131,36 @@ def _marginal(marginal: Marginal) -> str:
         low, high = marginal.values[0], marginal.values[-1]
         return f"one of {len(marginal.values)} values from {low:g} to {high:g}"
     if marginal.kind == "categorical":
-        pairs = zip(marginal.values, marginal.shares, strict=True)
-        return ", ".join(f"{value:g}: {share:.3g}" for value, share in pairs)
+        return _categories(marginal)
     if marginal.kind == "lognormal":
         spread = math.sqrt(math.expm1(second**2))
         words = f"log-normal, median {math.exp(first):.4g}, CV {spread:.3g}"
+    elif marginal.kind == "beta":
+        start, end = marginal.values
+        words = f"beta, alpha {first:.4g}, beta {second:.4g}, on {start:g} to {end:g}"
+    elif marginal.kind in ("gamma", "weibull"):
+        name = {"gamma": "gamma", "weibull": "Weibull"}[marginal.kind]
+        words = f"{name}, shape {first:.4g}, scale {second:.4g}"
     else:
         words = f"normal, mean {first:.4g}, SD {second:.4g}"
-    return words + _range(marginal.low, marginal.high)
+    clipped = _range(marginal.floor, marginal.ceiling)
+    clipped = clipped.replace(",", ", clipped", 1) if clipped else ""
+    return words + _range(marginal.low, marginal.high) + clipped
+
+
+def _categories(marginal: Marginal) -> str:
+    """Write values with their shares, as many as are read."""
+    names = marginal.labels or [f"{value:g}" for value in marginal.values]
+    codes = [f" ({value:g})" if marginal.labels else "" for value in marginal.values]
+    parts = [
+        f"{name}{code}: {share:.3g}"
+        for name, code, share in zip(names, codes, marginal.shares, strict=True)
+    ]
+    if len(parts) > MOST_CODES:
+        mean = np.dot(marginal.values, marginal.shares)
+        first, last = names[0], names[-1]
+        return f"{len(parts)} values from {first} to {last}, mean {mean:.4g}"
+    return ", ".join(parts)
 
 
 def _range(low: float, high: float) -> str:
