@@ -22,10 +22,10 @@ from tests.small_trial import Sheets
 from vtrial import program_cache
 
 # By room: of so many cases of a test one is run.
-THINNED = {"solver": 12, "reference": 5, "model": 8, "conduct": 6, "cases": 4}
-THINNED |= {"report": 4, "analysis": 5, "measure": 6, "cli": 3, "testing": 3}
-THINNED |= {"observe": 4, "endpoint": 6, "diagnose": 4}
-LIBRARY = ("test_library_", 5)  # of so many of its models' tests one is run
+THINNED = {"solver": 24, "reference": 8, "model": 12, "conduct": 8, "cases": 6}
+THINNED |= {"report": 5, "analysis": 6, "measure": 12, "cli": 3, "testing": 3}
+THINNED |= {"observe": 6, "endpoint": 12, "diagnose": 6}
+LIBRARY = ("test_library_", 10)  # of so many of its models' tests one is run
 LEAST = 0.1  # [s] what compiles faster is not kept
 
 jax.config.update("jax_enable_x64", True)

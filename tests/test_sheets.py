@@ -75,10 +75,10 @@ def test_yaml_1_2_keeps_words_words():
     ],
 )
 def test_hostile_or_broken_sheets_are_refused_at_once(text, words):
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(SheetError, match=words):
         parse_sheet(text)
-    assert time.perf_counter() - begun < 3
+    assert time.process_time() - begun < 3
 
 
 def test_every_fault_of_shape_has_a_line_and_a_remedy():

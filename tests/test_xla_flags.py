@@ -260,6 +260,7 @@ print(program.cost_analysis()["flops"], program.as_text().count(" call("), min(s
 """
 
 
+@pytest.mark.slow
 def test_xla_still_does_what_it_is_told():
     """A loop like a solver's: no part computed twice, no kernel for each part.
 

@@ -30,6 +30,7 @@ _WORDS = {
     **dict.fromkeys(["second", "seconds", "sec"], "s"),
     **dict.fromkeys(["day", "days"], "d"),
     **dict.fromkeys(["week", "weeks"], "wk"),
+    **dict.fromkeys(["month", "months"], "mo"),
     **dict.fromkeys(["year", "years", "y", "yr"], "a"),
     **dict.fromkeys(["cell", "cells", "copies", "count"], "{count}"),
     "mcg": "ug",
@@ -196,7 +197,7 @@ def hours(text: str) -> float:
     Raises
     ------
     UnitError
-        If it is no duration. Months have no fixed length and are none.
+        If it is no duration. A month is 30.4375 d, a twelfth of a year of 365.25 d.
 
     Examples
     --------
@@ -208,7 +209,7 @@ def hours(text: str) -> float:
         raise UnitError(
             at="the duration",
             found=f"`{text}`",
-            allowed="a number with min, h, d, wk or a",
+            allowed="a number with min, h, d, wk, mo or a",
             write=f"{value:g} h",
         )
     return _rounded(value * factor(unit, HOUR))
@@ -253,9 +254,9 @@ def computed(code: str) -> tuple[float, Dimension]:
 
 
 def translated(unit: str) -> str:
-    """Write a unit as UCUM does, refusing months and stray numbers."""
+    """Write a unit as UCUM does, refusing stray numbers."""
     text = unit.strip().translate(_SIGNS)
-    if not text or len(text) > MAX_LENGTH or re.search(r"\bmo(nths?)?\b", text):
+    if not text or len(text) > MAX_LENGTH:
         raise _no_unit(unit)
     text = re.sub(r"/\s*1\.73\s*m\^?2", "/{1.73_m2}", text)
     text = re.sub(r"(?:\b1\s*)?[x×]?\s*(?<!\d)10\^(\d+)", r"10*\1", text)
@@ -284,15 +285,11 @@ def _no_unit(unit: str) -> UnitError:
     """Describe a text that is not a unit."""
     from vtrial.sheets.words import nearest
 
-    months = "mo" in unit.split() or "month" in unit
-    allowed = "a unit such as h, d, mg, umol, L/h, mg/L, 1e9/L or %"
-    if months:
-        allowed = "d or wk: months have no fixed length"
     return UnitError(
         at="the unit",
         found=f"`{unit[:MAX_LENGTH]}`",
-        allowed=allowed,
-        write="28 d" if months else nearest(unit, COMMON),
+        allowed="a unit such as h, d, mg, umol, L/h, mg/L, 1e9/L or %",
+        write=nearest(unit, COMMON),
     )
 
 

@@ -68,6 +68,7 @@ def rows(drawn):
 EVERYBODY = [(r, s) for r in range(3) for s in range(700)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["picky", "adults", "theophylline-twelve"])
 def test_same_person_in_any_block_and_order(name):
     cohort = cohort_from(PICKY) if name == "picky" else load_cohort(name)

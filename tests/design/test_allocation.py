@@ -122,3 +122,15 @@ def test_nobody_is_allocated_to_nothing():
     nobody = np.zeros(0, int)
     for allocation in (SIMPLE, BLOCKED):
         assert allocate(allocation, seed=1, replicate=nobody, subject=nobody).size == 0
+
+
+def test_numbers_by_arm_are_met_in_every_replicate():
+    exact = Allocation((7, 30, 5), "counts", 42)
+    arm = allocate(exact, seed=3, **people(42, 50)).reshape(50, 42)
+    counts = np.stack([(arm == index).sum(axis=1) for index in range(3)], axis=1)
+    assert (counts == [7, 30, 5]).all()
+    assert len({tuple(row) for row in arm}) == 50
+    # The first place holds arm 1 in 30 of 42 replicates.
+    assert (
+        abs((arm[:, 0] == 1).sum() - 50 * 30 / 42) < 4.9 * math.sqrt(50 * 30 * 12) / 42
+    )

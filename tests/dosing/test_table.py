@@ -326,9 +326,9 @@ def test_large_tables_are_quick(tmp_path):
         for t in range(100)
     ]
     path.write_text("ID,TIME,AMT,EVID,CMT,II,ADDL,WT\n" + "\n".join(rows))
-    begun = time.perf_counter()
+    begun = time.process_time()
     events = read_events(path, states=STATES, covariates=("WT",))
-    assert time.perf_counter() - begun < 10
+    assert time.process_time() - begun < 10
     assert events.periods.shape == (1000, 100)
     assert np.isfinite(events.doses.time).sum() == 6000
 

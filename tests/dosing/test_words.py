@@ -68,6 +68,7 @@ def faults(text, model=MODEL):
         ("100 mg at day 1, day 8, 200 h", [24, 192, 200]),
         ("100 mg every 24 h x 2 from day 7", [168, 192]),
         ("100 mg at day 0, day 7 every 28 d x 2", [0, 168, 672, 840]),
+        ("0 mg every 1 month x 3", [0, 730.5, 1461]),
         ("100 mg every 24 h x 2 every 7 d x 2", [0, 24, 168, 192]),
         ("100 mg then 50 mg every 24 h x 2", [0, 24, 48]),
         ("100 mg every 12 h x 2 then 50 mg every 24 h x 2", [0, 12, 24, 48]),
@@ -101,6 +102,7 @@ def test_times(text, times):
         ("5 mg/kg rounded to 100 mg up to 320 mg", [200, 320, 320]),
         ("5 mg/kg up to 320 mg rounded to 100 mg", [200, 300, 300]),
         ("by WT: 100 mg below 50, 150 mg below 80, else 200 mg", [100, 150, 200]),
+        ("by WT: 100 mg <= 40, 0 mg ≤ 75, else 200 mg", [100, 0, 200]),
         ("by WT: 1 mg/kg below 75, else 200 mg", [40, 200, 200]),
         ("by FEMALE: 80 mg when 1, else 100 mg", [100, 80, 100]),
         ("by DOSE: 1 mg when 10 or 30, else 2 mg", [1, 2, 1]),
@@ -275,11 +277,11 @@ def test_amounts_in_moles():
         ("100 L", 5, "`100 L`", "100 mg"),
         ("100", 1, "`100`", "100 mg"),
         ("-100 mg", 1, "`-100 mg`", ""),
-        ("0 mg", 1, "`0 mg`", ""),
+        ("0 mL", 3, "`0 mL`", "0 mg"),
+        ("100 mg rounded to 0 mg", 19, "`0 mg`", ""),
         ("1e999 mg", 1, "`1e999 mg`", ""),
         ("100 mg every 0 h x 3", 14, "`0 h`", ""),
         ("100 mg every 24 mg x 3", 17, "`24 mg`", "24 h"),
-        ("100 mg every 1 month x 3", 16, "`month`", "28 d"),
         ("100 mg every 24 h", 8, "without saying how often", ""),
         ("100 mg x 6", 8, "without an `every`", ""),
         ("100 mg every 24 h x 2.5", 19, "`x 2.5`", ""),
@@ -353,7 +355,7 @@ def test_moles_need_a_molar_mass():
 
 
 def test_absurd_counts_and_lengths_are_refused_at_once():
-    begun = time.perf_counter()
+    begun = time.process_time()
     faults("100 mg every 1 h x 1000 every 2000 h x 1000 every 3000000 h x 1000")
     faults([f"100 mg every 1 min x {MAX_DOSES}"] * 2)
     faults("100 mg " * MAX_LENGTH)
@@ -364,7 +366,7 @@ def test_absurd_counts_and_lengths_are_refused_at_once():
     faults("by WT: " + "".join(f"1 mg below {k}, " for k in range(900)) + "else 2 mg")
     faults("escalating 1 mg by 0.0001 mg every 1 dose to 9 mg every 1 d x 9")
     faults("tapering 9 mg by 100 % every 1 dose to 0 mg every 1 d x 9")
-    assert time.perf_counter() - begun < 10
+    assert time.process_time() - begun < 10
 
 
 PIECES = st.sampled_from(

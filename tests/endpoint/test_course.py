@@ -33,6 +33,7 @@ def oral(time):
     return np.exp(-0.1 * time) - np.exp(-time)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [0.25, 0.5])
 def test_an_error_is_bounded_by_the_fourth_power_of_the_step(step):
     time = np.arange(0, 24 + step / 2, step)
@@ -58,6 +59,7 @@ def test_a_cubic_is_met_exactly():
     assert taken("area", time, value) == pytest.approx(area, rel=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_a_jump_that_nobody_knows_of_makes_no_peak(sign):
     for value in (
@@ -84,6 +86,7 @@ def test_lines_cross_no_knot():
     assert bent != plain
 
 
+@pytest.mark.slow
 def test_what_is_flat_stays_flat_and_what_is_missing_is_passed_over():
     time = np.arange(0.0, 3.0, 0.1)
     flat = jnp.full(time.size, 0.1)
@@ -97,6 +100,7 @@ def test_what_is_flat_stays_flat_and_what_is_missing_is_passed_over():
     assert np.isnan(taken("maximum", time, jnp.full(time.size, jnp.nan)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_few_values_are_joined_by_straight_lines(count):
     time, value = np.arange(float(count)), jnp.asarray([1.0, 4.0, 3.0][:count])

@@ -54,6 +54,7 @@ def test_the_twelve_have_the_numbers_of_other_software(take, note):
     assert worst < 1e-9
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(rate=st.floats(0.01, 2.0), top=st.floats(0.1, 100.0), gap=st.floats(0.5, 4.0))
 def test_a_falling_exponential_has_its_own_numbers(rate, top, gap):

@@ -196,6 +196,7 @@ def test_single_precision_stays_single():
 VALUES = st.lists(st.floats(0.01, 100), min_size=5, max_size=5)
 
 
+@pytest.mark.slow
 @given(value=VALUES, limit=st.floats(0.1, 90))
 @PROFILE
 def test_time_above_and_below_fill_the_span(value, limit):
@@ -212,6 +213,7 @@ def test_time_above_and_below_fill_the_span(value, limit):
     assert inside == pytest.approx(above - beyond, abs=1e-9) or value.count(limit + 5)
 
 
+@pytest.mark.slow
 @given(value=VALUES, scale=st.floats(0.1, 10), shift=st.floats(-50, 50))
 @PROFILE
 def test_laws_of_scale_and_shift(value, scale, shift):
@@ -227,6 +229,7 @@ def test_laws_of_scale_and_shift(value, scale, shift):
     assert one(moved, later, value)[0] == pytest.approx(area, rel=1e-9)
 
 
+@pytest.mark.slow
 @given(value=VALUES, cut=st.integers(1, 3))
 @PROFILE
 def test_areas_add_and_points_on_a_line_change_nothing(value, cut):

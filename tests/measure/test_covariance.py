@@ -19,6 +19,7 @@ def distances(visits):
     return jnp.abs(at[:, None] - at[None, :])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @given(seed=st.integers(0, 10**6), visits=st.integers(1, 6))
 @settings(max_examples=20, deadline=None)

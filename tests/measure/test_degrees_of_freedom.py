@@ -97,6 +97,7 @@ def test_rows_may_be_mixed(by):
         np.testing.assert_allclose(other, plain, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_second_derivatives_count_where_the_covariance_is_curved():
     value, design, _ = draw(missing=0.2)
     panel = lay_out(value, design)

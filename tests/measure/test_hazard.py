@@ -159,6 +159,7 @@ def test_trials_do_not_touch_each_other():
             np.testing.assert_allclose(whole[i], part[0], rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_tiny_trials_give_sound_numbers_or_none():
     for seed in range(60):
         rng = np.random.default_rng(seed)

@@ -58,6 +58,7 @@ def test_complete_unstructured_is_the_sample_covariance():
 SLOW = pytest.mark.slow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "covariance",
     ["un", pytest.param("ante1", marks=SLOW), pytest.param("sp exp", marks=SLOW)],
@@ -139,6 +140,7 @@ def test_weights_are_precisions():
     np.testing.assert_allclose(fit.minus_two_log, log, rtol=1e-11)
 
 
+@pytest.mark.slow
 def test_a_trial_that_cannot_be_fitted_is_data():
     value, design = draw(missing=0.0)
     value[1] = np.nan  # nobody

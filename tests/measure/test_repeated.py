@@ -55,6 +55,7 @@ def test_complete_visits_are_analyses_of_covariance_each():
     np.testing.assert_allclose(made.freedom, 37, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_visits_tell_of_those_that_are_missing():
     value, arm, _ = draw(replicates=60, subjects=60, missing=0.0, seed=3)
     late = np.random.default_rng(4).uniform(size=value.shape[:2]) < 0.4
@@ -64,6 +65,7 @@ def test_visits_tell_of_those_that_are_missing():
     assert np.median(made.error / alone.error) < 0.95
 
 
+@pytest.mark.slow
 def test_arms_that_are_not_compared_inform_the_covariance():
     value, arm, baseline = draw(missing=0.0)
     arm = np.where(np.arange(40) % 4 == 3, 2, arm)
@@ -159,6 +161,7 @@ def test_a_wrong_request_is_refused(wrong):
         mmrm(value, arm, **wrong)
 
 
+@pytest.mark.slow
 def test_predictions_are_conditional_means():
     value, arm, _ = draw(replicates=2, missing=0.0)
     value[0, 0, 2] = np.nan

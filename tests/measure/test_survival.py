@@ -228,11 +228,11 @@ def test_a_thousand_trials_of_600_are_quick():
     arm = np.tile(np.arange(600) % 3, (1000, 1))
     time, stop = rng.exponential(10, arm.shape), rng.uniform(5, 30, arm.shape)
     event, time = (time <= stop) * 1.0, np.minimum(time, stop)
-    begun = clock.perf_counter()
+    begun = clock.process_time()
     for number in (1, 2):
         both = np.where((arm == 0) | (arm == number), time, np.nan)
         treated = arm == number
         log_rank(both, event, treated)
         hazard_ratio(both, event, treated)
         restricted_mean(both, event, treated, until=20.0)
-    assert clock.perf_counter() - begun < 10, "the aim is 2 s on a quiet core"
+    assert clock.process_time() - begun < 10, "the aim is 2 s on a quiet core"

@@ -186,13 +186,13 @@ TEXTS = st.one_of(st.text(max_size=300), st.lists(PIECES, max_size=60).map("".jo
 @example("a = 1 if x else 2")
 def test_no_text_does_anything_but_parse_or_complain(text):
     for parse in (parse_expression, parse_model, parse_assignments):
-        begun, faults = time.perf_counter(), ()
+        begun, faults = time.process_time(), ()
         try:
             parse(text)
         except ModelError as error:
             faults = error.faults
         assert all(fault.line >= 1 and fault.found for fault in faults)
-        assert time.perf_counter() - begun < 2
+        assert time.process_time() - begun < 2
 
 
 @settings(max_examples=200, deadline=2000)

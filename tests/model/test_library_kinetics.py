@@ -259,6 +259,7 @@ def test_semaglutide_at_steady_state(course):
     assert found["conc"].mean() == pytest.approx(30, rel=0.05)
 
 
+@pytest.mark.slow
 def test_nivolumab_clearance_falls(course):
     """By 24.5 % on average, to 8.2 mL/h, says the label; here the typical man."""
     found = course("nivolumab-serum", None, [0.0, 1410.0, 1e5], MALE=1.0)

@@ -134,6 +134,7 @@ def test_rifampicin_high_dose(course):
     assert 1.9 < found["enzyme"][0, 3] < 2.16
 
 
+@pytest.mark.slow
 def test_rifampicin_input_is_the_dose(course):
     """What the transit chain gives is the dose times its bioavailability."""
     still = {"tvVMAX": 1e-9, "tvV": 70.0, "FFM": 70.0}

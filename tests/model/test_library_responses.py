@@ -41,6 +41,7 @@ def test_empagliflozin_leaves_hba1c_near_its_start_without_drug(course):
     assert course("empagliflozin-hba1c", None, at, DOSE=25.0)["hba1c"][0, 1] < found[1]
 
 
+@pytest.mark.slow
 def test_evolocumab_without_drug(course, individual):
     """5.27 and 3.36 nmol/L of PCSK9, losses in about 8 h and 2.3 d (text)."""
     found = course("evolocumab-ldl", None, [0.0, 100 * DAY], HEALTHY=[0.0, 1.0])

@@ -183,6 +183,7 @@ def test_areas_of_parent_and_metabolite():
     assert found == pytest.approx([entering / p["tvCL"], formed / p["tvCLM"]], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_recycling_multiplies_the_area():
     """Roberts 2002: by 1/(1 - share recycled), however slowly the bile returns."""
     name = "enterohepatic-recycling"

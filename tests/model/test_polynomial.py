@@ -48,6 +48,6 @@ def test_normal_form_is_written_back():
     ],
 )
 def test_contrived_expressions_take_no_time(text):
-    begun = time.perf_counter()
+    begun = time.process_time()
     contract(expand(parse_expression(text)))
-    assert time.perf_counter() - begun < 5
+    assert time.process_time() - begun < 5

@@ -255,3 +255,27 @@ def test_what_fills_a_shape_is_not_solved(sheets):
         one, two = (np.asarray(getattr(seen, name)) for seen in (few, many))
         assert np.array_equal(one[:5], two[:5], equal_nan=True)
     assert np.isnan(np.asarray(few.outcome)[5:]).all()
+
+
+def test_random_effects_may_be_off(sheets):
+    """Who weighs the same under the same dose then shows the same true values."""
+    sheets.change("small", "block: 25", "block: 25\nrandom effects: off")
+    sheets.change("small", "quantiles", "all")
+    sheets.change("folk", "lognormal: {median: 75, cv: 0.2}", "uniform: [74, 75]")
+    sheets.change("folk", ", within: [40, 150]", "")
+    sheets.change("body", ", rse: 8 %", "")
+    values = rows(sheets.load())["arms/high/trajectories/value"][:, 0]
+    known = values[np.isfinite(values).all(axis=1)]
+    assert len(known) > 10
+    spread = known.std(axis=0) / np.maximum(known.mean(axis=0), 1e-9)
+    assert spread.max() < 0.02  # of weights from 74 to 75 kg, and dose by weight
+
+
+def test_arms_have_the_numbers_that_the_sheet_gives_them(sheets):
+    sheets.change("small", "subjects: 30", "subjects: {low: 10, high: 20}")
+    sheets.change("small", "block: 25", "block: 30")
+    for size, numbers in ((30, [10, 20]), (15, [5, 10])):
+        protocol = sheets.load(**({} if size == 30 else {"subjects": size}))
+        assert protocol.subjects == size
+        arm = rows(protocol)["subjects/arm"]
+        assert np.bincount(arm[:size]).tolist() == numbers

@@ -141,6 +141,7 @@ def test_dropout_changes_nothing_of_who_stays(trial, tmp_path):
     assert set(stayed) <= set(before["end", "outcome"])
 
 
+@pytest.mark.slow
 def test_many_areas_compile_together(sheets, tmp_path):
     """XLA ends the process at these if several outputs are fused."""
     text = sheets.texts["small"]

@@ -131,6 +131,7 @@ def dosed(tmp_path_factory):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arm", ARMS)
 def test_true_peaks_and_areas_are_those_of_the_course(dosed, arm):
     """Their even steps are 3 h long, and an infusion takes 1 h."""

@@ -58,6 +58,7 @@ def test_the_record_holds_the_error_and_the_report_prints_it(single, tmp_path):
     assert "status differs in 0 of 60 solutions" in words
 
 
+@pytest.mark.slow
 def test_an_error_is_what_two_runs_differ_by(sheets):
     """Solved again by blocks in both precisions, true values differ as much."""
     sheets.change("small", "trajectories: quantiles", "trajectories: all")

@@ -59,6 +59,7 @@ def test_an_output_that_nobody_looks_at_may_be_no_number(sheets):
     assert np.isfinite(outcome).all()
 
 
+@pytest.mark.slow
 def test_true_values_count_within_the_span_of_their_endpoint(sheets):
     """The logarithm of nothing, before the first dose, is looked at by the second."""
     sheets.change("body", "effect = conc / (conc + 1)", "effect = log(conc)")

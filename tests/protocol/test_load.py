@@ -183,7 +183,7 @@ def test_changes_stand_for_the_sheet():
     (fault,) = faults_in(SHEET, changes={"subject": 8})
     assert fault.write == "subjects"
     (fault,) = faults_in(SHEET, changes={"subjects": 0})
-    assert "greater than or equal to 1" in fault.allowed
+    assert "1 or more" in fault.allowed
 
 
 def test_digest_names_what_is_simulated():
@@ -628,3 +628,23 @@ def test_no_sheet_does_worse_than_be_refused(path, value):
     text = json.dumps(data, ensure_ascii=True)
     with contextlib.suppress(ProtocolError, SheetError):
         load(text)
+
+
+@pytest.mark.parametrize(
+    ("subjects", "more", "message"),
+    [
+        ("{low: 10}", "", "silent on high"),
+        ("{low: 10, high: 20, hihg: 3}", "", "`hihg`"),
+        ("{low: 10, high: 0}", "", "1 or more"),
+        ("{low: 10, high: 2.5}", "", "a whole number, or one for each arm"),
+        (
+            "{low: 10, high: 20}",
+            "design: {allocation: {low: 1, high: 2}}",
+            "one or the",
+        ),
+        ("{low: 9, high: 9}", "design: {randomisation: simple}", "one or the other"),
+    ],
+)
+def test_numbers_by_arm_that_cannot_be_are_told(sheets, subjects, more, message):
+    sheets.change("small", "subjects: 30", f"subjects: {subjects}\n{more}")
+    assert message in " ".join(map(str, sheets.refused().values()))

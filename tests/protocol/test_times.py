@@ -49,7 +49,6 @@ def test_moment(text, hours):
         ("cycle 2 day 8", "cycle 2 + 7 d"),
         ("cycle 0", "cycle 1"),
         ("cycle 1.5", "cycle 1"),
-        ("3 months", "28 d"),
         ("day seven", "day 7"),
         ("", "day 7"),
         ("1e99 h", None),
@@ -60,10 +59,13 @@ def test_moment_refused_with_remedy(text, write):
         moment(text, cycle=504.0)
     (fault,) = caught.value.faults
     assert fault.allowed
-    if write == "28 d":  # the unit is refused, its number is kept
-        assert fault.write == "3 d"
-    elif write is not None:
+    if write is not None:
         assert fault.write == write
+
+
+def test_a_month_is_a_twelfth_of_a_year():
+    assert moment("month 3") == moment("3 months") == 3 * 365.25 / 12 * 24
+    assert duration("1 mo") == 730.5
 
 
 def test_cycles_need_doses():
@@ -129,7 +131,7 @@ def test_spread_refused(text):
         spread([0.0], text)
 
 
-@pytest.mark.parametrize("text", ["2 hh", "2", "-2 h", "0 h", "", "1 mg", "1 mo"])
+@pytest.mark.parametrize("text", ["2 hh", "2", "-2 h", "0 h", "", "1 mg"])
 def test_duration_refused(text):
     with pytest.raises(ProtocolError):
         duration(text)

@@ -259,6 +259,7 @@ def test_many_arms_and_hostile_words_are_drawn(dosed, full, make_protocol, tmp_p
     assert "The first 90 of 1,350 subjects" in text
 
 
+@pytest.mark.slow
 def test_gaps_are_left_out_and_not_fatal(dosed, full, tmp_path):
     holed = {}
     for name in BY_ARM:

@@ -42,6 +42,7 @@ SLOW = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "method"), [*QUICK, *SLOW])
 def test_nobody_is_lost_and_nobody_far_off(name, method, tmp_path):
     family, numerics = bodies.FAMILIES[name], Numerics(method=method)
@@ -63,6 +64,7 @@ ALSO = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "method"), [*TABLED, *ALSO])
 def test_event_tables_mean_what_their_records_say(name, method):
     structure, numerics = tables.STRUCTURES[name], Numerics(method=method)

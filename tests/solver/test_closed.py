@@ -51,6 +51,7 @@ def exact(model, values, doses, grid):
     return np.array(found)
 
 
+@pytest.mark.slow
 @settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_bodies_agree_with_the_matrix_exponential(data):
@@ -132,6 +133,7 @@ def test_nothing_happens_where_absorption_meets_elimination(made, distance):
         np.testing.assert_allclose(peak(ka), 2.0 * ke * t * np.exp(-ke * t), rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_an_empty_exchange_is_no_exchange(made):
     """With no flow to the periphery three compartments are one, of a peak of 3."""
     three, one = made.models["three"], made.models["oral"]

@@ -78,6 +78,7 @@ def test_amounts_equal_the_matrix_exponential(made, forced, apart, which):
         np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_slopes_are_right_where_rates_coincide(made):
     text = ORAL + "d/dt(effect) = KIN/(1 + conc) - KOUT*effect\ninit(effect) = 2\n"
     known = RATES | {"KA": slowest_and_fastest()[1], "KIN": 0.4, "KOUT": 0.2}

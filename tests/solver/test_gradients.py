@@ -77,6 +77,7 @@ def differences(total, at):
     return slopes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", [*WAYS[1:3], *(pytest.param(way, marks=SLOW) for way in WAYS[::3])]
 )

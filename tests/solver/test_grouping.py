@@ -36,6 +36,7 @@ def test_subjects_with_fast_rates_are_stiff(made, binding):
     assert parted(binding, choice, {"K": speed[1:2, None]}) == [("stiff", None)]
 
 
+@pytest.mark.slow
 def test_the_answer_is_the_method_s_own(made, binding):
     """Bit for bit, in the order of the subjects, and whoever else is there."""
     rng = np.random.default_rng(2)
@@ -62,6 +63,7 @@ def test_the_answer_is_the_method_s_own(made, binding):
     np.testing.assert_array_equal(some.outputs["c"], found.outputs["c"][20:40])
 
 
+@pytest.mark.slow
 def test_traced_subjects_are_solved_as_the_typical_one(made, binding):
     doses = made.doses([0.0], [10.0])
 

@@ -38,6 +38,7 @@ def both(model, inputs, doses, **how):
     return exact.states, stepped.states
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fading", [0.02, 0.0, 0.25])
 def test_growth_equals_steps(made, fading):
     """With infusions and boluses; a fading as fast as a rate constant, or none."""

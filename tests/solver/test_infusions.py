@@ -31,6 +31,7 @@ GIVEN = [6.15, 1576.96, 0.7, 9.9]
 END = 13.0  # [h] the last has ended
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["auto", "explicit", "stiff", "diffrax"])
 def test_nothing_runs_when_all_infusions_have_ended(made, method):
     model = made.model(CURVED, outputs=("response",), **NUMBERS)
@@ -77,6 +78,7 @@ def test_infusions_are_counted_over_the_end_of_a_stage(made):
     np.testing.assert_allclose(*conc, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["auto", "explicit", "stiff"])
 def test_what_would_enter_within_the_finest_time_enters_at_once(made, method):
     model = made.models["oral"]

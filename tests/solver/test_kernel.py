@@ -75,6 +75,7 @@ def test_a_failed_lane_fails_alone_in_the_kernel(made, in_kernel):
     assert np.isfinite(np.asarray(found.outputs["conc"])[good]).all()
 
 
+@pytest.mark.slow
 def test_the_kernel_has_the_derivatives_of_the_scan(made, in_kernel):
     model = made.models["saturable"]
     doses = made.doses([0.0], [100.0])
@@ -114,6 +115,7 @@ def test_the_kernel_is_lowered_for_graphics_processors(
     assert in_kernel == [True]
 
 
+@pytest.mark.slow
 def test_what_the_kernel_cannot_do_stays_with_the_scan(made, in_kernel):
     solved(made, "saturable", Numerics(method="explicit"), interval=12.0, steady=1)
     solved(made, "oral", Numerics(method="closed form"))

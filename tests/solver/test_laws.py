@@ -157,6 +157,7 @@ def test_response_shifts_with_time(hold, shape, method):
         near(moved, plain, method)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "shape",
     [
@@ -346,6 +347,7 @@ def test_subjects_are_alone_in_a_crowd(hold, model, method):
         near(found.states, wanted, close=1e-13 if method in CLOSE else 1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(0, True), (2, True)])
 def test_32_bits_are_near_64_in_closed_form(hold, shape):
     model = body(*shape)

@@ -89,6 +89,7 @@ def test_all_methods_agree_on_a_linear_model(made, method):
     np.testing.assert_allclose(solved.states, exact.states, rtol=close, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "order"), [("explicit", 5), ("stiff", 5)])
 def test_error_follows_tolerance(made, method, order):
     """A tenth of the tolerance means less error, and few more steps for the order."""
@@ -185,6 +186,7 @@ def test_a_model_may_be_algebra_only(made):
     assert solved.status.tolist() == [0, 0, int(Status.MISSING_INPUT)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", ["closed form", "matrix exponential", "explicit", "stiff", "diffrax"]
 )
@@ -288,6 +290,7 @@ def test_no_step_leaps_over_the_end_of_a_saturated_elimination(made, method):
     np.testing.assert_allclose(np.asarray(solved), exact, rtol=0.05, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["explicit", "stiff"])
 @pytest.mark.parametrize("rtol", [1e-3, 1e-5])
 def test_errors_follow_the_tolerance_where_elimination_saturates(made, method, rtol):

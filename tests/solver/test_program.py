@@ -46,6 +46,7 @@ def test_a_program_gives_what_simulate_gives(made, name):
         np.testing.assert_allclose(*ends, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_program_is_mapped_scanned_and_differentiated(made, name):
     model, inputs, doses = asked(made, name)

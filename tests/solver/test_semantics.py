@@ -181,6 +181,7 @@ CASES += [((True, True), "matrix exponential"), ((False, False), "matrix exponen
 CASES += [((True, False), "explicit"), ((False, True), "stiff")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("body", "method"), CASES)
 def test_three_compartments_take_every_kind_of_dose(body, method, tmp_path):
     """ADVAN11 and ADVAN12 by micro constants and by exponents (TRANS1 and 6)."""
@@ -274,6 +275,7 @@ def repeated(place, scenario):
     return walk([(t, PLACES[place], amount, rate) for t in starts], GRID)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["explicit", "stiff"])
 def test_saturable_bodies_take_every_kind_of_dose(method, tmp_path):
     """Steady states of a model without a formula are what repetition leads to."""

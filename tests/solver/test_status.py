@@ -34,6 +34,7 @@ def test_blowing_up_is_told_and_stays_alone(made, method):
     assert found.end.status[1] == failed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["explicit", "stiff"])
 def test_the_step_limit_holds_for_each_subject(made, method):
     model = made.model("d/dt(x) = W*cos(W*t)", outputs=("x",), W=1.0)
@@ -67,6 +68,7 @@ def test_missing_inputs_and_doses_are_told(made, method):
     assert np.isfinite(alone.outputs["conc"]).all()
 
 
+@pytest.mark.slow
 def test_padding_may_hold_anything(made):
     """A dose at infinity is none, whatever its amount says."""
     model = made.models["oral"]
@@ -80,6 +82,7 @@ def test_padding_may_hold_anything(made):
     assert np.isfinite(late.outputs["conc"][0, [0, 2]]).all()
 
 
+@pytest.mark.slow
 def test_below_zero_is_told_where_the_model_forbids_it(made):
     text = "d/dt(x) = -A\ninit(x) = 1"
     free = made.model(text, outputs=("x",), A=1.0)
@@ -92,6 +95,7 @@ def test_below_zero_is_told_where_the_model_forbids_it(made):
     assert np.isnan(found.outputs["x"][1, 3:]).all()
 
 
+@pytest.mark.slow
 def test_what_never_settles_is_told(made):
     """A compartment without a way out has no steady state, by either way."""
     linear = made.model("d/dt(x) = -K*x", outputs=("x",), K=0.1)

@@ -46,6 +46,7 @@ def saturable(made):
     return made.model(SATURABLE, outputs=("x",), VMAX=1.0, KM=4.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [*OWN, "diffrax"])
 def test_saturable_elimination_settles_where_input_is_output(saturable, daily, method):
     vmax = np.array([0.9, 0.6, 0.45, 0.42])
@@ -68,6 +69,7 @@ def test_who_is_given_more_than_can_leave_has_none_and_harms_nobody(
     assert found[0] == alone[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", OWN)
 def test_half_lives_of_a_thousand_intervals_are_no_excuse(
     made, saturable, daily, method
@@ -133,6 +135,7 @@ def test_what_is_neither_made_nor_lost_stays(made, daily, method):
     np.testing.assert_allclose(states, slow.states[:, 0], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", OWN)
 def test_infusions_that_overlap_lead_where_repetition_does(made, method):
     model = made.models["saturable"]
@@ -146,6 +149,7 @@ def test_infusions_that_overlap_lead_where_repetition_does(made, method):
     np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", [OWN[0], pytest.param(OWN[1], marks=pytest.mark.slow)]
 )

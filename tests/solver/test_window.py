@@ -149,6 +149,7 @@ def test_what_may_not_be_negative_is_seen_to_be(made, looked, method):
     assert np.isnan(np.asarray(one.outputs["x"])[1, 3:]).all()
 
 
+@pytest.mark.slow
 def test_a_rich_grid_costs_no_steps(made):
     """Read inside steps, and as accurately as these are."""
     model = made.models["friberg"]
@@ -164,6 +165,7 @@ def test_a_rich_grid_costs_no_steps(made):
     np.testing.assert_allclose(many.outputs["circ"], exact.outputs["circ"], rtol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["explicit", "stiff"])
 def test_slopes_are_those_of_the_closed_form(made, monkeypatch, method):
     """By rates, the dose, its time, and the time at which one looks."""

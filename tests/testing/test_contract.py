@@ -45,12 +45,14 @@ class TestClosedForm(SimulateContract):
     tolerance = 1e-9
 
 
+@pytest.mark.slow
 class TestMatrixExponential(SimulateContract):
     model = BODY
     numerics = Numerics(method="matrix exponential")
     tolerance = 1e-9
 
 
+@pytest.mark.slow
 class TestExplicit(SimulateContract):
     model = BODY
     numerics = Numerics(method="explicit")
@@ -76,6 +78,7 @@ class TestDiffrax(SimulateContract):
     numerics = Numerics(method="diffrax", rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["explicit", "matrix exponential"])
 @settings(max_examples=3, deadline=None)
 @given(data=st.data())

@@ -41,6 +41,7 @@ def allocate(
         Weights and method. `simple` draws each subject with the weights. `permuted
         block` balances every run of `block` subjects of a replicate. `stratified`
         does so among subjects of one stratum within a batch of `BATCH` subjects.
+        `counts` gives each arm its number of subjects, in an order of chance.
     seed
         Of the trial.
     replicate, subject
@@ -65,7 +66,7 @@ def allocate(
     """
     if allocation.by == "simple":
         return _simple(allocation.weights, seed, replicate, subject)
-    if allocation.by == "permuted block":
+    if allocation.by in ("permuted block", "counts"):
         number, place = np.divmod(subject, allocation.block)
         whole = np.zeros_like(subject)
         return _permuted(allocation, seed, replicate, whole, number, place)

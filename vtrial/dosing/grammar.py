@@ -40,12 +40,16 @@ class Quantity(NamedTuple):
 
 
 class AmountRow(NamedTuple):
-    """A row of a table of amounts: below a bound, or when one of some codes."""
+    """A row of a table of amounts: below a bound, or when one of some codes.
+
+    `within`: the bound itself belongs to the row.
+    """
 
     amount: Quantity
     below: float | None
     when: tuple[float, ...]
     column: int
+    within: bool = False
 
 
 class AmountTable(NamedTuple):
@@ -95,6 +99,7 @@ quantity: value WORD?
 ?value: NUMBER | WORD | EQUATION
 table: BY WORD ":" row+ "else" quantity
 row: quantity "below" NUMBER "," -> below
+   | quantity AT_MOST NUMBER "," -> within
    | quantity "when" NUMBER ("or" NUMBER)* "," -> when
 ladder: (ESCALATING | TAPERING) quantity "by" quantity \
         "every" NUMBER ("doses" | "dose") "to" quantity ","?
@@ -130,6 +135,7 @@ AFTER: "after"
 DAY: "day"
 ESCALATING: "escalating"
 TAPERING: "tapering"
+AT_MOST: "<=" | "≤"
 TIMES.5: /[x×](?=\s*[-+.\d])/
 EQUATION: /\(~*\)/
 NUMBER: /[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?/
@@ -145,6 +151,7 @@ _SPOKEN = {
     "NUMBER": "a number",
     "EQUATION": "an equation in brackets",
     "TIMES": "`x`",
+    "AT_MOST": "`<=`",
     "COMMA": "`,`",
     "COLON": "`:`",
     "$END": "the end",
@@ -166,6 +173,10 @@ class _Build(Transformer):
 
     def below(self, parts):
         return AmountRow(parts[0], float(parts[1]), (), parts[1].column)
+
+    def within(self, parts):
+        amount, _, bound = parts
+        return AmountRow(amount, float(bound), (), bound.column, within=True)
 
     def when(self, parts):
         codes = tuple(float(code) for code in parts[1:])

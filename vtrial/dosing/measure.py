@@ -50,7 +50,7 @@ class Measures:
             return levels
         for clause in adjust:
             if isinstance(clause.value, Quantity):
-                other = self.amount(clause.value)
+                other = self.scaled(self.value(clause.value), clause.value)
                 adjusted = functools.partial(_ADJUSTED[clause.kind], other)
                 levels = tuple(
                     Level(adjusted(x.amount), x.doses, x.nominal) for x in levels
@@ -114,7 +114,8 @@ class Measures:
         values = []
         for quantity in parts:
             plain = quantity._replace(unit=_per(quantity.unit)[0])
-            step = self.value(plain) if plain.unit == "%" else self.amount(plain)
+            step = self.value(plain)
+            step = step if plain.unit == "%" else self.scaled(step, plain)
             values.append(step.value if isinstance(step, Number) else 1.0)
         first, by, last = values
         return (first, by, last) if len(self.faults) == before else None
@@ -132,16 +133,20 @@ class Measures:
             allowed = f"at most {MAX_ROWS} rows, of at most {MAX_CODES} codes"
             self.fault(found, allowed, "an equation", table.column)
             return Number(1.0)
-        bounds = [row.below for row in table.rows if row.below is not None]
+        rows = [row for row in table.rows if row.below is not None]
+        bounds = [(row.below, row.within) for row in rows]
         if bounds != sorted(set(bounds)):
-            found = f"bounds {', '.join(f'{bound:g}' for bound in bounds)}"
-            write = ", ".join(f"... below {bound:g}" for bound in sorted(set(bounds)))
+            found = f"bounds {', '.join(f'{bound:g}' for bound, _ in bounds)}"
+            words = {True: "<=", False: "below"}
+            told = (f"... {words[within]} {b:g}" for b, within in sorted(set(bounds)))
+            write = ", ".join(told)
             self.fault(found, "ascending", write, table.column)
         result = self.amount(table.other)
         subject = Name(table.by)
         for row in reversed(table.rows):
             if row.below is not None:
-                test = Call("<", (subject, Number(row.below)))
+                sign = "<=" if row.within else "<"
+                test = Call(sign, (subject, Number(row.below)))
             else:
                 tests = [Call("==", (subject, Number(code))) for code in row.when]
                 test = functools.reduce(lambda a, b: Call("or", (a, b)), tests)
@@ -150,6 +155,9 @@ class Measures:
 
     def amount(self, quantity: Quantity) -> Expression:
         """Read an amount into the model's unit: `100 mg`, `5 mg/kg`, `DOSE mg`."""
+        if quantity.kind == "NUMBER" and float(quantity.value) == 0:
+            self.scaled(Number(1.0), quantity)  # its unit is held against the model's
+            return Number(0.0)
         return self.scaled(self.value(quantity), quantity)
 
     def scaled(self, value: Expression, quantity: Quantity) -> Expression:

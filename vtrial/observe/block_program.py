@@ -140,7 +140,7 @@ class Trial:
         seed: int,
     ) -> Subjects:
         """Draw subjects by identity in the trial of a seed."""
-        return sample(
+        people = sample(
             self.cohort,
             self.protocol.model,
             seed=seed,
@@ -149,6 +149,9 @@ class Trial:
             occasions=len(self.protocol.occasions),
             uncertainty=self.protocol.uncertainty,
         )
+        if self.protocol.random_effects == "on":
+            return people
+        return people._replace(effects=jax.tree.map(jnp.zeros_like, people.effects))
 
     def observe(self, arm: Arm, people: Subjects, chosen: np.ndarray) -> Seen:
         """Simulate the chosen subjects under an arm and return what is seen of them.
@@ -190,8 +193,9 @@ class Trial:
         if self.protocol.potential == "allocated":
             mean = height * max(design.weights) / sum(design.weights)
             begun = 1 + height // self.protocol.subjects  # batches that are not whole
-            even = design.by == "permuted block"
-            chance = design.block * begun if even else RARELY * math.sqrt(mean)
+            even = design.by in ("permuted block", "counts")
+            most_uneven = design.block * begun if even else math.inf
+            chance = min(most_uneven, RARELY * math.sqrt(mean))
             most = min(height, math.ceil(mean + chance))
         return math.prod(bucket(most))
 

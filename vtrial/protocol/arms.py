@@ -43,9 +43,15 @@ def find_cycle(arms: tuple[Arm, ...], shapes: dict[str, ArmShape]) -> float:
 
 
 def read_allocation(
-    shape: DesignShape, arms: tuple[str, ...], known: Known, faults: Faults
+    shape: DesignShape,
+    subjects: int | dict[str, int],
+    arms: tuple[str, ...],
+    known: Known,
+    faults: Faults,
 ) -> Allocation:
     """Read weights and method, and hold the block size against the weights."""
+    if isinstance(subjects, dict):
+        return _counts(shape, subjects, arms, faults)
     before = len(faults.entries)
     weights = _weights(shape, arms, faults)
     sure = len(faults.entries) == before
@@ -75,6 +81,33 @@ def read_allocation(
         )
     by = "stratified" if how.stratified else "permuted block"
     return Allocation(weights, by, size, tuple(how.stratified or ()))
+
+
+def _counts(
+    shape: DesignShape, subjects: dict[str, int], arms: tuple[str, ...], faults: Faults
+) -> Allocation:
+    """Read how many subjects each arm has; no other word on it may stand beside."""
+    for name in subjects:
+        if name not in arms:
+            faults.unknown(("subjects", name), name, arms, "arm")
+    lacking = [name for name in arms if name not in subjects]
+    if lacking:
+        faults.add(
+            ("subjects",),
+            found=f"silent on {', '.join(lacking)}",
+            allowed="a number for every arm",
+            write="",
+        )
+    for key in ("allocation", "randomisation"):
+        if key in shape.model_fields_set:
+            faults.add(
+                ("design", key),
+                found="given beside numbers by arm",
+                allowed="one or the other: `subjects` gives each arm its own number",
+                write="",
+            )
+    numbers = tuple(subjects.get(name, 1) for name in arms)
+    return Allocation(numbers, "counts", sum(numbers))
 
 
 def _weights(

@@ -6,10 +6,13 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Allocation:
-    """How subjects are randomised: weights by arm, and the method."""
+    """How subjects are randomised: weights by arm, and the method.
+
+    `counts`: the weights are how many each arm has, and a trial is one permuted block.
+    """
 
     weights: tuple[int, ...]
-    by: Literal["simple", "permuted block", "stratified"] = "simple"
+    by: Literal["simple", "permuted block", "stratified", "counts"] = "simple"
     block: int = 0
     strata: tuple[str, ...] = ()
 

@@ -21,6 +21,7 @@ _SIMULATED = (  # by name of the field, and by key of the sheet
     *(("name", "protocol"), ("model", "model"), ("cohort", "cohort")),
     *(("subjects", "subjects"), ("seed", "seed"), ("block", "block")),
     *(("potential", "potential"), ("uncertainty", "uncertainty")),
+    ("random_effects", "random effects"),
     *(("arms", "arms"), ("design.allocation", "design.randomisation")),
     *(("design.dropout", "design.dropout"), ("visits", "visits"), ("grid", "grid")),
     *(("occasions", "occasions"), ("numerics", "numerics"), ("keep", "keep")),

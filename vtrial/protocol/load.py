@@ -2,11 +2,12 @@
 
 import copy
 import dataclasses
+import itertools
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.endpoint.equation import called
@@ -104,7 +105,10 @@ def build_protocol(
                 allowed="a change of subjects, replicates, block or seed",
                 write=nearest(key, CHANGES),
             )
-    sheet = dataclasses.replace(sheet, data={**sheet.data, **changes})
+    data: dict[str, Any] = {**sheet.data, **changes}
+    if "subjects" in changes:
+        data["subjects"] = _resized(sheet.data.get("subjects"), changes["subjects"])
+    sheet = dataclasses.replace(sheet, data=data)
     faults = Faults(sheet)
     shape, places = _read_shape(sheet, faults)
     if shape is None:
@@ -189,7 +193,9 @@ def _build(
     _check_names(faults)
     arms = read_arms(shape.arms, known, faults)
     known = known.with_cycle(find_cycle(arms, shape.arms))
-    allocation = read_allocation(shape.design, tuple(shape.arms), known, faults)
+    allocation = read_allocation(
+        shape.design, shape.subjects, tuple(shape.arms), known, faults
+    )
     dropout = read_dropout(shape.design.dropout, tuple(shape.arms), known, faults)
     visits = read_visits(shape.visits, known, faults)
     horizon = _horizon(arms, visits)
@@ -216,13 +222,14 @@ def _build(
         shape.protocol,
         known.model,
         shape.cohort,
-        shape.subjects,
+        _in_all(shape.subjects),
         arms,
         title=shape.title,
         replicates=shape.replicates,
         seed=shape.seed,
         potential=shape.potential,
         uncertainty=shape.uncertainty,
+        random_effects=shape.random_effects,
         design=Design(allocation, dropout),
         visits=visits,
         grid=grid.times,
@@ -288,6 +295,25 @@ def _known(shape: ProtocolShape, faults: Faults) -> Known:
         endpoints=_names(faults.sheet, "endpoints"),
         measured={name: tuple(v.measure) for name, v in shape.visits.items()},
     )
+
+
+def _in_all(subjects: int | dict[str, int]) -> int:
+    """Return how many subjects there are under all arms."""
+    return sum(subjects.values()) if isinstance(subjects, dict) else subjects
+
+
+def _resized(subjects: object, total: int) -> object:
+    """Return subjects by arm that add up to another total, as near as can be."""
+    if not isinstance(subjects, dict):
+        return total
+    counts = [n for n in subjects.values() if isinstance(n, int)]
+    if len(counts) < len(subjects) or not sum(counts) or total < len(counts):
+        return total
+    limits = [
+        round(total * part / sum(counts)) for part in itertools.accumulate(counts)
+    ]
+    sizes = [high - low for low, high in itertools.pairwise([0, *limits])]
+    return dict(zip(subjects, sizes, strict=True)) if min(sizes) > 0 else total
 
 
 def _names(sheet: Sheet, section: str) -> tuple[str, ...]:
@@ -433,10 +459,11 @@ def _check_numbers(shape: ProtocolShape, known: Known, faults: Faults) -> None:
 def _check_size(shape: ProtocolShape, faults: Faults) -> None:
     """Find trials with fewer subjects than arms."""
     arms = _names(faults.sheet, "arms")
-    if shape.subjects < len(arms):
+    total = _in_all(shape.subjects)
+    if total < len(arms):
         faults.add(
             ("subjects",),
-            found=f"{shape.subjects}, for {len(arms)} arms",
+            found=f"{total}, for {len(arms)} arms",
             allowed="at least one for each arm",
             write=f"subjects: {10 * len(arms)}",
         )

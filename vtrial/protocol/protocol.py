@@ -86,6 +86,7 @@ class Protocol:
     block: int = LEAST_BLOCK
     potential: Literal["allocated", "all"] = "allocated"
     uncertainty: bool = True
+    random_effects: Literal["on", "off"] = "on"
     design: Design = Design()
     visits: tuple[Visit, ...] = ()
     grid: tuple[float, ...] = ()

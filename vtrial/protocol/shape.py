@@ -3,7 +3,7 @@
 Nothing is resolved here. Words stay words; `vtrial.protocol.load` gives them meaning.
 """
 
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -119,6 +119,29 @@ class DropoutShape(Shape):
         examples=["15 %", {"placebo": "25 %"}],
     )
     by: Name = Field(description="When so many have left.", examples=["week 72"])
+
+
+COUNTS: dict[str, Any] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": MOST},
+        {
+            "type": "object",
+            "additionalProperties": {"type": "integer", "minimum": 1},
+            "minProperties": 1,
+        },
+    ]
+}
+
+
+def as_counts(value: object) -> object:
+    """Take a number of subjects, or one for each arm."""
+    given = list(value.values()) if isinstance(value, dict) else [value]
+    counts = [n for n in given if isinstance(n, int) and not isinstance(n, bool)]
+    if len(counts) < len(given) or not counts:
+        raise ValueError(f"`{value}`|a whole number, or one for each arm|")
+    if min(counts) < 1 or sum(counts) > MOST:
+        raise ValueError(f"`{value}`|1 or more, and {MOST:,} in all at most|")
+    return value
 
 
 class DesignShape(Shape):
@@ -452,7 +475,15 @@ class ProtocolShape(Shape):
     )
     model: Name = Field(description="A library name, or a sheet beside this one.")
     cohort: Name = Field(description="A shipped name, or a sheet beside this one.")
-    subjects: int = Field(ge=1, le=MOST, description="In each replicate trial.")
+    subjects: Annotated[
+        int | dict[str, int],
+        BeforeValidator(as_counts),
+        WithJsonSchema(COUNTS),
+        Field(
+            description="In each replicate trial: in all, or by arm.",
+            examples=[120, {"placebo": 40, "active": 80}],
+        ),
+    ]
     replicates: int = Field(1, ge=1, le=MOST, description="How many such trials.")
     seed: int = Field(0, ge=0, le=2**31 - 1)
     block: int | None = Field(
@@ -463,6 +494,11 @@ class ProtocolShape(Shape):
     ] = Field("allocated", description="Arms under which a subject is simulated.")
     uncertainty: bool = Field(
         True, description="Draw parameters anew for each replicate."
+    )
+    random_effects: Annotated[
+        Literal["on", "off"], BeforeValidator(Words("on", "off"))
+    ] = Field(
+        "on", alias="random effects", description="`off`: they are 0 for everybody."
     )
     arms: dict[str, Annotated[ArmShape, BeforeValidator(as_maybe_empty), OrEmpty()]] = (
         Field(min_length=1, description="What is done to each group, by its name.")

@@ -1,7 +1,7 @@
 """Time words: `day 7`, `144 h`, `cycle 2`, `day 4 to day 5`, `every 21 d x 6`.
 
 Everything is in hours from the start of the trial, which is hour 0 and day 0. A cycle
-is the time from one dose to the next.
+is the time from one dose to the next, a month 30.4375 d.
 """
 
 import math
@@ -16,7 +16,7 @@ from vtrial.units import hours
 MAX_TEXT = 4_000
 MAX_TIMES = 20_000
 MAX_HOURS = 1e7
-WORDS = {"hour": 1.0, "day": 24.0, "week": 168.0}
+WORDS = {"hour": 1.0, "day": 24.0, "week": 168.0, "month": 730.5}
 _NUMBER = r"\d+(?:\.\d+)?"
 _WORDED = re.compile(rf"([A-Za-z]+)\s+(-?{_NUMBER})")
 _SHIFT = re.compile(r"\s+([+-])\s+")
@@ -52,7 +52,7 @@ def duration(text: str) -> float:
         unit = (error.faults[0].write.split() or ["h"])[-1]
         raise _wrong(
             f"`{text[:60]}`" + (", without a unit" if bare else ""),
-            "a duration: a number with min, h, d, wk or a",
+            "a duration: a number with min, h, d, wk, mo or a",
             f"{leading[0]} {'h' if bare else unit}" if leading else "24 h",
         ) from error
     if not 0 < value <= MAX_HOURS:

@@ -119,6 +119,7 @@ def allocation_in_words(protocol: Protocol) -> str:
         "permuted block": f"permuted blocks of {how.block}",
         "stratified": f"permuted blocks of {how.block} within strata of "
         f"{listing(how.strata)}",
+        "counts": "so many each, in an order of chance",
     }[how.by]
     return f"{ratio} to {names}; {by}"
 
