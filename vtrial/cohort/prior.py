@@ -34,6 +34,7 @@ def program(
     occasions: int = 1,
     uncertainty: bool = True,
     subject: Int[ArrayLike, ""] = 0,
+    replicate: Int[ArrayLike, ""] = 0,
 ) -> Draw:
     """Declare one subject: parameters, covariates, random effects, eligibility.
 
@@ -51,10 +52,13 @@ def program(
         shape (occasions,), or () for one.
     uncertainty
         Whether population parameters are drawn from their prior or are their values.
-    subject
-        Number of the subject; only a table that is drawn in order asks for it.
+    subject, replicate
+        Numbers of the subject and of the trial; only tables that are drawn in order
+        ask for them, of people and of parameters.
     """
-    parameters = population(model, uncertainty=uncertainty) if model else {}
+    parameters = {}
+    if model:
+        parameters = population(model, uncertainty=uncertainty, replicate=replicate)
     covariates, eligible = people(cohort, model, subject=subject)
     effects = {}
     if model:
@@ -64,8 +68,16 @@ def program(
     return Draw(parameters, covariates, effects, eligible)
 
 
-def population(model: Model, *, uncertainty: bool) -> dict[str, Float[Array, ""]]:
-    """Declare the population parameters, with their uncertainty or without."""
+def population(
+    model: Model, *, uncertainty: bool, replicate: Int[ArrayLike, ""] = 0
+) -> dict[str, Float[Array, ""]]:
+    """Declare the population parameters, with their uncertainty or without.
+
+    Those that were drawn elsewhere are a row of their table, and the others their
+    values.
+    """
+    if uncertainty and model.drawn:
+        return _given(model, replicate)
     if uncertainty and model.population:
         return _joint(model)
     return {
@@ -151,6 +163,20 @@ def _parameter(parameter: Parameter, *, uncertainty: bool) -> Float[Array, ""]:
         return numpyro.sample(name, prior, infer=by)  # type: ignore[return-value]
     moved = _normal(name, REPLICATE) * (error / -value)
     return _known(name, value * jnp.exp(moved))
+
+
+def _given(model: Model, replicate: Int[ArrayLike, ""]) -> dict[str, Float[Array, ""]]:
+    """Take the parameters of a replicate from the table of draws, in order."""
+    table = np.asarray(model.draws, float)
+    row = jnp.asarray(table)[jnp.asarray(replicate) % len(table)]
+    places = {name: place for place, name in enumerate(model.drawn)}
+    return {
+        p.name: _known(
+            p.name,
+            row[places[p.name]] if p.name in places else jnp.asarray(p.value, float),
+        )
+        for p in model.parameters
+    }
 
 
 def _joint(model: Model) -> dict[str, Float[Array, ""]]:

@@ -32,6 +32,7 @@ def drawn(
             occasions=asked.occasions,
             uncertainty=asked.uncertainty,
             subject=subject,
+            replicate=replicate,
         )
         return Drawn(draw(declare, Keys(**keys, attempt=attempt)), attempt + 1)
 

@@ -183,6 +183,7 @@ class Model:
     sheet's word for printing and for reading tables); amounts are in `amount`.
     `population` is the joint covariance of all parameters, in their order, each on
     its scale (zero rows for those that are known); empty, each has its own `error`.
+    `draws` are values of the parameters `drawn`, of which a replicate takes a row.
     `error_correlation` is that of the residual errors of the outputs `error_names` at
     the same time.
     `text` and `warnings` are for people and do not count as content.
@@ -195,6 +196,8 @@ class Model:
     random: tuple[RandomBlock, ...] = ()
     outputs: tuple[Output, ...] = ()
     population: tuple[tuple[float, ...], ...] = ()
+    drawn: tuple[str, ...] = ()
+    draws: tuple[tuple[float, ...], ...] = ()
     error_names: tuple[str, ...] = ()
     error_correlation: tuple[tuple[float, ...], ...] = ()
     title: str = ""

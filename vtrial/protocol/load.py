@@ -26,6 +26,7 @@ from vtrial.protocol.grid import Grid, read_grid
 from vtrial.protocol.knots import NO_KNOTS, knots_of
 from vtrial.protocol.multiplicity import read_multiplicity
 from vtrial.protocol.observed import read_observed
+from vtrial.protocol.parameters import with_parameters_of
 from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit
 from vtrial.protocol.published import read_published, read_source
 from vtrial.protocol.scope import Known, find_covariates, find_model
@@ -283,6 +284,8 @@ def _read_comparisons(
 def _known(shape: ProtocolShape, faults: Faults) -> Known:
     """Collect every name that an entry may use; load the model."""
     model = None if shape.model == "-" else find_model(shape.model, faults)
+    if model is not None:
+        model = with_parameters_of(model, shape.parameters, faults)
     covariates = None if shape.cohort == "-" else find_covariates(shape.cohort, faults)
     names = covariates or frozenset()
     if model is not None and covariates is not None:

@@ -125,6 +125,7 @@ class Protocol:
         """Whether parameters differ between trials: asked for, and not all known."""
         known = not any(map(any, self.model.population))
         known &= not any(parameter.error for parameter in self.model.parameters)
+        known &= not self.model.draws
         known &= not any(block.freedom for block in self.model.random)
         return self.uncertainty and not known
 

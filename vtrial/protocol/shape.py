@@ -121,6 +121,20 @@ class DropoutShape(Shape):
     by: Name = Field(description="When so many have left.", examples=["week 72"])
 
 
+class ParametersShape(Shape):
+    """Population parameters from a file: draws, or NONMEM's estimates."""
+
+    file: Name = Field(
+        description="A CSV file with a row a replicate, or NONMEM's .ext.",
+        examples=["bootstrap.csv", "run1.ext"],
+    )
+    columns: dict[str, Name] = Field(
+        default_factory=dict,
+        description="Which column each parameter is in; its own name if left out.",
+        examples=[{"tvCL": "THETA1"}],
+    )
+
+
 COUNTS: dict[str, Any] = {
     "anyOf": [
         {"type": "integer", "minimum": 1, "maximum": MOST},
@@ -131,6 +145,16 @@ COUNTS: dict[str, Any] = {
         },
     ]
 }
+
+
+PARAMETERS: dict[str, Any] = {
+    "anyOf": [{"type": "string"}, ParametersShape.model_json_schema()]
+}
+
+
+def as_file(value: object) -> object:
+    """Take the name of a file for a map that has no more than it."""
+    return {"file": value} if isinstance(value, str) else value
 
 
 def as_counts(value: object) -> object:
@@ -495,6 +519,9 @@ class ProtocolShape(Shape):
     uncertainty: bool = Field(
         True, description="Draw parameters anew for each replicate."
     )
+    parameters: Annotated[
+        ParametersShape | None, BeforeValidator(as_file), WithJsonSchema(PARAMETERS)
+    ] = Field(None, description="Population parameters from a file.")
     random_effects: Annotated[
         Literal["on", "off"], BeforeValidator(Words("on", "off"))
     ] = Field(
