@@ -5,6 +5,7 @@ import functools
 
 from vtrial.cohort.category import in_digits
 from vtrial.cohort.cohort import Cohort
+from vtrial.cohort.screen import scarcity
 from vtrial.errors import CohortError, Fault, UnitError
 from vtrial.model.model import Covariate, Model
 from vtrial.sheets.words import listed
@@ -25,8 +26,6 @@ def check_cohort(cohort: Cohort, model: Model) -> list[Fault]:
     ]
     found = [*missing, *_conflicts(cohort, model)]
     if cohort.eligibility is not None:
-        from vtrial.cohort.screen import scarcity  # NumPyro is slow to import
-
         found += scarcity(cohort)
     return found
 

@@ -16,7 +16,9 @@ from jaxtyping import Array, ArrayLike, Int
 
 from vtrial.cohort.check import refuse_conflicts
 from vtrial.cohort.cohort import Cohort
+from vtrial.cohort.screen import scarce
 from vtrial.cohort.subjects import (
+    MAKERS,
     MAX_SCREENED,
     TRACING,
     WIDTH,
@@ -28,8 +30,6 @@ from vtrial.cohort.subjects import (
 from vtrial.errors import CohortError
 from vtrial.model.model import Model
 from vtrial.program_cache import kept
-
-MAKERS = ("keys.py", "types.py", "model", "cohort")
 
 register_namedtuple_serialization(Draw, serialized_name="vtrial:Draw")
 register_namedtuple_serialization(Drawn, serialized_name="vtrial:Drawn")
@@ -102,6 +102,4 @@ def _joined(arrays: tuple[Array, ...], count: int) -> Array:
 def _refuse_unfit(cohort: Cohort, screened: Int[Array, " subject"]) -> None:
     """Refuse a cohort in which no eligible candidate was found for some subject."""
     if len(screened) and int(screened.max()) > MAX_SCREENED:
-        from vtrial.cohort.screen import scarce
-
         raise CohortError.of([scarce(cohort)])

@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-from scipy.special import gammaln, xlog1py, xlogy
 
 from vtrial.cohort.cohort import Marginal
 from vtrial.cohort.quantile_spline import LEAST_SHAPE
@@ -30,6 +29,8 @@ def read_parametric(
         given = shape.weibull
         made = Marginal("weibull", given.shape, given.scale, low=low, high=high)
         return made, []
+    from scipy.special import gammaln, xlog1py, xlogy  # slow to import
+
     if shape.poisson is not None:
         mean = shape.poisson.mean
         count = np.arange(math.ceil(mean + 10 * math.sqrt(mean) + 20))

@@ -3,6 +3,7 @@
 Neither has an inverse in closed form. The logarithm of a gamma quantile, and the logit
 of a beta one, are smooth functions of the standard normal score of the same
 probability; cubic pieces through their values and slopes are right to 1e-9 or better.
+SciPy, from which they come, is imported where it is needed: most cohorts need none.
 """
 
 import functools
@@ -12,7 +13,6 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.special import betaln, ndtr, ndtri
 
 from vtrial.cohort.cohort import Marginal
 
@@ -41,6 +41,8 @@ def splined(marginal: Marginal, score: Float[Array, ""]) -> Float[Array, ""]:
 
 def score_of(marginal: Marginal, value: float) -> float:
     """Return the standard normal score of a value: that of the same probability."""
+    from scipy.special import ndtri
+
     law = _law(marginal)
     below, above = float(law.cdf(value)), float(law.sf(value))
     return float(ndtri(below) if below < above else -ndtri(above))
@@ -49,6 +51,8 @@ def score_of(marginal: Marginal, value: float) -> float:
 @functools.lru_cache(256)
 def _knots(marginal: Marginal) -> tuple[np.ndarray, np.ndarray]:
     """Return logarithms or logits of quantiles at the knots, and their slopes."""
+    from scipy.special import betaln, ndtr
+
     score = np.arange(-END, END + STEP / 2, STEP)
     below, above = ndtr(score), ndtr(-score)
     bell = np.exp(-0.5 * score**2) / math.sqrt(2 * math.pi)
@@ -70,7 +74,7 @@ def _knots(marginal: Marginal) -> tuple[np.ndarray, np.ndarray]:
 
 def _law(marginal: Marginal) -> Any:
     """Return the distribution, of those that SciPy has."""
-    import scipy.stats  # half a second, which most cohorts need not spend
+    import scipy.stats
 
     if marginal.kind == "gamma":
         return scipy.stats.gamma(marginal.first, scale=marginal.second)

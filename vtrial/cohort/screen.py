@@ -2,18 +2,15 @@
 
 import functools
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int, Key
+from jaxtyping import Array, ArrayLike, Bool, Int
 
 from vtrial.cohort.cohort import Cohort
-from vtrial.cohort.keyed import Keys, draw
-from vtrial.cohort.prior import people
-from vtrial.cohort.subjects import MAX_SCREENED, TRACING, WIDTH
+from vtrial.cohort.subjects import MAKERS, MAX_SCREENED, TRACING, WIDTH
 from vtrial.errors import Fault
-from vtrial.keys import replicate_key, subject_key
 from vtrial.model.grammar import write_expression
+from vtrial.program_cache import kept
 
 PILOT = 5
 LEAST = 10
@@ -28,16 +25,20 @@ def share_eligible(cohort: Cohort) -> tuple[int, int]:
     if cohort.eligibility is None:
         return PILOT * WIDTH, PILOT * WIDTH
 
-    @jax.jit
-    def screen(subject: Int[Array, " subject"]) -> Bool[Array, " subject"]:
-        return jax.vmap(lambda number: passes(cohort, keys_of(0, 0, number), number))(
-            subject
-        )
-
     numbers = np.arange(PILOT * WIDTH).reshape(PILOT, WIDTH)
     with TRACING:
-        found = sum(int(screen(jnp.asarray(row)).sum()) for row in numbers)
+        found = sum(int(_screen(cohort, row).sum()) for row in numbers)
     return found, numbers.size
+
+
+@functools.partial(kept, static=1, makers=MAKERS)
+def _screen(
+    cohort: Cohort, subject: Int[ArrayLike, " subject"]
+) -> Bool[Array, " subject"]:
+    """Return who of some candidates is eligible; compiled once for a cohort."""
+    from vtrial.cohort.trace import screened  # NumPyro is slow to import
+
+    return screened(cohort, jnp.asarray(subject))
 
 
 def scarcity(cohort: Cohort) -> list[Fault]:
@@ -58,26 +59,3 @@ def scarce(cohort: Cohort) -> Fault:
         f"so that nobody is screened more than {MAX_SCREENED} times",
         write="",
     )
-
-
-def keys_of(
-    seed: Int[Array, ""] | int,
-    replicate: Int[Array, ""] | int,
-    subject: Int[Array, ""] | int,
-) -> dict[str, Key[Array, ""]]:
-    """Return the keys of a subject and of the replicate that it is in."""
-    return {
-        "replicate": replicate_key(seed, replicate),
-        "subject": subject_key(seed, replicate, subject),
-    }
-
-
-def passes(
-    cohort: Cohort,
-    keys: dict[str, Key[Array, ""]],
-    subject: Int[Array, ""],
-    attempt: Int[Array, ""] | int = 0,
-) -> Bool[Array, ""]:
-    """Return whether a subject is eligible at an attempt."""
-    who = Keys(**keys, attempt=jnp.asarray(attempt))
-    return draw(lambda: people(cohort, subject=subject)[1] > 0, who)

@@ -11,6 +11,7 @@ from vtrial.cohort.category import shares_of, words_of
 from vtrial.cohort.cohort import Cohort, Table, Trait
 from vtrial.cohort.derive import read_derived
 from vtrial.cohort.distribution import KINDS, read_marginal
+from vtrial.cohort.screen import scarcity
 from vtrial.cohort.shape import (
     CohortShape,
     CorrelationShape,
@@ -72,8 +73,6 @@ def cohort_of(sheet: Sheet) -> Cohort:
     cohort = reader.cohort()
     raise_faults(CohortError, reader.faults)
     if cohort.eligibility is not None:
-        from vtrial.cohort.screen import scarcity
-
         raise_faults(CohortError, [_placed(sheet, f) for f in scarcity(cohort)])
     return cohort
 

@@ -11,6 +11,7 @@ from vtrial.model.model import Model
 
 WIDTH = 1024  # subjects who are drawn side by side
 MAX_SCREENED = 10_000  # attempts to find one who is eligible
+MAKERS = ("keys.py", "types.py", "model", "cohort")  # of what is kept compiled
 TRACING = threading.Lock()  # NumPyro's stack of handlers is shared by all threads
 
 

@@ -9,9 +9,9 @@ from jaxtyping import Array, Bool, Int, Key
 
 from vtrial.cohort.cohort import Cohort
 from vtrial.cohort.keyed import Keys, draw
-from vtrial.cohort.prior import program
-from vtrial.cohort.screen import keys_of, passes
+from vtrial.cohort.prior import people, program
 from vtrial.cohort.subjects import MAX_SCREENED, Asked, Drawn
+from vtrial.keys import replicate_key, subject_key
 
 
 def drawn(
@@ -52,3 +52,37 @@ def _attempt(
         return ~fit & (attempt < MAX_SCREENED)
 
     return lax.while_loop(unfit, lambda attempt: attempt + 1, first)
+
+
+def screened(
+    cohort: Cohort, subject: Int[Array, " subject"]
+) -> Bool[Array, " subject"]:
+    """Return whether candidates of replicate 0 are eligible at the first attempt."""
+
+    def one(number: Int[Array, ""]) -> Bool[Array, ""]:
+        return passes(cohort, keys_of(0, 0, number), number)
+
+    return jax.vmap(one)(subject)
+
+
+def keys_of(
+    seed: Int[Array, ""] | int,
+    replicate: Int[Array, ""] | int,
+    subject: Int[Array, ""] | int,
+) -> dict[str, Key[Array, ""]]:
+    """Return the keys of a subject and of the replicate that it is in."""
+    return {
+        "replicate": replicate_key(seed, replicate),
+        "subject": subject_key(seed, replicate, subject),
+    }
+
+
+def passes(
+    cohort: Cohort,
+    keys: dict[str, Key[Array, ""]],
+    subject: Int[Array, ""],
+    attempt: Int[Array, ""] | int = 0,
+) -> Bool[Array, ""]:
+    """Return whether a subject is eligible at an attempt."""
+    who = Keys(**keys, attempt=jnp.asarray(attempt))
+    return draw(lambda: people(cohort, subject=subject)[1] > 0, who)

@@ -6,6 +6,7 @@ from pathlib import Path
 from vtrial.cohort.sheet import load_cohort
 from vtrial.conduct.impossible import model_faults, model_warnings
 from vtrial.conduct.plan import plan
+from vtrial.conduct.remembered import remember_compiled
 from vtrial.errors import ModelError, SheetError
 from vtrial.model.sheet import LIBRARY, library, load_model
 from vtrial.model.typical import typical_of
@@ -26,6 +27,7 @@ def check_sheet(path: str | Path) -> tuple[str, list[str]]:
     VtrialError
         With every fault of the sheet.
     """
+    remember_compiled()
     path = _found(path)
     sheet = read_sheet(path)
     kind = kind_of(sheet)
