@@ -26,12 +26,9 @@ def read_marginal(
     if len(given) != 1:
         several = " and ".join(listed(given).rsplit(" or ", 1))
         found = f"with {several}" if given else "without a distribution"
-        write = "normal: {mean: 75, sd: 12}"
-        return NOTHING, [
-            sheet.fault(
-                path, found=found, allowed=f"given one of {listed(KINDS)}", write=write
-            )
-        ]
+        allowed = f"given one of {listed(KINDS)}, such as "
+        allowed += "`normal: {mean: 75, sd: 12}`"
+        return NOTHING, [sheet.fault(path, found=found, allowed=allowed, write="")]
     low, high = shape.within or within or (-math.inf, math.inf)
     faults = _check_within(sheet, path, shape, given[0], low, high)
     marginal, found = _made(sheet, (*path, given[0]), shape, low, high)
@@ -57,11 +54,11 @@ def _check_within(
     allowed = write = ""
     if not low < high:
         allowed = "a lower and a higher value"
-        write = f"within: [{high:g}, {low:g}]" if high < low else ""
+        write = f"[{high:.15g}, {low:.15g}]" if high < low and shape.within else ""
     elif kind not in ("normal", "lognormal") and shape.within is not None:
         allowed = f"left out of a {kind} distribution, which has no tails"
     elif kind == "lognormal" and high <= 0:
-        allowed, write = "above 0 for a log-normal distribution", "within: [1, 200]"
+        allowed = "above 0 for a log-normal distribution"
     if not allowed:
         return []
     found = f"{low:g} to {high:g}"
@@ -81,9 +78,9 @@ def _made(
         if first < second:
             return Marginal("uniform", first, second), []
         found, allowed = f"{first:g} to {second:g}", "a lower and a higher value"
-        write = f"uniform: [{second:g}, {first:g}]"
+        write = f"[{second:.15g}, {first:.15g}]" if second < first else ""
         if first == second:
-            write = f"constant: {first!r}"
+            allowed += f"; one value alone is `constant: {first:g}`"
         fault = sheet.fault(path, found=found, allowed=allowed, write=write)
         return NOTHING, [fault]
     if shape.categorical is not None:
@@ -104,8 +101,6 @@ def _lognormal(
         return lognormal_mean(shape.mean, shape.sd, low=low, high=high), []
     words = " and ".join(listed(sorted(given)).rsplit(" or ", 1))
     found = f"given by {words}" if given else "empty"
-    allowed, write = (
-        "given by median and cv, or by mean and sd",
-        "{median: 75, cv: 20 %}",
-    )
-    return NOTHING, [sheet.fault(path, found=found, allowed=allowed, write=write)]
+    allowed = "given by median and cv, or by mean and sd, such as "
+    allowed += "`{median: 75, cv: 20 %}`"
+    return NOTHING, [sheet.fault(path, found=found, allowed=allowed, write="")]

@@ -31,6 +31,7 @@ from vtrial.protocol.scope import Known, find_covariates, find_model
 from vtrial.protocol.shape import KeepShape, ProtocolShape
 from vtrial.protocol.visits import read_occasions, read_visits
 from vtrial.sheets.find import find_sheet, refuse_other, shipped
+from vtrial.sheets.remedy import proved
 from vtrial.sheets.sheet import Sheet, read_sheet
 from vtrial.sheets.validate import check_shape
 from vtrial.sheets.words import listed, nearest
@@ -75,8 +76,10 @@ def load_protocol(
         raise ProtocolError(
             at="the protocol",
             found=f"`{name}`, which is neither a protocol here nor shipped",
-            allowed="the path of a sheet, or the name of a shipped one",
-            write=near or "vtrial new protocol my-trial.yaml",
+            allowed="the path of a sheet, or a shipped one: "
+            + listed(there, like=str(name))
+            + "; `vtrial new protocol my-trial.yaml` writes one to start from",
+            write=near,
         )
     sheet = read_sheet(path)
     refuse_other(sheet, "protocol")
@@ -105,12 +108,23 @@ def build_protocol(
                 write=nearest(key, CHANGES),
             )
     sheet = dataclasses.replace(sheet, data={**sheet.data, **changes})
+    protocol, faults = _read(sheet)
+    if protocol is None:
+        told = proved(sheet, faults, lambda other: _read(other)[1])
+        raise ProtocolError.of(told)
+    return protocol
+
+
+def _read(sheet: Sheet) -> tuple[Protocol | None, list[Fault]]:
+    """Read a sheet into a Protocol, or into every fault of it."""
     faults = Faults(sheet)
     shape, places = _read_shape(sheet, faults)
     if shape is None:
-        faults.refuse()
-        raise AssertionError("a sheet without a shape has faults")
-    return _build(shape, places, faults)
+        return None, faults.entries
+    try:
+        return _build(shape, places, faults), []
+    except ProtocolError as error:
+        return None, list(error.faults)
 
 
 def _read_shape(
@@ -126,7 +140,6 @@ def _read_shape(
         for key, entries in data.items()
         if key in _BY_PLACE and isinstance(entries, list)
     }
-    paths = {".".join(map(str, path)): path for path in sheet.lines}
     for turn in range(3):
         part = dataclasses.replace(sheet, data=data)
         shape, wrong = check_shape(part, ProtocolShape)
@@ -136,7 +149,7 @@ def _read_shape(
             faults.entries += dict.fromkeys(wrong)
         cuts: dict[str, set[int]] = {}
         for fault in wrong:
-            _cut(data, paths.get(fault.at, tuple(fault.at.split("."))), fault, cuts)
+            _cut(data, fault.path, fault, cuts)
         for key, indices in cuts.items():
             entries = data[key]
             assert isinstance(entries, list)
@@ -310,7 +323,6 @@ def _check_names(faults: Faults) -> None:
                 found=f"`{name}`, which is written like `{first}` on line {line}",
                 allowed="a name that differs by more than spaces, dashes, "
                 "underscores and capitals",
-                write=f"{name} {len(known) + 1}: ...",
             )
 
 
@@ -412,8 +424,9 @@ def _check_tolerances(shape: ProtocolShape, known: Known, faults: Faults) -> Non
             faults.add(
                 ("numerics", "atol_by_state", name),
                 found=f"`{name}`, which is no state of {known.model.name}",
-                allowed=listed(states),
+                allowed=listed(states, like=name) or "left out",
                 write=nearest(name, states),
+                old=name,
             )
 
 
@@ -438,5 +451,4 @@ def _check_size(shape: ProtocolShape, faults: Faults) -> None:
             ("subjects",),
             found=f"{shape.subjects}, for {len(arms)} arms",
             allowed="at least one for each arm",
-            write=f"subjects: {10 * len(arms)}",
         )

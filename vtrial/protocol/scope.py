@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from vtrial.cohort.sheet import cohort_faults
 from vtrial.errors import ModelError, VtrialError
 from vtrial.model.grammar import parse_assignments
 from vtrial.model.model import Model, Output
@@ -50,7 +51,7 @@ def find_model(name: str, faults: Faults) -> Model | None:
 
 
 def find_covariates(name: str, faults: Faults) -> frozenset[str] | None:
-    """Read which covariates the named cohort sheet gives, whatever else is in it."""
+    """Read which covariates the named cohort sheet gives; note what is wrong in it."""
     path = find_sheet(name, kind="cohorts", beside=faults.sheet.source)
     if path is None:
         there = sorted(p.stem for p in shipped("cohorts").glob("*.yaml"))
@@ -62,6 +63,8 @@ def find_covariates(name: str, faults: Faults) -> frozenset[str] | None:
     except VtrialError as error:
         faults.relay(("cohort",), error)
         return None
+    for fault in cohort_faults(sheet):
+        faults.note(fault)
     data = sheet.data
     names = {*_keys(data.get("covariates")), *_derived(data.get("derive"))}
     return frozenset(names | _columns(data.get("table")))
