@@ -64,7 +64,7 @@ def test_expressions_mean_what_they_say(text, value):
         ("exp(1, 2)", (1, 1), "`exp` with 2 arguments"),
         ("expp(x)", (1, 1), "Write `exp`"),
         ("1 < x < 3", (1, 7), "a < b and b < c"),
-        ("x = 1", (1, 3), "an assignment"),
+        ("x = 1", (1, 1), "an assignment"),
         ("x\ny", (1, 1), "2 lines"),
         ("", (1, 1), "empty"),
         ("x.y", (1, 2), "`.`"),

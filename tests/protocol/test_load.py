@@ -268,12 +268,12 @@ def test_unknown_visit_arm_output_and_unit_in_one_error():
 @pytest.mark.parametrize(
     ("old", "new", "where", "write"),
     [
-        ("permuted block: 8", "permuted block: 6", "permuted block", "8"),
+        ("permuted block: 8", "permuted block: 6", "permuted block", ""),
         (
             "{stratified: [FEMALE], permuted block: 8}",
             "{stratified: [FEMALE]}",
             "design.randomisation.permuted block",
-            "permuted block: 8",
+            "",
         ),
         (
             "{stratified: [FEMALE], permuted block: 8}",

@@ -130,8 +130,13 @@ class EmpiricalShape(_Closed):
     )
 
 
+ONE: dict[str, Any] = {"examples": [{"normal": {"mean": 45, "sd": 15}}]}
+
+
 class MarginalShape(_Closed):
     """One distribution; exactly one of the six kinds is given."""
+
+    model_config = ConfigDict(json_schema_extra=ONE)
 
     normal: NormalShape | None = Field(
         None,

@@ -174,12 +174,8 @@ def parse_expression(text: str) -> Expression:
     target, tree, wrong = _parse(body, line)
     faults = [one.fault() for one in wrong]
     if target is not None:
-        there = re.match(r"\s*[A-Za-z]\w*\s*=", body)
-        place = there.end() if there else 1
-        allowed = "an expression: `==` compares"
-        faults.append(
-            _fault(line, place, "an assignment", allowed, "==" if there else "", "=")
-        )
+        found, allowed = "an assignment", "an expression, in which `==` compares"
+        faults.append(_fault(line, 1, found, allowed))
     if faults:
         raise ModelError.of(faults)
     return tree

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Sequence
 
+from vtrial.dosing.grammar import parse_leniently
 from vtrial.dosing.regimen import Regimen
 from vtrial.dosing.words import parse_regimen
 from vtrial.errors import DosingError, ModelError, ProtocolError, UnitError
@@ -62,8 +63,8 @@ def read_allocation(
         faults.add(
             (*path, "permuted block"),
             found="missing, though `stratified` is given",
-            allowed="the size of the blocks within strata",
-            write=f"permuted block: {2 * total}",
+            allowed="the size of the blocks within strata, such as "
+            f"`permuted block: {2 * total}`",
         )
     if size is None:
         return Allocation(weights)
@@ -71,8 +72,7 @@ def read_allocation(
         faults.add(
             (*path, "permuted block"),
             found=f"{size}, with weights that sum to {total}",
-            allowed=f"a multiple of {total}",
-            write=str(max(round(size / total), 1) * total),
+            allowed=f"a multiple of {total}: {total}, {2 * total}, {3 * total} or more",
         )
     by = "stratified" if how.stratified else "permuted block"
     return Allocation(weights, by, size, tuple(how.stratified or ()))
@@ -151,6 +151,8 @@ def _arm(name: str, shape: ArmShape, known: Known, faults: Faults) -> Arm:
     regimen = None
     if shape.dose is not None and known.model is not None:
         regimen = _regimen(path, shape.dose, known.model, known, faults)
+    elif shape.dose is not None:
+        _check_words((*path, "dose"), shape.dose, faults)
     sets = []
     for target, value in shape.set.items():
         expression = _setting((*path, "set", target), target, value, known, faults)
@@ -200,6 +202,15 @@ def _with_unit(
         + (f", {own}" if own != "1" else ""),
         write=write,
     )
+
+
+def _check_words(path: Path_, texts: list[str], faults: Faults) -> None:
+    """Find what is no dosing words, whatever the model is."""
+    for number, text in enumerate(texts, start=1):
+        at = "dose" if len(texts) == 1 else f"dose {number}"
+        told = parse_leniently(text, at=at).faults
+        if told:
+            faults.relay(path, DosingError.of(told))
 
 
 def _setting(

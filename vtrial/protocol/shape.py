@@ -169,9 +169,13 @@ Take = Annotated[
 class EndpointShape(Shape):
     """One number for each subject."""
 
-    of: Name | None = Field(None, description="An output of the model.")
+    of: Name | None = Field(
+        None, description="An output of the model.", examples=["conc"]
+    )
     take: Take | None = Field(
-        None, description="How the number is made of the output's values."
+        None,
+        description="How the number is made of the output's values.",
+        examples=["maximum"],
     )
     equals: Name | None = Field(
         None,
@@ -258,7 +262,7 @@ class MarginShape(Shape):
 class TierShape(Shape):
     """One endpoint of a hierarchy."""
 
-    on: Name = Field(description="An endpoint.")
+    on: Name = Field(description="An endpoint.", examples=["death"])
     better: Annotated[
         Literal["higher", "lower"],
         BeforeValidator(Words("higher", "lower", place="better")),
@@ -282,7 +286,8 @@ class ComparisonShape(Shape):
         description="An arm `with` its reference.", examples=["high with low"]
     )
     on: Name | Annotated[list[TierShape], Field(min_length=1)] = Field(
-        description="An endpoint; for wins a list of them, the most important first."
+        description="An endpoint; for wins a list of them, the most important first.",
+        examples=["peak"],
     )
     by: By = Field(
         description="How the arms are compared.", examples=["difference of means"]
@@ -338,7 +343,8 @@ class MultiplicityShape(Shape):
         Procedure, BeforeValidator(Words(*get_args(Procedure), place="method"))
     ] = Field("Holm", description="The procedure; `graph` has weights and transitions.")
     of: Annotated[list[str], Field(min_length=2)] = Field(
-        description="Names of comparisons, in the order in which they are tested."
+        description="Names of comparisons, in the order in which they are tested.",
+        examples=[["main", "second"]],
     )
     alpha: float = Field(0.05, gt=0, lt=0.5, description="Of the family.")
     weights: dict[str, float] = Field(

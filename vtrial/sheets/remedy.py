@@ -7,6 +7,7 @@ do not hold, so that a usual sheet is read once or twice more.
 
 import copy
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
 from ruamel.yaml import YAML
@@ -71,15 +72,19 @@ class _Trial:
             return False
         self.left -= 1
         other = dataclasses.replace(self.sheet, data=data)
-        after = [(one.path or one.at, one.found) for one in self.read(other)]
-        gone = {(one.path or one.at, one.found) for one in chosen}
-        if gone & set(after):
+        after, before = _spots(self.read(other)), _spots(self.faults)
+        mended = _spots(chosen)
+        if any(after[spot] > before[spot] - count for spot, count in mended.items()):
             return False
-        before = {(one.path or one.at, one.found) for one in self.faults}
         new = [path for path, found in after if (path, found) not in before]
         return not any(
             path[: len(_around(one))] == _around(one) for path in new for one in chosen
         )
+
+
+def _spots(faults: Iterable[Fault]) -> Counter[tuple[object, str]]:
+    """Count faults by what tells them apart wherever lines move."""
+    return Counter((one.path or one.at, one.found) for one in faults)
 
 
 def _ours(sheet: Sheet, fault: Fault) -> bool:

@@ -100,13 +100,15 @@ def said(value: object) -> str:
     """Write what stands somewhere, as a message quotes it."""
     if value is None or value == "":
         return "empty"
-    text = value if isinstance(value, str) else _flow(value)
+    text = value if isinstance(value, str) else flow(value)
     return f"`{text[:80]}...`" if len(text) > 80 else f"`{text}`"
 
 
-def example_of(shape: type[BaseModel]) -> str:
-    """Write an example of a shape: the keys that it must have, or a few others."""
-    return _example(_fields(shape))
+def example_of(shape: type[BaseModel] | None) -> str:
+    """Write an example of a shape: its own, or keys that it must have or may have."""
+    extra = shape.model_config.get("json_schema_extra") if shape else None
+    own = extra.get("examples") if isinstance(extra, dict) else None
+    return flow(own[0]) if isinstance(own, list) else _example(fields_of(shape))
 
 
 def _shape_fault(
@@ -124,7 +126,7 @@ def _shape_fault(
         around = sheet.value(path[:-1])
         return _unknown_key(sheet, path, _shape_at(shape, inner[:-1]), around)
     if kinds[0] == "missing":
-        field = _fields(_shape_at(shape, inner[:-1])).get(name)
+        field = fields_of(_shape_at(shape, inner[:-1])).get(name)
         return sheet.fault(path, found="missing", allowed=_given(name, field), write="")
     own = [entry for entry in entries if entry["type"] == "value_error"]
     if own:
@@ -142,16 +144,16 @@ def _shape_fault(
 
 def _mapped(value: object, shape: type[BaseModel] | None) -> str:
     """Write `proportional 10 %` as the map that it means; "" if it means none."""
-    keys = "|".join(map(re.escape, _fields(shape)))
+    keys = "|".join(map(re.escape, fields_of(shape)))
     found = re.fullmatch(rf"({keys})\s*[:= ]\s*(\S.*)", str(value)) if keys else None
-    return f"{{{found[1]}: {_flow(found[2])}}}" if found else ""
+    return f"{{{found[1]}: {flow(found[2])}}}" if found else ""
 
 
 def _unknown_key(
     sheet: Sheet, path: Path_, shape: type[BaseModel] | None, around: object
 ) -> Fault:
     """Describe a key that a map does not have, and which one may be meant."""
-    name, known = str(path[-1]), list(_fields(shape))
+    name, known = str(path[-1]), list(fields_of(shape))
     there = around if isinstance(around, dict) else {}
     kind = shape.__name__ if shape is not None else ""
     write = nearest(name, known) or key_meant(kind, name)
@@ -169,7 +171,7 @@ def _given(name: str, field: FieldInfo | None) -> str:
     examples = field.examples if field is not None else None
     if not examples:
         return "given"
-    return f"given, such as `{name}: {_flow(examples[0])}`"
+    return f"given, such as `{name}: {flow(examples[0])}`"
 
 
 def _allowed(shape: type[BaseModel], path: Path_, entry: Mapping) -> str:
@@ -189,15 +191,18 @@ def _allowed(shape: type[BaseModel], path: Path_, entry: Mapping) -> str:
     if kind in ("string_too_short", "string_too_long"):
         most = context.get("max_length")
         return f"at most {most} letters long" if most else "text"
-    return _TYPES.get(kind, "something else")
+    field = fields_of(_shape_at(shape, path[:-1])).get(str(path[-1]) if path else "")
+    examples = field.examples if field is not None else None
+    such = f", such as `{flow(examples[0])}`" if examples else ""
+    return _TYPES.get(kind, "something else") + such
 
 
 def _map_of(shape: type[BaseModel] | None, named: bool) -> str:
     """Say which map may stand somewhere."""
-    fields = _fields(shape)
+    fields = fields_of(shape)
     if not fields:
         return "a map"
-    example = _example(fields)
+    example = example_of(shape)
     such = f", such as `{example}`" if example else ""
     if named:
         return f"a map of names, each with the keys {listed(fields)}"
@@ -220,7 +225,7 @@ def _path_in(node: object, loc: Iterable[str | int]) -> Path_:
     return path
 
 
-def _fields(shape: type[BaseModel] | None) -> dict[str, FieldInfo]:
+def fields_of(shape: type[BaseModel] | None) -> dict[str, FieldInfo]:
     """Return the fields of a shape by their keys in the sheet."""
     if shape is None:
         return {}
@@ -232,18 +237,19 @@ def _example(fields: Mapping[str, FieldInfo]) -> str:
     """Write a map of the keys that must be given, or of a few others."""
     needed = {key: field for key, field in fields.items() if field.is_required()}
     usual = {key: field for key, field in fields.items() if field.examples}
-    shown = needed or dict(itertools.islice(usual.items(), EXAMPLES))
+    shown = dict(itertools.islice((needed | usual).items(), EXAMPLES))
+    shown = needed if len(needed) > EXAMPLES else shown
     example = {key: (field.examples or ["..."])[0] for key, field in shown.items()}
-    return _flow(example) if example else ""
+    return flow(example) if example else ""
 
 
-def _flow(value: object) -> str:
+def flow(value: object) -> str:
     """Write a value as YAML does within a line."""
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{key}: {_flow(each)}" for key, each in value.items())
+        inner = ", ".join(f"{key}: {flow(each)}" for key, each in value.items())
         return f"{{{inner}}}"
     if isinstance(value, list):
-        return f"[{', '.join(map(_flow, value))}]"
+        return f"[{', '.join(map(flow, value))}]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = str(value)
