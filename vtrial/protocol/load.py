@@ -11,6 +11,7 @@ from typing import get_args
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.endpoint.equation import called
 from vtrial.errors import Fault, ProtocolError
+from vtrial.model.sheet import library
 from vtrial.protocol.analysis import Analysis, Comparison
 from vtrial.protocol.arms import find_cycle, read_allocation, read_arms, read_dropout
 from vtrial.protocol.comparisons import read_analysis
@@ -75,7 +76,7 @@ def load_protocol(
         near = nearest(str(name), there)
         raise ProtocolError(
             at="the protocol",
-            found=f"`{name}`, which is neither a protocol here nor shipped",
+            found=f"`{name}`, {_other(str(name))}",
             allowed="the path of a sheet, or a shipped one: "
             + listed(there, like=str(name))
             + "; `vtrial new protocol my-trial.yaml` writes one to start from",
@@ -84,6 +85,15 @@ def load_protocol(
     sheet = read_sheet(path)
     refuse_other(sheet, "protocol")
     return build_protocol(sheet, changes=changes)
+
+
+def _other(name: str) -> str:
+    """Say what a name is that no protocol has."""
+    for kind in ("cohort", "model"):
+        there = find_sheet(name, kind=f"{kind}s") is not None
+        if there or (kind == "model" and name in library()):
+            return f"which is a {kind}: `vtrial {kind} {name}` shows it"
+    return "which is neither a protocol here nor shipped"
 
 
 def build_protocol(

@@ -76,15 +76,17 @@ class _Trial:
         mended = _spots(chosen)
         if any(after[spot] > before[spot] - count for spot, count in mended.items()):
             return False
-        new = [path for path, found in after if (path, found) not in before]
-        return not any(
-            path[: len(_around(one))] == _around(one) for path in new for one in chosen
-        )
+        new = [place for place, found in after if (place, found) not in before]
+        return not any(_is_in(place, _around(one)) for place in new for one in chosen)
 
 
-def _spots(faults: Iterable[Fault]) -> Counter[tuple[object, str]]:
+def _spots(faults: Iterable[Fault]) -> Counter[tuple[Path_, str]]:
     """Count faults by what tells them apart wherever lines move."""
-    return Counter((one.path or one.at, one.found) for one in faults)
+    return Counter((one.path or (one.at,), one.found) for one in faults)
+
+
+def _is_in(place: Path_, around: Path_) -> bool:
+    return place[: len(around)] == around
 
 
 def _ours(sheet: Sheet, fault: Fault) -> bool:
