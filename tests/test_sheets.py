@@ -91,7 +91,7 @@ def test_every_fault_of_shape_has_a_line_and_a_remedy():
     said = "\n".join(map(str, sorted(faults, key=lambda fault: fault.line)))
     assert "trial.yaml:1:1: nmae is an unknown key `nmae`" in said
     assert "Write `name`" in said
-    assert "trial.yaml:3:6: parts.0.size is `big`; it must be a valid number" in said
+    assert "trial.yaml:3:6: parts.0.size is `big`; it must be a number" in said
     assert "parts.1.sise is an unknown key" in said
     assert len(faults) == 5
 
@@ -145,6 +145,8 @@ def test_words_for_messages():
     assert listed("abcde", most=2) == "a, b or one of 3 more"
     assert nearest("conz", ["conc", "anc"]) == "conc"
     assert nearest("xyz", ["conc", "anc"]) == ""
+    assert nearest("conx", ["conc", "conv"]) == "", "which of two is not known"
+    assert nearest("between", ["below"]) == nearest("x", ["conc"]) == ""
 
 
 @given(st.text(max_size=200))

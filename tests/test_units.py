@@ -93,9 +93,12 @@ def test_a_month_is_the_mean_one_of_ucum():
     assert hours("3 months") == hours("3 mo") == 3 * 30.4375 * 24
 
 
-def test_wrong_unit_gets_the_nearest_right_one():
-    with pytest.raises(UnitError, match="Write `mg/L`"):
+def test_a_slip_is_no_other_unit_and_a_word_is_its_sign():
+    with pytest.raises(UnitError, match="such as mg/L") as caught:
         factor("mgg/L", "mg/L")
+    assert not caught.value.faults[0].write, "one letter makes another unit"
+    with pytest.raises(UnitError, match="Write `mg/L`"):
+        factor("milligrams per litre", "mg/L")
 
 
 @pytest.mark.parametrize(

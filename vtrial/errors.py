@@ -35,7 +35,13 @@ def printable(text: str) -> str:
 
 
 class Fault(NamedTuple):
-    """One thing that is wrong: where, what it is, what it may be, what to write."""
+    """One thing that is wrong: where, what it is, what it may be, what to write.
+
+    In a sheet, `write` is what is to stand there, to the letter. It takes the place of
+    the words `old`, which begin at `line` and `column`; without such words, that of the
+    value at `path`, a new entry if there is none. It is given only where it ends the
+    fault and what was meant is known; examples stand in `allowed`.
+    """
 
     at: str
     found: str
@@ -44,6 +50,8 @@ class Fault(NamedTuple):
     source: str = ""
     line: int = 0
     column: int = 0
+    path: tuple[str | int, ...] = ()
+    old: str = ""
 
     def __str__(self) -> str:
         """Return the fault in one or two sentences, led by file, line and column."""
@@ -69,15 +77,16 @@ class VtrialError(Exception):
         source: str = "",
         line: int = 0,
         column: int = 0,
+        old: str = "",
     ) -> None:
-        self.faults = (Fault(at, found, allowed, write, source, line, column),)
+        self.faults = (Fault(at, found, allowed, write, source, line, column, old=old),)
         super().__init__(self.faults)
 
     @classmethod
     def of(cls: type[Kind], faults: Iterable[Fault]) -> Kind:
         """Raise several faults as one error, in the order of their lines."""
         error = cls.__new__(cls)
-        error.faults = tuple(sorted(faults, key=lambda fault: fault[4:]))
+        error.faults = tuple(sorted(faults, key=lambda fault: fault[4:7]))
         Exception.__init__(error, error.faults)
         return error
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vtrial.errors import UnitError
+from vtrial.sheets.synonyms import hint, meant
 
 HOUR, MASS, SUBSTANCE = "h", "[mass]", "[substance]"
 MAX_LENGTH = 60
@@ -120,7 +121,7 @@ def factor(unit: str, to: str, *, molar_mass: float = 0.0) -> float:
         at="the unit",
         found=f"`{unit}` ({kind})",
         allowed=f"one that converts to `{to}` ({wanted})",
-        write=to,
+        write="",
     )
 
 
@@ -183,8 +184,8 @@ def quantity(text: str) -> tuple[float, str]:
         raise UnitError(
             at="the quantity",
             found=f"`{text[:MAX_LENGTH]}`",
-            allowed="a number and a unit",
-            write="60 mg",
+            allowed="a number and a unit, such as 60 mg",
+            write="",
         )
     unit = found[2] or "1"
     _read(unit)
@@ -210,7 +211,7 @@ def hours(text: str) -> float:
             at="the duration",
             found=f"`{text}`",
             allowed="a number with min, h, d, wk, mo or a",
-            write=f"{value:g} h",
+            write="",
         )
     return _rounded(value * factor(unit, HOUR))
 
@@ -281,16 +282,34 @@ def _registry() -> Any:
     return PintUcumRegistry()
 
 
+def no_unit(unit: str) -> tuple[str, str]:
+    """Return what may stand for a text that is no unit, and which one it spells out.
+
+    Slips are not mended: one letter makes another unit of most.
+    """
+    from vtrial.sheets.words import alike, listed
+
+    allowed = hint("unit", unit)
+    if not allowed:
+        usual = ("h", "d", "mg", "umol", "L/h", "mg/L", "1e9/L", "%")
+        near = alike(COMMON, unit)[:4]
+        allowed = f"a unit such as {listed(dict.fromkeys([*near, *usual]))}"
+    return allowed, _meant(unit)
+
+
 def _no_unit(unit: str) -> UnitError:
     """Describe a text that is not a unit."""
-    from vtrial.sheets.words import nearest
+    allowed, write = no_unit(unit)
+    found = f"`{unit[:MAX_LENGTH]}`"
+    return UnitError(at="the unit", found=found, allowed=allowed, write=write)
 
-    return UnitError(
-        at="the unit",
-        found=f"`{unit[:MAX_LENGTH]}`",
-        allowed="a unit such as h, d, mg, umol, L/h, mg/L, 1e9/L or %",
-        write=nearest(unit, COMMON),
-    )
+
+def _meant(unit: str) -> str:
+    """Write a unit in letters that is spelt out, as `milligrams per litre`; else ""."""
+    text = re.sub(r"\s+per\s+", "/", unit.strip()[:MAX_LENGTH])
+    parts = [meant("unit", part) or part for part in text.split("/")]
+    other = "/".join(part.strip() for part in parts)
+    return other if other != unit and is_unit(other) else ""
 
 
 def _rounded(value: float) -> float:

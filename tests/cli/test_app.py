@@ -5,13 +5,17 @@ import subprocess
 import sys
 import webbrowser
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 import pytest
+from pydantic import BaseModel
 from typer.testing import CliRunner
 
 import vtrial as vt
 from vtrial.cli.app import DONE, MISSED, UNSOLVED, WRONG, app
+from vtrial.conduct.glossary import SHAPES
+from vtrial.sheets.validate import fields_of
 
 COMMANDS = [
     "new",
@@ -25,6 +29,7 @@ COMMANDS = [
     "model",
     "cohort",
     "schema",
+    "explain",
     "doctor",
 ]
 TRIAL = """
@@ -87,6 +92,68 @@ def test_new_sheets_are_in_order(kind, tmp_path):
     before = path.read_text()
     use("new", kind, path, code=WRONG)
     assert path.read_text() == before, "nothing is overwritten"
+
+
+@pytest.mark.parametrize("kind", ["protocol", "model", "cohort"])
+def test_new_sheets_explain_every_key(kind, tmp_path):
+    """Whatever a shape has stands in the sheet, with what the shape says of it."""
+    path = tmp_path / f"my-{kind}.yaml"
+    use("new", kind, path)
+    text = " ".join(path.read_text().replace("#", " ").split())
+    asked = [SHAPES[kind]]
+    while asked:
+        schema = asked.pop()
+        for key, field in fields_of(schema).items():
+            assert field.description, (schema.__name__, key)
+            assert f"{key}: {' '.join(field.description.split())}" in text, key
+        asked += [
+            part
+            for field in fields_of(schema).values()
+            for part in shapes_in(field.annotation)
+        ]
+
+
+def shapes_in(annotation):
+    """List the shapes inside a type."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [one for part in get_args(annotation) for one in shapes_in(part)]
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("lloq", ["model: outputs.NAME.lloq", "example: lloq: 0.1", "docs/model.md"]),
+        ("random.cv", ["(model: random.cv)", "Coefficient of variation"]),
+        ("risk difference", ["analysis.by", "of responses", "docs/protocol.md"]),
+        ("AUC tau", ["endpoints.NAME.take", "terminal rate"]),
+        ("dose", ["arms.NAME.dose", "docs/dosing.md"]),
+        ("unit", ["cohort: covariates.NAME.unit", "model: parameters.NAME.unit"]),
+    ],
+)
+def test_explain_prints_the_entry_of_a_key(key, words):
+    said = use("explain", *key.split())
+    assert all(word in said for word in words), said
+    assert "random.cv" not in use("explain", "lognormal.cv")
+
+
+def test_explain_of_what_no_sheet_knows_names_what_is_like_it():
+    with pytest.raises(vt.VtrialError, match="Write `lloq`"):
+        vt.conduct.explain("lloqq")
+    with pytest.raises(vt.VtrialError, match="such as risk difference"):
+        vt.conduct.explain("difference of proportions")
+
+
+def test_a_sheet_of_another_kind_is_not_run_but_named(tmp_path):
+    for name, kind in (("adults", "cohort"), ("theophylline", "model")):
+        with pytest.raises(vt.VtrialError, match=f"is a {kind}: `vtrial {kind} "):
+            vt.load_protocol(name)
+    path = tmp_path / "people.yaml"
+    use("new", "cohort", path)
+    done = shell("run", path, cwd=tmp_path)
+    assert done.returncode == WRONG
+    assert f"a cohort sheet, which `vtrial cohort {path}` shows" in done.stderr
+    assert "missing" not in done.stderr
 
 
 def test_new_refuses_an_unknown_kind(tmp_path):

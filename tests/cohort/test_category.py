@@ -54,9 +54,15 @@ def test_shares_of_one_are_left_as_they_stand():
     ],
 )
 def test_another_sum_is_refused_with_shares_that_are_accepted(words):
+    """Which share is wrong is not known, unless all are off by rounding."""
     with pytest.raises(CohortError, match="add up to") as caught:
         shares(f"categorical: {{0: {words}}}")
     remedy = caught.value.faults[0].write
+    assert bool(remedy) == (
+        words in ("50 %, 1: 49 %", "0.33333, 1: 0.33333, 2: 0.3333")
+    )
+    if not remedy:
+        return
     found = np.array(shares(f"categorical: {remedy}"))
     given = np.array(
         [float(w.strip(" %")) for w in re.findall(r"[\d.]+(?=,| %|$)", words)]
@@ -70,10 +76,11 @@ def test_shares_of_nothing_have_no_remedy():
     assert caught.value.faults[0].write == ""
 
 
-def test_words_are_given_free_numbers_with_their_own_shares():
+def test_words_are_told_free_numbers():
     with pytest.raises(CohortError) as caught:
         shares("categorical: {M: 0.3, 0: 0.2, F: 0.5}")
-    assert [fault.write for fault in caught.value.faults] == ["1: 0.3", "2: 0.5"]
+    told = [fault.allowed for fault in caught.value.faults]
+    assert ["such as 1," in told[0], "such as 2," in told[1]] == [True, True]
 
 
 @pytest.mark.parametrize("count", range(1, 40))
@@ -85,7 +92,7 @@ def test_even_shares_in_digits_add_up(count):
 def test_one_value_is_no_range():
     with pytest.raises(CohortError) as caught:
         shares("uniform: [5, 5]")
-    assert caught.value.faults[0].write == "constant: 5.0"
+    assert "`constant: 5`" in caught.value.faults[0].allowed
 
 
 SEXES = """cohort: c

@@ -44,20 +44,20 @@ eligibility: "BMI < 30 and AGEE > 18"
 """
 TOLD = {  # line: what is said there
     2: ["unknown key `titel`", "Write `title`"],
-    4: ["add up to 1.1", "0: 0.4545"],
-    5: ["`yaer`", "80 to 18", "within: [18, 80]"],
+    4: ["add up to 1.1"],
+    5: ["`yaer`", "80 to 18", "Write `[18, 80]`"],
     6: ["median and sd", "median and log-sd, or by mean and sd"],
     7: ["`-9`"],
     8: ["normal and uniform"],
     9: ["almost nobody"],
     10: ["named `2X`"],
-    11: ["`SEX`", "by: FEMALE", "converts to `mg/dL` for CRCL"],
+    11: ["`SEX`", "FEMALE", "converts to `mg/dL` for CRCL"],
     12: ["without 1 and with 2"],
-    15: ["1 to 0", "uniform: [0, 1]"],
+    15: ["1 to 0", "Write `[0, 1]`"],
     16: ["without a distribution"],
     17: ["not positive semi-definite"],
     21: ["`WTT`, which is not drawn"],
-    23: ["`Quetelett`", "BMI: Quetelet"],
+    23: ["`Quetelett`", "Write `Quetelet`"],
     24: ["`HTT`", "Write `HT`", "`kgg`"],
     26: ["X and Y, of which none can be computed first"],
     28: ["the end"],
@@ -154,7 +154,7 @@ def test_a_condition_that_nobody_meets_is_refused_when_loaded():
 
 
 def test_an_unknown_cohort_names_the_nearest():
-    with pytest.raises(CohortError, match="Write `cohort: adults`"):
+    with pytest.raises(CohortError, match="Write `adults`"):
         load_cohort("adult")
 
 

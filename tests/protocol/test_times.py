@@ -42,15 +42,15 @@ def test_moment(text, hours):
     ("text", "write"),
     [
         ("dya 7", "day 7"),
-        ("144", "144 h"),
-        ("144 hx", "144 h"),
-        ("day -7", "day 0"),
-        ("day 1 - 2 d", "day 0"),
+        ("144", ""),
+        ("144 hx", ""),
+        ("day -7", ""),
+        ("day 1 - 2 d", ""),
         ("cycle 2 day 8", "cycle 2 + 7 d"),
-        ("cycle 0", "cycle 1"),
-        ("cycle 1.5", "cycle 1"),
-        ("day seven", "day 7"),
-        ("", "day 7"),
+        ("cycle 0", ""),
+        ("cycle 1.5", ""),
+        ("day seven", ""),
+        ("", ""),
         ("1e99 h", None),
     ],
 )
@@ -81,7 +81,7 @@ def test_moments_are_sorted_and_distinct():
 def test_every_bad_moment_is_told():
     with pytest.raises(ProtocolError) as caught:
         moments(["day 0, dai 1, 5"])
-    assert [fault.write for fault in caught.value.faults] == ["day 1", "5 h"]
+    assert [fault.write for fault in caught.value.faults] == ["day 1", ""]
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,10 @@ def test_span(text, ends):
     ("text", "write"),
     [
         ("day 5 to day 4", "day 4 to day 5"),
-        ("day 5", "day 5 to ..."),
-        ("day 1 to day 2 to day 3", "day 4 to day 5"),
-        ("cycle 2 to cycle 1 - 1 d", "day 0"),
+        ("day 5", ""),
+        ("day 1 to day 2 to day 3", ""),
+        ("cycle 2 to cycle 1 - 1 d", ""),
+        ("between day 1 and day 3", "day 1 to day 3"),
     ],
 )
 def test_span_refused(text, write):

@@ -74,9 +74,9 @@ def new(
         warn(f"{path} exists already; nothing was written.")
         raise typer.Exit(WRONG)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        template.read_text().replace("MY-NAME", "-".join(path.stem.split()))
-    )
+    sheet = template.read_text().replace("MY-NAME", "-".join(path.stem.split()))
+    keys = vt.conduct.reference(kind)  # type: ignore[arg-type] # there is a template
+    path.write_text(f"{sheet}\n# Every key of a {kind}, and what it means:\n{keys}\n")
     say(f"{path} written. Next: `vtrial check {path}`")
 
 
@@ -349,6 +349,17 @@ def schema(
         warn(f"kind is {kind}; it must be protocol, model or cohort.")
         raise typer.Exit(WRONG)
     print_json(schemas[kind]())
+
+
+@app.command(epilog="Example: `vtrial explain lloq`, or `vtrial explain risk ratio`")
+def explain(
+    key: Annotated[
+        list[str],
+        typer.Argument(help="A key (`lloq`, `random.cv`), or a word (`risk ratio`)."),
+    ],
+) -> None:
+    """Explain a key of a sheet: where it stands, what it holds, and an example."""
+    say(vt.conduct.explain(" ".join(key)))
 
 
 @app.command(epilog="Example: `vtrial doctor`, or `vtrial doctor results/my-trial`")

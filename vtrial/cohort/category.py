@@ -13,6 +13,7 @@ from vtrial.sheets.sheet import Path_, Sheet
 SLACK = 1e-6
 MOST = 0.01  # of a sum of shares that is believed to be their rounding
 DIGITS = 6  # of the shares in a remedy
+LEAST = 10  # a share from which on it must be a percentage
 
 
 def read_categorical(
@@ -83,14 +84,15 @@ def _wrong_codes(sheet: Sheet, path: Path_, shares: Mapping[str, float]) -> list
     taken = {_number(code) for code in shares}
     free = (n for n in range(len(shares) + len(taken)) if n not in taken)
     faults = []
-    for code, share in shares.items():
+    for code in shares:
         if _number(code) is None:
             faults.append(
                 sheet.fault(
                     (*path, code),
                     found=f"`{code}`",
-                    allowed="a number that stands for the category",
-                    write=f"{next(free)}: {share:.{DIGITS}g}",
+                    allowed="a number that stands for the category, such as "
+                    f"{next(free)}, which `title` explains",
+                    write="",
                 )
             )
     return faults
@@ -118,8 +120,8 @@ def _wrong_shares(
         sheet.fault(
             (*path, code),
             found=f"a share of {share:g}",
-            allowed="a share from 0 to 1",
-            write=f"{code}: {share:g} %" if 1 < share <= 100 else "",
+            allowed="a share from 0 to 1, or from 0 to 100 %",
+            write=f"{share:.15g} %" if LEAST <= share <= 100 else "",
         )
         for code, share in shares.items()
         if not 0 <= share <= 1
@@ -129,12 +131,15 @@ def _wrong_shares(
 def _wrong_sum(
     sheet: Sheet, path: Path_, shares: Mapping[str, float], total: float
 ) -> Fault:
-    """Describe shares that are not of one whole."""
-    parts = in_digits(list(shares.values())) if total > 0 else []
+    """Describe shares that are not of one whole; which of them is wrong is not known.
+
+    What is off by no more than rounding may be is divided by its sum.
+    """
+    parts = in_digits(list(shares.values())) if abs(total - 1) <= MOST + SLACK else []
     pairs = zip(shares, parts, strict=False)
     return sheet.fault(
         path,
-        found=f"shares that add up to {total:g}",
+        found=f"shares that add up to {total:.12g}",
         allowed="shares that add up to 1",
         write="{" + ", ".join(f"{k}: {v}" for k, v in pairs) + "}" if parts else "",
     )

@@ -14,9 +14,11 @@ from vtrial.model.calculus import substitute
 from vtrial.model.grammar import RESERVED, parse_assignments, parse_expression
 from vtrial.model.model import Source
 from vtrial.model.tree import Expression, Statement, names_in
+from vtrial.sheets.choice import choice
 from vtrial.sheets.sheet import Path_, Sheet
+from vtrial.sheets.validate import said, shape_faults
 from vtrial.sheets.words import listed, nearest
-from vtrial.units import is_unit
+from vtrial.units import dimension
 
 SHAPES = "a list of formulas, a map of equations, or a block of equations"
 
@@ -41,7 +43,7 @@ def read_derived(
     elif isinstance(entry, str):
         reader.block(entry)
     elif entry is not None:
-        reader.add(("derive",), f"`{entry}`", SHAPES, "derive: [BMI, BSA]")
+        reader.add(("derive",), f"`{entry}`", f"{SHAPES}: `[BMI, BSA]`", "")
     return reader.ordered(), reader.units, reader.faults
 
 
@@ -57,11 +59,27 @@ class _Reader:
         self.found: dict[str, tuple[Derived, Path_, int]] = {}
 
     def add(
-        self, path: Path_, found: str, allowed: str, write: str, *, line: int = 0
+        self,
+        path: Path_,
+        found: str,
+        allowed: str,
+        write: str,
+        *,
+        line: int = 0,
+        column: int = 0,
+        old: str = "",
     ) -> None:
         """Note a fault."""
         self.faults.append(
-            self.sheet.fault(path, found=found, allowed=allowed, write=write, line=line)
+            self.sheet.fault(
+                path,
+                found=found,
+                allowed=allowed,
+                write=write,
+                line=line,
+                column=column,
+                old=old,
+            )
         )
 
     def entry(self, path: Path_, name: str, value: object) -> None:
@@ -73,22 +91,24 @@ class _Reader:
         try:
             given = DerivedShape.model_validate(_text(shape))
         except ValidationError as error:
-            for entry in error.errors():
-                self._misshapen(path, entry)
+            self._misshapen(path, value, error)
             self.units.setdefault(name, "1")
             return
-        if not is_unit(given.unit):
-            near = nearest(given.unit, ["kg", "m2", "kg/m2", "mL/min", "1"])
-            self.add((*path, "unit"), f"`{given.unit}`", "a unit", f"unit: {near}")
+        try:
+            dimension(given.unit)
+        except UnitError as error:
+            fault = error.faults[0]
+            self.add((*path, "unit"), fault.found, fault.allowed, fault.write)
+        text = path if isinstance(value, str) else (*path, "equals")
         try:
             tree = parse_expression(given.equals)
         except ModelError as error:
-            self._spoken(path, error, block=False)
+            self.faults += [self.sheet.inside(text, one) for one in error.faults]
             self.units.setdefault(name, "1")
             return
         source = given.source
         self._keep(
-            path,
+            text,
             Derived(
                 Statement("assign", name, tree),
                 unit=given.unit,
@@ -104,15 +124,14 @@ class _Reader:
             known = authors(name)
             names = list(dict.fromkeys(entry.name for entry in FORMULAS))
             if known:
-                near = nearest(author, known) or known[0]
-                self.add(
-                    path, f"by `{author}`", f"by {listed(known)}", f"{name}: {near}"
-                )
+                allowed, near = choice(author, known, place="author")
+                self.add(path, f"by `{author}`", f"by {allowed}", near)
             else:
                 near = nearest(name, names)
-                self.add(
-                    path, f"`{name}`, no known formula", f"one of {listed(names)}", near
-                )
+                key = name if isinstance(path[-1], str) else ""
+                allowed = f"one of {listed(names, like=name)} (docs/cohort.md), or an "
+                allowed += "equation of your own"
+                self.add(path, f"`{name}`, no known formula", allowed, near, old=key)
             self.units.setdefault(name, "1")
             return
         lacking = [need for need, _ in found.needs if need not in self.drawn]
@@ -149,7 +168,7 @@ class _Reader:
         try:
             statements = parse_assignments(text)
         except ModelError as error:
-            self._spoken(("derive",), error, block=True)
+            self.faults += [self.sheet.inside(("derive",), f) for f in error.faults]
             return
         for statement in statements:
             self._keep(("derive",), Derived(statement), line=statement.line)
@@ -179,7 +198,7 @@ class _Reader:
         if name in self.drawn or name in self.found:
             where = "drawn" if name in self.drawn else "derived before"
             found = f"`{name}`, which is {where}"
-            self.add(path, found, "a new name", f"{name}_2", line=line)
+            self.add(path, found, f"a new name, such as {name}_2", "", line=line)
         elif name in RESERVED or not name.isidentifier() or name[:1] == "_":
             self.add(path, f"named `{name}`", "a name of letters and digits", "")
         else:
@@ -199,15 +218,22 @@ class _Reader:
         """Add faults for what cannot be computed: unknown names, or cycles."""
         names = sorted(known | set(self.units))
         blocked = set(self.units) - known - set(waiting)  # told before
-        for name, (derived, path, line) in waiting.items():
+        for name, (derived, path, _) in waiting.items():
             for unknown in sorted(_names(derived) - set(names)):
                 blocked |= {name, unknown}
+                place = next(
+                    n
+                    for n in names_in(derived.statement.expression)
+                    if n.name == unknown
+                )
                 self.add(
                     path,
                     f"about `{unknown}`, which the cohort does not give",
-                    f"about {listed(names)}",
+                    f"about {listed(names, like=unknown)}",
                     nearest(unknown, names),
-                    line=line,
+                    line=place.line,
+                    column=place.column,
+                    old=unknown,
                 )
         for _ in waiting:
             blocked |= {n for n, (d, _, _) in waiting.items() if _names(d) & blocked}
@@ -217,33 +243,13 @@ class _Reader:
             found = f"{joined(circle)}, of which none can be computed first"
             self.add(path, found, "computable one after the other", "", line=line)
 
-    def _misshapen(self, path: Path_, entry: Mapping) -> None:
-        """Add one of pydantic's errors about an entry of the map as a fault."""
-        place = (*path, *entry["loc"])
-        found, write = f"`{entry['input']}`"[:100], ""
-        allowed = "an equation, or equals and unit"
-        if entry["type"] == "missing":
-            found, allowed, write = "missing", "given", "equals: 0.9*WT"
-        elif entry["type"] == "extra_forbidden":
-            known = list(DerivedShape.model_fields)
-            key = str(entry["loc"][-1])
-            found, allowed = f"an unknown key `{key}`", f"one of {listed(known)}"
-            write = nearest(key, known)
-        elif entry["loc"]:
-            allowed = str(entry["msg"]).removeprefix("Input should be ")
-        self.add(place, found, allowed, write)
-
-    def _spoken(self, path: Path_, error: ModelError, *, block: bool) -> None:
-        """Pass on what the equation language found."""
-        for fault in error.faults:
-            place = f" (column {fault.column})" if fault.column > 1 else ""
-            self.add(
-                path,
-                fault.found + place,
-                fault.allowed,
-                fault.write,
-                line=fault.line if block else 0,
-            )
+    def _misshapen(self, path: Path_, value: object, error: ValidationError) -> None:
+        """Add what pydantic found of an entry of the map as faults."""
+        if not isinstance(value, dict):
+            allowed = "an equation, or a map such as `{equals: 0.9*WT, unit: kg}`"
+            self.add(path, said(value), allowed, "")
+            return
+        self.faults += shape_faults(self.sheet, DerivedShape, error, path)
 
 
 def _names(derived: Derived) -> set[str]:

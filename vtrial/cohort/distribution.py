@@ -42,12 +42,9 @@ def read_marginal(
     if len(given) != 1:
         several = " and ".join(listed(given).rsplit(" or ", 1))
         found = f"with {several}" if given else "without a distribution"
-        write = "normal: {mean: 75, sd: 12}"
-        return NOTHING, [
-            sheet.fault(
-                path, found=found, allowed=f"given one of {listed(KINDS)}", write=write
-            )
-        ]
+        allowed = f"given one of {listed(KINDS)}, such as "
+        allowed += "`normal: {mean: 75, sd: 12}`"
+        return NOTHING, [sheet.fault(path, found=found, allowed=allowed, write="")]
     low, high = shape.within or within or (-math.inf, math.inf)
     faults = _check_within(sheet, path, shape, given[0], low, high)
     marginal, wrong = _made(sheet, (*path, given[0]), shape, low, high)
@@ -80,12 +77,12 @@ def _check_within(
     allowed = write = ""
     if not low < high:
         allowed = "a lower and a higher value"
-        write = f"within: [{high:g}, {low:g}]" if high < low else ""
+        write = f"[{high:.15g}, {low:.15g}]" if high < low and shape.within else ""
     elif kind not in TAILS and shape.within is not None:
         allowed = f"left out of a {kind} distribution, which has no tails"
     elif kind in ("lognormal", "gamma", "weibull") and high <= 0:
         name = {"lognormal": "log-normal", "weibull": "Weibull"}.get(kind, kind)
-        allowed, write = f"above 0 for a {name} distribution", "within: [1, 200]"
+        allowed = f"above 0 for a {name} distribution"
     if not allowed:
         return []
     found = f"{low:g} to {high:g}"
@@ -105,9 +102,9 @@ def _made(
         if first < second:
             return Marginal("uniform", first, second), []
         found, allowed = f"{first:g} to {second:g}", "a lower and a higher value"
-        write = f"uniform: [{second:g}, {first:g}]"
+        write = f"[{second:.15g}, {first:.15g}]" if second < first else ""
         if first == second:
-            write = f"constant: {first!r}"
+            allowed += f"; one value alone is `constant: {first:g}`"
         fault = sheet.fault(path, found=found, allowed=allowed, write=write)
         return NOTHING, [fault]
     if shape.categorical is not None:
@@ -134,8 +131,6 @@ def _lognormal(
     names = sorted(name.replace("_", "-") for name in given)
     words = " and ".join(listed(names).rsplit(" or ", 1))
     found = f"given by {words}" if given else "empty"
-    allowed, write = (
-        "given by median and cv, by median and log-sd, or by mean and sd",
-        "{median: 75, cv: 20 %}",
-    )
-    return NOTHING, [sheet.fault(path, found=found, allowed=allowed, write=write)]
+    allowed = "given by median and cv, by median and log-sd, or by mean and sd, "
+    allowed += "such as `{median: 75, cv: 20 %}`"
+    return NOTHING, [sheet.fault(path, found=found, allowed=allowed, write="")]

@@ -128,7 +128,7 @@ def expression_of(found: Formula, units: Mapping[str, str]) -> Expression:
                 at=name,
                 found=f"in `{units[name]}`",
                 allowed=f"in a unit that converts to `{unit}` for {found.name}",
-                write=f"unit: {unit}",
+                write="",
             ) from error
     return _scaled(parse_expression(found.equation), sizes)
 

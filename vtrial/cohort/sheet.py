@@ -21,17 +21,18 @@ from vtrial.cohort.shape import (
     TableShape,
 )
 from vtrial.cohort.table import read_table
-from vtrial.errors import CohortError, Fault, ModelError
+from vtrial.errors import CohortError, Fault, ModelError, UnitError
 from vtrial.model.calculus import substitute
 from vtrial.model.covariance import flaw, settled
 from vtrial.model.grammar import MAX_NAME, RESERVED, parse_expression
 from vtrial.model.model import Source
 from vtrial.model.tree import Expression, Number, names_in
 from vtrial.sheets.find import find_sheet, refuse_other, shipped
+from vtrial.sheets.remedy import proved
 from vtrial.sheets.sheet import Path_, Sheet, read_sheet
 from vtrial.sheets.validate import check_shape, raise_faults
 from vtrial.sheets.words import listed, nearest
-from vtrial.units import COMMON, is_unit
+from vtrial.units import dimension
 
 MAX_TRAITS = 500
 Shape = TypeVar("Shape", bound=BaseModel)
@@ -53,8 +54,9 @@ def load_cohort(name: str | Path, *, beside: str | Path = "") -> Cohort:
         raise CohortError(
             at="cohort",
             found=f"`{name}`, which is no file here and no shipped cohort",
-            allowed=f"the path of a sheet or one of {listed(known)}",
-            write=f"cohort: {nearest(Path(name).stem, known) or known[0]}",
+            allowed="the path of a sheet or one of "
+            + listed(known, like=Path(name).stem),
+            write=nearest(Path(name).stem, known),
         )
     sheet = read_sheet(path)
     refuse_other(sheet, "cohort")
@@ -69,12 +71,30 @@ def cohort_of(sheet: Sheet) -> Cohort:
     CohortError
         With every fault of the sheet and of its table, each with its line.
     """
-    reader = _Reader(sheet)
-    cohort = reader.cohort()
-    raise_faults(CohortError, reader.faults)
+    cohort, faults = _read(sheet)
+    raise_faults(CohortError, faults)
     if cohort.eligibility is not None:
         raise_faults(CohortError, [_placed(sheet, f) for f in scarcity(cohort)])
     return cohort
+
+
+def cohort_faults(sheet: Sheet) -> list[Fault]:
+    """Return every fault of a sheet and of its table; nobody is drawn."""
+    return _read(sheet)[1]
+
+
+def _read(sheet: Sheet) -> tuple[Cohort, list[Fault]]:
+    """Read a sheet, and hold its remedies against it."""
+
+    def told(other: Sheet) -> list[Fault]:
+        reader = _Reader(other)
+        reader.cohort()
+        return list(dict.fromkeys(reader.faults))
+
+    reader = _Reader(sheet)
+    cohort = reader.cohort()
+    faults = list(dict.fromkeys(reader.faults))
+    return cohort, proved(sheet, faults, told) if faults else faults
 
 
 class _Reader:
@@ -96,7 +116,8 @@ class _Reader:
         derived, self.units, faults = read_derived(self.sheet, self.units, codes)
         self.faults += faults
         if not self.units and not self.faults:
-            self._add(("cohort",), "without covariates", "given some", "covariates:")
+            allowed = "given some, under `covariates`"
+            self._add(("cohort",), "without covariates", allowed, "")
         sources = self._valid_list(("source",), SourceShape)
         return Cohort(
             name=str(data.get("cohort", "")),
@@ -111,9 +132,11 @@ class _Reader:
             text=self.sheet.text,
         )
 
-    def _add(self, path: Path_, found: str, allowed: str, write: str) -> None:
+    def _add(
+        self, path: Path_, found: str, allowed: str, write: str, *, old: str = ""
+    ) -> None:
         self.faults.append(
-            self.sheet.fault(path, found=found, allowed=allowed, write=write)
+            self.sheet.fault(path, found=found, allowed=allowed, write=write, old=old)
         )
 
     def _valid(self, data: object, shape: type[Shape]) -> Shape | None:
@@ -132,16 +155,20 @@ class _Reader:
     def _named(self, path: Path_, name: str, unit: str) -> None:
         """Note a name and its unit, and what is wrong with them."""
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) or len(name) > MAX_NAME:
-            self._add(path, f"named `{name}`", "a name of letters, digits and _", "WT")
+            allowed = "a name of letters, digits and _, such as WT"
+            self._add(path, f"named `{name}`", allowed, "")
         elif name in RESERVED:
             self._add(
                 path, f"`{name}`, a word of the language", "a name of its own", ""
             )
         elif name in self.units:
-            self._add(path, f"`{name}` again", "given once", f"{name}_2")
-        if not is_unit(unit):
-            near = nearest(unit, COMMON)
-            self._add((*path, "unit"), f"`{unit}`", "a unit", f"unit: {near or 'kg'}")
+            self._add(path, f"`{name}` again", "given once", "")
+        try:
+            dimension(unit)
+        except UnitError as error:
+            fault, at = error.faults[0], (*path, "unit")
+            at = path if isinstance(self.sheet.value(path), str) else at
+            self._add(at, fault.found, fault.allowed, fault.write)
             unit = ""
         self.units[name] = unit
 
@@ -180,7 +207,8 @@ class _Reader:
         path: Path_ = ("covariates", name)
         if bool(shape.by) != bool(shape.each):
             found = "`by` without `each`" if shape.by else "`each` without `by`"
-            self._add(path, found, "both", "by: FEMALE, each: {0: {...}, 1: {...}}")
+            allowed = "both, such as `by: FEMALE, each: {0: {...}, 1: {...}}`"
+            self._add(path, found, allowed, "")
         parts, spots, cases = self._parts(path, shape)
         marginals = []
         for spot, part in zip(spots, parts, strict=True):
@@ -249,11 +277,10 @@ class _Reader:
             named = traits.get(trait.by)
             if named is None or not _is_category(named):
                 known = [t.name for t in traits.values() if _is_category(t)]
+                there = listed(known, like=trait.by) or "there is none"
+                allowed = f"a categorical covariate ({there})"
                 near = nearest(trait.by, known)
-                allowed = (
-                    f"a categorical covariate ({listed(known) or 'there is none'})"
-                )
-                self._add(path, f"`{trait.by}`", allowed, f"by: {near}" if near else "")
+                self._add(path, f"`{trait.by}`", allowed, near)
                 continue
             codes = named.codes or ()
             lacking = [f"{code:g}" for code in codes if code not in trait.cases]
@@ -283,11 +310,9 @@ class _Reader:
             for name in entry.of:
                 if name not in known and name not in self._broken():
                     found = f"of `{name}`, which is not drawn"
-                    allowed = f"of two of {listed(known) or 'the covariates'}"
-                    near = nearest(name, known)
-                    self._add(
-                        path, found, allowed, f"of: [{near}, ...]" if near else ""
-                    )
+                    there = listed(known, like=name) or "the covariates"
+                    at, near = (*path, "of"), nearest(name, known)
+                    self._add(at, found, f"of two of {there}", near, old=name)
             if len(pair) != 2 or pair in pairs:
                 found = "given before" if pair in pairs else "of one with itself"
                 self._add(path, found, "of two different covariates, once", "")
@@ -334,7 +359,7 @@ class _Reader:
             tree = substitute(parse_expression(text), self._codes())
         except ModelError as error:
             for fault in error.faults:
-                self._add(path, fault.found, fault.allowed, fault.write)
+                self.faults.append(self.sheet.inside(path, fault))
             return None
         known = list(self.units)
         for name in names_in(tree):
@@ -342,15 +367,16 @@ class _Reader:
                 self._add(
                     path,
                     f"about `{name.name}`, which the cohort does not give",
-                    f"about {listed(known)}",
+                    f"about {listed(known, like=name.name)}",
                     nearest(name.name, known),
+                    old=name.name,
                 )
         if table is not None and table.draw == "in order":
             self._add(
                 path,
                 "given, though rows are taken in order",
-                "left out, or the rows drawn with replacement",
-                "draw: with replacement",
+                "left out, or the rows drawn: `draw: with replacement`",
+                "",
             )
         return tree
 

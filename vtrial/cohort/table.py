@@ -12,6 +12,7 @@ from vtrial.sheets.sheet import Sheet
 from vtrial.sheets.words import listed, nearest
 
 MAX_BYTES = 50_000_000
+MOST_FILES = 100
 
 
 def read_table(sheet: Sheet, shape: TableShape) -> tuple[Table, list[Fault]]:
@@ -21,12 +22,16 @@ def read_table(sheet: Sheet, shape: TableShape) -> tuple[Table, list[Fault]]:
     path = Path(sheet.source).parent / shape.file
     problem = _unreadable(path, shape.file)
     if problem:
+        there = sorted(p.name for p in Path(sheet.source).parent.glob("*.csv"))[
+            :MOST_FILES
+        ]
         faults.append(
             sheet.fault(
                 ("table", "file"),
                 found=f"`{shape.file}`, {problem}",
-                allowed="a CSV file that lies beside the sheet",
-                write="file: subjects.csv",
+                allowed="a CSV file that lies beside the sheet"
+                + (f": {listed(there, like=shape.file)}" if there else ""),
+                write=nearest(shape.file, there),
             )
         )
     else:
@@ -49,8 +54,9 @@ def _columns(
                 sheet.fault(
                     ("table", "columns", name),
                     found=f"`{entry}`",
-                    allowed="a unit, or unit and title",
-                    write=f"{name}: {{unit: kg, title: body weight}}",
+                    allowed="a unit, or unit and title, such as "
+                    "`{unit: kg, title: body weight}`",
+                    write="",
                 )
             )
         entry = entry if plain else {}
@@ -86,7 +92,7 @@ def _rows(
     for name, unit in zip(names, units, strict=True):
         gaps = rows.gaps(name)
         allowed = "a number: there are no missing values in a cohort"
-        write = "the value, or leave the row out"
+        write = ""
         empty = (rows.cells[name] == "").to_numpy()
         rows.wrong(gaps & empty, name, "empty", allowed, write)
         rows.wrong(gaps & ~empty, name, "`{}`", allowed, write)
@@ -100,6 +106,7 @@ def _lacking(sheet: Sheet, path: Path, name: str, header: list[str]) -> Fault:
     return sheet.fault(
         ("table", "columns", name),
         found=f"no column of `{path.name}`",
-        allowed=f"one of its columns ({listed(header) or 'it has none'})",
+        allowed=f"one of its columns ({listed(header, like=name) or 'it has none'})",
         write=nearest(name, header),
+        old=name,
     )

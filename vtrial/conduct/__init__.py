@@ -13,6 +13,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "Plan": "vtrial.conduct.plan",
         "check_sheet": "vtrial.conduct.check",
+        "explain": "vtrial.conduct.glossary",
+        "reference": "vtrial.conduct.glossary",
         "as_held": "vtrial.conduct.provenance",
         "protocol_for": "vtrial.conduct.provenance",
         "protocol_of": "vtrial.conduct.provenance",

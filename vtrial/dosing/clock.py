@@ -49,7 +49,7 @@ def read_elapsed(rows: Rows, starts: np.ndarray) -> np.ndarray | None:
         days, hours = moments.T
     elif not np.isnan(clock).any():
         over = clock > DAY
-        rows.wrong(over, "TIME", "`{}`", "from 0:00 to 24:00", "a column DATE")
+        rows.wrong(over, "TIME", "`{}`", "from 0:00 to 24:00, beside a column DATE")
         hours = np.where(over, np.nan, clock)
     else:
         return None
@@ -71,8 +71,7 @@ def refuse_clock(rows: Rows) -> np.ndarray:
     mixed = rows.each("TIME", lambda text: bool(_NEITHER.search(text))).astype(bool)
     found = "`{}`, a date or a clock time"
     allowed = "a number as in other rows, or in all rows h:mm or year-month-dayTh:mm"
-    write = "the time since the subject's first record"
-    rows.wrong(mixed, "TIME", found, allowed, write)
+    rows.wrong(mixed, "TIME", found, allowed)
     return mixed
 
 
@@ -156,27 +155,29 @@ def _moment(text: str) -> tuple[float, float]:
 def _hours_of_day(rows: Rows, clock: np.ndarray, dated: str) -> np.ndarray:
     """Read TIME beside a date: h:mm, or hours with decimals, from 0 to 24."""
     gaps, said = rows.gaps("TIME"), ~np.isnan(clock)
-    rows.wrong(gaps, "TIME", "missing", "given in every row", "0:00")
+    rows.wrong(gaps, "TIME", "missing", "given in every row")
     strange = rows.each("TIME", lambda text: ":" in text).astype(bool) & ~said
-    rows.wrong(strange, "TIME", "`{}`", "h:mm, by 24 hours", _as_clock)
+    rows.wrong(
+        strange, "TIME", "`{}`", "h:mm, by 24 hours, with minutes below 60", _as_clock
+    )
     plain = rows.numbers("TIME", default=np.nan, aside=said | strange, unit="h")
     hours = np.where(said, clock, plain)
     outside = (hours < 0) | (hours > DAY)
-    allowed = f"the time of day beside {dated}, from 0 to 24 h"
-    write = f"{dated}_ (another name of that column, if TIME does not begin each day)"
-    rows.wrong(outside, "TIME", "`{}`", allowed, write)
+    allowed = f"the time of day beside {dated}, from 0 to 24 h; where TIME does not "
+    allowed += f"begin each day, that column is called otherwise, such as {dated}_"
+    rows.wrong(outside, "TIME", "`{}`", allowed)
     return np.where(outside, np.nan, hours)
 
 
 def _days(rows: Rows, name: str, starts: np.ndarray) -> np.ndarray:
     """Read a column of dates: days, counted from anywhere."""
     gaps = rows.gaps(name)
-    rows.wrong(gaps, name, "missing", "given in every row", "2024-03-01")
+    rows.wrong(gaps, name, "missing", "given in every row")
     order = ORDERS[name]
     days = rows.each(name, functools.partial(day_of, order=order)).astype(float)
     words = {"d": "day", "m": "month", "y": "year"}
     allowed = f"a day's number, {'/'.join(words[key] for key in order)} or "
-    allowed += "year-month-day"
+    allowed += "year-month-day, such as 2024-03-01"
     wrong = np.isnan(days) & ~gaps
     rows.wrong(wrong, name, "`{}`", allowed, functools.partial(_as_date, order=order))
     return np.where(_check_kinds(rows, name, days, starts), np.nan, days)
@@ -198,12 +199,12 @@ def _check_kinds(
     known = parts[starts][subject]
     mixed = (parts != known) & ~np.isnan(days)
     allowed = f"said as in the subject's first row, `{rows.cells[name].iloc[0]}`"
-    rows.wrong(mixed, name, "`{}`", allowed, "all dates in one way")
+    rows.wrong(mixed, name, "`{}`", allowed)
     early = np.zeros(subject[-1] + 1, bool)
     np.logical_or.at(early, subject[short & ~late], True)
     allowed = "with its year: from February on one day may be a leap day"
     leap = late & early[subject]
-    rows.wrong(leap, name, "`{}`", allowed, "a date as 2024-03-01, in all rows")
+    rows.wrong(leap, name, "`{}`", allowed)
     return mixed | leap
 
 
@@ -211,7 +212,7 @@ def _as_clock(text: str) -> str:
     """Write a time of day by 12 hours by 24."""
     found = _HALVES.fullmatch(text)
     if not found or not 1 <= int(found[1]) <= 12:
-        return "h:mm, with minutes below 60"
+        return ""
     late = 12 if found[3].lower() == "p" else 0
     return f"{int(found[1]) % 12 + late}:{found[2]}"
 
@@ -232,5 +233,5 @@ def _as_date(text: str, order: str) -> str:
         other = {"mdy": "dmy", "dmy": "mdy", "ydm": "ymd", "ymd": "ydm"}[order]
         day = day_of(text, other)
     if day != day or day < _FIRST:
-        return "a date as 2024-03-01"
+        return ""
     return datetime.date.fromordinal(int(day)).isoformat()

@@ -71,7 +71,7 @@ def record_columns(rows: Rows) -> Rows:
     told = rows.renamed(found)
     told.misspelt(TELLING[:3])
     if "AMOUNT" in told.names and "AMT" not in told.names:
-        told.fault("a column", "`AMOUNT`", "called AMT, if it says doses", "AMT")
+        told.fault("a column", "`AMOUNT`", "called AMT, if it says doses")
     return told
 
 
@@ -83,7 +83,7 @@ def check_columns(
     meant |= rows.misspelt(DATES, is_slip)
     for name in ("ID", "TIME"):
         if name not in (*rows.names, *meant):
-            rows.fault(name, "missing", "a column", f"{name},...")
+            rows.fault(name, "missing", "a column")
     _check_foreign(rows, covariates)
     free = [name for name in rows.names if name not in covariates]
     rivals = [[name for name in free if name in some] for some in _RIVALS]
@@ -91,15 +91,15 @@ def check_columns(
     for first, *others in filter(None, rivals):
         for name in others:
             found = f"there, and so is {first}"
-            rows.fault(f"column {name}", found, "one of the two", "")
+            rows.fault(f"column {name}", found, "one of the two")
     if occasions and OCCASION not in rows.names:
         allowed = "a column, for parameters are given by it"
-        rows.fault(OCCASION, "missing", allowed, f"ID,TIME,{OCCASION},...")
+        rows.fault(OCCASION, "missing", allowed)
     basic = bool(rows.faults)
     for name in covariates:
         if name not in (*rows.names, *meant):
             allowed = "a column, for the model asks for it"
-            rows.fault(name, "missing", allowed, f"{name},...")
+            rows.fault(name, "missing", allowed)
     if basic:  # rows make no sense under such a header
         rows.refuse()
     _check_idle(rows)
@@ -120,7 +120,8 @@ def _check_foreign(rows: Rows, covariates: Collection[str]) -> None:
         allowed = f"called {ours}, or something quite different"
         if bare in _COUNTS:
             allowed = f"called {ours} and one less, the doses after the first"
-        rows.fault("a column", f"`{name}`, which nothing reads", allowed, ours)
+        write = "" if bare in _COUNTS else ours
+        rows.fault("a column", f"`{name}`, which nothing reads", allowed, write, name)
 
 
 def _check_idle(rows: Rows) -> None:
@@ -129,7 +130,7 @@ def _check_idle(rows: Rows) -> None:
         if name in rows.names:
             asked = rows.numbers(name) != 0
             allowed = "0, for what it asks for in NONMEM is not done here"
-            rows.wrong(asked, name, "`{}`", allowed, "0")
+            rows.wrong(asked, name, "`{}`", allowed)
 
 
 def carried(rows: Collection[str], covariates: Collection[str]) -> list[str]:

@@ -6,16 +6,19 @@ columns stay, and are read by the equation language of `vtrial.model.grammar`.
 """
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from vtrial.errors import DosingError
+from vtrial.errors import DosingError, Fault
+from vtrial.sheets.synonyms import hint, meant
 from vtrial.sheets.words import listed, nearest
 
 MAX_LENGTH = 20_000
+MOST_FAULTS = 20  # of the words of a text, that are told at once
 HOLE = "~"
 CLAUSES = (
     *("every", "count", "lasting", "over", "model_duration", "model_rate", "steady"),
@@ -222,22 +225,75 @@ for _kind in CLAUSES:
     setattr(_Build, _kind, _clause(_kind))
 
 
+class Lenient(NamedTuple):
+    """What could be read of a text: its parts, its faults, and where words moved.
+
+    Columns of parts are those of the text with its remedies in place; `moves` holds
+    where, and by how many letters, they moved what stands behind.
+    """
+
+    parts: list[Part]
+    faults: list[Fault]
+    moves: tuple[tuple[int, int], ...] = ()
+
+    def column(self, column: int) -> int:
+        """Return the column of the text as it was written."""
+        for at, by in reversed(self.moves):
+            column -= by if column > at else 0
+        return column
+
+
 def parse_parts(text: str, *, at: str = "dose") -> list[Part]:
     """Parse a text of dosing words.
 
     Raises
     ------
     DosingError
-        If the text is too long or no dosing words, with the column.
+        If the text is too long or no dosing words, with every fault and its column.
     """
+    read = parse_leniently(text, at=at)
+    if read.faults:
+        raise DosingError.of(read.faults)
+    return read.parts
+
+
+def parse_leniently(text: str, *, at: str = "dose") -> Lenient:
+    """Parse what can be parsed; what has a remedy is read as if it stood there.
+
+    A word that nothing is known of is passed over once, if the rest can be read then.
+    """
+    faults: list[Fault] = []
+    moves: list[tuple[int, int]] = []
+    while True:
+        parts = _parsed(text, at)
+        if not isinstance(parts, Fault):
+            return Lenient(parts, faults, tuple(moves))
+        fault, lenient = parts, Lenient([], [], tuple(moves))
+        there = lenient.column(fault.column)
+        faults.append(fault._replace(column=there))
+        place = fault.column - 1
+        if not fault.old or len(faults) > MOST_FAULTS:
+            return Lenient([], faults)
+        words = fault.write or " " * len(fault.old)
+        text = text[:place] + words + text[place + len(fault.old) :]
+        moves.append((place + 1, len(words) - len(fault.old)))
+        if not fault.write and isinstance(_parsed(text, at), Fault):
+            return Lenient([], faults)
+
+
+def _parsed(text: str, at: str) -> list[Part] | Fault:
+    """Parse a text into parts, or into what is wrong first."""
     if len(text) > MAX_LENGTH:
         found = f"{len(text)} characters long"
-        raise DosingError(at, found, f"at most {MAX_LENGTH} characters", "")
-    cut, equations = _cut(text, at)
+        return Fault(at, found, f"at most {MAX_LENGTH} characters", "")
+    try:
+        cut, equations = _cut(text, at)
+    except DosingError as error:
+        return error.faults[0]
     try:
         pieces: Any = _parser().parse(cut)
     except UnexpectedInput as error:
-        raise _spoken(error, text, cut, at) from error
+        return _spoken(error, text, cut, at)
     starts = [head.column for head, _ in pieces[::2]]
     ends = [joiner.column - 1 for joiner in pieces[1::2]] + [len(text)]
     follows = [False, *(joiner == "then" for joiner in pieces[1::2])]
@@ -273,9 +329,8 @@ def _cut(text: str, at: str) -> tuple[str, dict[int, str]]:
             cut[index] = HOLE
     if depth:
         found = "`(` without its `)`"
-        raise DosingError(
-            at, found, "an equation in brackets", "(0.5*WT + 20) mg", column=begun + 1
-        )
+        allowed = "an equation in brackets, such as `(0.5*WT + 20) mg`"
+        raise DosingError(at, found, allowed, "", column=begun + 1)
     return "".join(" " if c in "\n\r\f\v" else c for c in cut), equations
 
 
@@ -303,21 +358,50 @@ def _parser() -> Lark:
     )
 
 
-def _spoken(error: UnexpectedInput, text: str, cut: str, at: str) -> DosingError:
-    """Translate a parse error: what was found, and what was expected."""
-    column, found = len(text.rstrip()) + 1, "the end"
+def _spoken(error: UnexpectedInput, text: str, cut: str, at: str) -> Fault:
+    """Translate a parse error: what was found, and what was expected or is meant."""
+    column, old = len(text.rstrip()) + 1, ""
     if isinstance(error, UnexpectedToken) and error.token.type != "$END":
-        column, found = error.token.column or 1, str(error.token)
+        column, old = error.token.column or 1, str(error.token)
     elif isinstance(error, UnexpectedCharacters):
-        column, found = error.column, text[error.column - 1 :].split(maxsplit=1)[0]
-    state = _parser().parse_interactive(cut[: column - 1])
+        column, old = error.column, text[error.column - 1 :].split(maxsplit=1)[0]
+        old = re.split(r"(?<=[*+;&])", old)[0]
+    found = f"`{old[:40]}`" if old else "the end"
+    allowed, write = _meant(text, column, old)
+    if not allowed:
+        words, keywords = _expected(cut[: column - 1])
+        allowed = listed(words, like=old)
+        write = write or nearest(old, keywords)
+    return Fault(at, found, allowed, write, column=column, old=old)
+
+
+def _meant(text: str, column: int, old: str) -> tuple[str, str]:
+    """Return what another program's word means here, told and to be written."""
+    number = re.search(r"[\d.]*\d$", text[: column - 1])
+    decimals = re.match(r",(\d+)", text[column - 1 :])
+    if number and decimals:
+        left, right = number[0], decimals[1]
+        both = len(right) == 3
+        thousands = f"{left}{right} if the comma parts thousands, " if both else ""
+        return f"{thousands}{left}.{right} with a point before its decimals", ""
+    every = re.fullmatch(r"[qQ](\d+)\s*([hHdDwW])", old)
+    if every:
+        unit = {"h": "h", "d": "d", "w": "wk"}[every[2].lower()]
+        write = f"every {every[1]} {unit}"
+    else:
+        write = meant("dose", old)
+    if write:
+        return f"`{write}`", write
+    return hint("dose", old), ""
+
+
+def _expected(before: str) -> tuple[list[str], list[str]]:
+    """Return what may stand behind a text, and the keywords among it."""
+    state = _parser().parse_interactive(before)
     state.exhaust_lexer()
     expected = sorted(
         state.accepts(), key=lambda name: (name == "$END", not name.isalpha(), name)
     )
     spelt = {t.name: str(t.pattern.value) for t in _parser().terminals}
     words = [_SPOKEN.get(name, f"`{spelt.get(name, name)}`") for name in expected]
-    keywords = [spelt[name] for name in expected if spelt.get(name, "").isalpha()]
-    near = nearest(found, keywords)
-    found = found if found == "the end" else f"`{found[:40]}`"
-    return DosingError(at, found, listed(words, 20), near, column=column)
+    return words, [spelt[name] for name in expected if spelt.get(name, "").isalpha()]

@@ -11,6 +11,7 @@ from vtrial.errors import Fault, ModelError, UnitError
 from vtrial.model.grammar import parse_expression
 from vtrial.model.model import Model
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
+from vtrial.sheets.synonyms import hint
 from vtrial.sheets.words import listed, nearest
 
 PER = {"kg": ("WT", "kg"), "m2": ("BSA", "m2"), "m²": ("BSA", "m2")}
@@ -30,9 +31,12 @@ class Measures:
         self.at = at
         self.faults: list[Fault] = []
 
-    def fault(self, found: str, allowed: str, write: str, column: int) -> None:
-        """Note a fault at a column of the text."""
-        self.faults.append(Fault(self.at, found, allowed, write, column=column))
+    def fault(
+        self, found: str, allowed: str, write: str, column: int, old: str = ""
+    ) -> None:
+        """Note a fault at a column of the text, where the words `old` stand."""
+        fault = Fault(self.at, found, allowed, write, column=column, old=old)
+        self.faults.append(fault)
 
     def levels(self, part: Part, adjust: Sequence[Clause]) -> tuple[Level, ...]:
         """Read the amounts of a part, with caps and rounding in the order written."""
@@ -46,7 +50,7 @@ class Measures:
         if len(adjust) > MAX_ADJUSTMENTS:
             found = f"{len(adjust)} caps and roundings"
             allowed = f"at most {MAX_ADJUSTMENTS}"
-            self.fault(found, allowed, "up to 400 mg", adjust[-1].column)
+            self.fault(found, allowed, "", adjust[-1].column)
             return levels
         for clause in adjust:
             if isinstance(clause.value, Quantity):
@@ -61,8 +65,8 @@ class Measures:
         """Write out the levels of an escalation or a taper."""
         doses, up = ladder.doses, ladder.word == "escalating"
         if doses != round(doses) or not 1 <= doses <= 1e5:
-            found, write = f"every {doses:g} doses", "every 4 doses"
-            self.fault(found, "a whole number of doses", write, ladder.column)
+            found, allowed = f"every {doses:g} doses", "a whole number of doses"
+            self.fault(found, allowed, "", ladder.column)
             return ()
         numbers = self.rungs(ladder)
         if numbers is None:
@@ -107,9 +111,9 @@ class Measures:
         pers = {_per(quantity.unit)[1] for quantity in alike}
         if any(quantity.kind != "NUMBER" for quantity in parts) or len(pers) > 1:
             found = f"`{ladder.word}` with amounts of different kinds"
-            allowed = "three numbers, all plain, all per kg or all per m2"
-            write = f"{ladder.word} 2.5 mg by 2.5 mg every 4 doses to 15 mg"
-            self.fault(found, allowed, write, ladder.column)
+            allowed = "three numbers, all plain, all per kg or all per m2, such as "
+            allowed += f"`{ladder.word} 2.5 mg by 2.5 mg every 4 doses to 15 mg`"
+            self.fault(found, allowed, "", ladder.column)
             return None
         values = []
         for quantity in parts:
@@ -131,16 +135,13 @@ class Measures:
         if len(table.rows) > MAX_ROWS or codes > MAX_CODES:
             found = f"{len(table.rows)} rows of up to {codes} codes"
             allowed = f"at most {MAX_ROWS} rows, of at most {MAX_CODES} codes"
-            self.fault(found, allowed, "an equation", table.column)
+            self.fault(found, allowed, "", table.column)
             return Number(1.0)
         rows = [row for row in table.rows if row.below is not None]
         bounds = [(row.below, row.within) for row in rows]
         if bounds != sorted(set(bounds)):
             found = f"bounds {', '.join(f'{bound:g}' for bound, _ in bounds)}"
-            words = {True: "<=", False: "below"}
-            told = (f"... {words[within]} {b:g}" for b, within in sorted(set(bounds)))
-            write = ", ".join(told)
-            self.fault(found, "ascending", write, table.column)
+            self.fault(found, "ascending", "", table.column)
         result = self.amount(table.other)
         subject = Name(table.by)
         for row in reversed(table.rows):
@@ -187,7 +188,7 @@ class Measures:
         hours = self.clock(quantity, kind)
         if hours == 0 and len(self.faults) == before and isinstance(quantity, Quantity):
             found = f"{kind} of `{quantity.text}`"
-            self.fault(found, "above zero", "24 h", quantity.column)
+            self.fault(found, "above zero", "", quantity.column)
         return hours or 1.0
 
     def moment(self, quantity: object) -> float:
@@ -200,14 +201,15 @@ class Measures:
             return 0.0
         if quantity.kind != "NUMBER":
             found = f"{kind} of `{quantity.text}`"
-            self.fault(
-                found, "a number, the same for everybody", "24 h", quantity.column
-            )
+            alone = meant_alone(quantity)
+            allowed = "a number and a unit, the same for everybody, such as `24 h`"
+            near = hint("unit", quantity.value)
+            self.fault(found, near or allowed, alone, quantity.column, quantity.value)
             return 0.0
         number = float(quantity.value)
         if not 0 <= number < math.inf:
             found = f"{kind} of `{quantity.text}`"
-            self.fault(found, "zero or more", "24 h", quantity.column)
+            self.fault(found, "zero or more", "", quantity.column)
             return 0.0
         return number * self.factor(quantity, quantity.unit, "h", kind)
 
@@ -225,7 +227,7 @@ class Measures:
             number = float(quantity.value)
             if not 0 < number < math.inf:
                 found = f"`{quantity.text}`"
-                self.fault(found, "above zero", "100 mg", quantity.column)
+                self.fault(found, "above zero", "", quantity.column)
                 return Number(1.0)
             return Number(number)
         if quantity.kind == "WORD":
@@ -236,7 +238,8 @@ class Measures:
         except ModelError as error:
             for fault in error.faults:
                 column = quantity.column + max(fault.column, 1)
-                self.fault(fault.found, fault.allowed, fault.write, column)
+                told = (fault.found, fault.allowed, fault.write)
+                self.fault(*told, column, fault.old)
             return Number(1.0)
         for name in names_in(expression):
             self.name(name.name, quantity.column + max(name.column, 1))
@@ -246,8 +249,9 @@ class Measures:
         """Refuse a name that is not a covariate."""
         if name not in self.known:
             found = f"`{name}`, which is no covariate here"
-            allowed = f"one of {listed(self.known)}" if self.known else "a number"
-            self.fault(found, allowed, nearest(name, self.known), column)
+            there = listed(self.known, like=name)
+            allowed = f"one of {there}" if self.known else "a number"
+            self.fault(found, allowed, nearest(name, self.known), column, name)
 
     def factor(self, quantity: Quantity, unit: str, to: str, kind: str) -> float:
         """Return what a quantity is multiplied by to be in the unit `to`."""
@@ -256,16 +260,19 @@ class Measures:
             if units.is_unit(to) and units.compatible(to, "1"):
                 return units.factor("1", to)
             found = f"`{quantity.text}`, a number without a unit"
-            write = f"{quantity.value} {to}"
-            write = f"day {quantity.value}" if kind == "a time" else write
-            self.fault(found, f"{kind} with its unit", write, column)
+            number = quantity.value
+            such = f"`{number} h`" if to == "h" else f"`{number} {to}`"
+            such += f" or `day {number}`" if kind == "a time" else ""
+            self.fault(found, f"{kind} with its unit, such as {such}", "", column)
             return 1.0
         try:
             units.dimension(unit)
         except UnitError as error:
             found = f"`{quantity.unit}`, which is no unit"
-            write = error.faults[0].write or to
-            self.fault(found, f"{kind}, such as {to}", write, column)
+            near = hint("unit", quantity.unit)
+            allowed = near or f"{kind} in a unit such as {to}"
+            write = error.faults[0].write
+            self.fault(found, allowed, write, column, quantity.unit)
             return 1.0
         try:
             return units.factor(unit, to, molar_mass=self.model.molar_mass)
@@ -274,7 +281,7 @@ class Measures:
             allowed = f"{kind} that converts to {to}"
             if self.model.molar_mass <= 0 and kind in ("an amount", "a rate"):
                 allowed += " (mass and moles need the model's `molar_mass`)"
-            self.fault(found, allowed, f"{quantity.value} {to}", column)
+            self.fault(found, allowed, "", column)
             return 1.0
 
     def product(
@@ -293,7 +300,7 @@ class Measures:
             allowed = (
                 f"an amount for everybody, or {name} [{unit}] among the covariates"
             )
-            self.fault(found, allowed, "100 mg", quantity.unit_column)
+            self.fault(found, allowed, "", quantity.unit_column)
         stated = {c.name: c.unit for c in self.model.covariates}.get(name, unit)
         body: Expression = Name(name)
         if stated != unit and units.is_unit(stated) and units.compatible(stated, unit):
@@ -303,6 +310,11 @@ class Measures:
     @functools.cached_property
     def _amount(self) -> str:
         return self.model.amount
+
+
+def meant_alone(quantity: Quantity) -> str:
+    """Write `day` alone, as in `every day`, with its number."""
+    return f"1 {quantity.value}" if quantity.value in ("day", "week", "hour") else ""
 
 
 def _per(unit: str) -> tuple[str, str]:

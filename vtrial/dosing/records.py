@@ -54,24 +54,20 @@ def check_order(rows: Rows, identity: np.ndarray, starts: np.ndarray) -> None:
     again = np.zeros(len(identity), bool)
     again[starts] = True
     again[starts[first]] = False
-    rows.wrong(
-        again, "ID", "`{}` again, after another", "in one block of rows", "rows by ID"
-    )
+    rows.wrong(again, "ID", "`{}` again, after another", "in one block of rows")
 
 
 def read_covariate(rows: Rows, covariate: Covariate) -> np.ndarray:
     """Read a column in which nothing may be missing, and only what the model knows."""
     name = covariate.name
     gaps = rows.gaps(name)
-    there = rows.cells[name][~gaps]
-    write = str(there.iloc[0])[:40] if len(there) else "70"
-    rows.wrong(gaps, name, "missing", "given in every row", write)
+    rows.wrong(gaps, name, "missing", "given in every row")
     unit = "" if covariate.unit == "1" else covariate.unit
     values = rows.numbers(name, default=np.nan, unit=unit)
     if covariate.values:
         strange = ~np.isin(values, covariate.values) & ~np.isnan(values)
         known = listed([f"{value:g}" for value in covariate.values])
-        rows.wrong(strange, name, "`{}`", f"a value that the model knows: {known}", "")
+        rows.wrong(strange, name, "`{}`", f"a value that the model knows: {known}")
     return values
 
 
@@ -108,7 +104,7 @@ def read_records(
     for column, values in columns.items():
         stray = idle & ((values > 0) if column == "AMT" else (values != 0))
         found = "`{}` in a row that is no dose"
-        rows.wrong(stray, column, found, "0, or in a row with EVID 1", "0")
+        rows.wrong(stray, column, found, "0, or in a row with EVID 1")
     _check_amounts(rows, given, amount, rate, steady)
     _check_repeats(rows, given, amount, rate, interval, additional, steady)
     rate = _over(rows, name, given, amount, rate, duration)
@@ -139,16 +135,16 @@ def read_time(rows: Rows, starts: np.ndarray, units: Units) -> np.ndarray:
     elapsed = read_elapsed(rows, starts)
     if elapsed is None:
         gaps, clock = rows.gaps("TIME"), refuse_clock(rows)
-        rows.wrong(gaps, "TIME", "missing", "given in every row", "0")
+        rows.wrong(gaps, "TIME", "missing", "given in every row")
         time = rows.numbers("TIME", default=np.nan, aside=clock, unit=units.time)
         wrong = (time < 0) | (time > MAX_TIME)
-        rows.wrong(wrong, "TIME", "`{}`", f"from 0 to {MAX_TIME:g}", "0")
+        rows.wrong(wrong, "TIME", "`{}`", f"from 0 to {MAX_TIME:g}")
         elapsed = np.minimum(time, MAX_TIME) * units.hours
     earlier = np.r_[False, elapsed[1:] < elapsed[:-1]]
     earlier[starts] = False
-    allowed = "no earlier than the row before, within a subject"
-    write = day_word(rows)
-    rows.wrong(earlier, "TIME", "`{}`, after a later one", allowed, write)
+    allowed = "no earlier than the row before, within a subject: "
+    allowed += day_word(rows)
+    rows.wrong(earlier, "TIME", "`{}`, after a later one", allowed)
     return elapsed
 
 
@@ -168,14 +164,14 @@ def is_observation(rows: Rows, *, by_amount: bool = True) -> np.ndarray:
 def _event(rows: Rows, dosing: np.ndarray) -> np.ndarray:
     """Read EVID, or derive it: a dose if a row says anything of one, else by MDV."""
     mdv = rows.numbers("MDV")
-    rows.wrong(~np.isin(mdv, (0, 1)), "MDV", "`{}`", "0 or 1", "1")
+    rows.wrong(~np.isin(mdv, (0, 1)), "MDV", "`{}`", "0 or 1")
     derived = np.where(dosing, DOSE, np.where(mdv == 1, OTHER, 0))
     if "EVID" not in rows.names:
         return derived
     event = rows.numbers("EVID")
     wrong = ~np.isin(event, (0, *range(1, 5)))
     allowed = "0 observation, 1 dose, 2 other, 3 reset or 4 reset and dose"
-    rows.wrong(wrong, "EVID", "`{}`", allowed, "1")
+    rows.wrong(wrong, "EVID", "`{}`", allowed)
     event = np.where(wrong, 0, event).astype(int)
     unsaid = rows.gaps("EVID")
     event = np.where(unsaid, derived, event)
@@ -187,7 +183,7 @@ def _compartment(rows: Rows, states: Sequence[str], given: np.ndarray) -> np.nda
     zero = np.zeros(len(rows), int)
     if given.any() and not states:
         allowed = "free of doses, for the model has no states"
-        rows.wrong(given, "EVID", "a dose", allowed, "0")
+        rows.wrong(given, "EVID", "a dose", allowed)
         return zero
     if "CMT" not in rows.names:
         return zero
@@ -200,14 +196,14 @@ def _compartment(rows: Rows, states: Sequence[str], given: np.ndarray) -> np.nda
     unknown = np.isnan(number)
     allowed = f"1 to {len(states)}, or a state: {listed(states)}"
     for name in sorted(set(text[unknown])):
-        near = nearest(name, states) or "1"
+        near = nearest(name, states)
         mine = unknown & (text == name).to_numpy()
         rows.wrong(mine, "CMT", "`{}`", allowed, near)
     outside = given & ((number < 1) | (number > len(states)))
     outside |= ~unknown & (number != np.round(number))
-    rows.wrong(outside, "CMT", "`{}`", allowed, "1")
+    rows.wrong(outside, "CMT", "`{}`", allowed)
     off = ~given & (number < 0)
-    rows.wrong(off, "CMT", "`{}`, which turns a compartment off", allowed, "1")
+    rows.wrong(off, "CMT", "`{}`, which turns a compartment off", allowed)
     inside = given & ~unknown & ~outside
     return np.where(inside, number - 1, 0).astype(int)
 
@@ -221,16 +217,16 @@ def _check_amounts(
 ) -> None:
     """Check AMT and RATE of doses."""
     negative = amount < 0
-    rows.wrong(negative, "AMT", "`{}`", "0 or more", lambda text: text.lstrip("-"))
+    rows.wrong(negative, "AMT", "`{}`", "0 or more")
     wrong = (rate < 0) & ~np.isin(rate, (MODEL_RATE, MODEL_DURATION))
     allowed = "0 (bolus), above 0, -1 (the model's rate) or -2 (its duration)"
-    rows.wrong(wrong, "RATE", "`{}`", allowed, "-2")
+    rows.wrong(wrong, "RATE", "`{}`", allowed)
     constant = ((rate > 0) | (rate == -1)) & (steady != 0)
     nothing = given & (amount == 0) & ~constant
     gaps = rows.gaps("AMT") if "AMT" in rows.names else np.ones(len(rows), bool)
-    rows.wrong(nothing & gaps, "AMT", "missing", "given for a dose", "100")
+    rows.wrong(nothing & gaps, "AMT", "missing", "given for a dose")
     allowed = "above 0 for a dose (0 only for a constant infusion at steady state)"
-    rows.wrong(nothing & ~gaps, "AMT", "`{}`", allowed, "100")
+    rows.wrong(nothing & ~gaps, "AMT", "`{}`", allowed)
 
 
 def _over(
@@ -244,18 +240,18 @@ def _over(
     """Return the rates of doses, those that last a duration AMT / duration."""
     wrong = given & ((duration < 0) | (duration > MAX_TIME))
     allowed = f"0 (bolus) or above, to {MAX_TIME:g}"
-    rows.wrong(wrong, name, "`{}`", allowed, "0")
+    rows.wrong(wrong, name, "`{}`", allowed)
     lasts = given & (duration > 0) & (duration <= MAX_TIME)
     modelled = lasts & (rate < 0)
     allowed = "0 beside a RATE that the model says, or RATE 0"
-    rows.wrong(modelled, name, "`{}`", allowed, "0")
+    rows.wrong(modelled, name, "`{}`", allowed)
     both = lasts & (rate > 0)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         implied = np.where(both, amount / rate, duration)
         found = np.where(lasts & (rate == 0), amount / duration, rate)
     off = both & ~(np.abs(implied - duration) <= AGREEMENT * duration)
     allowed = "AMT / RATE where both are given"
-    rows.wrong(off, name, "`{}`, which does not go with RATE", allowed, "")
+    rows.wrong(off, name, "`{}`, which does not go with RATE", allowed)
     return found
 
 
@@ -270,28 +266,25 @@ def _check_repeats(
 ) -> None:
     """Check II, ADDL and SS against each other."""
     wrong = (interval < 0) | (interval > MAX_TIME)
-    rows.wrong(wrong, "II", "`{}`", f"from 0 to {MAX_TIME:g}", "24")
+    rows.wrong(wrong, "II", "`{}`", f"from 0 to {MAX_TIME:g}")
     wrong = (additional < 0) | (additional != np.round(additional))
-    rows.wrong(wrong, "ADDL", "`{}`", "a whole number, 0 or more", "6")
+    rows.wrong(wrong, "ADDL", "`{}`", "a whole number, 0 or more")
     wrong = ~np.isin(steady, (0, 1, 2))
     allowed = "0 none, 1 steady state anew or 2 added to what is there"
-    rows.wrong(wrong, "SS", "`{}`", allowed, "1")
+    rows.wrong(wrong, "SS", "`{}`", allowed)
     constant = (amount == 0) & ((rate > 0) | (rate == -1)) & (steady != 0)
     lone = given & (additional > 0) & (interval == 0)
-    rows.wrong(
-        lone & ~constant, "ADDL", "`{}` without an interval", "with II above 0", "0"
-    )
+    rows.wrong(lone & ~constant, "ADDL", "`{}` without an interval", "with II above 0")
     rows.wrong(
         given & constant & (additional > 0),
         "ADDL",
         "`{}` behind a constant infusion",
         "0",
-        "0",
     )
     lone = given & np.isin(steady, (1, 2)) & (interval == 0) & ~constant
-    rows.wrong(lone, "SS", "`{}` without an interval", "with II above 0", "0")
+    rows.wrong(lone, "SS", "`{}` without an interval", "with II above 0")
     with np.errstate(over="ignore"):  # too many by far
         total = np.sum(np.where(given & (additional > 0), additional, 0.0))
     if total > MAX_DOSES:
         found = f"{total:g} doses in all"
-        rows.fault("ADDL", found, f"at most {MAX_DOSES} doses", "6")
+        rows.fault("ADDL", found, f"at most {MAX_DOSES} doses")

@@ -225,18 +225,18 @@ def read_parameters(
     for name in rows.names:
         if name not in (*known, "ID", OCCASION):
             near = nearest(name, known)
-            allowed = f"{listed(['ID', OCCASION, *known], 30)}"
-            rows.fault("a column", f"`{name}`", allowed, near)
+            allowed = listed(["ID", OCCASION, *known], like=name)
+            rows.fault("a column", f"`{name}`", allowed, near, name)
     given = [name for name in rows.names if name in known]
     if not given and not rows.faults:
-        allowed = f"made of columns of parameters: {listed(known, 30)}"
-        rows.fault("the table", "without a parameter", allowed, f"ID,{known[0]}")
+        allowed = f"made of columns of parameters: {listed(known)}"
+        rows.fault("the table", "without a parameter", allowed)
     keys = [name for name in ("ID", OCCASION) if name in rows.names]
     if not keys and len(rows) > 1:
-        rows.fault("ID", "missing", "a column, where there are several rows", "ID,...")
+        rows.fault("ID", "missing", "a column, where there are several rows")
     if OCCASION in keys and occasions is None:
         found = "in the table of parameters, but not in the events"
-        rows.fault(OCCASION, found, "a column of both", f"ID,TIME,{OCCASION},...")
+        rows.fault(OCCASION, found, "a column of both")
     rows.refuse()
     values = {name: read_covariate(rows, Covariate(name, "")) for name in given}
     if not keys:
@@ -262,7 +262,7 @@ def _check_lasting(
         before = column[first][subject]
         other = (column != before) & ~np.isnan(column) & ~np.isnan(before)
         allowed = "the same at all occasions: it is drawn once a subject"
-        rows.wrong(other, name, "`{}`", allowed, "the value of the first occasion")
+        rows.wrong(other, name, "`{}`", allowed)
 
 
 def _matched(
@@ -280,8 +280,8 @@ def _matched(
     again = np.zeros(len(rows), bool)
     for place, key in enumerate(entries):
         again[place] = where.setdefault(key, place) != place
-    one = f"one row an {' and '.join(keys)}"
-    rows.wrong(again, keys[-1], "`{}` again", "there once", one)
+    once = f"there once: one row an {' and '.join(keys)}"
+    rows.wrong(again, keys[-1], "`{}` again", once)
     wanted = list(zip(*(part.ravel().tolist() for part in asked), strict=True))
     lacking = [key for key in dict.fromkeys(wanted) if key not in where]
     if lacking:
@@ -290,7 +290,7 @@ def _matched(
         found = f"without a row for {said}{spelt}"
         allowed = f"complete: a row for every {' and '.join(keys)} of the events"
         allowed += ", written as there" if spelt else ""
-        rows.fault(keys[-1], found, allowed, f"{','.join(lacking[0])},...")
+        rows.fault(keys[-1], found, allowed)
     return np.array([where.get(key, 0) for key in wanted], int).reshape(asked[0].shape)
 
 

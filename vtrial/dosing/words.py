@@ -7,7 +7,7 @@ everything that cannot be given is refused, all faults at once.
 import math
 from collections.abc import Collection, Sequence
 
-from vtrial.dosing.grammar import Clause, Part, parse_parts
+from vtrial.dosing.grammar import Clause, Part, parse_leniently
 from vtrial.dosing.measure import Measures
 from vtrial.dosing.regimen import (
     MODEL_DURATION,
@@ -26,7 +26,7 @@ from vtrial.sheets.words import listed, nearest
 MAX_DOSES = 100_000
 MAX_HOURS = 1e7
 MAX_ENTRIES = 200
-EXAMPLE = "100 mg every 24 h x 7"
+SUCH = "dosing words, such as `100 mg every 24 h x 7`"
 _INFUSION = ("over", "rate", "model_rate", "model_duration")
 _START = ("at", "from_", "after")
 _SAID = {
@@ -62,23 +62,22 @@ def parse_regimen(
     faults: list[Fault] = []
     if not model.states:
         found = "a dose, though the model has no states"
-        faults.append(Fault("dose", found, "left out", "set: {...}"))
+        allowed = "left out; `set: {...}` gives the model other values"
+        faults.append(Fault("dose", found, allowed, ""))
     for number, text in enumerate(texts, start=1):
         at = "dose" if len(texts) == 1 else f"dose {number}"
-        try:
-            parts = parse_parts(text, at=at)
-        except DosingError as error:
-            faults += error.faults
-            continue
+        read = parse_leniently(text, at=at)
+        faults += read.faults
         if model.states:
             reader = _Reader(model, names, at)
-            steps += reader.read(parts)
-            faults += reader.faults
+            steps += reader.read(read.parts)
+            faults += [
+                fault._replace(column=read.column(fault.column))
+                for fault in reader.faults
+            ]
     total = sum(step.count for step in steps)
     if not faults and total > MAX_DOSES:
-        faults.append(
-            Fault("dose", f"{total} doses", f"at most {MAX_DOSES} doses", EXAMPLE)
-        )
+        faults.append(Fault("dose", f"{total} doses", f"at most {MAX_DOSES} doses", ""))
     raise_faults(DosingError, faults)
     return Regimen(tuple(steps), model.amount)
 
@@ -88,15 +87,15 @@ def _texts(entry: object) -> list[str]:
     texts = [entry] if isinstance(entry, str) else entry
     if not isinstance(texts, list | tuple) or not texts:
         found = f"`{str(entry)[:40]}`" if entry else "empty"
-        raise DosingError("dose", found, "dosing words, or a list of them", EXAMPLE)
+        raise DosingError("dose", found, f"{SUCH}, or a list of them", "")
     if len(texts) > MAX_ENTRIES:
         found = f"a list of {len(texts)}"
-        raise DosingError("dose", found, f"at most {MAX_ENTRIES} texts", EXAMPLE)
+        raise DosingError("dose", found, f"at most {MAX_ENTRIES} texts", "")
     for number, text in enumerate(texts, start=1):
         if not isinstance(text, str) or not text.strip():
             found = f"`{str(text)[:40]}`" if str(text).strip() else "empty"
             at = "dose" if len(texts) == 1 else f"dose {number}"
-            raise DosingError(at, found, "dosing words", EXAMPLE)
+            raise DosingError(at, found, SUCH, "")
     return list(texts)
 
 
@@ -133,7 +132,7 @@ class _Reader(Measures):
             found = "`at steady state` without an interval to be steady in"
             if len(at) > 1:
                 found = "`at steady state` of several times"
-            self.fault(found, "said of one interval", "every 12 h", column)
+            self.fault(found, "said of one interval, as `every 12 h`", "", column)
         if len(self.faults) > before:
             return None
         step = Step(
@@ -156,7 +155,7 @@ class _Reader(Measures):
             mine = [clause for clause in clauses if clause.kind in group]
             for clause in mine[1:]:
                 found = f"`{_words(clause)}` after `{_words(mine[0])}`"
-                self.fault(found, "one of the two", _words(mine[0]), clause.column)
+                self.fault(found, "one of the two", "", clause.column)
 
     def repeats(self, clauses: Sequence[Clause], *, steady: bool) -> tuple[Repeat, ...]:
         """Read `every 24 h x 7`, and `every` around it."""
@@ -173,7 +172,8 @@ class _Reader(Measures):
                 word = _words(clause)
                 if not open_:
                     found = f"`{word}` without an `every` before it"
-                    self.fault(found, "behind an interval", EXAMPLE, clause.column)
+                    allowed = "behind an interval, as in `every 24 h x 7`"
+                    self.fault(found, allowed, "", clause.column)
                     continue
                 interval = repeats[-1].interval
                 repeats[-1] = Repeat(interval, self.count(clause, interval))
@@ -185,7 +185,7 @@ class _Reader(Measures):
     def uncounted(self, column: int) -> None:
         """Refuse an interval without an end."""
         found = "`every` without saying how often"
-        self.fault(found, "followed by `x 7` or `for 7 d`", EXAMPLE, column)
+        self.fault(found, "followed by `x 7` or `for 7 d`", "", column)
 
     def count(self, clause: Clause, interval: float) -> int:
         """Read how often: `x 7`, or `for 7 d`, which counts the starts inside it."""
@@ -196,13 +196,12 @@ class _Reader(Measures):
         else:
             number = float(str(clause.value))
         if not (number == round(number) if math.isfinite(number) else False):
-            self.fault(
-                f"`x {clause.value}`", "a whole number of doses", "x 6", clause.column
-            )
+            found = f"`x {clause.value}`"
+            self.fault(found, "a whole number of doses", "", clause.column)
             return 1
         if not 1 <= number <= MAX_DOSES:
             found = f"{number:g} doses"
-            self.fault(found, f"1 to {MAX_DOSES} doses", "x 6", clause.column)
+            self.fault(found, f"1 to {MAX_DOSES} doses", "", clause.column)
             return 1
         return int(number)
 
@@ -213,9 +212,11 @@ class _Reader(Measures):
             return 0, states[0]
         name = str(clause.value)
         if name not in states:
-            near = nearest(name, states) or states[0]
-            found = f"`into {name}`, which is no state of the model"
-            self.fault(found, f"into {listed(states)}", f"into {near}", clause.column)
+            near, old = nearest(name, states), f"into {name}"
+            found = f"`{old}`, which is no state of the model"
+            allowed = f"into {listed(states, like=name)}"
+            write = f"into {near}" if near else ""
+            self.fault(found, allowed, write, clause.column, old)
             return 0, states[0]
         return states.index(name), name
 
@@ -231,7 +232,7 @@ class _Reader(Measures):
             if (kind, into) not in stated:
                 found = f"`{_words(clause)}`, though the model has no `{kind}({into})`"
                 allowed = "said of a state with that property"
-                self.fault(found, allowed, "over 1 h", clause.column)
+                self.fault(found, allowed, "", clause.column)
             return Number(code), None
         if "rate" in said:
             return self.rate(said["rate"].value), None
@@ -254,7 +255,7 @@ class _Reader(Measures):
                 found = "times out of order" if len(set(times)) == len(times) else ""
                 found = found or "the same time twice"
                 column = said["at"].column
-                self.fault(f"{found}", "ascending times", "at day 0, day 7", column)
+                self.fault(found, "ascending times", "", column)
             return tuple(times)
         if "from_" in said:
             return (self.moment(said["from_"].value),)
@@ -262,8 +263,8 @@ class _Reader(Measures):
             gap = self.hours(said["after"].value, "a span of time")
             if previous is None:
                 found = "`after` without a `then` before it"
-                write = f"from {gap:g} h"
-                self.fault(found, "behind `then`", write, said["after"].column)
+                allowed = f"behind `then`, or `from {gap:g} h`"
+                self.fault(found, allowed, "", said["after"].column)
                 return (0.0,)
             return (float(previous.times().max()) + gap,)
         if previous is None:
@@ -273,29 +274,29 @@ class _Reader(Measures):
         if repeats:
             return (previous.at[-1] + repeats[0].interval,)
         found = "`then` without an interval on either side"
-        self.fault(found, "placed in time", "then 100 mg after 12 h", part.column)
+        allowed = "placed in time, as in `then 100 mg after 12 h`"
+        self.fault(found, allowed, "", part.column)
         return (0.0,)
 
     def bounded(self, step: Step, part: Part, previous: Step | None) -> None:
         """Refuse rounds that overlap, steps that run backwards, and absurd counts."""
         if step.count > MAX_DOSES:
             found = f"{step.count} doses"
-            self.fault(found, f"at most {MAX_DOSES} doses", EXAMPLE, part.column)
+            self.fault(found, f"at most {MAX_DOSES} doses", "", part.column)
             return
         last = step.at[-1] - step.at[0]
         for repeat in step.repeats:
             if repeat.count > 1 and repeat.interval <= last:
                 found = f"`every {repeat.interval:g} h` around doses {last:g} h long"
-                write = f"every {last + step.inner_interval:g} h"
-                self.fault(found, "a longer interval", write, part.column)
+                self.fault(found, "a longer interval", "", part.column)
             last += (repeat.count - 1) * repeat.interval
         if step.at[0] + last > MAX_HOURS:
             found = f"a last dose at {step.at[0] + last:g} h"
-            self.fault(found, f"at most at {MAX_HOURS:g} h", EXAMPLE, part.column)
+            self.fault(found, f"at most at {MAX_HOURS:g} h", "", part.column)
         if previous is not None and step.at[0] < previous.at[0]:
             found = f"`then` from {step.at[0]:g} h, before what it follows"
-            write = f"from {previous.end:g} h"
-            self.fault(found, "later than what it follows", write, part.column)
+            allowed = f"later than what it follows, `from {previous.end:g} h`"
+            self.fault(found, allowed, "", part.column)
 
 
 _ADJUST = ("least", "most", "round_near", "round_up", "round_down")

@@ -7,16 +7,13 @@ nesting and the number of names are bounded before and while parsing.
 
 import functools
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from lark import Lark, Token, Transformer
-from lark.exceptions import (
-    UnexpectedCharacters,
-    UnexpectedInput,
-    UnexpectedToken,
-)
+from lark.exceptions import UnexpectedInput
 
 from vtrial.errors import Fault, ModelError
+from vtrial.model.syntax import COMPARISONS, Wrong, every_fault, spoken, wrong_calls
 from vtrial.model.tree import (
     FUNCTIONS,
     TIME,
@@ -39,6 +36,7 @@ MAX_NAMES = 2_000
 MAX_ARGUMENTS = 30
 MAX_STATES = 1_000
 MAX_NAME = 64
+MOST_NAMES = 40  # of a sheet, that a message lists
 PROPERTIES = ("F", "lag", "rate", "duration")
 ETA = "eta."
 RESERVED = frozenset({TIME, TIME_AFTER_DOSE, "and", "or", "not", "if", "eta"})
@@ -77,33 +75,14 @@ NUMBER: /(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?/
 NAME: /[A-Za-z][A-Za-z0-9_]*/
 %ignore /[ \t\r\n\f]+/
 """
-_SPOKEN = {
-    "NAME": "a name",
-    "NUMBER": "a number",
-    "ETA": "a random effect",
-    "LPAR": "`(`",
-    "RPAR": "`)`",
-    "COMMA": "`,`",
-    "EQUAL": "`=`",
-    "SIGN": "`+` or `-`",
-    "SCALE": "`*` or `/`",
-    "_POWER": "`^`",
-    "COMPARE": "a comparison",
-    "AND": "`and`",
-    "OR": "`or`",
-    "NOT": "`not`",
-    "IF": "`if(`",
-    "$END": "the end of the line",
-}
 _BEGINS = re.compile(
     r"\s*(?:(?:d/dt|init|F|lag|rate|duration)\s*\(\s*\w+\s*\)|[A-Za-z]\w*)\s*=(?!=)"
 )
-_COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 _STRENGTH = {
     "or": 1,
     "and": 2,
     "not": 3,
-    **dict.fromkeys(_COMPARISONS, 4),
+    **dict.fromkeys(COMPARISONS, 4),
     "+": 5,
     "-": 5,
     "*": 6,
@@ -145,7 +124,9 @@ def parse_leniently(text: str) -> tuple[tuple[Statement, ...], list[Fault], set[
             line, body = next(lines, (0, ""))
             if not line:
                 break
-            statements.append(_statement(body, line))
+            statement, wrong = _statement(body, line)
+            statements.append(statement)
+            faults += [one.fault() for one in wrong]
         except ModelError as error:
             faults += error.faults
             doubtful |= set(re.findall(r"[A-Za-z]\w*", body.partition("=")[0]))
@@ -168,7 +149,7 @@ def parse_assignments(text: str) -> tuple[Statement, ...]:
     """
     statements = parse_model(text)
     faults = [
-        _fault(s.line, 1, f"`{_left(s)} = ...`", "an assignment", f"{s.name} = ...")
+        _fault(s.line, 1, f"`{_left(s)} = ...`", f"an assignment: `{s.name} = ...`")
         for s in statements
         if s.kind != "assign"
     ]
@@ -188,13 +169,15 @@ def parse_expression(text: str) -> Expression:
     lines = list(_lines(text))
     if len(lines) != 1:
         count = "empty" if not lines else f"{len(lines)} lines"
-        raise ModelError.of([_fault(1, 1, count, "one expression", "WT / 70")])
+        raise _raised(1, 1, count, "one expression, such as `WT / 70`")
     line, body = lines[0]
-    target, tree = _parse(body, line)
+    target, tree, wrong = _parse(body, line)
+    faults = [one.fault() for one in wrong]
     if target is not None:
-        raise ModelError.of(
-            [_fault(line, 1, "an assignment", "an expression, without `=`", "")]
-        )
+        found, allowed = "an assignment", "an expression, in which `==` compares"
+        faults.append(_fault(line, 1, found, allowed))
+    if faults:
+        raise ModelError.of(faults)
     return tree
 
 
@@ -271,9 +254,8 @@ class _Build(Transformer):
     def _name(self, token: Token) -> str:
         line, column = self._at(token)
         if len(token) > MAX_NAME:
-            raise _raised(
-                line, column, "a very long name", f"at most {MAX_NAME} letters", ""
-            )
+            allowed = f"at most {MAX_NAME} letters"
+            raise _raised(line, column, "a very long name", allowed)
         return str(token)
 
     def line(self, parts):
@@ -331,27 +313,6 @@ class _Build(Transformer):
     def call(self, parts):
         token, arguments = parts[0], tuple(p for p in parts[1:] if p is not None)
         line, column = self._at(token)
-        known = sorted(_functions())
-        if str(token) not in known:
-            near = nearest(str(token), known)
-            raise _raised(
-                line,
-                column,
-                f"`{token}(`, an unknown function",
-                f"one of {listed(known, 40)}",
-                f"{near}(...)" if near else "",
-            )
-        function = FUNCTIONS[str(token)]
-        most = MAX_ARGUMENTS if function.most < 0 else function.most
-        if not function.least <= len(arguments) <= most:
-            wanted = f"{function.least}" + (f" to {most}" if function.most < 0 else "")
-            raise _raised(
-                line,
-                column,
-                f"`{token}` with {len(arguments)} arguments",
-                f"given {wanted}",
-                f"{token}({', '.join('abc'[: function.least])})",
-            )
         return Call(str(token), arguments, column, line)
 
 
@@ -360,43 +321,53 @@ def _parser() -> Lark:
     return Lark(_GRAMMAR, start="line", parser="lalr", transformer=_Build())
 
 
-def _statement(body: str, line: int) -> Statement:
-    """Parse one statement."""
-    target, tree = _parse(body, line)
+def _statement(body: str, line: int) -> tuple[Statement, list[Wrong]]:
+    """Parse one statement; return it and the functions in it that are none."""
+    target, tree, wrong = _parse(body, line)
     if target is None:
-        raise _raised(line, 1, "an expression alone", "a statement", "name = ...")
+        raise ModelError.of([_alone(body, line).fault(), *(w.fault() for w in wrong)])
     kind, name, (row, column) = target
     if name in reserved_words():
-        raise _raised(
-            row, column, f"`{name}`, a word of the language", "a name of your own", ""
-        )
-    return Statement(kind, name, tree, line)
+        found = f"`{name}`, a word of the language"
+        raise _raised(row, column, found, "a name of your own")
+    return Statement(kind, name, tree, line), wrong
+
+
+def _alone(body: str, line: int) -> Wrong:
+    """Describe an expression that is given to nothing, or by another sign."""
+    arrow = re.match(r"\s*[A-Za-z]\w*\s*(<-|==)", body.split("\n")[0])
+    if arrow:
+        old, column = arrow[1], arrow.start(1) + 1
+        return Wrong(line, column, f"`{old}`", "`=`, which gives a value", "=", old)
+    return Wrong(line, 1, "an expression alone", "a statement, such as `name = ...`")
 
 
 def _parse(
     body: str, line: int
-) -> tuple[tuple[str, str, tuple[int, int]] | None, Expression]:
+) -> tuple[tuple[str, str, tuple[int, int]] | None, Expression, list[Wrong]]:
     """Parse one statement's text, and bound what comes of it."""
+
+    def parsed(text: str) -> object:
+        try:
+            return _parser().parse(text)
+        except UnexpectedInput as error:
+            return spoken(error, text, line)
+
     padded = "\n" * (line - 1) + body  # tokens then know their line in the block
-    try:
-        target, tree = _parser().parse(padded)  # type: ignore[misc]
-    except UnexpectedInput as error:
-        raise _spoken(error, padded, line) from error
+    found = parsed(padded)
+    if isinstance(found, Wrong):
+        told = every_fault(padded, parsed)
+        raise ModelError.of(one.fault() for one in told)
+    target, tree = found  # type: ignore[misc]
     if _depth(tree) > MAX_CHAIN:
-        raise _raised(
-            line,
-            1,
-            "too long a chain",
-            f"at most {MAX_CHAIN} long",
-            "a = ...\nb = a + ...",
-        )
-    return target, tree
+        raise _raised(line, 1, "too long a chain", f"at most {MAX_CHAIN} long")
+    return target, tree, wrong_calls(tree, _functions(), MAX_ARGUMENTS)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield statements with the number of their first line, comments cut."""
     if len(text.encode("utf-8", "replace")) > MAX_BYTES:
-        raise _raised(1, 1, "too long", f"at most {MAX_BYTES} bytes", "")
+        raise _raised(1, 1, "too long", f"at most {MAX_BYTES} bytes")
     joined, first, depth, count = "", 0, 0, 0
     for number, raw in enumerate(re.split(r"\r\n|\n|\r", text), start=1):
         body = raw.split("#", 1)[0]
@@ -424,19 +395,17 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 def _bound(body: str, line: int, count: int) -> None:
     """Refuse what would take long or deep to parse."""
     if len(body) > MAX_LINE:
-        raise _raised(line, 1, "a very long line", f"at most {MAX_LINE} characters", "")
+        raise _raised(line, 1, "a very long line", f"at most {MAX_LINE} characters")
     if count > MAX_STATEMENTS:
-        raise _raised(line, 1, "too many lines", f"at most {MAX_STATEMENTS}", "")
+        raise _raised(line, 1, "too many lines", f"at most {MAX_STATEMENTS}")
     depth = 0
     for character in body:
         depth += (character == "(") - (character == ")")
         if depth > MAX_DEPTH:
-            raise _raised(
-                line, 1, "brackets too deep", f"at most {MAX_DEPTH} deep", "split it"
-            )
+            raise _raised(line, 1, "brackets too deep", f"at most {MAX_DEPTH} deep")
     runs = re.findall(r"(?:[-+]\s*|not\s+){2,}|(?:\^|\*\*)", body)
     if max(map(len, runs), default=0) > MAX_DEPTH or len(runs) > 20 * MAX_DEPTH:
-        raise _raised(line, 1, "signs or powers too deep", "fewer of them", "")
+        raise _raised(line, 1, "signs or powers too deep", "fewer of them")
 
 
 def _depth(tree: Expression) -> int:
@@ -463,7 +432,6 @@ def _repeats(statements: Sequence[Statement]) -> list[Fault]:
                     1,
                     f"`{_left(statement)}` again (first on line {seen[key]})",
                     "said once",
-                    f"{statement.name}2 = ...",
                 )
             )
         seen.setdefault(key, statement.line)
@@ -472,9 +440,9 @@ def _repeats(statements: Sequence[Statement]) -> list[Fault]:
     }
     states = sum(s.kind == "derivative" for s in statements)
     if states > MAX_STATES:
-        faults.append(_fault(1, 1, f"{states} states", f"at most {MAX_STATES}", ""))
+        faults.append(_fault(1, 1, f"{states} states", f"at most {MAX_STATES}"))
     if len(names) > MAX_NAMES:
-        faults.append(_fault(1, 1, f"{len(names)} names", f"at most {MAX_NAMES}", ""))
+        faults.append(_fault(1, 1, f"{len(names)} names", f"at most {MAX_NAMES}"))
     return faults
 
 
@@ -492,15 +460,15 @@ def _check_target(
             taken = "a state"
         found = f"`{left} =`, though `{name}` is {taken}"
         write = _left(Statement(statement.kind, f"{name}_i", Number(0.0)))
-        fault = _fault(statement.line, 1, found, "a new name", f"{write} = ...")
-        return [fault] if taken else []
+        allowed = f"a new name, such as `{write} = ...`"
+        return [_fault(statement.line, 1, found, allowed)] if taken else []
     if name in states or name in doubtful:
         return []
     near = nearest(name, states)
-    allowed = f"of a state with a d/dt equation ({listed(states) or 'there is none'})"
-    write = _left(Statement(statement.kind, near, Number(0.0))) if near else ""
+    there = listed(states, like=name) or "there is none"
+    allowed = f"of a state with a d/dt equation ({there})"
     found = f"`{left}`, but `{name}` is no state"
-    return [_fault(statement.line, 1, found, allowed, write)]
+    return [_fault(statement.line, 0, found, allowed, near, name if near else "")]
 
 
 def _unknown(name: Name, visible: Collection[str], later: Collection[str]) -> Fault:
@@ -508,17 +476,26 @@ def _unknown(name: Name, visible: Collection[str], later: Collection[str]) -> Fa
     found = f"`{name.name}`, an unknown name"
     if name.name in later:
         found = f"`{name.name}`, used before it is assigned"
-        return _fault(name.line, name.column, found, "assigned on an earlier line", "")
+        return _fault(name.line, name.column, found, "assigned on an earlier line")
     if name.name.startswith(ETA):
         bare = name.name.removeprefix(ETA)
         effects = [v.removeprefix(ETA) for v in sorted(visible) if v.startswith(ETA)]
-        near = nearest(bare, [*effects, ""])  # a lone effect is no likeness
-        write = ETA + near if near else f"- {{of: {bare}, variance: 0.09}}"
+        near = nearest(bare, effects)
         allowed = "a random effect that a row of `random` declares"
-        return _fault(name.line, name.column, found, allowed, write)
-    near = nearest(name.name, [v for v in sorted(visible) if not v.startswith(ETA)])
-    allowed = "a parameter, covariate, random effect, state or earlier assignment"
-    return _fault(name.line, name.column, found, allowed, near)
+        allowed += f": {listed([ETA + e for e in effects], like=name.name)}"
+        if not near:
+            allowed += f"; such a row is `{{of: {bare}, variance: 0.09}}`"
+        write = ETA + near if near else ""
+        return _fault(name.line, name.column, found, allowed, write, name.name)
+    for other in (f"dxdt_{name.name}", f"ddt_{name.name}"):
+        if other in later:
+            allowed = f"a state: `d/dt({name.name}) = ...` for `{other} = ...`"
+            return _fault(name.line, name.column, found, allowed)
+    known = [v for v in sorted(visible) if not v.startswith(ETA)]
+    near = nearest(name.name, known)
+    allowed = "a parameter, covariate, random effect, state or earlier assignment: "
+    allowed += listed(known, MOST_NAMES, like=name.name)
+    return _fault(name.line, name.column, found, allowed, near, name.name)
 
 
 def write_statement(statement: Statement) -> str:
@@ -547,39 +524,11 @@ def _functions() -> frozenset[str]:
     return frozenset(words - RESERVED - {"negative"})
 
 
-def _spoken(error: UnexpectedInput, text: str, line: int) -> ModelError:
-    """Translate a parse error: where it is, what was found, what was expected."""
-    row, column = max(error.line, line), max(error.column, 1)
-    expected: Iterable[str] = ()
-    found = "the end"
-    if isinstance(error, UnexpectedToken):
-        expected = error.expected
-        if error.token.type != "$END":
-            found = f"`{error.token}`"
-    elif isinstance(error, UnexpectedCharacters):
-        found, expected = f"`{error.char}`", error.allowed or ()
-    if found == "the end":
-        rows = text.rstrip().split("\n")
-        row, column = len(rows), len(rows[-1]) + 1
-    before = text.split("\n")[row - 1][: column - 1]
-    if found.strip("`") in _COMPARISONS and re.search(r"[<>]|[=!]=", before):
-        joined = "two comparisons joined by `and`"
-        chained = f"{found}, a second comparison in a row"
-        return _raised(row, column, chained, joined, "a < b and b < c")
-    words = sorted({_SPOKEN.get(token, "") for token in expected} - {""})
-    return _raised(row, column, found, listed(words, 12) or "an expression", "")
+def _fault(
+    line: int, column: int, found: str, allowed: str, write: str = "", old: str = ""
+) -> Fault:
+    return Wrong(line, column, found, allowed, write, old).fault()
 
 
-def _fault(line: int, column: int, found: str, allowed: str, write: str) -> Fault:
-    return Fault(
-        at="equations",
-        found=found,
-        allowed=allowed,
-        write=write,
-        line=line,
-        column=column,
-    )
-
-
-def _raised(line: int, column: int, found: str, allowed: str, write: str) -> ModelError:
-    return ModelError.of([_fault(line, column, found, allowed, write)])
+def _raised(line: int, column: int, found: str, allowed: str) -> ModelError:
+    return ModelError.of([_fault(line, column, found, allowed)])

@@ -7,7 +7,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from vtrial.errors import ModelError, UnitError
 from vtrial.model.grammar import MAX_NAME, parse_expression, reserved_words
-from vtrial.sheets.validate import sheet_name
+from vtrial.sheets.choice import Words
+from vtrial.sheets.csv_number import explain_number
+from vtrial.sheets.synonyms import hint
+from vtrial.sheets.validate import said, sheet_name, wrong
 from vtrial.sheets.words import listed
 from vtrial.units import dimension, hours, is_unit, quantity
 
@@ -15,23 +18,20 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 DOI = re.compile(r"10\.\d{4,9}/\S+")
 MOST = 1e100  # squares and products of such numbers, and their inverses, are numbers
 MOST_SHARE = 1e6
-
-
-def wrong(found: str, allowed: str, write: str = "") -> ValueError:
-    """Return a fault as the ValueError that pydantic hands on to `check_shape`."""
-    return ValueError(
-        "|".join(part.replace("|", "/") for part in (found, allowed, write))
-    )
+LEAST_PERCENT = 10.0  # a number from which on nobody means so many times the whole
 
 
 def _number(value: object) -> float:
     """Take a number, and nothing that only looks like one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise wrong(f"`{value}`", "a number", "5.0")
+        allowed, write = "a number", ""
+        if isinstance(value, str):
+            allowed, write = explain_number(value)
+        raise wrong(said(value), allowed, write)
     if not abs(value) <= MOST:
         raise wrong(f"`{str(value)[:40]}`", f"a finite number, below {MOST:g} in size")
     if value and abs(value) < 1 / MOST:
-        raise wrong(f"`{value:g}`", f"0, or a number above {1 / MOST:g} in size", "0")
+        raise wrong(f"`{value:g}`", f"0, or a number above {1 / MOST:g} in size")
     return float(value)
 
 
@@ -55,19 +55,27 @@ def _share(value: object) -> float:
         try:
             number, unit = quantity(value)
         except UnitError as error:
-            raise wrong(f"`{value}`", "a share, such as 8 %", "8 %") from error
+            raise wrong(said(value), "a share, such as 8 % or 0.08") from error
         if unit not in ("%", "1"):
-            raise wrong(f"`{value}`", "a share, such as 8 %", f"{number:g} %")
-        number = number / 100 if unit == "%" else number
+            raise wrong(said(value), "a share, such as 8 % or 0.08")
     else:
-        number = _number(value)
-        if number > 1:
-            raise wrong(f"{number:g}", "a share, such as 8 %", f"{number:g} %")
+        number, unit = _number(value), "1"
+    if unit == "1" and number > 1:
+        raise _no_share(value, number)
+    number = number / 100 if unit == "%" else number
     if number < 0:
-        raise wrong(f"`{value}`", "0 or more", "8 %")
+        raise wrong(said(value), "0 or more")
     if not number <= MOST_SHARE:
         raise wrong(f"`{str(value)[:40]}`", f"a share below {MOST_SHARE:g}")
     return number
+
+
+def _no_share(value: object, number: float) -> ValueError:
+    """Describe a number above 1, which is likely to be a percentage."""
+    if number < LEAST_PERCENT:
+        allowed = f"a share: {number:g} % or {100 * number:g} %"
+        return wrong(said(value), allowed)
+    return wrong(said(value), "a share, such as 8 % or 0.08", f"{number:g} %")
 
 
 def _unit(value: object) -> str:
@@ -84,14 +92,16 @@ def _unit_fault(value: object) -> ValueError:
     except UnitError as error:
         fault = error.faults[0]
         return wrong(fault.found, fault.allowed, fault.write)
-    return wrong(f"`{value}`", "a unit", "mg/L")
+    return wrong(said(value), "a unit, such as mg/L")
 
 
 def _duration_unit(value: object) -> str:
     try:
         hours(f"1 {value}")
     except UnitError as error:
-        raise wrong(f"`{value}`", "a unit of time: min, h, d, wk or a", "h") from error
+        near = hint("unit", str(value))
+        allowed = near or "a unit of time: min, h, d, wk or a"
+        raise wrong(said(value), allowed) from error
     return str(value)
 
 
@@ -151,11 +161,11 @@ def _name(value: object) -> str:
     """Take a name that the equations can use."""
     text = value if isinstance(value, str) else str(value)
     if not NAME.fullmatch(text) or len(text) > MAX_NAME:
-        raise wrong(f"`{text}`", "a name: letters, digits and _, a letter first", "CL")
+        allowed = "a name, such as CL: letters, digits and _, a letter first"
+        raise wrong(said(text), allowed)
     if text in reserved_words():
-        raise wrong(
-            f"`{text}`, a word of the equations", "a name of your own", f"tv{text}"
-        )
+        allowed = f"a name of your own, such as tv{text}"
+        raise wrong(f"`{text}`, a word of the equations", allowed)
     return text
 
 
@@ -164,7 +174,8 @@ def _names(value: object) -> list[str]:
     names = [_name(name) for name in (value if isinstance(value, list) else [value])]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice or not names:
-        raise wrong(f"{listed(twice) or 'nothing'}, twice", "each name once", "")
+        found = f"{listed(twice)}, twice" if twice else "empty"
+        raise wrong(found, "a name, or several, each once")
     return names
 
 
@@ -185,8 +196,8 @@ def _triangle(value: object) -> list[list[float]]:
     )
     if not isinstance(value, list) or sizes != list(range(1, len(value) + 1)):
         raise wrong(
-            f"`{value}`"[:80],
-            "the lower triangle of a matrix, each row one number longer",
+            said(value),
+            "the lower triangle of a matrix, each row one number longer, such as "
             "[[0.09], [0.03, 0.0625]]",
         )
     return [[_number(entry) for entry in row] for row in value]
@@ -229,6 +240,12 @@ Triangle = Annotated[
 ]
 
 
+Scale = Annotated[
+    Literal["log", "identity"],
+    BeforeValidator(Words("log", "identity", place="scale")),
+]
+
+
 class _Shape(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -244,69 +261,99 @@ class SourceShape(_Shape):
     @model_validator(mode="after")
     def _says_something(self) -> "SourceShape":
         if not (self.cite or self.doi or self.url or self.note):
-            raise wrong(
-                "empty", "at least one of cite, doi, url or note", 'cite: "..."'
-            )
+            raise wrong("empty", "a map with at least one of cite, doi, url or note")
         if self.doi and not DOI.fullmatch(self.doi):
-            raise wrong(f"the doi `{self.doi}`", "a DOI, as 10.1007/BF02353487", "")
+            allowed = "a DOI, such as 10.1007/BF02353487"
+            raise wrong(said(self.doi), allowed, key="doi")
         if self.url and not self.url.startswith(("https://", "http://")):
-            raise wrong(f"the url `{self.url}`", "an address with https://", "")
+            raise wrong(said(self.url), "an address with https://", key="url")
         return self
 
 
 class CovariateShape(_Shape):
     """What the equations ask of a subject."""
 
-    title: str = ""
-    unit: Unit | None = Field(None, description="Unit in which the equations read it.")
-    typical: Finite | None = Field(None, description="Value of the typical subject.")
-    values: list[Finite] = Field([], description="The codes of a category.")
+    title: str = Field("", description="What it is, in words.")
+    unit: Unit | None = Field(
+        None, description="Unit in which the equations read it.", examples=["kg"]
+    )
+    typical: Finite | None = Field(
+        None, description="Value of the typical subject.", examples=[70]
+    )
+    values: list[Finite] = Field(
+        [], description="The codes of a category.", examples=[[0, 1]]
+    )
 
     @model_validator(mode="after")
     def _typical_is_a_code(self) -> "CovariateShape":
         if self.values and self.typical is not None and self.typical not in self.values:
             codes = listed(f"{code:g}" for code in self.values)
-            raise wrong(f"typical {self.typical:g}", f"one of the values {codes}", "")
+            found, allowed = f"{self.typical:g}", f"one of the values {codes}"
+            raise wrong(found, allowed, key="typical")
         return self
 
 
 class ParameterShape(_Shape):
     """A population value and how well it is known."""
 
-    value: Finite
-    unit: Unit | None = None
-    title: str = ""
-    rse: Share | None = Field(None, description="Relative standard error, as 8 %.")
-    se: Size | None = Field(None, description="Standard error, in the unit.")
-    scale: Literal["log", "identity"] | None = Field(
+    value: Finite = Field(
+        description="The value in the population, in the unit.", examples=[5.0]
+    )
+    unit: Unit | None = Field(None, description="Unit of the value.", examples=["L/h"])
+    title: str = Field("", description="What it is, in words.")
+    rse: Share | None = Field(
+        None, description="Relative standard error, as 8 %.", examples=["8 %"]
+    )
+    se: Size | None = Field(
+        None, description="Standard error, in the unit.", examples=[0.4]
+    )
+    scale: Scale | None = Field(
         None,
         description="Where the uncertainty is normal; log if the value is above 0.",
     )
-    source: SourceShape | None = None
+    source: SourceShape | None = Field(None, description="Where it is from.")
 
     @model_validator(mode="after")
     def _one_error(self) -> "ParameterShape":
         if self.rse is not None and self.se is not None:
-            raise wrong("given both rse and se", "given one of them", "rse: 8 %")
+            raise wrong("given both rse and se", "given one of them")
         if self.scale == "log" and self.value <= 0:
             found = f"{self.value:g} on the log scale"
-            raise wrong(found, "above 0, or of scale identity", "scale: identity")
+            allowed = "above 0 for `log`, or `identity`"
+            raise wrong(found, allowed, "identity", key="scale")
         return self
 
 
 class RandomShape(_Shape):
     """Random effects: how much subjects, or occasions, differ."""
 
-    of: Symbols = Field(description="Name, or names that vary together: eta.<name>.")
-    variance: Sizes | None = None
-    sd: Sizes | None = None
-    cv: Shares | None = Field(None, description="Coefficient of variation, as 30 %.")
-    convention: Literal["ln(1+cv^2)", "cv^2"] = Field(
-        "ln(1+cv^2)", description="How the variance is computed from cv."
+    of: Symbols = Field(
+        description="Name, or names that vary together: eta.<name>.", examples=["CL"]
     )
-    covariance: Triangle | None = Field(None, description="Lower triangle.")
-    correlation: Triangle | None = Field(None, description="Lower triangle, 1 on it.")
-    level: Literal["subject", "occasion", "study"] = Field(
+    variance: Sizes | None = Field(
+        None, description="Variance of the effect.", examples=[0.09]
+    )
+    sd: Sizes | None = Field(
+        None, description="Standard deviation of the effect.", examples=[0.3]
+    )
+    cv: Shares | None = Field(
+        None, description="Coefficient of variation, as 30 %.", examples=["30 %"]
+    )
+    convention: Annotated[
+        Literal["ln(1+cv^2)", "cv^2"], BeforeValidator(Words("ln(1+cv^2)", "cv^2"))
+    ] = Field("ln(1+cv^2)", description="How the variance is computed from cv.")
+    covariance: Triangle | None = Field(
+        None, description="Lower triangle.", examples=[[[0.09], [0.03, 0.0625]]]
+    )
+    correlation: Triangle | None = Field(
+        None,
+        description="Lower triangle, 1 on it; beside sd, cv or variance.",
+        examples=[[[1], [0.5, 1]]],
+    )
+    level: Annotated[
+        Literal["subject", "occasion", "study"],
+        BeforeValidator(Words("subject", "occasion", "study", place="level")),
+    ] = Field(
         "subject",
         description="Drawn once a subject, anew each occasion, or once a replicate.",
     )
@@ -320,7 +367,7 @@ class RandomShape(_Shape):
     box_cox: Finite | None = Field(
         None, alias="box-cox", description="Shape by which a normal effect is skewed."
     )
-    source: SourceShape | None = None
+    source: SourceShape | None = Field(None, description="Where it is from.")
 
     @model_validator(mode="after")
     def _one_law(self) -> "RandomShape":
@@ -339,8 +386,8 @@ class RandomShape(_Shape):
             given["covariance"] = [0.0] * len(self.covariance)
         if len(given) != 1:
             found = listed(given).replace(" or ", " and ") or "of no size"
-            allowed = "given by one of variance, sd, cv or covariance"
-            raise wrong(found, allowed, "variance: 0.09")
+            allowed = "given by one of variance, sd, cv or covariance, such as "
+            raise wrong(found, f"{allowed}`variance: 0.09`")
         ((key, values),) = given.items()
         if len(values) != len(self.of):
             allowed = f"{len(self.of)} long, one for each of {', '.join(self.of)}"
@@ -353,10 +400,16 @@ class RandomShape(_Shape):
 class JointShape(_Shape):
     """The joint uncertainty of several parameters."""
 
-    of: Symbols
-    covariance: Triangle = Field(description="Lower triangle, on the scale.")
-    scale: Literal["log", "identity"] = "log"
-    source: SourceShape | None = None
+    of: Symbols = Field(
+        description="The parameters, in the order of the rows.",
+        examples=[["tvCL", "tvV"]],
+    )
+    covariance: Triangle = Field(
+        description="Lower triangle, on the scale.",
+        examples=[[[0.01], [0.002, 0.02]]],
+    )
+    scale: Scale = Field("log", description="Where the uncertainty is normal.")
+    source: SourceShape | None = Field(None, description="Where it is from.")
 
     @model_validator(mode="after")
     def _size(self) -> "JointShape":
@@ -370,10 +423,14 @@ class ErrorShape(_Shape):
     """Residual error of one measurement; each number may be an equation."""
 
     additive: SizeEquation | None = Field(
-        None, description="Standard deviation, in the output's unit."
+        None,
+        description="Standard deviation, in the output's unit.",
+        examples=[0.05],
     )
     proportional: ShareEquation | None = Field(
-        None, description="Standard deviation as a share of the prediction, as 15 %."
+        None,
+        description="Standard deviation as a share of the prediction.",
+        examples=["10 %"],
     )
     exponent: Positive | None = Field(
         None, description="Of the prediction in the proportional part, 1 if not given."
@@ -443,11 +500,23 @@ class ErrorsShape(_Shape):
 class OutputShape(_Shape):
     """What can be observed."""
 
-    equals: Symbol | None = Field(None, description="A name of the equations.")
-    unit: Unit | None = None
-    title: str = ""
-    error: ErrorShape | None = None
-    lloq: Positive | None = Field(None, description="Lower limit of quantification.")
+    equals: Symbol | None = Field(
+        None,
+        description="A name of the equations; its own name if left out.",
+        examples=["central"],
+    )
+    unit: Unit | None = Field(
+        None, description="Unit of its values.", examples=["mg/L"]
+    )
+    title: str = Field("", description="What it is, in words.")
+    error: ErrorShape | None = Field(
+        None,
+        description="Residual error of a measurement; none if left out.",
+        examples=[{"proportional": "10 %"}],
+    )
+    lloq: Positive | None = Field(
+        None, description="Lower limit of quantification.", examples=[0.1]
+    )
 
     @model_validator(mode="after")
     def _limit_of_a_score(self) -> "OutputShape":
@@ -460,23 +529,53 @@ class ModelShape(_Shape):
     """A model sheet."""
 
     model: Annotated[str, BeforeValidator(sheet_name)] = Field(
-        description="The model's name."
+        description="The model's name.", examples=["my-model"]
     )
-    title: str = ""
-    source: list[SourceShape] = []
-    time: Duration = Field("h", description="Unit of the equations' time.")
-    amount: Unit = Field("mg", description="Unit of doses and compartments.")
-    molar_mass: Positive | None = Field(None, description="[g/mol]")
-    covariates: dict[Symbol, CovariateShape] = {}
-    parameters: dict[Symbol, ParameterShape] = {}
-    random: list[RandomShape] = []
-    uncertainty: list[JointShape] = []
-    equations: str
-    outputs: dict[Symbol, OutputShape] = Field(min_length=1)
+    title: str = Field("", description="What it is, in words.")
+    source: list[SourceShape] = Field([], description="Whose numbers these are.")
+    time: Duration = Field(
+        "h", description="Unit of the equations' time.", examples=["h"]
+    )
+    amount: Unit = Field(
+        "mg", description="Unit of doses and compartments.", examples=["mg"]
+    )
+    molar_mass: Positive | None = Field(
+        None,
+        description="Of the drug [g/mol], where doses are in moles or outputs are.",
+        examples=[807.9],
+    )
+    covariates: dict[Symbol, CovariateShape] = Field(
+        {},
+        description="What the equations ask of a subject, by name.",
+        examples=[{"WT": {"unit": "kg", "typical": 70}}],
+    )
+    parameters: dict[Symbol, ParameterShape] = Field(
+        {},
+        description="Values in the population, by name.",
+        examples=[{"tvCL": {"value": 5.0, "unit": "L/h"}}],
+    )
+    random: list[RandomShape] = Field(
+        [],
+        description="Random effects between subjects or occasions.",
+        examples=[[{"of": "CL", "variance": 0.09}]],
+    )
+    uncertainty: list[JointShape] = Field(
+        [], description="Parameters whose uncertainty goes together."
+    )
+    equations: str = Field(
+        description="Statements, one a line.", examples=["CL = tvCL * exp(eta.CL)"]
+    )
+    outputs: dict[Symbol, OutputShape] = Field(
+        min_length=1,
+        description="What can be observed, by name.",
+        examples=[{"conc": {"unit": "mg/L"}}],
+    )
     errors: list[ErrorsShape] = Field(
         [], description="How residual errors of outputs go together."
     )
-    nonnegative: list[Symbol] = Field([], description="States never below 0.")
+    nonnegative: list[Symbol] = Field(
+        [], description="States never below 0.", examples=[["central"]]
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -497,4 +596,4 @@ def _check_correlation(rows: list[list[float]], size: int, covariance: object) -
         abs(r) > 1 for row in rows for r in row
     ):
         allowed = "1 on the diagonal and between -1 and 1 below it"
-        raise wrong("no correlation", allowed, "[[1], [0.5, 1]]")
+        raise wrong("no correlation", f"{allowed}, such as [[1], [0.5, 1]]")

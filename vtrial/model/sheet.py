@@ -1,5 +1,6 @@
 """Load a model sheet; every fault is told at once, with its line and a remedy."""
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -27,7 +28,9 @@ from vtrial.model.shape import (
 from vtrial.model.structure import PROPERTIES
 from vtrial.model.tree import TIME, TIME_AFTER_DOSE, Statement, names_in
 from vtrial.sheets.find import find_sheet, refuse_other
-from vtrial.sheets.sheet import Path_, Sheet, read_sheet
+from vtrial.sheets.remedy import proved
+from vtrial.sheets.sheet import Path_, Sheet, parse_sheet, read_sheet
+from vtrial.sheets.spot import word_in
 from vtrial.sheets.validate import check_shape, raise_faults
 from vtrial.sheets.words import listed, nearest
 
@@ -58,7 +61,13 @@ def load_model(name: str | Path, *, beside: str | Path = "") -> Model:
     """
     sheet = read_sheet(_find(name, beside))
     refuse_other(sheet, "model")
-    return read_model(sheet)
+    return _model_of(sheet.source, sheet.text)
+
+
+@functools.lru_cache(maxsize=8)
+def _model_of(source: str, text: str) -> Model:
+    """Make a Model of a text, which is read once in a process."""
+    return read_model(parse_sheet(text, source=source))
 
 
 def library() -> list[str]:
@@ -90,21 +99,9 @@ def read_model(sheet: Sheet, statements: Sequence[Statement] | None = None) -> M
     ModelError
         With every fault of the sheet.
     """
-    shape, shape_faults = check_shape(sheet, ModelShape)
-    faults = [_plainly(fault) for fault in shape_faults]
-    draft = _Draft(sheet, _sound(sheet) if shape is None else shape)
-    if statements is None:
-        draft.statements, parsing, draft.doubtful = parse_leniently(
-            draft.shape.equations
-        )
-        faults += [placed(sheet, fault) for fault in parsing]
-    else:
-        draft.statements = tuple(statements)
-    faults += _check_equations(draft)
-    faults += _check_random(draft)
-    faults += _check_uncertainty(draft)
-    faults += _check_outputs(draft)
-    faults += check_errors(sheet, draft.shape.outputs, draft.shape.errors, draft.known)
+    draft, faults = _drafted(sheet, statements)
+    if faults:
+        faults = proved(sheet, faults, lambda other: _drafted(other, statements)[1])
     raise_faults(ModelError, faults)
     warnings = [placed(sheet, warning) for warning in _unused(draft)]
     warnings += [
@@ -120,24 +117,55 @@ def read_model(sheet: Sheet, statements: Sequence[Statement] | None = None) -> M
     return model
 
 
+def _drafted(
+    sheet: Sheet, statements: Sequence[Statement] | None
+) -> tuple["_Draft", list[Fault]]:
+    """Read what is sound of a sheet, and find every fault of it."""
+    shape, shape_faults = check_shape(sheet, ModelShape)
+    faults = [_plainly(fault) for fault in shape_faults]
+    draft = _Draft(sheet, _sound(sheet) if shape is None else shape)
+    if statements is None:
+        draft.statements, parsing, draft.doubtful = parse_leniently(
+            draft.shape.equations
+        )
+        faults += [placed(sheet, fault) for fault in parsing]
+    else:
+        draft.statements = tuple(statements)
+    for check in (_check_equations, _check_random, _check_uncertainty, _check_outputs):
+        faults += check(draft)
+    faults += check_errors(sheet, draft.shape.outputs, draft.shape.errors, draft.known)
+    return draft, list(dict.fromkeys(faults))
+
+
 def placed(sheet: Sheet, fault: Fault) -> Fault:
     """Move a fault from its line in the equations to its line in the sheet."""
     if fault.at.startswith("outputs."):
         row, _ = sheet.place(tuple(fault.at.split(".")))
         return fault._replace(source=sheet.source, line=row, column=0)
-    row, _ = sheet.place(EQUATIONS)
-    if fault.source or not fault.line:
+    if fault.source or not fault.line or EQUATIONS not in sheet.lines:
+        row, _ = sheet.place(EQUATIONS)
         return fault._replace(source=sheet.source, line=fault.line or row)
-    rows = re.split(r"\r\n|\n|\r", sheet.text)
-    inside = str(sheet.data.get("equations", "")).split("\n")
-    if EQUATIONS not in sheet.lines or fault.line > len(inside):
-        return fault._replace(source=sheet.source, line=row, column=0)
-    line, text = row + fault.line, inside[fault.line - 1]
-    outer = rows[line - 1] if line <= len(rows) else ""
-    if not outer.endswith(text):  # not a block: the equations stand on the key's line
-        return fault._replace(source=sheet.source, line=row, column=0)
-    column = fault.column + len(outer) - len(text) if fault.column else 0
-    return fault._replace(source=sheet.source, line=line, column=column)
+    text = re.sub(r"\r\n|\r", "\n", str(sheet.data.get("equations", "")))
+    rows, column = text.split("\n"), fault.column
+    if fault.line > len(rows):
+        return fault._replace(source=sheet.source, line=sheet.place(EQUATIONS)[0])
+    if fault.old and not column:
+        column = (word_in(rows[fault.line - 1], fault.old) or 0) + 1
+    moved = sheet.fault(
+        EQUATIONS,
+        found=fault.found,
+        allowed=fault.allowed,
+        write=fault.write,
+        line=fault.line,
+        column=column or _begin(rows[fault.line - 1]),
+        old=fault.old,
+    )
+    return moved._replace(at=fault.at, column=moved.column if column else 0)
+
+
+def _begin(row: str) -> int:
+    """Return the column at which a line begins."""
+    return len(row) - len(row.lstrip()) + 1
 
 
 @dataclass
@@ -197,27 +225,17 @@ def _find(name: str | Path, beside: str | Path) -> Path:
     raise ModelError(
         at="model",
         found=f"`{name}`, no file and no name of the library",
-        allowed=f"a YAML sheet or {listed(known)}",
+        allowed="the path of a sheet, or a model of the library (docs/library.md): "
+        + listed(known, like=str(name)),
         write=nearest(str(name), known),
     )
 
 
 def _plainly(fault: Fault) -> Fault:
     """Reword one of pydantic's faults for a pharmacometrician."""
-    fault = fault._replace(at=fault.at.removesuffix(".[key]"))
-    if fault.allowed.startswith("a map of "):
-        examples = {
-            "parameters": "{value: 5.0, unit: L/h}",
-            "covariates": "{unit: kg, typical: 70}",
-            "outputs": "{unit: mg/L}",
-            "random": "{of: CL, variance: 0.09}",
-            "source": '{cite: "..."}',
-        }
-        write = next((e for key, e in examples.items() if fault.at.startswith(key)), "")
-        return fault._replace(write=write or fault.write)
-    if fault.allowed.startswith("Dictionary should have at least 1"):
-        found, allowed = "without an output", "one output or more"
-        return fault._replace(found=found, allowed=allowed, write="conc: {unit: mg/L}")
+    if fault.path == ("outputs",) and fault.allowed == "at least 1 long":
+        found, allowed = "empty", "one output or more, such as `{conc: {unit: mg/L}}`"
+        return fault._replace(found=found, allowed=allowed)
     return fault
 
 
@@ -277,23 +295,22 @@ def _check_equations(draft: _Draft) -> list[Fault]:
             sheet.fault(
                 ("covariates", name),
                 found="a parameter, too",
-                allowed="one or the other",
-                write=f"tv{name} for the parameter",
+                allowed=f"one or the other; a parameter may be called tv{name}",
+                write="",
             )
         )
     if not draft.statements and not draft.doubtful and "equations" in sheet.data:
         faults.append(
-            sheet.fault(
-                EQUATIONS, found="empty", allowed="a line or more", write="equations: |"
-            )
+            sheet.fault(EQUATIONS, found="empty", allowed="a line or more", write="")
         )
     for name in draft.shape.nonnegative:
         if name not in {*draft.states, *draft.doubtful}:
             faults.append(
                 sheet.fault(
-                    ("nonnegative",),
+                    ("nonnegative", draft.shape.nonnegative.index(name)),
                     found=f"`{name}`, no state",
-                    allowed=f"states: {listed(draft.states) or 'there is none'}",
+                    allowed="states: "
+                    + (listed(draft.states, like=name) or "there is none"),
                     write=nearest(str(name), draft.states),
                 )
             )
@@ -319,6 +336,7 @@ def _check_starts(statements: Sequence[Statement]) -> list[Fault]:
                     found=f"`{needs[0].name}` in {word}({statement.name}), which moves",
                     allowed="made of parameters, covariates and random effects",
                     write="",
+                    path=EQUATIONS,
                     line=needs[0].line or statement.line,
                     column=needs[0].column,
                 )
@@ -345,10 +363,12 @@ def _check_random(draft: _Draft) -> list[Fault]:
                 faults.append(sheet.fault(path, found=found, allowed=allowed, write=""))
             elif name not in used:
                 found = f"`{name}`, a random effect that the equations never use"
-                write = f"{name} = tv{name} * exp({ETA}{name})"
+                such = f"`{name} = tv{name} * exp({ETA}{name})`"
+                near = nearest(name, [one for one in used if one not in seen])
+                allowed = f"used in the equations, as in {such}"
                 faults.append(
                     sheet.fault(
-                        path, found=found, allowed=f"used as {ETA}{name}", write=write
+                        path, found=found, allowed=allowed, write=near, old=name
                     )
                 )
             seen.add(name)
@@ -367,21 +387,25 @@ def _check_uncertainty(draft: _Draft) -> list[Fault]:
         for name in row.of:
             entry = known.get(name)
             if name not in draft.keys("parameters"):
-                found, allowed = f"`{name}`, no parameter", "parameters of the sheet"
-                write = nearest(name, draft.keys("parameters"))
+                keys = draft.keys("parameters")
+                found = f"`{name}`, no parameter"
+                allowed = f"parameters of the sheet: {listed(keys, like=name)}"
+                write = nearest(name, keys)
             elif name in seen:
                 found, allowed, write = f"`{name}` again", "in one row", ""
             elif entry and (entry.rse is not None or entry.se is not None):
                 found = f"`{name}`, which has its own rse or se"
-                allowed, write = "uncertain in one place", f"{name} without rse and se"
+                allowed, write = "uncertain in one place", ""
             elif entry and row.scale == "log" and entry.value <= 0:
                 found = f"`{name}` = {entry.value:g} on the log scale"
-                allowed, write = "above 0", "scale: identity"
+                allowed, write = "above 0, or of `scale: identity`", ""
             else:
                 found = allowed = write = ""
             if found:
-                fault = sheet.fault(path, found=found, allowed=allowed, write=write)
-                faults.append(fault)
+                at, old = (*path, "of"), name if write else ""
+                faults.append(
+                    sheet.fault(at, found=found, allowed=allowed, write=write, old=old)
+                )
             seen.add(name)
         if not settled(row.covariance):
             why = flaw(row.covariance)
@@ -398,8 +422,9 @@ def _check_outputs(draft: _Draft) -> list[Fault]:
                 sheet.fault(
                     ("outputs", name),
                     found=f"`{name}`, a column that every table has",
-                    allowed="a name of its own",
-                    write=f"{name.lower()}_: {{equals: {name}}}",
+                    allowed=f"a name of its own, such as `{name.lower()}_: "
+                    f"{{equals: {name}}}`",
+                    write="",
                 )
             )
     assigned = draft.assigned
@@ -409,14 +434,14 @@ def _check_outputs(draft: _Draft) -> list[Fault]:
         equals = output.equals or name
         if equals in known:
             continue
-        key = "equals" if output.equals else ""
-        near = nearest(equals, sorted(assigned))
+        there = listed(sorted(assigned), like=equals) or "none"
         faults.append(
             sheet.fault(
-                ("outputs", name, key) if key else ("outputs", name),
+                ("outputs", name, *(["equals"] if output.equals else [])),
                 found=f"`{equals}`, which the equations do not know",
-                allowed=f"a state or variable: {listed(sorted(assigned)) or 'none'}",
-                write=f"equals: {near}" if near else "",
+                allowed=f"a state or variable: {there}",
+                write=nearest(equals, sorted(assigned)),
+                old="" if output.equals else name,
             )
         )
     return faults

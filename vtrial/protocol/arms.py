@@ -4,9 +4,10 @@ import math
 import re
 from collections.abc import Sequence
 
+from vtrial.dosing.grammar import parse_leniently
 from vtrial.dosing.regimen import Regimen
 from vtrial.dosing.words import parse_regimen
-from vtrial.errors import DosingError, ModelError, ProtocolError
+from vtrial.errors import DosingError, ModelError, ProtocolError, UnitError
 from vtrial.model.grammar import parse_expression
 from vtrial.model.model import Model
 from vtrial.model.tree import Expression, Number, names_in
@@ -18,6 +19,7 @@ from vtrial.protocol.shape import ArmShape, DesignShape, DropoutShape
 from vtrial.protocol.times import moment
 from vtrial.protocol.values import share_in
 from vtrial.sheets.sheet import Path_
+from vtrial.units import factor, quantity
 
 _NAME = re.compile(r"[^\s/\\.][^/\\\x00-\x1f]{0,99}(?<!\s)")
 
@@ -65,10 +67,10 @@ def read_allocation(
     size = how.permuted_block
     if size is None and how.stratified:
         faults.add(
-            path,
-            found="stratified without a block size",
-            allowed="permuted blocks within strata",
-            write=f"{{stratified: [...], permuted block: {2 * total}}}",
+            (*path, "permuted block"),
+            found="missing, though `stratified` is given",
+            allowed="the size of the blocks within strata, such as "
+            f"`permuted block: {2 * total}`",
         )
     if size is None:
         return Allocation(weights)
@@ -76,8 +78,7 @@ def read_allocation(
         faults.add(
             (*path, "permuted block"),
             found=f"{size}, with weights that sum to {total}",
-            allowed=f"a multiple of {total}",
-            write=str(max(round(size / total), 1) * total),
+            allowed=f"a multiple of {total}: {total}, {2 * total}, {3 * total} or more",
         )
     by = "stratified" if how.stratified else "permuted block"
     return Allocation(weights, by, size, tuple(how.stratified or ()))
@@ -127,8 +128,7 @@ def _weights(
         faults.add(
             path,
             found=f"silent on {', '.join(missing)}",
-            allowed="a weight for every arm",
-            write="{" + ", ".join(entries) + "}",
+            allowed="a weight for every arm, such as `{" + ", ".join(entries) + "}`",
         )
     return tuple(given.get(name, 1) for name in arms)
 
@@ -155,14 +155,15 @@ def read_dropout(
         try:
             share = share_in(words)
         except ProtocolError as error:
-            faults.relay((*path, "share"), error)
+            named = isinstance(shape.share, dict)
+            faults.relay((*path, "share", *([name] if named else [])), error)
             return Dropout()
         if share == 1 or not by > 0:
             faults.add(
                 (*path, "share"),
                 found=f"{words} by {shape.by}",
-                allowed="less than all, after the start",
-                write="{share: 15 %, by: week 72}",
+                allowed="less than all, after the start, such as "
+                "`{share: 15 %, by: week 72}`",
             )
             return Dropout()
         hazards.append(-math.log1p(-share) / by)
@@ -173,16 +174,18 @@ def _arm(name: str, shape: ArmShape, known: Known, faults: Faults) -> Arm:
     """Read one arm."""
     path = ("arms", name)
     if not _NAME.fullmatch(name):
-        write = re.sub(r"[/\\\x00-\x1f]+", "-", name).strip(" .-")
         faults.add(
             path,
             found=f"`{name}`",
             allowed="a name without slashes that starts with no dot",
-            write=(write or "arm") + ": ...",
+            write=re.sub(r"[/\\\x00-\x1f]+", "-", name).strip(" .-")[:100],
+            old=name,
         )
     regimen = None
     if shape.dose is not None and known.model is not None:
         regimen = _regimen(path, shape.dose, known.model, known, faults)
+    elif shape.dose is not None:
+        _check_words((*path, "dose"), shape.dose, faults)
     sets = []
     for target, value in shape.set.items():
         expression = _setting((*path, "set", target), target, value, known, faults)
@@ -200,8 +203,7 @@ def _regimen(
         faults.add(
             path,
             found="a dose, though the model has no compartments",
-            allowed="left out",
-            write="set: {NAME: value}",
+            allowed="left out; `set: {NAME: value}` gives the model other values",
         )
         return None
     entry = words[0] if len(words) == 1 else words
@@ -213,6 +215,37 @@ def _regimen(
         return None
 
 
+def _with_unit(
+    path: Path_, target: str, number: float, unit: str, known: Known, faults: Faults
+) -> None:
+    """Refuse a value with a unit: what is set is in the model's own."""
+    units = {}
+    if known.model is not None:
+        entries = (*known.model.parameters, *known.model.covariates)
+        units = {entry.name: entry.unit for entry in entries}
+    own = units.get(target, "1") or "1"
+    try:
+        write = f"{number * factor(unit, own):.12g}"
+    except UnitError:
+        write = ""
+    faults.add(
+        path,
+        found=f"`{number:g} {unit}`, with a unit",
+        allowed="a number or an equation, in the unit of the model"
+        + (f", {own}" if own != "1" else ""),
+        write=write,
+    )
+
+
+def _check_words(path: Path_, texts: list[str], faults: Faults) -> None:
+    """Find what is no dosing words, whatever the model is."""
+    for number, text in enumerate(texts, start=1):
+        at = "dose" if len(texts) == 1 else f"dose {number}"
+        told = parse_leniently(text, at=at).faults
+        if told:
+            faults.relay(path, DosingError.of(told))
+
+
 def _setting(
     path: Path_, target: str, value: float | str, known: Known, faults: Faults
 ) -> Expression | None:
@@ -222,6 +255,13 @@ def _setting(
         faults.unknown(path, target, inputs, "input of the model")
     if isinstance(value, int | float):
         return Number(float(value))
+    try:
+        number, unit = quantity(value)
+    except UnitError:
+        number, unit = 0.0, "1"
+    if unit != "1":
+        _with_unit(path, target, number, unit, known, faults)
+        return None
     try:
         expression = parse_expression(value)
     except ModelError as error:

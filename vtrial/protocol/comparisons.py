@@ -16,7 +16,7 @@ from vtrial.protocol.subset import read_where
 from vtrial.protocol.times import moment
 from vtrial.protocol.values import difference_in, effect_in, number_in
 from vtrial.sheets.sheet import Path_
-from vtrial.sheets.words import listed, nearest
+from vtrial.sheets.words import listed
 
 BASELINE = "baseline"
 OPTIONS = ("strata", "ties", "until", "weights", "interval", "covariance", "freedom")
@@ -52,7 +52,6 @@ def read_analysis(
                 (*path, "name"),
                 found=f"`{name}` a second time",
                 allowed="a name of its own",
-                write=f"name: {name} again",
             )
         taken.append(name)
         comparison = _comparison(path, name, shape, endpoints, visits, known, faults)
@@ -133,8 +132,9 @@ def _tiers(
         faults.add(
             path,
             found=f"{'a list' if many else 'one endpoint'} for `{shape.by}`",
-            allowed="a list of endpoints for wins, else one",
-            write=f"on: {named[0]}" if many else f"on: [{{on: {named[0]}}}]",
+            allowed="a list of endpoints for wins, such as `[{on: death}, {on: pain}]`,"
+            " else one",
+            write="" if many and len(named) > 1 else _one_or_list(named[0], many),
         )
     if isinstance(on, str):
         return ()
@@ -149,6 +149,11 @@ def _tiers(
                 faults.relay((*path, place, "margin"), error)
         tiers.append(Tier(one.on, one.better == "higher", margin))
     return tuple(tiers)
+
+
+def _one_or_list(name: str, many: bool) -> str:
+    """Write an endpoint alone that stands in a list, or as a list where it does not."""
+    return name if many else f"[{{on: {name}}}]"
 
 
 def _margin(
@@ -177,8 +182,8 @@ def _margin(
         faults.add(
             path,
             found=f"`{', '.join(found)}`" if found else "empty",
-            allowed="`above`, `below`, or both in this order; over 0 for a ratio",
-            write="{above: 0.8, below: 1.25}" if ratio else "{above: -5 pp}",
+            allowed="`above`, `below`, or both in this order; over 0 for a ratio, "
+            f"such as `{'{above: 0.8, below: 1.25}' if ratio else '{above: -5 pp}'}`",
         )
     return above, below
 
@@ -215,18 +220,17 @@ def _check_options(path: Path_, shape: ComparisonShape, faults: Faults) -> None:
             faults.add(
                 (*path, key),
                 found=f"given for `{shape.by}`",
-                allowed=f"for {listed(having)}",
-                write=f"by: {having[0]}",
+                allowed=f"left out, or given for {listed(having)}",
             )
-    for key, what, write in measure.needs:
+    for key, what, such in measure.needs:
         if getattr(shape, key) is None:
-            faults.add((*path, key), found="missing", allowed=what, write=write)
+            allowed = f"{what}, such as `{such}`"
+            faults.add((*path, key), found="missing", allowed=allowed)
     if shape.interval and shape.strata:
         faults.add(
             (*path, "interval"),
             found="given together with `strata`",
             allowed="one of the two",
-            write="strata: []",
         )
 
 
@@ -247,13 +251,12 @@ def _pair(
     ]
     fits = [pair for pair in halves if set(pair) <= set(known.arms)]
     if not halves or (fits and fits[0][0] == fits[0][1]):
-        first = nearest(words, known.arms) or next(iter(known.arms), "high")
-        other = next((arm for arm in known.arms if arm != first), "another arm")
         faults.add(
             path,
             found=f"`{words}`",
-            allowed="an arm `with` another arm, its reference",
-            write=f"{first} with {other}",
+            allowed="an arm `with` another arm, its reference; the arms are "
+            + listed(known.arms),
+            write=_paired(words, known.arms),
         )
         return None
     if fits:
@@ -263,6 +266,16 @@ def _pair(
         if arm not in known.arms:
             faults.unknown(path, arm, known.arms, "arm")
     return None
+
+
+def _paired(words: str, arms: Sequence[str]) -> str:
+    """Write two arms that other words than `with` join; "" if there are none."""
+    for joint in (" vs ", " vs. ", " versus ", " against ", " and ", " - ", " to "):
+        first, found, second = words.partition(joint)
+        pair = (first.strip(), second.strip())
+        if found and set(pair) <= set(arms) and pair[0] != pair[1]:
+            return " with ".join(pair)
+    return ""
 
 
 def _check_measure(
@@ -285,8 +298,7 @@ def _check_measure(
         faults.add(
             path,
             found=f"`{shape.by}` of `{endpoint.name}`, which is {what}",
-            allowed=listed(fitting),
-            write=fitting[0],
+            allowed=f"{listed(fitting, like=shape.by)} (docs/protocol.md)",
         )
     elif measure.of == "visits" and endpoint.kind.repeated is None:
         faults.add(
@@ -294,14 +306,12 @@ def _check_measure(
             found=f"`{shape.by}` of `{endpoint.name}`, the {endpoint.take} of its "
             "values",
             allowed=f"for {listed(repeated)}, of measured values",
-            write=fitting[0],
         )
     elif measure.of == "visits" and endpoint.values == "true":
         faults.add(
             path,
             found=f"`{shape.by}` of `{endpoint.name}`, which takes true values",
             allowed="for values that are measured at visits",
-            write="values: measured",
         )
 
 
@@ -320,8 +330,8 @@ def _check_adjust(
         faults.add(
             path,
             found=f"given for `{shape.by}`",
-            allowed=f"for {listed(having)}; `strata` are for the others",
-            write=f"by: {having[0]}",
+            allowed=f"left out, or given for {listed(having)}; `strata` are for the "
+            "others",
         )
     for index, name in enumerate(shape.adjust):
         if name == BASELINE:
@@ -338,6 +348,5 @@ def _check_adjust(
             (*path, shape.adjust.index(BASELINE)),
             found=f"`baseline`, but no visit measures {endpoint.of} up to "
             f"{endpoint.baseline:g} h",
-            allowed="measured",
-            write="at: day 0, ... (in the visit)",
+            allowed="measured, by a visit with `at: day 0, ...`",
         )

@@ -14,7 +14,7 @@ import numpy as np
 from vtrial.dosing.clock import read_elapsed
 from vtrial.dosing.columns import record_columns
 from vtrial.dosing.records import is_observation
-from vtrial.errors import DataError
+from vtrial.errors import DataError, Fault
 from vtrial.protocol.faults import Faults
 from vtrial.sheets.csv_number import explain_number
 from vtrial.sheets.csv_table import LENGTH, Rows
@@ -62,7 +62,7 @@ class CompleteRows:
         if not _has(self.path, key, name, self.table, self.faults):
             return None
         gaps = self.table.gaps(name) & self.kept
-        self.wrong(gaps, name, "a table with a name there", "1")
+        self.wrong(gaps, name, "a table with a name there", "")
         return [str(cell) for cell in self.table.cells[name][self.kept]]
 
     def of_subjects(
@@ -84,7 +84,7 @@ class CompleteRows:
             if value == value and found.setdefault(subject, value) != value:
                 allowed = f"a table with one value for each subject, {found[subject]:g}"
                 here = np.arange(len(self.table)) == row
-                self.wrong(here, name, allowed, f"{found[subject]:g}")
+                self.wrong(here, name, allowed, "")
         for subject in dict.fromkeys(subjects):
             if subject not in found and len(self.faults.entries) == before:
                 self.faults.add(
@@ -109,10 +109,10 @@ class CompleteRows:
         for row in np.flatnonzero(mask)[:MOST]:
             cell = str(self.table.cells[name].iloc[row])[:LENGTH]
             line = self.table.lines[row]
+            at = ".".join(map(str, (*self.path, "file")))
             found = f"`{self.file}`, whose row {line} has `{cell}` under {name}"
-            self.faults.add(
-                (*self.path, "file"), found=found, allowed=allowed, write=write
-            )
+            where = (self.table.source, int(line), 0, (name,), cell)
+            self.faults.note(Fault(at, found, allowed, write, *where))
 
 
 def read_rows(
@@ -159,7 +159,7 @@ def _numbers(seen: CompleteRows, column: Column, subject: str) -> np.ndarray:
         strange = ~np.isin(values, column.among) & ~np.isnan(values) & seen.kept
         kinds = listed([f"{kind:g}" for kind in column.among])
         allowed = f"a table with {kinds} there"
-        seen.wrong(strange, column.name, allowed, f"{column.among[0]:g}")
+        seen.wrong(strange, column.name, allowed, "")
         values = np.where(strange, np.nan, values)
     return values * column.scale
 
@@ -198,7 +198,6 @@ def _has(
             (*path, key),
             found=f"without a column {name}, which the prediction of a point asks for",
             allowed=f"with it; its columns are {listed(there)}",
-            write=f"{name} (a column, one value for each subject)",
         )
     else:
         faults.unknown((*path, key), name, there, "column")
@@ -220,7 +219,8 @@ def _table(path: Path_, name: str, faults: Faults) -> Rows | None:
         faults.add(
             (*path, "file"),
             found=f"`{name}`, not a CSV file beside the sheet",
-            allowed="the name of one in the sheet's folder",
+            allowed="the name of one in the sheet's folder"
+            + (f": {listed(there, like=name)}" if there else ""),
             write=nearest(name, there),
         )
         return None

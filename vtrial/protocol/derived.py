@@ -16,7 +16,7 @@ from vtrial.protocol.times import Span
 from vtrial.protocol.values import number_in
 from vtrial.sheets.sheet import Path_
 from vtrial.sheets.words import listed, nearest
-from vtrial.units import is_unit
+from vtrial.units import is_unit, no_unit
 
 Shapes = Mapping[str, EndpointShape]
 _OWN = ("title", "unit", "above", "below", "intercurrent", "failure")
@@ -46,7 +46,8 @@ def read_derived(
         _check_event((*path, "first of", place), one, earlier, shapes, faults)
     unit = shape.unit or "1"
     if not is_unit(unit):
-        faults.add((*path, "unit"), found=f"`{unit}`", allowed="a unit", write="mg/L")
+        allowed, write = no_unit(unit)
+        faults.add((*path, "unit"), found=f"`{unit}`", allowed=allowed, write=write)
     above, below = (
         _limit(path, key, shape, unit, faults) for key in ("above", "below")
     )
@@ -90,22 +91,20 @@ def read_intercurrent(
             (*path, "intercurrent"),
             found="given for a time to an event, or for what is made of others",
             allowed="given for the endpoints that it is made of; an event that counts, "
-            "too, is one of `first of`",
-            write=f"first of: [{name}, {next(iter(shape.intercurrent))}]",
+            f"too, is one of `first of: [{name}, {next(iter(shape.intercurrent))}]`",
         )
     if shape.failure is None and composite and not endpoint.binary:
         faults.add(
             (*path, "failure"),
             found="missing",
-            allowed="the number after an event of the composite strategy",
-            write="failure: 0",
+            allowed="the number after an event of the composite strategy, such as "
+            "`failure: 0`",
         )
     if shape.failure is not None and not composite:
         faults.add(
             (*path, "failure"),
             found="given, though no event has the composite strategy",
-            allowed="left out",
-            write="intercurrent: {rescue: composite}",
+            allowed="left out, or given with `intercurrent: {rescue: composite}`",
         )
     failure = 0.0 if composite else None
     if shape.failure is not None:
@@ -129,7 +128,6 @@ def _check_keys(path: Path_, shape: EndpointShape, faults: Faults) -> None:
                 (*path, spelt),
                 found=f"given together with `{way}`",
                 allowed="left out: it belongs to the endpoints that this is made of",
-                write=f"{way}: ...",
             )
 
 
@@ -160,8 +158,11 @@ def _check_event(
         faults.add(
             path,
             found=f"`{name}`, which is no time to an event above this endpoint",
-            allowed=f"one of these: {listed(events)}" if events else "left out",
+            allowed=f"one of these: {listed(events, like=name)}"
+            if events
+            else "left out",
             write=nearest(name, events),
+            old=name,
         )
 
 

@@ -91,7 +91,6 @@ def _span(
             (*path, "within"),
             found="given together with `at`",
             allowed="one of the two",
-            write=f"at: {shape.at}",
         )
         return None
     start, end, baseline = 0.0, horizon, 0.0
@@ -172,16 +171,16 @@ def _asked(
 ) -> tuple[str, str]:
     """Return of which output is taken what; empty where either is missing."""
     outputs = [output.name for output in known.model.outputs] if known.model else []
-    for key, given, write in (
-        ("of", shape.of, outputs[0] if outputs else "an output"),
-        ("take", shape.take, "value"),
+    for key, given, words in (
+        ("of", shape.of, outputs),
+        ("take", shape.take, [*kinds()]),
     ):
         if given is None:
             faults.add(
                 (*path, key),
                 found="missing",
-                allowed="given, but for `equals` and `first of`",
-                write=f"{key}: {write}",
+                allowed=f"given, but for `equals` and `first of`: {listed(words)}",
+                write=words[0] if len(words) == 1 else "",
             )
     return shape.of or "", shape.take or ""
 
@@ -200,7 +199,6 @@ def _confirmed(
             path,
             found=f"`{given}` for `{shape.take}`",
             allowed=", ".join(_confirmable()),
-            write="confirmed: 28 d",
         )
         return 0.0, "hours"
     if isinstance(given, int):
@@ -234,7 +232,6 @@ def _factor(path: Path_, take: str, output: Output, faults: Faults) -> float:
             path,
             found=f"`{output.name}` in {output.unit}",
             allowed=f"an output whose unit converts to {wanted}, for `{take}`",
-            write="take: value",
         )
         return 1.0
 
@@ -243,14 +240,13 @@ def _visits(
     path: Path_, shape: EndpointShape, values: str, known: Known, faults: Faults
 ) -> tuple[str, ...]:
     """Return the visits whose values count; all that measure the output by default."""
-    measured, of = known.measured or {}, shape.of or ""
+    measured = known.measured or {}
     if values == "true":
         if shape.visits:
             faults.add(
                 (*path, "visits"),
                 found="given, though true values are taken on the grid",
-                allowed="left out",
-                write="values: measured",
+                allowed="left out, or given with `values: measured`",
             )
         return ()
     for index, visit in enumerate(shape.visits or ()):
@@ -261,7 +257,6 @@ def _visits(
                 (*path, "visits", index),
                 found=f"`{visit}`, which does not measure {shape.of}",
                 allowed=f"a visit with {shape.of} among what it measures",
-                write=f"measure: [{', '.join([*measured[visit], of])}]",
             )
     if shape.visits:
         return tuple(dict.fromkeys(shape.visits))
@@ -293,15 +288,15 @@ def _check_covered(
             (*path, key),
             found=f"{where}, where {count} measures {shape.of}{measured}",
             allowed=f"a time with at least {_NUMBERS[kind.needs]} "
-            f"visit{'s'[: kind.needs > 1]}",
-            write=f"values: true, or a visit with measure: [{shape.of}]",
+            f"visit{'s'[: kind.needs > 1]} that measure{'s'[: kind.needs < 2]} it; "
+            "`values: true` takes true values",
         )
     if kind.baseline and not any(t <= when.baseline for t in times):
         faults.add(
             (*path, "baseline"),
             found=f"{when.baseline:g} h, up to which no visit measures {shape.of}",
-            allowed="at or after a visit that measures it",
-            write=f"baseline: {times[0]:g} h" if times else "",
+            allowed="at or after a visit that measures it"
+            + (f"; the first is at {times[0]:g} h" if times else ""),
         )
 
 
@@ -315,8 +310,7 @@ def _check_limits(path: Path_, shape: EndpointShape, faults: Faults) -> None:
             faults.add(
                 (*path, key),
                 found="missing",
-                allowed=f"given for `{shape.take}`",
-                write=f"{key}: ...",
+                allowed=f"given for `{shape.take}`, such as `{key}: 0.5`",
             )
     for key in given:
         if asked.get(key, "no") == "no":
@@ -324,15 +318,13 @@ def _check_limits(path: Path_, shape: EndpointShape, faults: Faults) -> None:
             faults.add(
                 (*path, key),
                 found=f"given, though `{shape.take}` does not use it",
-                allowed="left out",
-                write=f"{spelt}: ... (to make a response of the number)",
+                allowed=f"left out; `{spelt}` makes a response of the number",
             )
     if "either" in asked.values() and not given:
         faults.add(
             (*path, "low"),
             found="missing, and so is `high`",
             allowed="one limit that is reached from below (low) or above (high)",
-            write="low: ...",
         )
 
 
@@ -360,6 +352,5 @@ def _limits(
                 (*path, high),
                 found=f"{top:g}, not over `{low}: {bottom:g}`",
                 allowed=f"greater than `{low}`",
-                write=f"{low}: {top:g}, {high}: {bottom:g}",
             )
     return limits

@@ -1,5 +1,6 @@
 """Faults: what is wrong with a sheet, gathered until all of it has been read."""
 
+import re
 from collections.abc import Iterable
 
 from vtrial.errors import Fault, ProtocolError, VtrialError
@@ -15,32 +16,50 @@ class Faults:
         self.sheet = sheet
         self.entries: list[Fault] = []
 
-    def add(self, path: Path_, *, found: str, allowed: str, write: str) -> None:
-        """Note a fault at an entry."""
-        fault = self.sheet.fault(path, found=found, allowed=allowed, write=write)
+    def add(
+        self, path: Path_, *, found: str, allowed: str, write: str = "", old: str = ""
+    ) -> None:
+        """Note a fault at an entry, or at words `old` of it."""
+        self.note(
+            self.sheet.fault(path, found=found, allowed=allowed, write=write, old=old)
+        )
+
+    def note(self, fault: Fault) -> None:
+        """Note a fault once."""
         if fault not in self.entries:
             self.entries.append(fault)
 
     def unknown(self, path: Path_, word: str, known: Iterable[str], kind: str) -> None:
-        """Note a name that nothing bears, with the nearest one that something does."""
+        """Note a name that nothing bears, with the one that is meant by it.
+
+        It stands at the path, as a key or a value, or in the text there.
+        """
         known = list(known)
         article = "an" if kind[0] in "aeiou" else "a"
-        allowed = f"{article} {kind}: {listed(known)}" if known else "left out"
+        allowed = f"{article} {kind}: {listed(known, like=word)}"
         self.add(
             path,
             found=f"`{word}`, an unknown {kind}",
-            allowed=allowed if known else f"{allowed}, for there is no {kind}",
+            allowed=allowed if known else f"left out, for there is no {kind}",
             write=nearest(word, known),
+            old=word,
         )
 
     def relay(self, path: Path_, error: VtrialError) -> None:
         """Take over another room's faults; those of this sheet get its lines."""
         for fault in error.faults:
             if fault.source and fault.source != self.sheet.source:
-                self.entries.append(fault)
-                continue
-            self.add(path, found=fault.found, allowed=fault.allowed, write=fault.write)
+                self.note(fault)
+            else:
+                self.note(self.sheet.inside(_within(self.sheet, path, fault), fault))
 
     def refuse(self) -> None:
         """Raise everything gathered as one error, if there is anything."""
         raise_faults(ProtocolError, self.entries)
+
+
+def _within(sheet: Sheet, path: Path_, fault: Fault) -> Path_:
+    """Return the text of a list that a fault says by number that it is in."""
+    number = re.fullmatch(r"\w+ (\d+)", fault.at)
+    many = isinstance(sheet.value(path), list)
+    return (*path, int(number[1]) - 1) if number and many else path

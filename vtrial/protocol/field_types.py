@@ -8,7 +8,9 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from vtrial.endpoint.kind import Below
-from vtrial.sheets.words import listed, nearest
+from vtrial.sheets.choice import Words
+from vtrial.sheets.validate import said, wrong
+from vtrial.sheets.words import listed
 
 MOST = 1_000_000_000
 
@@ -32,21 +34,6 @@ class OrEmpty:
         return {"anyOf": [handler(core_schema), {"type": "null"}]}
 
 
-class Words:
-    """Hold a text against the words that may stand there."""
-
-    def __init__(self, *words: str) -> None:
-        self.words = words
-
-    def __call__(self, value: object) -> object:
-        """Refuse other words."""
-        if value not in self.words:
-            write = nearest(str(value), self.words)
-            allowed = f"one of {listed(self.words)}"
-            raise ValueError(f"`{value}`|{allowed}|{write}")
-        return value
-
-
 def as_many(value: object) -> object:
     """Make a list of one entry."""
     return value if isinstance(value, list) else [value]
@@ -62,20 +49,20 @@ def _texts(value: object) -> list[object]:
     values = value if isinstance(value, list) else [value]
     for one in values:
         if isinstance(one, int | float) and not isinstance(one, bool):
-            raise ValueError(f"`{one}`, a bare number|a text with its unit|{one} h")
+            raise wrong(f"`{one}`, a bare number", "a text that says its unit, too")
         if not isinstance(one, str) or not one.strip():
-            raise ValueError(f"`{one}`|a text or a list of texts|")
+            raise wrong(said(one), "a text or a list of texts")
     if not values:
-        raise ValueError("empty|a text or a list of texts|")
+        raise wrong("empty", "a text or a list of texts")
     return values
 
 
 def as_number_or_text(value: object) -> object:
     """Take a number or a text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError(f"`{value}`|a number, or a text with a number|")
+        raise wrong(said(value), "a number, or a text with a number")
     if isinstance(value, float) and not abs(value) < float("inf"):
-        raise ValueError(f"`{value}`|a finite number|")
+        raise wrong(said(value), "a finite number")
     return value
 
 
@@ -83,7 +70,7 @@ def as_values(value: object) -> object:
     """Take YAML's own `true` for the word."""
     if value is None:
         return None
-    return "true" if value is True else Words("measured", "true")(value)
+    return "true" if value is True else Words("measured", "true", place="values")(value)
 
 
 _BEAL = {"M1": "drop", "M5": "LLOQ/2", "M6": "LLOQ/2 once", "M7": "zero"}
@@ -103,13 +90,13 @@ def as_below(value: object) -> object:
         found += ", which is a likelihood for fitting and makes no value"
     same = [rule for rule in rules if rule.lower() == word.lower()]
     write = _BEAL.get(word.upper(), same[0] if same else "")
-    raise ValueError(f"{found}|{listed(rules)}|{write}")
+    raise wrong(found, listed(rules, like=word), write)
 
 
 def as_within(value: object) -> object:
     """Take one margin, or two limits."""
     if isinstance(value, list) and len(value) != 2:
-        raise ValueError(f"{len(value)} numbers|one margin, or two limits|[1, 2]")
+        raise wrong(said(value), "one margin, or two limits, such as `[1, 2]`")
     for one in value if isinstance(value, list) else [value]:
         as_number_or_text(one)
     return value
@@ -123,7 +110,8 @@ def as_trajectories(value: object) -> object:
     if len(words) == 2 and words[0] == "first" and words[1].isdecimal():
         return value
     allowed = "`nothing`, `quantiles`, `all` or `first N`"
-    raise ValueError(f"`{value}`|{allowed}|first 20")
+    first = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    raise wrong(said(value), allowed, f"first {value}" if first else "")
 
 
 def as_randomisation(value: object) -> object:
@@ -131,8 +119,9 @@ def as_randomisation(value: object) -> object:
     if value == "simple":
         return {"simple": True}
     if isinstance(value, str):
-        write = "{permuted block: 6}"
-        raise ValueError(f"`{value}`|`simple` or a map with a block size|{write}")
+        write = "simple" if value.strip().lower() in ("simple",) else ""
+        allowed = "`simple`, or a map with a block size: `{permuted block: 6}`"
+        raise wrong(said(value), allowed, write)
     return value
 
 

@@ -39,8 +39,8 @@ def read_grades(
         faults.add(
             (*path, "grades"),
             found=listed([f"{limit:g}" for limit in limits]),
-            allowed="limits from grade 1 on, all rising or all falling",
-            write="[1.5, 1.0, 0.5]",
+            allowed="limits from grade 1 on, all rising or all falling, such as "
+            "`[1.5, 1.0, 0.5]`",
         )
     return limits
 
@@ -63,8 +63,9 @@ def _check_normal(
             faults.add(
                 (*path, f"{key} limit"),
                 found=f"given, though {what} do not begin at it",
-                allowed="left out",
-                write=f"{side} limit: ..." if side else "grades: ALT",
+                allowed=f"left out; they begin at `{side} limit`"
+                if side
+                else "left out",
             )
 
 
@@ -80,8 +81,7 @@ def _of_value(
             (*path, "upper limit"),
             found="missing",
             allowed=f"the upper limit of normal, of which grades of `{name}` are "
-            "multiples",
-            write="upper limit: 40 U/L",
+            "multiples, such as `upper limit: 40 U/L`",
         )
         return ()
     try:
@@ -100,7 +100,6 @@ def _of_value(
             found=f"{begin:g} {unit}",
             allowed=f"{'above' if side == 'lower' else 'below'} the limit of grade 2, "
             f"{limits[1]:g} {unit}",
-            write=f"{side} limit: {limits[0]:g} {unit}",
         )
     return (begin, *limits[1:])
 

@@ -112,7 +112,6 @@ def read_grid(
             ("grid",),
             found=f"{len(points)} times",
             allowed=f"at most {MAX_TIMES} times",
-            write=f"every: {horizon / 1000:.3g} h",
         )
     asked = _distinct(sorted(points))
     stretches, even, step = _stretches(knots, horizon), np.zeros(0), _step(horizon)
@@ -161,7 +160,6 @@ def _part(
             (*path, "every"),
             found=f"`{shape.every}`, {until / every:.0f} times",
             allowed=f"at most {MAX_TIMES} times",
-            write=f"{until / 1000:.3g} h",
         )
         return None
     return (every, until) if every and not math.isnan(until) else None

@@ -12,6 +12,7 @@ from typing import Any, get_args
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.endpoint.equation import called
 from vtrial.errors import Fault, ProtocolError
+from vtrial.model.sheet import library
 from vtrial.protocol.analysis import Analysis, Comparison
 from vtrial.protocol.arms import find_cycle, read_allocation, read_arms, read_dropout
 from vtrial.protocol.comparisons import read_analysis
@@ -33,6 +34,7 @@ from vtrial.protocol.scope import Known, find_covariates, find_model
 from vtrial.protocol.shape import KeepShape, ProtocolShape
 from vtrial.protocol.visits import read_occasions, read_visits
 from vtrial.sheets.find import find_sheet, refuse_other, shipped
+from vtrial.sheets.remedy import proved
 from vtrial.sheets.sheet import Sheet, read_sheet
 from vtrial.sheets.validate import check_shape
 from vtrial.sheets.words import listed, nearest
@@ -76,13 +78,24 @@ def load_protocol(
         near = nearest(str(name), there)
         raise ProtocolError(
             at="the protocol",
-            found=f"`{name}`, which is neither a protocol here nor shipped",
-            allowed="the path of a sheet, or the name of a shipped one",
-            write=near or "vtrial new protocol my-trial.yaml",
+            found=f"`{name}`, {_other(str(name))}",
+            allowed="the path of a sheet, or a shipped one: "
+            + listed(there, like=str(name))
+            + "; `vtrial new protocol my-trial.yaml` writes one to start from",
+            write=near,
         )
     sheet = read_sheet(path)
     refuse_other(sheet, "protocol")
     return build_protocol(sheet, changes=changes)
+
+
+def _other(name: str) -> str:
+    """Say what a name is that no protocol has."""
+    for kind in ("cohort", "model"):
+        there = find_sheet(name, kind=f"{kind}s") is not None
+        if there or (kind == "model" and name in library()):
+            return f"which is a {kind}: `vtrial {kind} {name}` shows it"
+    return "which is neither a protocol here nor shipped"
 
 
 def build_protocol(
@@ -110,12 +123,23 @@ def build_protocol(
     if "subjects" in changes:
         data["subjects"] = _resized(sheet.data.get("subjects"), changes["subjects"])
     sheet = dataclasses.replace(sheet, data=data)
+    protocol, faults = _read(sheet)
+    if protocol is None:
+        told = proved(sheet, faults, lambda other: _read(other)[1])
+        raise ProtocolError.of(told)
+    return protocol
+
+
+def _read(sheet: Sheet) -> tuple[Protocol | None, list[Fault]]:
+    """Read a sheet into a Protocol, or into every fault of it."""
     faults = Faults(sheet)
     shape, places = _read_shape(sheet, faults)
     if shape is None:
-        faults.refuse()
-        raise AssertionError("a sheet without a shape has faults")
-    return _build(shape, places, faults)
+        return None, faults.entries
+    try:
+        return _build(shape, places, faults), []
+    except ProtocolError as error:
+        return None, list(error.faults)
 
 
 def _read_shape(
@@ -131,7 +155,6 @@ def _read_shape(
         for key, entries in data.items()
         if key in _BY_PLACE and isinstance(entries, list)
     }
-    paths = {".".join(map(str, path)): path for path in sheet.lines}
     for turn in range(3):
         part = dataclasses.replace(sheet, data=data)
         shape, wrong = check_shape(part, ProtocolShape)
@@ -141,7 +164,7 @@ def _read_shape(
             faults.entries += dict.fromkeys(wrong)
         cuts: dict[str, set[int]] = {}
         for fault in wrong:
-            _cut(data, paths.get(fault.at, tuple(fault.at.split("."))), fault, cuts)
+            _cut(data, fault.path, fault, cuts)
         for key, indices in cuts.items():
             entries = data[key]
             assert isinstance(entries, list)
@@ -339,7 +362,6 @@ def _check_names(faults: Faults) -> None:
                 found=f"`{name}`, which is written like `{first}` on line {line}",
                 allowed="a name that differs by more than spaces, dashes, "
                 "underscores and capitals",
-                write=f"{name} {len(known) + 1}: ...",
             )
 
 
@@ -441,8 +463,9 @@ def _check_tolerances(shape: ProtocolShape, known: Known, faults: Faults) -> Non
             faults.add(
                 ("numerics", "atol_by_state", name),
                 found=f"`{name}`, which is no state of {known.model.name}",
-                allowed=listed(states),
+                allowed=listed(states, like=name) or "left out",
                 write=nearest(name, states),
+                old=name,
             )
 
 
@@ -468,5 +491,4 @@ def _check_size(shape: ProtocolShape, faults: Faults) -> None:
             ("subjects",),
             found=f"{total}, for {len(arms)} arms",
             allowed="at least one for each arm",
-            write=f"subjects: {10 * len(arms)}",
         )

@@ -30,8 +30,8 @@ def read_multiplicity(
         faults.add(
             (*path, "weights"),
             found="missing" if graph else f"given for `{shape.method}`",
-            allowed="given for `graph` and for nothing else",
-            write=f"weights: {{{shape.of[0]}: 1}}" if graph else "method: graph",
+            allowed="given for `graph` and for nothing else, such as "
+            f"`{{{shape.of[0]}: 1}}`",
         )
     rows = [
         [shape.transitions.get(a, {}).get(b, 0.0) for b in shape.of] for a in shape.of
@@ -48,8 +48,7 @@ def read_multiplicity(
             (*path, "transitions"),
             found="a sum over 1, a part below 0, or one handed to itself",
             allowed="shares of alpha, and for each comparison parts of its share, "
-            "that sum to at most 1",
-            write="transitions: {first: {second: 1}}",
+            "that sum to at most 1, such as `{first: {second: 1}}`",
         )
     return Multiplicity(
         shape.method,

@@ -148,7 +148,6 @@ def _categories(reader: _Reader, endpoint: Endpoint) -> tuple[float, ...] | None
         found=f"of `{reader.name}`, whose `{endpoint.take}` is a number",
         allowed="of an output, a time to an event, a response, a grade, a best "
         "response, a number of events, or an equation with few values",
-        write=f"{endpoint.of}: ... (its output)",
     )
     return None
 
@@ -241,8 +240,7 @@ def _check_kind(reader: _Reader) -> None:
             reader.faults.add(
                 (*reader.path, word),
                 found="given, but nothing is corrected",
-                allowed="given with `correct`",
-                write="correct: prediction",
+                allowed="given with `correct`, such as `correct: prediction`",
             )
     if shape.logarithms and "lower_bound" in given:
         reader.faults.add(
@@ -256,8 +254,8 @@ def _check_kind(reader: _Reader) -> None:
         reader.faults.add(
             (*reader.path, asked[0]),
             found=f"given, but no visit measures `{reader.name}`",
-            allowed="given where a visit measures the output",
-            write=f"visits: {{samples: {{at: ..., measure: [{reader.name}]}}}}",
+            allowed="given where a visit measures the output, with "
+            f"`measure: [{reader.name}]`",
         )
 
 
@@ -268,8 +266,8 @@ def _check_few(reader: _Reader, values: Sequence[float]) -> None:
         reader.faults.add(
             (*reader.path, "value"),
             found=f"`{reader.shape.value}`, with {count} different values",
-            allowed=f"a column of at most {MOST_CATEGORIES} categories",
-            write="grades: [...] (limits that make categories of numbers)",
+            allowed=f"a column of at most {MOST_CATEGORIES} categories; `grades` makes "
+            "categories of numbers",
         )
 
 
@@ -281,8 +279,7 @@ def _people(reader: _Reader, rows: CompleteRows, arm: Arm | None) -> _People:
             (*reader.path, "arm"),
             found="missing",
             allowed="given where points are corrected and there are several arms: its "
-            "doses make the predictions",
-            write=f"arm: {known.arms[0]}" if known.arms else "",
+            f"doses make the predictions; arms are {listed(known.arms)}",
         )
         return _People((), ())
     names = rows.words("subject", shape.subject)

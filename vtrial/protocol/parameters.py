@@ -10,7 +10,7 @@ from vtrial.errors import DataError
 from vtrial.model.covariance import settled
 from vtrial.model.model import Model, Parameter
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.shape import ParametersShape
+from vtrial.protocol.population_shape import ParametersShape
 from vtrial.sheets.csv_table import Rows
 from vtrial.sheets.nonmem_output import read_covariance, read_estimates
 

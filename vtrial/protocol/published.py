@@ -14,6 +14,7 @@ from vtrial.protocol.shape import PublishedShape, SourceShape
 from vtrial.protocol.subset import read_where
 from vtrial.protocol.values import difference_in, effect_in, number_in, share_in
 from vtrial.sheets.sheet import Path_
+from vtrial.sheets.words import listed
 from vtrial.units import quantity
 
 
@@ -63,8 +64,8 @@ def _asked(
         faults.add(
             path,
             found="about both" if shape.comparison else "about nothing",
-            allowed="about an arm's endpoint, or about a comparison",
-            write="arm: ..., endpoint: ...",
+            allowed="about an arm's endpoint, or about a comparison, such as "
+            "`arm: high, endpoint: peak`",
         )
         return None
     if shape.comparison is not None:
@@ -78,8 +79,7 @@ def _asked(
         faults.add(
             (*path, "arm"),
             found="missing",
-            allowed="given where there are several arms",
-            write=f"arm: {known.arms[0]}" if known.arms else "",
+            allowed=f"given where there are several arms: {listed(known.arms)}",
         )
     elif arm not in known.arms:
         faults.unknown((*path, "arm"), arm, known.arms, "arm")
@@ -127,7 +127,6 @@ def _statistic(
             path,
             found=f"`{given}`, of {what}",
             allowed="left out" if what != "a number" else "a statistic of numbers",
-            write="" if what != "a number" else "statistic: mean",
         )
     return given
 
@@ -140,8 +139,7 @@ def _where(
         faults.add(
             path,
             found="given for a comparison",
-            allowed="for an arm's endpoint; a comparison has its own `where`",
-            write=f"where: {shape.where} (in `analysis`)",
+            allowed="left out: a comparison has its own `where`, in `analysis`",
         )
         return None
     return read_where(path, shape.where, known, faults)
@@ -177,10 +175,15 @@ def _numbers(
             (*path, "within"),
             found=f"from {low:g} to {high:g}",
             allowed=f"around the published value, {value:g}",
-            write="within: 5 pp" if kind != "number" else f"within: {value / 10:g}",
+            write=_in_order(shape.within) if high < low else "",
         )
         return None
     return value, low, high
+
+
+def _in_order(within: object) -> str:
+    """Write two limits in the other order."""
+    return f"[{within[1]}, {within[0]}]" if isinstance(within, list) else ""
 
 
 def _margin(within: float | str, value: float, kind: str, unit: str) -> float:
@@ -191,8 +194,8 @@ def _margin(within: float | str, value: float, kind: str, unit: str) -> float:
             raise ProtocolError(
                 at="within",
                 found=f"`{within}`, of a share",
-                allowed="percentage points",
-                write=str(within).replace("%", "pp"),
+                allowed="percentage points (pp); a relative margin has two limits",
+                write=str(within).replace("%", "pp").strip(),
             )
         return difference_in(within)
     if percent and unit != "%":

@@ -1,15 +1,17 @@
 """What a sheet's entries may name, and the faults of naming anything else."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from vtrial.errors import ModelError, VtrialError
+from vtrial.cohort.sheet import cohort_faults
+from vtrial.errors import Fault, ModelError, VtrialError
 from vtrial.model.grammar import parse_assignments
 from vtrial.model.model import Model, Output
 from vtrial.model.sheet import load_model
 from vtrial.protocol.faults import Faults
 from vtrial.sheets.find import find_sheet, refuse_other, shipped
-from vtrial.sheets.sheet import read_sheet
+from vtrial.sheets.sheet import Sheet, parse_sheet, read_sheet
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def find_model(name: str, faults: Faults) -> Model | None:
 
 
 def find_covariates(name: str, faults: Faults) -> frozenset[str] | None:
-    """Read which covariates the named cohort sheet gives, whatever else is in it."""
+    """Read which covariates the named cohort sheet gives; note what is wrong in it."""
     path = find_sheet(name, kind="cohorts", beside=faults.sheet.source)
     if path is None:
         there = sorted(p.stem for p in shipped("cohorts").glob("*.yaml"))
@@ -62,9 +64,23 @@ def find_covariates(name: str, faults: Faults) -> frozenset[str] | None:
     except VtrialError as error:
         faults.relay(("cohort",), error)
         return None
+    # A table beside the sheet may be another one by now.
+    told = cohort_faults(sheet) if "table" in sheet.data else _told(sheet)
+    for fault in told:
+        faults.note(fault)
     data = sheet.data
     names = {*_keys(data.get("covariates")), *_derived(data.get("derive"))}
     return frozenset(names | _columns(data.get("table")))
+
+
+def _told(sheet: Sheet) -> tuple[Fault, ...]:
+    """Return what is wrong in a cohort, which is read once in a process."""
+    return _faults_of_text(sheet.source, sheet.text)
+
+
+@functools.lru_cache(maxsize=16)
+def _faults_of_text(source: str, text: str) -> tuple[Fault, ...]:
+    return tuple(cohort_faults(parse_sheet(text, source=source)))
 
 
 def _keys(entry: object) -> list[str]:

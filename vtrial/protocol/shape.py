@@ -3,7 +3,7 @@
 Nothing is resolved here. Words stay words; `vtrial.protocol.load` gives them meaning.
 """
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -44,9 +44,11 @@ class SourceShape(Shape):
     cite: str = Field(
         default="", description="The publication.", examples=["Smith 2006"]
     )
-    doi: str = ""
-    url: str = ""
-    note: str = ""
+    doi: str = Field(default="", description="Its DOI, beginning with 10.")
+    url: str = Field(default="", description="Where it can be read.")
+    note: str = Field(
+        default="", description="What was assumed, or could not be verified."
+    )
 
 
 class ArmShape(Shape):
@@ -121,53 +123,6 @@ class DropoutShape(Shape):
     by: Name = Field(description="When so many have left.", examples=["week 72"])
 
 
-class ParametersShape(Shape):
-    """Population parameters from a file: draws, or NONMEM's estimates."""
-
-    file: Name = Field(
-        description="A CSV file with a row a replicate, or NONMEM's .ext.",
-        examples=["bootstrap.csv", "run1.ext"],
-    )
-    columns: dict[str, Name] = Field(
-        default_factory=dict,
-        description="Which column each parameter is in; its own name if left out.",
-        examples=[{"tvCL": "THETA1"}],
-    )
-
-
-COUNTS: dict[str, Any] = {
-    "anyOf": [
-        {"type": "integer", "minimum": 1, "maximum": MOST},
-        {
-            "type": "object",
-            "additionalProperties": {"type": "integer", "minimum": 1},
-            "minProperties": 1,
-        },
-    ]
-}
-
-
-PARAMETERS: dict[str, Any] = {
-    "anyOf": [{"type": "string"}, ParametersShape.model_json_schema()]
-}
-
-
-def as_file(value: object) -> object:
-    """Take the name of a file for a map that has no more than it."""
-    return {"file": value} if isinstance(value, str) else value
-
-
-def as_counts(value: object) -> object:
-    """Take a number of subjects, or one for each arm."""
-    given = list(value.values()) if isinstance(value, dict) else [value]
-    counts = [n for n in given if isinstance(n, int) and not isinstance(n, bool)]
-    if len(counts) < len(given) or not counts:
-        raise ValueError(f"`{value}`|a whole number, or one for each arm|")
-    if min(counts) < 1 or sum(counts) > MOST:
-        raise ValueError(f"`{value}`|1 or more, and {MOST:,} in all at most|")
-    return value
-
-
 class DesignShape(Shape):
     """How subjects are spread over the arms, and how long they stay."""
 
@@ -206,7 +161,7 @@ UpperLimit = Annotated[
 
 Take = Annotated[
     str,
-    BeforeValidator(Words(*kinds())),
+    BeforeValidator(Words(*kinds(), place="take", page="protocol.md")),
     WithJsonSchema({"enum": list(kinds()), "type": "string"}),
 ]
 
@@ -214,9 +169,13 @@ Take = Annotated[
 class EndpointShape(Shape):
     """One number for each subject."""
 
-    of: Name | None = Field(None, description="An output of the model.")
+    of: Name | None = Field(
+        None, description="An output of the model.", examples=["conc"]
+    )
     take: Take | None = Field(
-        None, description="How the number is made of the output's values."
+        None,
+        description="How the number is made of the output's values.",
+        examples=["maximum"],
     )
     equals: Name | None = Field(
         None,
@@ -271,7 +230,10 @@ class EndpointShape(Shape):
         "before first` for non-compartmental numbers if left out, else `LLOQ/2`.",
     )
     intercurrent: dict[
-        str, Annotated[Strategy, BeforeValidator(Words(*get_args(Strategy)))]
+        str,
+        Annotated[
+            Strategy, BeforeValidator(Words(*get_args(Strategy), place="strategy"))
+        ],
     ] = Field(
         default_factory=dict,
         description="How events (endpoints that are times to one, or `dropout`) are "
@@ -281,21 +243,30 @@ class EndpointShape(Shape):
     failure: Value | None = Field(
         None, description="The number after an event of the composite strategy."
     )
-    title: str = ""
+    title: str = Field("", description="What reports call the endpoint.")
 
 
 class MarginShape(Shape):
     """What the effect is to be shown above, below, or between."""
 
-    above: Value | None = Field(None, examples=["-5 pp", 0.8])
-    below: Value | None = Field(None, examples=[1.3, 1.25])
+    above: Value | None = Field(
+        None,
+        description="The effect is to be shown above it.",
+        examples=["-5 pp", 0.8],
+    )
+    below: Value | None = Field(
+        None, description="The effect is to be shown below it.", examples=[1.3, 1.25]
+    )
 
 
 class TierShape(Shape):
     """One endpoint of a hierarchy."""
 
-    on: Name = Field(description="An endpoint.")
-    better: Literal["higher", "lower"] = "higher"
+    on: Name = Field(description="An endpoint.", examples=["death"])
+    better: Annotated[
+        Literal["higher", "lower"],
+        BeforeValidator(Words("higher", "lower", place="better")),
+    ] = Field("higher", description="Which values win.")
     margin: Value | None = Field(
         None, description="Who differs by no more than this has not won."
     )
@@ -303,7 +274,7 @@ class TierShape(Shape):
 
 By = Annotated[
     str,
-    BeforeValidator(Words(*measures())),
+    BeforeValidator(Words(*measures(), place="by", page="protocol.md")),
     WithJsonSchema({"enum": list(measures()), "type": "string"}),
 ]
 
@@ -315,9 +286,12 @@ class ComparisonShape(Shape):
         description="An arm `with` its reference.", examples=["high with low"]
     )
     on: Name | Annotated[list[TierShape], Field(min_length=1)] = Field(
-        description="An endpoint; for wins a list of them, the most important first."
+        description="An endpoint; for wins a list of them, the most important first.",
+        examples=["peak"],
     )
-    by: By
+    by: By = Field(
+        description="How the arms are compared.", examples=["difference of means"]
+    )
     adjust: list[str] = Field(
         default_factory=list,
         description="Covariates, or `baseline`: the endpoint's own baseline value.",
@@ -344,12 +318,12 @@ class ComparisonShape(Shape):
     margin: MarginShape | None = Field(
         None, description="What is to be shown, instead of any difference."
     )
-    covariance: Annotated[Covariance, BeforeValidator(Words(*get_args(Covariance)))] = (
-        Field("unstructured", description="Of repeated values (MMRM).")
-    )
-    freedom: Annotated[Freedom, BeforeValidator(Words(*get_args(Freedom)))] = Field(
-        "Kenward-Roger", description="Degrees of freedom (MMRM)."
-    )
+    covariance: Annotated[
+        Covariance, BeforeValidator(Words(*get_args(Covariance), place="covariance"))
+    ] = Field("unstructured", description="Of repeated values (MMRM).")
+    freedom: Annotated[
+        Freedom, BeforeValidator(Words(*get_args(Freedom), place="freedom"))
+    ] = Field("Kenward-Roger", description="Degrees of freedom (MMRM).")
     ties: Annotated[Ties, BeforeValidator(Words(*get_args(Ties)))] = Field(
         "Efron", description="How events at the same time count (hazard ratio)."
     )
@@ -365,11 +339,12 @@ class ComparisonShape(Shape):
 class MultiplicityShape(Shape):
     """How the p-values of several comparisons are adjusted."""
 
-    method: Annotated[Procedure, BeforeValidator(Words(*get_args(Procedure)))] = Field(
-        "Holm", description="The procedure; `graph` has weights and transitions."
-    )
+    method: Annotated[
+        Procedure, BeforeValidator(Words(*get_args(Procedure), place="method"))
+    ] = Field("Holm", description="The procedure; `graph` has weights and transitions.")
     of: Annotated[list[str], Field(min_length=2)] = Field(
-        description="Names of comparisons, in the order in which they are tested."
+        description="Names of comparisons, in the order in which they are tested.",
+        examples=[["main", "second"]],
     )
     alpha: float = Field(0.05, gt=0, lt=0.5, description="Of the family.")
     weights: dict[str, float] = Field(
@@ -384,15 +359,17 @@ class MultiplicityShape(Shape):
 class PublishedShape(Shape):
     """What a real trial saw."""
 
-    value: Value = Field(examples=["75.4 %", 2.1])
+    value: Value = Field(
+        description="The number that was published.", examples=["75.4 %", 2.1]
+    )
     within: Annotated[
         float | str | list[float | str], BeforeValidator(as_within), Margin()
     ] = Field(
         description="How near the simulated value should be: a margin or two limits.",
         examples=["5 pp", 0.3, [1.8, 2.4]],
     )
-    arm: Name | None = None
-    endpoint: Name | None = None
+    arm: Name | None = Field(None, description="Of this arm; with `endpoint`.")
+    endpoint: Name | None = Field(None, description="Of this endpoint, in the arm.")
     comparison: Name | None = Field(None, description="Name of a comparison.")
     where: Name | None = Field(
         None,
@@ -400,20 +377,25 @@ class PublishedShape(Shape):
         examples=["AGE >= 65"],
     )
     statistic: (
-        Annotated[Statistic, BeforeValidator(Words(*get_args(Statistic)))] | None
+        Annotated[
+            Statistic, BeforeValidator(Words(*get_args(Statistic), place="statistic"))
+        ]
+        | None
     ) = Field(None, description="`share` for responses, else `mean` if left out.")
     verified: bool = Field(
         True, description="Whether the number was read in the source itself."
     )
-    source: SourceShape = SourceShape()
+    source: SourceShape = Field(SourceShape(), description="Where it is from.")
 
 
 class ObservedShape(Shape):
     """What a real study saw, in a CSV file beside the sheet."""
 
-    file: Name
+    file: Name = Field(
+        description="Name of the CSV file, beside the sheet.", examples=["seen.csv"]
+    )
     time: Name = Field("TIME", description="Column of times.")
-    time_unit: Name = Field("h", alias="time unit")
+    time_unit: Name = Field("h", alias="time unit", description="Of the times.")
     value: Name = Field("DV", description="Column of values.")
     unit: Name | None = Field(None, description="Of the values; the output's else.")
     event: Name = Field(
@@ -424,7 +406,9 @@ class ObservedShape(Shape):
     correct: (
         Annotated[
             Literal["prediction", "prediction and variability"],
-            BeforeValidator(Words("prediction", "prediction and variability")),
+            BeforeValidator(
+                Words("prediction", "prediction and variability", place="correct")
+            ),
         ]
         | None
     ) = Field(None, description="Bring values to the median prediction of their time.")
@@ -445,20 +429,22 @@ class ObservedShape(Shape):
     categories: bool = Field(
         False, description="Check shares: the values are categories."
     )
-    source: SourceShape = SourceShape()
+    source: SourceShape = Field(SourceShape(), description="Where it is from.")
 
 
 class KeepShape(Shape):
     """What the record holds beside the outcomes."""
 
     trajectories: Annotated[str, BeforeValidator(as_trajectories)] = Field(
-        "quantiles", examples=["nothing", "quantiles", "all", "first 20"]
+        "quantiles",
+        description="Of true courses: `nothing`, `quantiles`, `all` or `first N`.",
+        examples=["nothing", "quantiles", "all", "first 20"],
     )
-    measurements: bool = False
+    measurements: bool = Field(False, description="Whether every measured value is.")
     predictions: Annotated[Correct, BeforeValidator(Words(*get_args(Correct)))] = Field(
         "nothing", description="Of the population, for every measured value."
     )
-    covariates: bool = True
+    covariates: bool = Field(True, description="Whether those of each subject are.")
     individual: list[str] = Field(
         default_factory=list, description="Individual parameters.", examples=[["CL"]]
     )
@@ -467,23 +453,31 @@ class KeepShape(Shape):
 class GridShape(Shape):
     """Even steps at which true values are computed."""
 
-    every: Name = Field(examples=["12 h"])
-    until: Name | None = Field(None, examples=["day 42"])
+    every: Name = Field(description="The step.", examples=["12 h"])
+    until: Name | None = Field(
+        None,
+        description="The end of these steps; that of the trial if left out.",
+        examples=["day 42"],
+    )
 
 
 class NumericsShape(Shape):
     """How equations are solved."""
 
-    method: Annotated[Method, BeforeValidator(Words(*get_args(Method)))] = "auto"
-    rtol: float = Field(1e-6, gt=0, le=0.1)
+    method: Annotated[Method, BeforeValidator(Words(*get_args(Method)))] = Field(
+        "auto", description="How; `auto` finds out what suits the model."
+    )
+    rtol: float = Field(1e-6, gt=0, le=0.1, description="Relative tolerance.")
     atol: float = Field(
         1e-9, gt=0, description="Of states of size one or above; of smaller ones less."
     )
     atol_by_state: dict[str, Annotated[float, Field(gt=0)]] = Field(
         default_factory=dict, description="Of these states, whatever their size."
     )
-    precision: Literal[32, 64] = 64
-    max_steps: int = Field(200_000, ge=1, le=100_000_000)
+    precision: Literal[32, 64] = Field(64, description="Bits of a number.")
+    max_steps: int = Field(
+        200_000, ge=1, le=100_000_000, description="Of a subject, before it fails."
+    )
 
 
 class ProtocolShape(Shape):
@@ -493,47 +487,55 @@ class ProtocolShape(Shape):
         description="Its name; letters, digits, `-`, `_` and `.`.",
         examples=["docetaxel-dose"],
     )
-    title: str = ""
+    title: str = Field("", description="What the trial is, in words.")
     source: Annotated[list[SourceShape], BeforeValidator(as_many), OneOrMany()] = Field(
-        default_factory=list
+        default_factory=list, description="Where the trial is described."
     )
-    model: Name = Field(description="A library name, or a sheet beside this one.")
-    cohort: Name = Field(description="A shipped name, or a sheet beside this one.")
-    subjects: Annotated[
-        int | dict[str, int],
-        BeforeValidator(as_counts),
-        WithJsonSchema(COUNTS),
-        Field(
-            description="In each replicate trial: in all, or by arm.",
-            examples=[120, {"placebo": 40, "active": 80}],
-        ),
-    ]
+    model: Name = Field(
+        description="A library name, or a sheet beside this one.",
+        examples=["one-compartment-oral"],
+    )
+    cohort: Name = Field(
+        description="A shipped name, or a sheet beside this one.", examples=["adults"]
+    )
+    subjects: Counts = Field(
+        description="In each replicate trial: in all, or by arm.",
+        examples=[120, {"placebo": 40, "active": 80}],
+    )
     replicates: int = Field(1, ge=1, le=MOST, description="How many such trials.")
-    seed: int = Field(0, ge=0, le=2**31 - 1)
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Of all chance.")
     block: int | None = Field(
         None, ge=1, le=10_000_000, description="Subjects in a task."
     )
     potential: Annotated[
-        Literal["allocated", "all"], BeforeValidator(Words("allocated", "all"))
+        Literal["allocated", "all"],
+        BeforeValidator(Words("allocated", "all", place="potential")),
     ] = Field("allocated", description="Arms under which a subject is simulated.")
     uncertainty: bool = Field(
         True, description="Draw parameters anew for each replicate."
     )
-    parameters: Annotated[
-        ParametersShape | None, BeforeValidator(as_file), WithJsonSchema(PARAMETERS)
-    ] = Field(None, description="Population parameters from a file.")
+    parameters: ParametersFile = Field(
+        None, description="Population parameters from a file.", examples=["draws.csv"]
+    )
     random_effects: Annotated[
         Literal["on", "off"], BeforeValidator(Words("on", "off"))
     ] = Field(
         "on", alias="random effects", description="`off`: they are 0 for everybody."
     )
     arms: dict[str, Annotated[ArmShape, BeforeValidator(as_maybe_empty), OrEmpty()]] = (
-        Field(min_length=1, description="What is done to each group, by its name.")
+        Field(
+            min_length=1,
+            description="What is done to each group, by its name.",
+            examples=[{"low": {"dose": "50 mg every 24 h x 14"}}],
+        )
     )
     visits: dict[str, VisitShape] = Field(
         default_factory=dict, description="When what is measured, by name."
     )
-    design: DesignShape = DesignShape.model_construct()
+    design: DesignShape = Field(
+        DesignShape.model_construct(),
+        description="How subjects are spread over the arms, and how long they stay.",
+    )
     endpoints: dict[str, EndpointShape] = Field(
         default_factory=dict, description="One number for each subject, by name."
     )
@@ -543,7 +545,9 @@ class ProtocolShape(Shape):
     multiplicity: MultiplicityShape | None = Field(
         None, description="Adjusts the p-values of several comparisons."
     )
-    keep: KeepShape = KeepShape.model_construct()
+    keep: KeepShape = Field(
+        KeepShape.model_construct(), description="What the record holds."
+    )
     published: list[PublishedShape] = Field(
         default_factory=list, description="What real trials saw."
     )
@@ -562,4 +566,6 @@ class ProtocolShape(Shape):
         description="When random effects between occasions are drawn anew.",
         examples=["day 0, day 7"],
     )
-    numerics: NumericsShape = NumericsShape.model_construct()
+    numerics: NumericsShape = Field(
+        NumericsShape.model_construct(), description="How equations are solved."
+    )

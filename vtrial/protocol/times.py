@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from vtrial.errors import ProtocolError, UnitError
+from vtrial.sheets.synonyms import hint
 from vtrial.sheets.words import nearest
 from vtrial.units import hours
 
@@ -17,6 +18,11 @@ MAX_TEXT = 4_000
 MAX_TIMES = 20_000
 MAX_HOURS = 1e7
 WORDS = {"hour": 1.0, "day": 24.0, "week": 168.0, "month": 730.5}
+SUCH = "a time: `day 7`, `week 12`, `144 h`"
+_PLURAL = {
+    **{"days": "day", "weeks": "week", "hours": "hour", "months": "month"},
+    "cycles": "cycle",
+}
 _NUMBER = r"\d+(?:\.\d+)?"
 _WORDED = re.compile(rf"([A-Za-z]+)\s+(-?{_NUMBER})")
 _SHIFT = re.compile(r"\s+([+-])\s+")
@@ -48,15 +54,15 @@ def duration(text: str) -> float:
         value = hours(text)
     except UnitError as error:
         bare = re.fullmatch(_NUMBER, text.strip())
-        leading = re.match(_NUMBER, text.strip())
-        unit = (error.faults[0].write.split() or ["h"])[-1]
-        raise _wrong(
-            f"`{text[:60]}`" + (", without a unit" if bare else ""),
-            "a duration: a number with min, h, d, wk, mo or a",
-            f"{leading[0]} {'h' if bare else unit}" if leading else "24 h",
-        ) from error
+        unit = re.sub(rf"^\s*{_NUMBER}\s*", "", text).strip()
+        near = hint("unit", unit) or hint("unit", text.strip())
+        allowed = (
+            near or "a duration: a number with min, h, d, wk, mo or a, such as `24 h`"
+        )
+        found = f"`{text[:60]}`" + (", without a unit" if bare else "")
+        raise _wrong(found, allowed, text.strip()) from error
     if not 0 < value <= MAX_HOURS:
-        raise _wrong(f"`{text[:60]}`", "longer than 0 h, and no aeon", "24 h")
+        raise _wrong(f"`{text[:60]}`", "longer than 0 h, and no aeon", text.strip())
     return value
 
 
@@ -82,7 +88,8 @@ def moment(text: str, *, cycle: float = 0.0) -> float:
     for sign, length in zip(shifts[::2], shifts[1::2], strict=True):
         value += duration(length) * (1 if sign == "+" else -1)
     if value < 0 or value > MAX_HOURS:
-        raise _wrong(f"`{text}`", "at or after the start of the trial, day 0", "day 0")
+        allowed = "at or after the start of the trial, day 0"
+        raise _wrong(f"`{text}`", allowed, text.strip())
     return value
 
 
@@ -130,14 +137,16 @@ def span(text: str, *, cycle: float = 0.0) -> tuple[float, float]:
     _bound(text)
     ends = re.split(r"\s+to\s+", text.strip())
     if len(ends) > 2 or (len(ends) == 1 and not text.strip().startswith("cycle ")):
-        one = f"{text} to ..." if len(ends) == 1 else "day 4 to day 5"
-        raise _wrong(f"`{text[:60]}`", "a span such as `day 4 to day 5`", one)
+        raise _wrong(
+            f"`{text[:60]}`", "a span such as `day 4 to day 5`", text, _spanned(text)
+        )
     start, end = moment(ends[0], cycle=cycle), moment(ends[-1], cycle=cycle)
     if ends[-1].startswith("cycle ") and not _SHIFT.search(ends[-1]):
         end += cycle
     if end < start:
         back = f"{ends[1]} to {ends[0]}"
-        raise _wrong(f"`{text}`, backwards", "from the earlier to the later time", back)
+        allowed = "from the earlier to the later time"
+        raise _wrong(f"`{text}`, backwards", allowed, text, back)
     return start, end
 
 
@@ -159,11 +168,10 @@ def spread(
     _bound(repeat)
     found = _REPEAT.fullmatch(repeat.strip())
     if not found:
-        raise _wrong(
-            f"`{repeat[:60]}`",
-            "`every ... x ...` or `every ... until ...`",
-            "every 21 d x 6",
-        )
+        words = re.sub(r"\s+times\s+", " x ", repeat.strip())
+        write = words if _REPEAT.fullmatch(words) else ""
+        allowed = "`every ... x ...` or `every ... until ...`, such as `every 21 d x 6`"
+        raise _wrong(f"`{repeat[:60]}`", allowed, repeat, write)
     every = duration(found[1])
     last = moment(found[3], cycle=cycle) if found[3] else math.inf
     most = int((last - min(times)) / every + 1e-9) + 1 if found[3] else int(found[2])
@@ -171,7 +179,7 @@ def spread(
         raise _wrong(
             f"`{repeat[:60]}`, {max(most, 0) * len(times)} times",
             f"at least 1 and at most {MAX_TIMES} times",
-            f"every {found[1]} x 6",
+            repeat,
         )
     shifted = {time + every * turn for turn in range(most) for time in times}
     slack = 1e-9 * every
@@ -187,24 +195,30 @@ def _start(word: str, text: str, cycle: float) -> float:
             raise _wrong(
                 f"`{text}`",
                 "counted from the cycle's dose, whose day is 0",
+                text,
                 f"cycle {inside[1]} + {max(int(inside[2]) - 1, 0)} d",
             )
+        joined = re.fullmatch(r"([A-Za-z]+)(\d+)", word)
+        if joined and joined[1].lower() in (*WORDS, "cycle"):
+            write = f"{joined[1].lower()} {joined[2]}"
+            raise _wrong(f"`{text[:60]}`", SUCH, text, write)
         return _bare(word, text)
     name, number = found[1], float(found[2])
     if name in WORDS:
         return number * WORDS[name]
     if name != "cycle":
-        near = nearest(name, [*WORDS, "cycle"])
-        write = f"{near} {found[2]}" if near else "day 7"
-        raise _wrong(f"`{text[:60]}`", "a time: `day 7`, `week 12`, `144 h`", write)
+        near = nearest(name, [*WORDS, "cycle"]) or _PLURAL.get(name.lower(), "")
+        write = f"{near} {found[2]}" if near and word == text.strip() else ""
+        allowed = hint("unit", name) or SUCH
+        raise _wrong(f"`{text[:60]}`", allowed, text.strip(), write)
     if cycle <= 0:
         raise _wrong(
             f"`{text}`, but there are no cycles",
             "a time in days, unless every arm is dosed at the same interval",
-            "day 0 to day 21",
+            text,
         )
     if number < 1 or number != int(number):
-        raise _wrong(f"`{text}`", "a whole number of the cycle, from 1", "cycle 1")
+        raise _wrong(f"`{text}`", "a whole number of the cycle, from 1", text)
     return (number - 1) * cycle
 
 
@@ -213,18 +227,17 @@ def _bare(word: str, text: str) -> float:
     if re.fullmatch(r"0(\.0*)?\s+\S+", word):
         return 0.0 * duration(re.sub(r"^\S+", "1", word))
     if re.fullmatch(_NUMBER, word):
-        raise _wrong(f"`{text}`, without a unit", "a time with its unit", f"{word} h")
+        allowed = f"a time with its unit: `{word} h` or `day {word}`"
+        raise _wrong(f"`{text}`, without a unit", allowed, text)
     try:
         return duration(word)
     except ProtocolError as error:
-        write = error.faults[0].write
-        ok = bool(re.match(rf"{_NUMBER}\s", word)) and bool(write)
-        number = word.split()[0] if ok else ""
-        raise _wrong(
-            f"`{text[:60]}`" if text else "empty",
-            "a time: `day 7`, `week 12`, `144 h`",
-            f"{number} {write.split()[-1]}" if ok else "day 7",
-        ) from error
+        told = error.faults[0].allowed
+        allowed = SUCH if told.startswith("a duration") else told
+        if re.match(r"(\d\S*|\S+ \d+)\s+(and|to)\s", word):
+            allowed += "; several are parted by commas"
+        found = f"`{text[:60]}`" if text else "empty"
+        raise _wrong(found, allowed, text.strip()) from error
 
 
 def _bound(*texts: str) -> None:
@@ -233,10 +246,23 @@ def _bound(*texts: str) -> None:
     if size > MAX_TEXT:
         raise _wrong(
             f"{size} letters long",
-            f"at most {MAX_TEXT} letters",
-            "repeat: every 7 d x 52",
+            f"at most {MAX_TEXT} letters: `repeat` writes times out",
+            "",
         )
 
 
-def _wrong(found: str, allowed: str, write: str) -> ProtocolError:
-    return ProtocolError(at="the time", found=found, allowed=allowed, write=write)
+def _spanned(text: str) -> str:
+    """Write a span in the words for one; "" if none can be meant."""
+    words = re.sub(r"^\s*(between|from)\s+", "", text.strip())
+    words = re.sub(r"\s+(until|and|till|-)\s+", " to ", words)
+    ends = words.split(" to ")
+    if len(ends) != 2 or not all(_WORDED.fullmatch(end) for end in ends):
+        return ""
+    return words if words != text.strip() else ""
+
+
+def _wrong(found: str, allowed: str, old: str, write: str = "") -> ProtocolError:
+    """Describe words that are no time; `old` are those of a list that are meant."""
+    return ProtocolError(
+        at="the time", found=found, allowed=allowed, write=write, old=old
+    )

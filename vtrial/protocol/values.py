@@ -1,7 +1,26 @@
 """Numbers with or without a unit, brought to the unit in which they are used."""
 
+import re
+
 from vtrial.errors import ProtocolError, UnitError
+from vtrial.sheets.csv_number import explain_number
+from vtrial.sheets.synonyms import hint
+from vtrial.sheets.validate import said
 from vtrial.units import factor, quantity
+
+LEAST = 10  # a number from which on it must be a percentage, were it a share
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(?![\d,.])")
+_SIGNS = {
+    "%": ("pct", "per cent", "percent"),
+    "pp": (
+        "percentage points",
+        "percentage point",
+        "points",
+        "ppt",
+        "p.p.",
+        "%-points",
+    ),
+}
 
 
 def number_in(value: float | str, unit: str, *, molar_mass: float = 0.0) -> float:
@@ -46,7 +65,7 @@ def share_in(value: float | str) -> float:
             at="the share",
             found=f"`{value}`",
             allowed="a share from 0 to 100 %",
-            write=f"{value} %" if 1 < fraction <= 100 else "75 %",
+            write=f"{value} %" if LEAST <= fraction <= 100 else "",
         )
     return fraction
 
@@ -63,7 +82,7 @@ def difference_in(value: float | str) -> float:
         return float(value)
     text = value.strip()
     if text.endswith("pp"):
-        text = text.removesuffix("pp") + "%"
+        text = text.removesuffix("pp").rstrip() + " %"
     try:
         number, given = quantity(text)
         hundredths = 100.0 if given == "%" else factor("1", given)
@@ -72,7 +91,7 @@ def difference_in(value: float | str) -> float:
             at="the share",
             found=f"`{value}`",
             allowed="a fraction, or a number with % (or pp, for differences)",
-            write="75.4 %",
+            write=_in_signs(text),
         ) from error
     return number / hundredths
 
@@ -92,11 +111,30 @@ def effect_in(value: float | str, unit: str) -> float:
 
 
 def _wrong(value: str, unit: str) -> ProtocolError:
-    """Describe a value whose unit does not fit."""
-    head = value.split()[0] if value.split() else "1"
+    """Describe a value whose unit does not fit; no unit is put in its place."""
+    what = f"a number, or a number with a unit that converts to {unit}"
+    allowed, write = f"{what}, such as `1.5 {unit}`" if unit != "1" else "a number", ""
+    try:
+        quantity(value)
+    except UnitError as error:
+        if not _NUMBER.match(value.strip()):
+            told, write = explain_number(value.strip())
+            allowed = allowed if told.endswith("such as 1.5") else told
+        elif error.faults[0].at == "the unit":
+            fault, number = error.faults[0], value.split()[0]
+            near = hint("unit", fault.found.strip("`"))
+            allowed = near or allowed
+            write = f"{number} {fault.write}" if fault.write else ""
     return ProtocolError(
-        at="the value",
-        found=f"`{value}`",
-        allowed=f"a number, or a number with a unit that converts to {unit}",
-        write=f"{head} {unit}",
+        at="the value", found=said(value), allowed=allowed, write=write
     )
+
+
+def _in_signs(text: str) -> str:
+    """Write `5 percentage points` with the sign that means it; "" if it is none."""
+    found = re.fullmatch(r"([+-]?[\d.]+)\s*(.*)", text)
+    words = found[2].strip().lower() if found else ""
+    for sign, meant in _SIGNS.items():
+        if found and words in meant:
+            return f"{found[1]} {sign}"
+    return ""

@@ -80,7 +80,6 @@ def _window(
             path,
             found=f"`{words}`, with times {min(gaps):g} h apart",
             allowed="less than half of what lies between two of its times",
-            write=f"{min(gaps) / 4:.4g} h",
         )
     return window
 

@@ -14,7 +14,6 @@ from vtrial.units import factor
 
 MISSING = frozenset(("", ".", "-", "na", "n/a", "#n/a", "nan", "null"))
 MISSING_WORDS = "`.`, `-`, `NA`, `N/A`, `#N/A`, `NaN`, `NULL` or an empty cell"
-ANY = "the number itself, such as 1.5"
 
 _GAPS = " '\u2019\u00a0\u2009\u202f"  # that part thousands
 _SIGN, _POWER = r"([+-]?)", r"([eE][+-]?\d+)?"
@@ -81,8 +80,8 @@ def explain_number(
     ('a number, with a point before its decimals', '1.5')
     >>> explain_number("0.2 g", unit="mg")
     ('a number alone, in mg', '200')
-    >>> explain_number("1,000")[1]
-    '1000 if the comma parts thousands, 1.000 if it parts decimals'
+    >>> explain_number("1,000")
+    ('1000 if the comma parts thousands, 1.000 if it parts decimals', '')
     """
 
     def told(number: str) -> str:
@@ -95,7 +94,7 @@ def explain_number(
         sign, left, right = found.groups()
         thousands = f"{sign}{left}{right} if the comma parts thousands"
         decimals = f"{sign}{left}.{right} if it parts decimals"
-        return "a number without commas", f"{thousands}, {decimals}"
+        return f"{thousands}, {decimals}", ""
     for pattern, change in _PLAINLY:
         if pattern.fullmatch(plain):
             mark = "comma" if comma else "point"
@@ -104,12 +103,12 @@ def explain_number(
         return f"a number, or missing: {MISSING_WORDS}", ""
     if NUMBER.fullmatch(plain):
         return "a finite number, with a minus sign or none before it", (
-            plain if math.isfinite(float(plain)) else ANY
+            plain if math.isfinite(float(plain)) else ""
         )
     if found := _WITH_UNIT.fullmatch(plain):
         allowed, write = _without_unit(found[1], found[3], unit)
         return allowed, told(write)
-    return "a number", ANY
+    return "a number, such as 1.5", ""
 
 
 def _with_point(text: str) -> tuple[str, str]:
@@ -119,8 +118,8 @@ def _with_point(text: str) -> tuple[str, str]:
     if not _EITHER.fullmatch(decimals):
         return allowed, decimals
     thousands = text.replace(".", "")
-    write = f"{decimals} if the point parts decimals, {thousands} if it parts thousands"
-    return allowed, write
+    both = f"{decimals} if the point parts decimals, {thousands} if it parts thousands"
+    return f"a number with a decimal comma, as elsewhere: {both}", ""
 
 
 def _without_unit(number: str, given: str, unit: str) -> tuple[str, str]:

@@ -80,26 +80,25 @@ class Rows:
     def _heading(self) -> None:
         """Refuse a table without rows, and columns without a name or with one twice."""
         if not len(self) and not self.faults:
-            allowed = "a header and at least a row"
-            self.fault("the table", "without a row", allowed, "a row below the header")
+            allowed = "a header and at least a row below it"
+            self.fault("the table", "without a row", allowed)
         if len(self.names) == 1 and any(mark in self.names[0] for mark in "| "):
             found = f"the one column `{self.names[0][:LENGTH]}`"
-            parts = re.split(r"[| ]+", self.names[0][:LENGTH])
-            named = not any(NUMBER.fullmatch(part) for part in parts)
-            write = ",".join(parts if named else ("ID", "TIME", "AMT", "EVID"))
-            self.fault("the header", found, "parted by commas", write)
+            self.fault("the header", found, "parted by commas, as ID,TIME,AMT,EVID is")
         for name in dict.fromkeys(self.names):
             if self.names.count(name) > 1 or not name:
                 found = f"`{name}`, {self.names.count(name)} times" if name else "empty"
-                write = f"{name}2" if name else "NOTE"
-                self.fault("a column's name", found, "there, and there once", write)
+                self.fault("a column's name", found, "there, and there once")
             elif NUMBER.fullmatch(name):
                 allowed = "a name: the first line is the header"
-                self.fault("a column's name", f"`{name}`, a number", allowed, "")
+                self.fault("a column's name", f"`{name}`, a number", allowed)
 
-    def fault(self, at: str, found: str, allowed: str, write: str) -> None:
-        """Note a fault of the header."""
-        self.faults.append(Fault(at, found, allowed, write, self.source, self.begins))
+    def fault(
+        self, at: str, found: str, allowed: str, write: str = "", column: str = ""
+    ) -> None:
+        """Note a fault of the header; `write` is another name for a column."""
+        where = (self.source, self.begins, 0, (column,) if column else (), column)
+        self.faults.append(Fault(at, found, allowed, write, *where))
 
     def misspelt(
         self, known: Collection[str], is_near: Callable[[str, str], bool] | None = None
@@ -118,14 +117,22 @@ class Rows:
             near = next((other for other in absent if is_near(name, other)), "")
             if near:
                 allowed = f"spelt `{near}`, or called something quite different"
-                self.fault("a column", f"`{name}`", allowed, near)
+                self.fault("a column", f"`{name}`", allowed, near, name)
                 meant.add(near)
         return meant
 
     def wrong(
-        self, mask: np.ndarray, name: str, found: str, allowed: Words, write: Words
+        self,
+        mask: np.ndarray,
+        name: str,
+        found: str,
+        allowed: Words,
+        write: Words = "",
     ) -> None:
-        """Note a fault for each row of a mask; `{}` in `found` is the cell's text."""
+        """Note a fault for each row of a mask; `{}` in `found` is the cell's text.
+
+        `write` is what the cell is to hold, where that is known.
+        """
         rows = np.flatnonzero(mask)
         for row in rows[:MAX_FAULTS]:
             text = str(self.cells[name].iloc[row]) if name in self.names else ""
@@ -133,7 +140,8 @@ class Rows:
             may = allowed(text[:LENGTH]) if callable(allowed) else allowed
             remedy = write(text[:LENGTH]) if callable(write) else write
             at, line = self._at(name, int(row)), int(self.lines[row])
-            self.faults.append(Fault(at, said, may, remedy, self.source, line))
+            where = (self.source, line, 0, (name,), text)
+            self.faults.append(Fault(at, said, may, remedy, *where))
         self.hidden += max(len(rows) - MAX_FAULTS, 0)
 
     def _at(self, name: str, row: int) -> str:
@@ -204,7 +212,7 @@ class Rows:
 
         `1` and `1.0` in one table are refused: nobody means two by them.
         """
-        self.wrong(self.gaps(name), name, "missing", "given in every row", "1")
+        self.wrong(self.gaps(name), name, "missing", "given in every row")
         text = self.cells[name].to_numpy(str)
         known: dict[float, str] = {}
         for kind in sorted(set(text.tolist()), key=lambda kind: (len(kind), kind)):
@@ -236,7 +244,7 @@ class Rows:
 
     def told(self) -> list[Fault]:
         """Return everything that is wrong, the first so many lines of it."""
-        faults = sorted(dict.fromkeys(self.faults), key=lambda fault: fault[4:])
+        faults = sorted(dict.fromkeys(self.faults), key=lambda fault: fault[4:7])
         more = len(faults) - MAX_FAULTS + self.hidden
         if more <= 0:
             return faults

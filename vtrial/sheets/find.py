@@ -9,6 +9,11 @@ from vtrial.sheets.sheet import MAX_BYTES, Sheet
 
 _ENDINGS = (".yaml", ".yml")
 _KINDS = {"protocol": "protocols", "model": "models", "cohort": "cohorts"}
+_SHOWN = {
+    "protocol": "vtrial plan",
+    "model": "vtrial model",
+    "cohort": "vtrial cohort",
+}
 _HEAD = re.compile(r"""^["']?(protocol|model|cohort)["']?\s*:\s*["']?([\w.-]*)""", re.M)
 
 
@@ -65,7 +70,7 @@ def refuse_other(sheet: Sheet, kind: str) -> None:
         line, column = sheet.place((other,))
         raise SheetError(
             at="the sheet",
-            found=f"a {other}",
+            found=f"a {other} sheet, which `{_SHOWN[other]} {sheet.source}` shows",
             allowed=f"a {kind}, led by the key `{kind}`",
             write="",
             source=sheet.source,

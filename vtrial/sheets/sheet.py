@@ -11,7 +11,7 @@ import math
 import re
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -29,6 +29,7 @@ from ruamel.yaml.parser import RoundTripParser
 from ruamel.yaml.reader import ReaderError
 
 from vtrial.errors import Fault, SheetError
+from vtrial.sheets.spot import offset_of, spot, word_in
 
 Path_ = tuple[str | int, ...]
 Lines = dict[Path_, tuple[int, int]]
@@ -46,12 +47,16 @@ _NUMBER = re.compile(r"[-+]?\d[\d_]*(\.[\d_]*)?([eE][-+]?\d+)?")
 
 @dataclass(frozen=True)
 class Sheet:
-    """A sheet as read: its text, its plain data, and where each entry stands."""
+    """A sheet as read: its text, its plain data, and where each entry stands.
+
+    `values` says where the values of entries begin, which stand behind their keys.
+    """
 
     source: str
     text: str
     data: dict[str, object]
     lines: Mapping[Path_, tuple[int, int]]
+    values: Mapping[Path_, tuple[int, int]] = field(default_factory=dict)
 
     def place(self, path: Path_) -> tuple[int, int]:
         """Return the line and column of an entry, or of the nearest one around it."""
@@ -60,16 +65,77 @@ class Sheet:
                 return self.lines[path[:length]]
         return (1, 1)
 
+    def value(self, path: Path_) -> object:
+        """Return what stands at an entry; None if nothing does."""
+        node: object = self.data
+        for part in path:
+            if isinstance(node, dict):
+                node = node.get(str(part))
+            elif isinstance(node, list) and isinstance(part, int) and part < len(node):
+                node = node[part]
+            else:
+                return None
+        return node
+
+    def spot(self, path: Path_, offset: int) -> tuple[int, int] | None:
+        """Return line and column of a letter of the text that stands at an entry."""
+        value = self.value(path)
+        if not isinstance(value, str) or path not in self.values:
+            return None
+        return spot(self.text, self.values[path], value, offset)
+
+    def find(self, path: Path_, words: str) -> tuple[Path_, tuple[int, int] | None]:
+        """Find words in the text at an entry, or in one of the texts of its list."""
+        value = self.value(path)
+        inner = enumerate(value) if isinstance(value, list) else ()
+        for where, text in ((path, value), *(((*path, i), one) for i, one in inner)):
+            offset = word_in(text, words) if isinstance(text, str) else None
+            if offset is not None:
+                return where, self.spot(where, offset)
+        return path, None
+
     def fault(
-        self, path: Path_, *, found: str, allowed: str, write: str, line: int = 0
+        self,
+        path: Path_,
+        *,
+        found: str,
+        allowed: str,
+        write: str,
+        line: int = 0,
+        column: int = 0,
+        old: str = "",
     ) -> Fault:
-        """Describe a fault at an entry; `line` counts lines into a block of text."""
-        row, column = self.place(path)
+        """Describe a fault at an entry, or at words of the text that stands there.
+
+        `line` and `column` count from 1 within that text. Without them, the words
+        `old` are looked for in it, or are the key itself. What is written in the place
+        of all of a text is written in the place of the entry's value.
+        """
         at = ".".join(str(part) for part in path) or "the sheet"
         found = found if len(found) <= MAX_SAID else f"{found[:MAX_SAID]}..."
-        if line:
-            row, column = row + line, 0
-        return Fault(at, found, allowed, write, self.source, row, column)
+        value, there = self.value(path), self.place(path)
+        if line or column:
+            offset = offset_of(str(value), line or 1, column or 1)
+            there = self.spot(path, offset) or there
+        elif old and (not path or old != path[-1]):
+            path, spotted = self.find(path, old)
+            there = spotted or there
+            write = write if spotted else ""
+        if old and old == self.value(path):
+            old, there = "", self.place(path)
+        return Fault(at, found, allowed, write, self.source, *there, path, old)
+
+    def inside(self, path: Path_, fault: Fault) -> Fault:
+        """Take over a fault of the text that stands at an entry, with its place."""
+        return self.fault(
+            path,
+            found=fault.found,
+            allowed=fault.allowed,
+            write=fault.write,
+            line=fault.line,
+            column=fault.column,
+            old=fault.old,
+        )
 
 
 def read_sheet(path: str | Path) -> Sheet:
@@ -105,8 +171,8 @@ def parse_sheet(text: str, *, source: str = "sheet") -> Sheet:
     found = _composed(text)
     if found is None:
         _refuse(text, source)
-    plain, lines = found
-    return Sheet(source, text, copy.deepcopy(plain), dict(lines))
+    plain, lines, values = found
+    return Sheet(source, text, copy.deepcopy(plain), dict(lines), dict(values))
 
 
 class _Refusing(RoundTripParser):
@@ -125,8 +191,8 @@ class _Refusing(RoundTripParser):
 
 
 @functools.lru_cache(maxsize=32)
-def _composed(text: str) -> tuple[dict[str, object], Lines] | None:
-    """Return a sheet's plain data and where each entry stands; None if it is none.
+def _composed(text: str) -> tuple[dict[str, object], Lines, Lines] | None:
+    """Return a sheet's plain data and where keys and values stand; None if it is none.
 
     A sheet is asked for several times on its way, but read only once in a process.
     """
@@ -141,9 +207,10 @@ def _composed(text: str) -> tuple[dict[str, object], Lines] | None:
     if not isinstance(data, CommentedMap):
         return None
     lines: Lines = {}
-    plain = _plain(data, (), lines)
+    values: Lines = {}
+    plain = _plain(data, (), lines, values)
     assert isinstance(plain, dict)
-    return plain, lines
+    return plain, lines, values
 
 
 def _refuse(text: str, source: str) -> NoReturn:
@@ -292,18 +359,24 @@ def _no_value(text: str) -> tuple[str, int, int]:
     return "not YAML", 0, 0
 
 
-def _plain(node: object, path: Path_, lines: Lines) -> object:
+def _plain(node: object, path: Path_, lines: Lines, values: Lines) -> object:
     """Turn ruamel's nodes into plain data and note where each entry stands."""
     if isinstance(node, CommentedMap):
         for key in node:
-            line, column = node.lc.key(key)
-            lines[(*path, _text(key))] = (line + 1, column + 1)
-        return {_text(k): _plain(v, (*path, _text(k)), lines) for k, v in node.items()}
+            for place, (line, column) in (
+                (lines, node.lc.key(key)),
+                (values, node.lc.value(key)),
+            ):
+                place[(*path, _text(key))] = (line + 1, column + 1)
+        return {
+            _text(k): _plain(v, (*path, _text(k)), lines, values)
+            for k, v in node.items()
+        }
     if isinstance(node, CommentedSeq):
         for index in range(len(node)):
             line, column = node.lc.item(index)
-            lines[(*path, index)] = (line + 1, column + 1)
-        return [_plain(v, (*path, i), lines) for i, v in enumerate(node)]
+            lines[(*path, index)] = values[(*path, index)] = (line + 1, column + 1)
+        return [_plain(v, (*path, i), lines, values) for i, v in enumerate(node)]
     if isinstance(node, bool) or node is None:
         return node
     for kind in (int, float):

@@ -1,0 +1,228 @@
+"""What stands where no equation can go on: in words, with what is meant by it.
+
+Other programs' signs and spellings are told by what they mean; a remedy is the sign of
+the language that says the same.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterable
+from typing import NamedTuple
+
+from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+
+from vtrial.errors import Fault
+from vtrial.model.tree import FUNCTIONS, Call, Expression
+from vtrial.sheets.choice import choice
+from vtrial.sheets.synonyms import hint
+from vtrial.sheets.words import listed
+
+COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
+_SPOKEN = {
+    "NAME": "a name",
+    "NUMBER": "a number",
+    "ETA": "a random effect",
+    "LPAR": "`(`",
+    "RPAR": "`)`",
+    "COMMA": "`,`",
+    "EQUAL": "`=`",
+    "SIGN": "`+` or `-`",
+    "SCALE": "`*` or `/`",
+    "_POWER": "`^`",
+    "COMPARE": "a comparison",
+    "AND": "`and`",
+    "OR": "`or`",
+    "NOT": "`not`",
+    "IF": "`if(`",
+    "$END": "the end of the line",
+}
+_FOREIGN = re.compile(
+    r"&&?|\|\|?|<-|:=|=+|!|%%?|<>|;|\?|'|\[|×|·|−|\.(?:EQ|NE|GT|GE|LT|LE)\."
+    r"|\.(?:AND|OR|NOT)\.|(?:AND|OR|NOT|THEN|ELSE|then|else)\b",
+    re.ASCII,
+)
+_OURS = {
+    **{"&&": "and", "&": "and", "||": "or", "|": "or", "<>": "!=", "×": "*", "·": "*"},
+    **{"−": "-", ".EQ.": "==", ".NE.": "!=", ".GT.": ">", ".GE.": ">=", ".LT.": "<"},
+    **{".LE.": "<=", ".AND.": " and ", ".OR.": " or ", ".NOT.": " not ", "!": "not "},
+    **{"AND": "and", "OR": "or", "NOT": "not", "<-": "=", ":=": "=", "===": "=="},
+}
+_LEFT = (  # left-hand sides of other programs, and what they say here
+    (r"(?:dxdt|ddt)_(\w+)", "d/dt({})"),
+    (r"(\w+)'", "d/dt({})"),
+    (r"D/DT\s*\(\s*(\w+)\s*\)", "d/dt({})"),
+    (r"d\s*\(\s*(\w+)\s*\)\s*/\s*dt", "d/dt({})"),
+    (r"d([A-Za-z]\w*)/dt", "d/dt({})"),
+    (r"der\(\s*(\w+)\s*\)", "d/dt({})"),
+    (r"d/dt\s+(\w+)", "d/dt({})"),
+    (r"([A-Za-z]\w*)\(\s*0\s*\)", "init({})"),
+    (r"f\(\s*(\w+)\s*\)", "F({})"),
+    (r"(?:alag|ALAG|tlag|Tlag|lagt|LAG)\(\s*(\w+)\s*\)", "lag({})"),
+    (r"(?:dur|DUR)\(\s*(\w+)\s*\)", "duration({})"),
+    (r"(?:double|float|local|param)\s+(\w+)", "{}"),
+)
+_NUMBERED = re.compile(r"(?:DADT|A_0|F|ALAG|R|D|S)\(?(\d+)\)?")
+
+
+class Wrong(NamedTuple):
+    """What is wrong in a text: from where, which words, what may stand there."""
+
+    line: int
+    column: int
+    found: str
+    allowed: str
+    write: str = ""
+    old: str = ""
+
+    def fault(self, at: str = "equations") -> Fault:
+        """Return it as a fault of a block of equations."""
+        return Fault(
+            at,
+            self.found,
+            self.allowed,
+            self.write,
+            line=self.line,
+            column=self.column,
+            old=self.old,
+        )
+
+
+def spoken(error: UnexpectedInput, text: str, line: int) -> Wrong:
+    """Translate a parse error: where it is, what was found, what was expected."""
+    row, column = max(error.line, line), max(error.column, 1)
+    expected: Iterable[str] = ()
+    found = "the end"
+    if isinstance(error, UnexpectedToken):
+        expected = error.expected
+        if error.token.type != "$END":
+            found = f"`{error.token}`"
+    elif isinstance(error, UnexpectedCharacters):
+        found, expected = f"`{error.char}`", error.allowed or ()
+    rows = text.split("\n")
+    if found == "the end":
+        rows = text.rstrip().split("\n")
+        row, column = len(rows), len(rows[-1]) + 1
+    left = _left(rows[line - 1], line)
+    if left is not None:
+        return left
+    before, behind = rows[row - 1][: column - 1], rows[row - 1][column - 1 :]
+    foreign = _foreign(before, behind, row, column)
+    if foreign is not None:
+        return foreign
+    if found.strip("`") in COMPARISONS and re.search(r"[<>]|[=!]=", before):
+        joined = "two comparisons joined by `and`, such as `a < b and b < c`"
+        return Wrong(row, column, f"{found}, a second comparison in a row", joined)
+    words = sorted({_SPOKEN.get(token, "") for token in expected} - {""})
+    allowed = listed(words) or "an expression"
+    if re.search(r"\d\s*$", before) and re.match(r"[A-Za-z]", behind):
+        allowed += "; numbers have no units in equations"
+    return Wrong(row, column, found, allowed)
+
+
+def _left(row: str, line: int) -> Wrong | None:
+    """Find another program's left-hand side, which no equation begins with here."""
+    left, sign, _ = row.partition("=")
+    words = left.rstrip(":< -").strip()
+    if not sign or not words:
+        return None
+    column = left.index(words) + 1
+    for pattern, ours in _LEFT:
+        found = re.fullmatch(pattern, words)
+        if found:
+            write = ours.format(found[1])
+            return Wrong(line, column, f"`{words}`", f"`{write}`", write, words)
+    numbered = _NUMBERED.fullmatch(words)
+    if numbered:
+        allowed = "a state by its name: `d/dt(depot)`, `init(depot)`, `F(depot)`, "
+        return Wrong(line, column, f"`{words}`", allowed + "`lag(depot)`")
+    return None
+
+
+def _foreign(before: str, behind: str, row: int, column: int) -> Wrong | None:
+    """Find another program's sign where the language has one of its own."""
+    comma = re.match(r",(\d+)", behind)
+    if comma and re.search(r"(?<![\w.])\d+$", before):
+        allowed = "a point before decimals; commas part what stands in brackets"
+        write = "" if len(comma[1]) == 3 else "."
+        return Wrong(row, column, "`,`", allowed, write, ",")
+    if behind.startswith("=") and before.endswith(("=", "<", ">", "!")):
+        sign = re.search(r"[=<>!]+$", before)
+        more = behind[: len(behind) - len(behind.lstrip("="))]
+        old = (sign[0] if sign else "") + more
+        column -= len(old) - 1
+        return Wrong(row, column, f"`{old}`", "`==` or another comparison", "", old)
+    sign = _FOREIGN.match(behind)
+    if sign is None:
+        return None
+    old = sign[0]
+    if old == "=" and "=" in before.replace("==", ""):
+        old_write = "=="
+        return Wrong(row, column, "`=`", "`==` to compare", old_write, old)
+    write, near = _OURS.get(old, ""), hint("operator", old)
+    if not write and not near:
+        return None
+    return Wrong(row, column, f"`{old}`", near or f"`{write.strip()}`", write, old)
+
+
+def wrong_calls(tree: Expression, functions: Collection[str], most: int) -> list[Wrong]:
+    """Find functions that there are not, and wrong numbers of arguments."""
+    known, found = sorted(functions), []
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if not isinstance(node, Call):
+            continue
+        stack.extend(reversed(node.arguments))
+        if not node.function[:1].isalpha() or node.function in ("and", "or", "not"):
+            continue
+        if node.function not in (*known, "if", "negative"):
+            found.append(_unknown(node, [*known, "if"]))
+        elif node.function in known:
+            found += _arguments(node, most)
+    return sorted(found)
+
+
+def _unknown(node: Call, known: Collection[str]) -> Wrong:
+    """Describe a function that the language does not have."""
+    allowed, write = choice(node.function, known, place="function", page="model.md")
+    one = "" if allowed.startswith("`") else "one of "
+    found = f"`{node.function}(`, an unknown function"
+    return Wrong(node.line, node.column, found, f"{one}{allowed}", write, node.function)
+
+
+def _arguments(node: Call, most: int) -> list[Wrong]:
+    """Find a function with too few or too many arguments."""
+    function, count = FUNCTIONS[node.function], len(node.arguments)
+    limit = most if function.most < 0 else function.most
+    if function.least <= count <= limit:
+        return []
+    wanted = f"{function.least}" + (f" to {limit}" if function.most < 0 else "")
+    such = f"`{node.function}({', '.join('abc'[: function.least])})`"
+    found = f"`{node.function}` with {count} arguments"
+    return [Wrong(node.line, node.column, found, f"given {wanted}, as {such}")]
+
+
+def every_fault(body: str, parse: Callable[[str], object]) -> list[Wrong]:
+    """Return every fault of a text that is no statement.
+
+    `parse` returns what is wrong first in a text, if anything is. What has a remedy is
+    mended, so that what stands behind it is told as well, at its own place.
+    """
+    told: list[Wrong] = []
+    shifts: list[tuple[int, int, int]] = []
+    for _ in range(10):
+        wrong = parse(body)
+        if not isinstance(wrong, Wrong):
+            break
+        moved = sum(by for line, at, by in shifts if (line, at) < wrong[:2])
+        told.append(wrong._replace(column=wrong.column - moved))
+        if not wrong.write or not wrong.old:
+            break
+        rows = body.split("\n")
+        row, place = rows[wrong.line - 1], wrong.column - 1
+        if not row.startswith(wrong.old, place):
+            break
+        rows[wrong.line - 1] = row[:place] + wrong.write + row[place + len(wrong.old) :]
+        body = "\n".join(rows)
+        by = len(wrong.write) - len(wrong.old)
+        shifts.append((wrong.line, wrong.column, by))
+    return told

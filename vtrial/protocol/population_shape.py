@@ -1,0 +1,63 @@
+"""The shape of what a protocol says of its population: how many, and by what numbers."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from vtrial.protocol.field_types import MOST, Name, Shape
+from vtrial.sheets.validate import said, wrong
+
+
+class ParametersShape(Shape):
+    """Population parameters from a file: draws, or NONMEM's estimates."""
+
+    file: Name = Field(
+        description="A CSV file with a row a replicate, or NONMEM's .ext.",
+        examples=["bootstrap.csv", "run1.ext"],
+    )
+    columns: dict[str, Name] = Field(
+        default_factory=dict,
+        description="Which column each parameter is in; its own name if left out.",
+        examples=[{"tvCL": "THETA1"}],
+    )
+
+
+COUNTS: dict[str, Any] = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": MOST},
+        {
+            "type": "object",
+            "additionalProperties": {"type": "integer", "minimum": 1},
+            "minProperties": 1,
+        },
+    ]
+}
+
+
+PARAMETERS: dict[str, Any] = {
+    "anyOf": [{"type": "string"}, ParametersShape.model_json_schema()]
+}
+
+
+def as_file(value: object) -> object:
+    """Take the name of a file for a map that has no more than it."""
+    return {"file": value} if isinstance(value, str) else value
+
+
+def as_counts(value: object) -> object:
+    """Take a number of subjects, or one for each arm."""
+    given = list(value.values()) if isinstance(value, dict) else [value]
+    counts = [n for n in given if isinstance(n, int) and not isinstance(n, bool)]
+    if len(counts) < len(given) or not counts:
+        raise wrong(said(value), "a whole number, or one for each arm")
+    if min(counts) < 1 or sum(counts) > MOST:
+        raise wrong(said(value), f"1 or more, and {MOST:,} in all at most")
+    return value
+
+
+Counts = Annotated[
+    int | dict[str, int], BeforeValidator(as_counts), WithJsonSchema(COUNTS)
+]
+ParametersFile = Annotated[
+    ParametersShape | None, BeforeValidator(as_file), WithJsonSchema(PARAMETERS)
+]
