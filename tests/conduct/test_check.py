@@ -19,7 +19,7 @@ def test_each_kind_is_known(sheets):
 def test_an_unknown_kind_is_told(tmp_path):
     path = tmp_path / "odd.yaml"
     path.write_text("protokol: odd\n")
-    with pytest.raises(SheetError, match="protocol: odd"):
+    with pytest.raises(SheetError, match="Write `protocol`"):
         vt.conduct.check_sheet(path)
 
 
@@ -36,7 +36,7 @@ def hostile_faults(path):
         assert fault.source == str(path)
         assert fault.line
         assert str(fault).isprintable()
-        assert len(str(fault)) < 1000
+        assert len(str(fault)) < 2500, "all models of the library"
     return {fault.line: f"{fault.at} is {fault.found}" for fault in caught.value.faults}
 
 

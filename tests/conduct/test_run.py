@@ -17,7 +17,7 @@ import vtrial as vt
 from vtrial.conduct import executor
 from vtrial.conduct import run as coordinator
 from vtrial.conduct.folder import locked, write_sheets
-from vtrial.errors import CohortError, ProtocolError, SolverError, StoreError
+from vtrial.errors import ProtocolError, SolverError, StoreError
 from vtrial.store.layout import Layout
 from vtrial.store.ledger import Ledger
 from vtrial.store.record import create_record
@@ -77,7 +77,7 @@ def test_a_record_says_what_made_it(sheets, tmp_path):
 
 def test_no_name_writes_outside_the_folder(sheets, tmp_path):
     sheets.change("folk", "cohort: folk", "cohort: ../../folk")
-    with pytest.raises(CohortError, match="Write `folk`"):
+    with pytest.raises(ProtocolError, match="Write `folk`"):
         vt.run(sheets.load(replicates=1), out=tmp_path / "run", workers=0)
     assert {p.name for p in tmp_path.iterdir()} == {"sheets"}
     write_sheets(tmp_path, {"../../out.yaml": "cohort: out"})

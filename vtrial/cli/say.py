@@ -3,7 +3,9 @@
 import json
 import math
 import os
+import shutil
 import sys
+import textwrap
 import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,8 +19,12 @@ def say(text: str) -> None:
 
 
 def warn(text: str) -> None:
-    """Write a line to standard error."""
-    sys.stderr.write(f"{_legible(text)}\n")
+    """Write lines to standard error, wrapped between words on a terminal."""
+    lines = _legible(text).split("\n")
+    if sys.stderr.isatty():
+        width = shutil.get_terminal_size().columns
+        lines = [_wrapped(line, width) for line in lines]
+    sys.stderr.write("\n".join(lines) + "\n")
 
 
 def print_json(value: object) -> None:
@@ -50,6 +56,17 @@ def open_page(page: Path) -> None:
         opened = False
     if not opened:
         say(f"No browser here: open {page} in one.")
+
+
+def _wrapped(line: str, width: int) -> str:
+    """Break a line between words; what goes on is indented."""
+    return textwrap.fill(
+        line,
+        max(width, 40),
+        subsequent_indent="    ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _cell(value: object) -> str:

@@ -52,8 +52,7 @@ def _conflicts(cohort: Cohort, model: Model) -> tuple[Fault, ...]:
             cohort,
             name,
             f"a name that `{model.name}` gives to a parameter",
-            "a name of its own",
-            f"{name}_0",
+            f"a name of its own, such as {name}_0",
         )
         for name in cohort.names
         if name in taken
@@ -73,8 +72,8 @@ def _missing(cohort: Cohort, model: Model, covariate: Covariate) -> Fault:
         cohort,
         covariate.name,
         found,
-        f"given [{covariate.unit}]{title} since `{model.name}` needs it",
-        f"{covariate.name}: {{unit: {covariate.unit}, constant: {typical}}}",
+        f"given [{covariate.unit}]{title} since `{model.name}` needs it, such as "
+        f"`{covariate.name}: {{unit: {covariate.unit}, constant: {typical}}}`",
     )
 
 
@@ -90,7 +89,6 @@ def _unit(cohort: Cohort, model: Model, covariate: Covariate) -> list[Fault]:
                 covariate.name,
                 f"in `{unit}`",
                 f"in a unit that converts to `{covariate.unit}` (`{model.name}`)",
-                f"unit: {covariate.unit}",
             )
         ]
     return []
@@ -116,11 +114,11 @@ def _codes(cohort: Cohort, model: Model, covariate: Covariate) -> list[Fault]:
             cohort,
             covariate.name,
             found,
-            f"one of the values that `{model.name}` knows: {known}",
-            f"categorical: {{{even}}}",
+            f"one of the values that `{model.name}` knows: {known}, such as "
+            f"`categorical: {{{even}}}`",
         )
     ]
 
 
-def _fault(cohort: Cohort, name: str, found: str, allowed: str, write: str) -> Fault:
-    return Fault(f"covariates.{name} of cohort `{cohort.name}`", found, allowed, write)
+def _fault(cohort: Cohort, name: str, found: str, allowed: str) -> Fault:
+    return Fault(f"covariates.{name} of cohort `{cohort.name}`", found, allowed, "")

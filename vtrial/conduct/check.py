@@ -33,14 +33,14 @@ def check_sheet(path: str | Path) -> tuple[str, list[str]]:
     kind = kind_of(sheet)
     if not kind:
         first = next(iter(sheet.data), "")
-        raise SheetError(
-            at="the sheet",
+        fault = sheet.fault(
+            (first,),
             found=f"of no known kind (its first key is `{first}`)",
             allowed=f"led by the key {listed(_CHECKS)}",
-            write=f"{nearest(first, _CHECKS) or 'protocol'}: {Path(path).stem}",
-            source=str(path),
-            line=1,
+            write=nearest(first, _CHECKS),
+            old=first,
         )
+        raise SheetError.of([fault._replace(at="the sheet")])
     return kind, _CHECKS[kind](path)
 
 

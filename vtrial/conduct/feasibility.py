@@ -105,8 +105,9 @@ def _arms(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
                 yield sheet.fault(
                     ("arms", arm.name, key),
                     found=f"asking for `{name}`, which cohort `{cohort.name}` lacks",
-                    allowed=f"computed from {listed(sorted(known))}",
+                    allowed=f"computed from {listed(sorted(known), like=name)}",
                     write=nearest(name, known),
+                    old=name,
                 )
 
 
@@ -127,7 +128,7 @@ def _units(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
                     ("arms", arm.name, "dose"),
                     found=f"per {wanted}, but `{name}` is in {unit}",
                     allowed=f"given with `{name}` in {wanted}",
-                    write=f"{name}: {{unit: {wanted}}}",
+                    write="",
                 )
 
 
@@ -145,11 +146,12 @@ def _strata(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]
         if name not in codes:
             allowed = f"a category: {listed(codes)}" if codes else "a category"
             yield sheet.fault(
-                ("design", "randomisation"),
+                ("design", "randomisation", "stratified"),
                 found=f"stratified by `{name}`, "
                 + ("a number" if name in cohort.names else "which the cohort lacks"),
                 allowed=allowed,
                 write=nearest(name, codes),
+                old=name,
             )
 
 
@@ -186,15 +188,16 @@ def _comparisons(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[F
             yield sheet.fault(
                 path,
                 found=f"`{name}`, which cohort `{cohort.name}` lacks",
-                allowed=listed(known),
+                allowed=listed(known, like=name),
                 write=nearest(name, known),
+                old=name,
             )
         elif not protocol.keep.covariates:
             yield sheet.fault(
                 ("keep", "covariates"),
                 found=f"off, but {'.'.join(map(str, path))} asks for `{name}`",
                 allowed="on",
-                write="covariates: true",
+                write="true",
             )
 
 
@@ -221,8 +224,8 @@ def _kept(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
             yield sheet.fault(
                 ("cohort",),
                 found=f"one with a covariate `{name}`, a name the record uses itself",
-                allowed="one with another name for it",
-                write=f"{name.upper()}",
+                allowed=f"one with another name for it, such as {name.upper()}",
+                write="",
             )
     for name in protocol.keep.individual:
         taken = name in names or name in RESERVED
@@ -230,8 +233,9 @@ def _kept(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
             yield sheet.fault(
                 ("keep", "individual"),
                 found=f"`{name}`, " + ("kept already" if taken else "no parameter"),
-                allowed=f"one of {listed(known)}",
+                allowed=f"one of {listed(known, like=name)}",
                 write=nearest(name, [k for k in known if k not in names]),
+                old=name,
             )
 
 

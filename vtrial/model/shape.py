@@ -17,6 +17,7 @@ from vtrial.units import dimension, hours, is_unit, quantity
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 DOI = re.compile(r"10\.\d{4,9}/\S+")
 MOST = 1e100  # squares and products of such numbers, and their inverses, are numbers
+EQUATION = re.compile(r"[*^()]|[A-Za-z_]\w*\s*[+-]")
 MOST_SHARE = 1e6
 LEAST_PERCENT = 10.0  # a number from which on nobody means so many times the whole
 
@@ -25,7 +26,9 @@ def _number(value: object) -> float:
     """Take a number, and nothing that only looks like one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         allowed, write = "a number", ""
-        if isinstance(value, str):
+        if isinstance(value, str) and EQUATION.search(value):
+            allowed = "a number: no equation stands here"
+        elif isinstance(value, str):
             allowed, write = explain_number(value)
         raise wrong(said(value), allowed, write)
     if not abs(value) <= MOST:

@@ -184,9 +184,8 @@ def wrong_calls(tree: Expression, functions: Collection[str], most: int) -> list
 def _unknown(node: Call, known: Collection[str]) -> Wrong:
     """Describe a function that the language does not have."""
     allowed, write = choice(node.function, known, place="function", page="model.md")
-    one = "" if allowed.startswith("`") else "one of "
     found = f"`{node.function}(`, an unknown function"
-    return Wrong(node.line, node.column, found, f"{one}{allowed}", write, node.function)
+    return Wrong(node.line, node.column, found, allowed, write, node.function)
 
 
 def _arguments(node: Call, most: int) -> list[Wrong]:

@@ -20,7 +20,7 @@ def choice(
     Examples
     --------
     >>> choice("mean difference", ["risk ratio", "difference of means"], place="by")
-    ('difference of means or risk ratio', 'difference of means')
+    ('one of difference of means or risk ratio', 'difference of means')
     >>> choice("ANCOVA", ["difference of means"], place="by")[0][:30]
     '`difference of means` with `ad'
     """
@@ -31,7 +31,9 @@ def choice(
     if page and len(words) > SEVERAL:
         allowed += f" (docs/{page} explains them)"
     near = "" if write else hint(place, word)
-    return (f"{near}; there are {allowed}" if near else allowed), write
+    if near:
+        return f"{near}; there are {allowed}", write
+    return f"one of {allowed}" if len(words) > 1 else allowed, write
 
 
 class Words:
@@ -46,5 +48,4 @@ class Words:
             return value
         text = str(value)
         allowed, write = choice(text, self.words, place=self.place, page=self.page)
-        one = "" if allowed.startswith("`") else "one of "
-        raise wrong(said(value), f"{one}{allowed}", write)
+        raise wrong(said(value), allowed, write)

@@ -114,15 +114,15 @@ def _decoded(data: bytes, source: str) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         words = f"byte {error.start} is 0x{data[error.start]:02X}"
         found = f"not {encoding[:6].upper().rstrip('-')} text ({words})"
-        allowed = "text in UTF-8, or in UTF-16 with its mark"
+        allowed = f"text in UTF-8, or in UTF-16 with its mark: {_SAVE}"
         raise DataError(
-            "the table", found, allowed, _SAVE, source=source, line=line
+            "the table", found, allowed, "", source=source, line=line
         ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
         found = "not text: it holds the character NUL, as UTF-16 without its mark does"
         raise DataError(
-            "the table", found, "text in UTF-8", _SAVE, source=source, line=line
+            "the table", found, f"text in UTF-8: {_SAVE}", "", source=source, line=line
         )
     return text
 

@@ -223,8 +223,8 @@ def _refuse(text: str, source: str) -> NoReturn:
     raise SheetError(
         at="the sheet",
         found="empty" if data is None else f"a {type(data).__name__}",
-        allowed="a mapping of keys to values",
-        write="protocol: my-trial",
+        allowed="a mapping of keys to values, such as `protocol: my-trial`",
+        write="",
         source=source,
         line=1,
     )
@@ -265,8 +265,9 @@ def _refuse_hostile(text: str, source: str) -> None:
         raise SheetError(
             at="the sheet",
             found=f"{size} bytes long",
-            allowed=f"at most {MAX_BYTES} bytes",
-            write="a CSV file beside the sheet, named in it, for large tables",
+            allowed=f"at most {MAX_BYTES} bytes; a large table stands in a CSV file "
+            "beside the sheet",
+            write="",
             source=source,
             line=1,
         )
@@ -293,10 +294,9 @@ def _refuse_hostile(text: str, source: str) -> None:
 def _refused(event: Event) -> tuple[str, str, str] | None:
     """Return the fault of YAML that a sheet does not allow: found, allowed, remedy."""
     if isinstance(event, AliasEvent):
-        return f"an alias (*{event.anchor})", "written out", "the value itself"
+        return f"an alias (*{event.anchor})", "the value itself, written out", ""
     if getattr(event, "tag", None) or getattr(event, "version", None):
-        words = "a tag or directive of YAML", "plain values only"
-        return *words, "the value without it"
+        return "a tag or directive of YAML", "plain values only, without it", ""
     if not isinstance(event, ScalarEvent):
         return None
     # Where a folded text is folded, ruamel.yaml keeps a bell until it is loaded.
@@ -306,7 +306,7 @@ def _refused(event: Event) -> tuple[str, str, str] | None:
     if event.style is not None:
         return None
     if event.value == "<<":
-        return "with a merge key (<<)", "written out", "the keys themselves"
+        return "with a merge key (<<)", "the keys themselves, written out", ""
     if len(event.value) > MAX_DIGITS and _DIGITS.fullmatch(event.value):
         return f"with a number of {len(event.value)} digits", "a shorter number", ""
     if _NUMBER.fullmatch(event.value) and math.isinf(float(event.value)):
@@ -339,8 +339,8 @@ def _yaml_error(error: Exception, source: str, text: str) -> SheetError:
     return SheetError(
         at="the sheet",
         found=problem,
-        allowed="one YAML mapping, each key once",
-        write="key: value",
+        allowed="one YAML mapping, each key once, as in `key: value`",
+        write="",
         source=source,
         line=line or 1,
         column=column,

@@ -161,7 +161,7 @@ def _unknown_key(
     allowed = f"one of the keys {listed(known, like=name)}" if known else "left out"
     near = key_hint(kind, name)
     if near and not write:
-        allowed = f"{near}; its keys are {listed(known, like=name)}"
+        allowed = f"{near}; its keys are {listed(known)}"
     found = f"an unknown key `{name}`"
     return sheet.fault(path, found=found, allowed=allowed, write=write, old=name)
 
