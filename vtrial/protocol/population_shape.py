@@ -1,4 +1,4 @@
-"""The shape of what a protocol says of its population: how many, and by what numbers."""
+"""The shape of what a protocol says of its population: its size, its parameters."""
 
 from typing import Annotated, Any
 

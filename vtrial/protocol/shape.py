@@ -34,6 +34,7 @@ from vtrial.protocol.field_types import (
     as_values,
     as_within,
 )
+from vtrial.protocol.population_shape import Counts, ParametersFile
 from vtrial.sheets.validate import sheet_name
 from vtrial.types import Method
 
