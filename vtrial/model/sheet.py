@@ -1,6 +1,5 @@
 """Load a model sheet; every fault is told at once, with its line and a remedy."""
 
-import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -29,7 +28,7 @@ from vtrial.model.structure import PROPERTIES
 from vtrial.model.tree import TIME, TIME_AFTER_DOSE, Statement, names_in
 from vtrial.sheets.find import find_sheet, refuse_other
 from vtrial.sheets.remedy import proved
-from vtrial.sheets.sheet import Path_, Sheet, parse_sheet, read_sheet
+from vtrial.sheets.sheet import Path_, Sheet, read_sheet
 from vtrial.sheets.spot import word_in
 from vtrial.sheets.validate import check_shape, raise_faults
 from vtrial.sheets.words import listed, nearest
@@ -61,13 +60,7 @@ def load_model(name: str | Path, *, beside: str | Path = "") -> Model:
     """
     sheet = read_sheet(_find(name, beside))
     refuse_other(sheet, "model")
-    return _model_of(sheet.source, sheet.text)
-
-
-@functools.lru_cache(maxsize=8)
-def _model_of(source: str, text: str) -> Model:
-    """Make a Model of a text, which is read once in a process."""
-    return read_model(parse_sheet(text, source=source))
+    return read_model(sheet)
 
 
 def library() -> list[str]:
