@@ -25,6 +25,7 @@ _ROOMS = (
     "diagnose",
     "dosing",
     "endpoint",
+    "jobs",
     "measure",
     "model",
     "observe",

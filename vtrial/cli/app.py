@@ -8,18 +8,15 @@ so that numbers leave it out (`validate`); 130 stopped by Ctrl-C.
 import sys
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
 import vtrial as vt
+from vtrial.cli.jobs import jobs
 from vtrial.cli.say import open_page, print_json, print_table, say, warn
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 DONE, FAILED, WRONG, MISSED, UNSOLVED, STOPPED = 0, 1, 2, 3, 4, 130
-NAMED = 20  # failed subjects that are named one by one
 
 app = typer.Typer(
     name="vtrial",
@@ -264,36 +261,6 @@ def sensitivity(
         print_table(table.drop(columns="kind").round(4).astype(str), title=title)
 
 
-@app.command(
-    epilog="Example: `vtrial simulate one-compartment-oral --data events.csv "
-    "--out predictions.csv`"
-)
-def simulate(
-    model: Annotated[str, typer.Argument(help="A model sheet or library name.")],
-    data: Annotated[Path, typer.Option(help="Event table in NONMEM's format (CSV).")],
-    out: Annotated[Path, typer.Option(help="Predictions: a row an observation.")],
-    parameters: Annotated[
-        Path | None, typer.Option(help="Parameters: a row an ID, or one row.")
-    ] = None,
-    rtol: Annotated[float, typer.Option(help="Relative tolerance.")] = 1e-8,
-    atol: Annotated[float, typer.Option(help="Absolute tolerance.")] = 1e-10,
-    covariates: Annotated[
-        Literal["backward", "forward", "linear"],
-        typer.Option(
-            help="A record's values hold up to it (as in NONMEM), from it on, or are "
-            "joined by straight lines."
-        ),
-    ] = "backward",
-) -> None:
-    """Predict every output at the observation records of an event table."""
-    table = vt.diagnose.simulate_table(
-        model, data, parameters=parameters, rtol=rtol, atol=atol, covariates=covariates
-    )
-    table.to_csv(out, index=False)
-    say(f"{out}: {len(table)} observation records.")
-    _warn_of_failures(table)
-
-
 @app.command(epilog="Example: `vtrial model docetaxel-neutropenia`")
 def model(
     name: Annotated[str, typer.Argument(help="A model; none lists them.")] = "",
@@ -370,6 +337,9 @@ def doctor(
         raise typer.Exit(MISSED)
 
 
+app.add_typer(jobs)
+
+
 @app.callback(invoke_without_command=True)
 def version(
     version: Annotated[bool, typer.Option("--version", help="Print it.")] = False,
@@ -383,17 +353,6 @@ def version(
 def _changes(**changes: int | None) -> dict[str, int]:
     """Keep the changes that were asked for."""
     return {key: value for key, value in changes.items() if value is not None}
-
-
-def _warn_of_failures(table: "pd.DataFrame") -> None:
-    """Name the subjects of a prediction table that could not be solved, and why."""
-    if "STATUS" not in table:
-        return
-    failed = table[table["STATUS"] != "solved"].drop_duplicates("ID")
-    for subject, status in zip(failed["ID"][:NAMED], failed["STATUS"], strict=False):
-        warn(f"subject {subject}: {status}. Predictions of it are missing.")
-    if len(failed) > NAMED:
-        warn(f"and {len(failed) - NAMED} more subjects; see the column STATUS.")
 
 
 def _seen(path: Path) -> "vt.report.Run":

@@ -1,0 +1,52 @@
+"""Everyday jobs from the command line."""
+
+import json
+
+import pandas as pd
+import pytest
+
+import vtrial as vt
+from tests.cli.test_app import shell, use
+from vtrial.cli.app import WRONG
+
+POPULATION = ["simulate", "one-compartment-oral", "--dose", "100 mg", "--cohort"]
+POPULATION += ["adults", "--subjects", 6, "--times", "0 h to 4 h every 2 h"]
+
+
+def test_a_population_is_simulated_into_a_table_and_a_figure(tmp_path):
+    out, plot = tmp_path / "pop.csv", tmp_path / "pop.svg"
+    said = use(*POPULATION, "--residual", "--keep", "WT", "--out", out, "--plot", plot)
+    assert "6 subjects at 3 times; TIME [h], conc [mg/L]" in said
+    table = pd.read_csv(out)
+    assert table.columns.tolist() == ["ID", "TIME", "conc", "conc_measured", "WT"]
+    assert plot.read_text().startswith("<?xml")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_without_a_file_it_says_what_people_are_exposed_to():
+    assert "Cmax" in use(*POPULATION)
+    rows = json.loads(use(*POPULATION, "--json"))
+    assert [row["what"] for row in rows] == ["Cmax", "Tmax", "AUC"]
+    assert rows[0]["n"] == 6
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--data", "events.csv"], "given beside --data"),
+        (["--parameters", "p.csv"], "given beside --times"),
+        (["--plot", "pop.pdf"], "pop.svg"),
+        (["--observed", "data.csv"], "without --plot"),
+        (["--keep", "WTT"], "WT"),
+    ],
+)
+def test_options_that_mean_nothing_together_are_refused(more, said, tmp_path):
+    with pytest.raises(vt.VtrialError, match=said):
+        use(*POPULATION, *more)
+    assert not list(tmp_path.iterdir())
+
+
+def test_nobody_knows_what_is_asked_without_times(tmp_path):
+    done = shell("simulate", "one-compartment-oral", cwd=tmp_path)
+    assert done.returncode == WRONG
+    assert "--times" in done.stderr

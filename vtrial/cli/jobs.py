@@ -1,0 +1,205 @@
+"""The commands of everyday jobs, which need no protocol."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+import vtrial as vt
+from vtrial.cli.say import print_json, print_table, say, warn, write_csv
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAMED = 20  # failed subjects that are named one by one
+TOLERANCE = {"rtol": 1e-8, "atol": 1e-10}
+
+jobs = typer.Typer()
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Path_ = Path | None
+Plot = Annotated[Path_, typer.Option(help="Draw it: FILE.svg or FILE.png.")]
+Observed = Annotated[
+    Path_, typer.Option(help="Measured data to draw, too: ID, TIME, DV (CSV).")
+]
+Log = Annotated[bool, typer.Option("--log", help="On a logarithmic scale.")]
+Dose = Annotated[
+    list[str] | None, typer.Option(help="Dosing words; several run side by side.")
+]
+Times = Annotated[
+    str, typer.Option(help="When to look: `0 h to 168 h every 1 h, day 14`.")
+]
+Cohort = Annotated[
+    str, typer.Option(help="Who is dosed; the model's typical person if none.")
+]
+Uncertainty = Annotated[
+    bool, typer.Option("--uncertainty", help="Draw parameters by their errors.")
+]
+Typical = Annotated[bool, typer.Option("--typical", help="Random effects are zero.")]
+Residual = Annotated[
+    bool, typer.Option("--residual", help="Measured values beside the true ones.")
+]
+After = Annotated[
+    bool, typer.Option("--after-dose", help="At a dose's time, look after it.")
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(help="Covariates and individual parameters for each row."),
+]
+Rtol = Annotated[
+    float | None, typer.Option(help="With --data: relative tolerance; 1e-8.")
+]
+Atol = Annotated[
+    float | None, typer.Option(help="With --data: absolute tolerance; 1e-10.")
+]
+Follow = Annotated[
+    Literal["backward", "forward", "linear"],
+    typer.Option(
+        help="With --data: a record's covariates hold up to it (as in NONMEM), from it "
+        "on, or are joined by straight lines."
+    ),
+]
+
+
+@jobs.command(
+    epilog="Example: `vtrial simulate one-compartment-oral --dose '100 mg every 24 h x "
+    "7' --cohort adults --times '0 h to 168 h every 1 h' --plot pop.svg`"
+)
+def simulate(
+    model: Annotated[str, typer.Argument(help="A model sheet or library name.")],
+    dose: Dose = None,
+    times: Times = "",
+    cohort: Cohort = "",
+    subjects: Annotated[
+        int | None, typer.Option(help="How many; 1000 if none is said.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of all that is drawn; 0.")] = None,
+    replicates: Annotated[
+        int | None, typer.Option(help="So many populations, each with its own people.")
+    ] = None,
+    uncertainty: Uncertainty = False,
+    typical: Typical = False,
+    residual: Residual = False,
+    occasions: Annotated[str, typer.Option(help="When occasions begin.")] = "",
+    after_dose: After = False,
+    keep: Keep = None,
+    data: Annotated[
+        Path_, typer.Option(help="Instead: an event table in NONMEM's format (CSV).")
+    ] = None,
+    parameters: Annotated[
+        Path_, typer.Option(help="With --data: a row an ID, or one row.")
+    ] = None,
+    covariates: Follow = "backward",
+    rtol: Rtol = None,
+    atol: Atol = None,
+    out: Annotated[Path_, typer.Option(help="Predictions as CSV.")] = None,
+    plot: Plot = None,
+    observed: Observed = None,
+    log: Log = False,
+    as_json: Json = False,
+) -> None:
+    """Predict a population under a dose, or every record of an event table."""
+    words = {"dose": dose, "times": times, "cohort": cohort, "occasions": occasions}
+    sizes = {"subjects": subjects, "seed": seed, "replicates": replicates, "keep": keep}
+    switches = {"typical": typical, "residual": residual, "uncertainty": uncertainty}
+    switches["after_dose"] = after_dose
+    if data is not None:
+        _alone("--data", words | sizes | switches | {"json": as_json})
+        table = vt.jobs.simulate_table(
+            model,
+            data,
+            parameters=parameters,
+            rtol=rtol or TOLERANCE["rtol"],
+            atol=atol or TOLERANCE["atol"],
+            covariates=covariates,
+        )
+    else:
+        given = {"parameters": parameters, "rtol": rtol, "atol": atol}
+        given["covariates"] = "" if covariates == "backward" else covariates
+        _alone("--times", given)
+        table = _population(model, words, sizes | switches)
+    _deliver(table, out, plot, observed, log, as_json, events=data is not None)
+    _warn_of_failures(table)
+
+
+def _population(
+    model: str, words: Mapping[str, Any], how: Mapping[str, object]
+) -> "pd.DataFrame":
+    """Predict a population; without times nobody knows what is asked."""
+    if not words["times"]:
+        raise vt.VtrialError(
+            "simulate",
+            "without --times, and without --data",
+            "told when to look, or given an event table",
+            '--dose "100 mg every 24 h x 7" --times "0 h to 168 h every 1 h"',
+        )
+    return vt.jobs.simulate_population(
+        model,
+        words["dose"] or None,
+        times=words["times"],
+        cohort=words["cohort"] or None,
+        occasions=words["occasions"],
+        **how,
+    )
+
+
+def _deliver(
+    table: "pd.DataFrame",
+    out: Path | None,
+    plot: Path | None,
+    observed: Path | None,
+    log: bool,
+    as_json: bool,
+    *,
+    events: bool,
+) -> None:
+    """Write a table and draw it; with neither, say it in a few numbers."""
+    if observed is not None and plot is None:
+        raise vt.VtrialError("--observed", "without --plot", "drawn", "--plot pop.svg")
+    points = None if observed is None else vt.jobs.read_table(observed)
+    if plot is not None:
+        vt.report.plot_profiles(table, plot, observed=points, log=log)
+        say(f"{plot}: written.")
+    if out is not None:
+        write_csv(table, out)
+        rows = f"{len(table):,} observation records" if events else _extent(table)
+        say(f"{out}: {rows}.")
+    if events and out is None and plot is None:
+        raise vt.VtrialError("simulate", "without --out", "given a file", "--out p.csv")
+    if not events and (as_json or out is None):
+        found = vt.jobs.exposure(table)
+        if as_json:
+            print_json(found.to_dict("records"))
+        else:
+            print_table(found, title="Median, and the middle 90 % of subjects")
+
+
+def _extent(table: "pd.DataFrame") -> str:
+    """Say how large a table of predictions is, and in which units."""
+    units = table.attrs.get("units", {})
+    subjects = len(table) // max(table["TIME"].nunique(), 1)
+    named = ", ".join(f"{name} [{unit}]" for name, unit in units.items() if unit != "1")
+    many = f"{subjects:,} subject{'s'[: subjects != 1]}"
+    return f"{many} at {table['TIME'].nunique():,} times; {named}"
+
+
+def _alone(option: str, others: Mapping[str, object]) -> None:
+    """Refuse options that mean nothing beside another."""
+    for name, value in others.items():
+        if value not in (None, "", False):
+            word = f"--{name.replace('_', '-')}"
+            raise vt.VtrialError(
+                word, f"given beside {option}", f"left out with {option}", ""
+            )
+
+
+def _warn_of_failures(table: "pd.DataFrame") -> None:
+    """Name the subjects of a prediction table that could not be solved, and why."""
+    if "STATUS" not in table:
+        return
+    failed = table[table["STATUS"] != "solved"].drop_duplicates("ID")
+    for subject, status in zip(failed["ID"][:NAMED], failed["STATUS"], strict=False):
+        warn(f"subject {subject}: {status}. Predictions of it are missing.")
+    if len(failed) > NAMED:
+        warn(f"and {len(failed) - NAMED} more subjects; see the column STATUS.")

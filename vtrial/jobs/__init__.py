@@ -1,0 +1,18 @@
+"""Everyday jobs that need no protocol.
+
+Takes a model with doses in words or as an event table, or a table of measured data.
+Does predict a population, analyse without compartments, draw people, clean tables.
+Gives tables with their units.
+"""
+
+from vtrial.lazy import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "exposure": "vtrial.jobs.exposure_summary",
+        "read_table": "vtrial.jobs.any_table",
+        "simulate_population": "vtrial.jobs.population",
+        "simulate_table": "vtrial.jobs.event_predictions",
+    },
+)
