@@ -50,3 +50,17 @@ def test_nobody_knows_what_is_asked_without_times(tmp_path):
     done = shell("simulate", "one-compartment-oral", cwd=tmp_path)
     assert done.returncode == WRONG
     assert "--times" in done.stderr
+
+
+def test_nca_prints_a_summary_and_writes_rows(tmp_path):
+    data, out = tmp_path / "data.csv", tmp_path / "pp.csv"
+    rows = ((0, 0), (1, 8), (2, 4), (4, 2), (6, 1))
+    text = "".join(f"1,{t},{v}\n" for t, v in rows)
+    data.write_text(f"ID,TIME,DV\n{text}2,0,0\n2,1,1\n2,2,2\n")
+    printed = shell("nca", data, "--amount", 10, "--out", out)
+    assert "AUCLST" in printed.stdout
+    assert "Not all numbers of 2" in printed.stderr
+    table = pd.read_csv(out)
+    assert {"USUBJID", "PPTESTCD", "PPTEST", "PPORRES", "PPORRESU"} <= {*table}
+    use("nca", data, "--amount", 10, "--out", out, "--wide")
+    assert pd.read_csv(out)["CMAX"].tolist() == [8, 2]

@@ -47,6 +47,18 @@ Keep = Annotated[
     list[str] | None,
     typer.Option(help="Covariates and individual parameters for each row."),
 ]
+Route = Annotated[
+    str | None,
+    typer.Option(help="extravascular, bolus or infusion, if no column says it."),
+]
+Rule = Annotated[str, typer.Option(help="linear up log down, linear, or linear log.")]
+Blq = Annotated[
+    str,
+    typer.Option(
+        help="What values below the limit of quantification count as: zero before "
+        "first; zero before Tmax, missing after; drop; zero; LLOQ/2; LLOQ/2 once."
+    ),
+]
 Rtol = Annotated[
     float | None, typer.Option(help="With --data: relative tolerance; 1e-8.")
 ]
@@ -203,3 +215,67 @@ def _warn_of_failures(table: "pd.DataFrame") -> None:
         warn(f"subject {subject}: {status}. Predictions of it are missing.")
     if len(failed) > NAMED:
         warn(f"and {len(failed) - NAMED} more subjects; see the column STATUS.")
+
+
+@jobs.command(
+    epilog="Example: `vtrial nca data.csv --conc ng/mL --dose mg --partial '0 h to 24 "
+    "h' --out pp.csv`"
+)
+def nca(
+    data: Annotated[Path, typer.Argument(help="ID, TIME, DV and doses (CSV).")],
+    time: Annotated[str, typer.Option(help="Unit of TIME.")] = "h",
+    conc: Annotated[str, typer.Option(help="Unit of DV.")] = "mg/L",
+    dose: Annotated[str, typer.Option(help="Unit of AMT.")] = "mg",
+    route: Route = None,
+    rule: Rule = "linear up log down",
+    blq: Blq = "zero before first",
+    lloq: Annotated[float, typer.Option(help="That limit, in the unit of DV.")] = 0.0,
+    partial: Annotated[
+        list[str] | None, typer.Option(help="Partial area since the dose, in words.")
+    ] = None,
+    tau: Annotated[str, typer.Option(help="Dosing interval: `24 h`.")] = "",
+    steady: Annotated[
+        bool, typer.Option("--steady", help="All doses are at steady state.")
+    ] = False,
+    amount: Annotated[
+        str, typer.Option(help="Dose at time 0: a number or a column, without AMT.")
+    ] = "",
+    by: Annotated[
+        list[str] | None, typer.Option(help="Columns that part a subject's rows.")
+    ] = None,
+    out: Annotated[Path_, typer.Option(help="A row a parameter (CDISC PP).")] = None,
+    wide: Annotated[
+        bool, typer.Option("--wide", help="In that file a row a profile instead.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Analyse measured data without compartments: areas, half-lives, clearances."""
+    table = vt.jobs.noncompartmental(
+        data,
+        time=time,
+        conc=conc,
+        dose=dose,
+        route=route,
+        rule=rule,
+        blq=blq,
+        lloq=lloq,
+        partial=partial or (),
+        tau=tau,
+        steady=steady,
+        amount=amount,
+        by=by or (),
+    )
+    if out is not None:
+        write_csv(vt.jobs.nca_wide(table) if wide else table, out)
+    found = vt.jobs.nca_summary(table)
+    if as_json:
+        print_json(found.to_dict("records"))
+        return
+    print_table(found, title=f"{data}: parameters over profiles")
+    if out is not None:
+        say(f"{out}: written.")
+    lost = table[table["PPSTAT"] != ""].drop_duplicates(["USUBJID", "PPREASND"])
+    for reason, part in lost.groupby("PPREASND", sort=False):
+        who = ", ".join(map(str, part["USUBJID"].head(NAMED)))
+        more = f" and {len(part) - NAMED} more" if len(part) > NAMED else ""
+        warn(f"Not all numbers of {who}{more}: {str(reason).lower()}.")

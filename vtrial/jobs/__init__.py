@@ -11,6 +11,9 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "exposure": "vtrial.jobs.exposure_summary",
+        "noncompartmental": "vtrial.jobs.nca",
+        "nca_summary": "vtrial.jobs.nca",
+        "nca_wide": "vtrial.jobs.nca",
         "read_table": "vtrial.jobs.any_table",
         "simulate_population": "vtrial.jobs.population",
         "simulate_table": "vtrial.jobs.event_predictions",
