@@ -64,3 +64,16 @@ def test_nca_prints_a_summary_and_writes_rows(tmp_path):
     assert {"USUBJID", "PPTESTCD", "PPTEST", "PPORRES", "PPORRESU"} <= {*table}
     use("nca", data, "--amount", 10, "--out", out, "--wide")
     assert pd.read_csv(out)["CMAX"].tolist() == [8, 2]
+
+
+def test_people_and_plots_are_written(tmp_path):
+    people, pop, plot = (tmp_path / n for n in ("p.csv", "pop.csv", "f.png"))
+    said = use("cohort", "adults", "--subjects", 6, "--out", people)
+    assert str(people.with_suffix(".yaml")) in said
+    command = list(map(str, POPULATION))
+    command[command.index("adults")] = str(people.with_suffix(".yaml"))
+    use(*command, "--keep", "FEMALE", "--out", pop)
+    use("plot", pop, "--out", plot, "--by", "FEMALE", "--lines", "--unit", "conc=mg/L")
+    assert plot.read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(vt.VtrialError, match="COLUMN=UNIT"):
+        use("plot", pop, "--out", plot, "--unit", "mg/L")

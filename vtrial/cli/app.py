@@ -285,23 +285,6 @@ def model(
     say(f"\nJacobian: {found.sparsity}\nSolved by {found.words}")
 
 
-@app.command(epilog="Example: `vtrial cohort adults --subjects 5000`")
-def cohort(
-    name: Annotated[str, typer.Argument(help="A cohort sheet or shipped name.")],
-    subjects: Annotated[int, typer.Option(min=2, help="How many to draw.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
-    as_json: Json = False,
-) -> None:
-    """Draw people from a cohort and say who they are."""
-    loaded = vt.load_cohort(name)
-    table = vt.cohort.summarise(loaded, seed=seed, subjects=subjects)
-    if as_json:
-        print_json(table.to_dict("records"))
-        return
-    say(vt.cohort.describe(loaded))
-    print_table(table, title=f"{subjects} subjects drawn")
-
-
 @app.command(epilog="Example: `vtrial schema protocol > protocol.schema.json`")
 def schema(
     kind: Annotated[str, typer.Argument(help="protocol, model or cohort")],

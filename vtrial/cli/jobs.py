@@ -279,3 +279,67 @@ def nca(
         who = ", ".join(map(str, part["USUBJID"].head(NAMED)))
         more = f" and {len(part) - NAMED} more" if len(part) > NAMED else ""
         warn(f"Not all numbers of {who}{more}: {str(reason).lower()}.")
+
+
+@jobs.command(epilog="Example: `vtrial cohort adults --subjects 500 --out people.csv`")
+def cohort(
+    name: Annotated[str, typer.Argument(help="A cohort sheet or shipped name.")],
+    subjects: Annotated[int, typer.Option(min=2, help="How many to draw.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    model: Annotated[
+        str, typer.Option(help="With --out: as parameters of this model, etas too.")
+    ] = "",
+    out: Annotated[
+        Path_,
+        typer.Option(help="A row a subject (CSV); a cohort sheet beside it."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Draw people from a cohort, and say who they are or write them down."""
+    loaded = vt.load_cohort(name)
+    if out is None:
+        _alone("--out", {"model": model})
+        table = vt.cohort.summarise(loaded, seed=seed, subjects=subjects)
+        if as_json:
+            print_json(table.to_dict("records"))
+            return
+        say(vt.cohort.describe(loaded))
+        print_table(table, title=f"{subjects} subjects drawn")
+        return
+    people = vt.jobs.draw_people(
+        loaded, subjects=subjects, seed=seed, model=model or None
+    )
+    title = f"{subjects:,} subjects of {loaded.name}, seed {seed}"
+    sheet = vt.jobs.write_people(people, out, title=title)
+    say(f"{out}: {title}. Their units, and a cohort of them: {sheet}")
+
+
+@jobs.command(epilog="Example: `vtrial plot pop.csv --observed data.csv --out fig.svg`")
+def plot(
+    predictions: Annotated[Path, typer.Argument(help="ID, TIME and outputs (CSV).")],
+    out: Annotated[Path, typer.Option(help="FILE.svg or FILE.png.")],
+    observed: Observed = None,
+    of: Annotated[
+        list[str] | None, typer.Option(help="Outputs; all that change in time if none.")
+    ] = None,
+    by: Annotated[str, typer.Option(help="A column of groups, in colours.")] = "",
+    unit: Annotated[
+        list[str] | None, typer.Option(help="Unit of a column: `conc=mg/L`, `TIME=d`.")
+    ] = None,
+    lines: Annotated[
+        bool, typer.Option("--lines", help="Subjects one by one, too; 100 of a group.")
+    ] = False,
+    log: Log = False,
+) -> None:
+    """Draw predictions over time: medians, bands, subjects, measured points."""
+    table = vt.jobs.read_table(predictions)
+    pairs = [text.partition("=") for text in unit or ()]
+    for name, mark, _ in pairs:
+        if not mark or name not in table:
+            raise vt.VtrialError("--unit", f"`{name}`", "COLUMN=UNIT", "conc=mg/L")
+    table.attrs["units"] = {name: value for name, _, value in pairs}
+    points = None if observed is None else vt.jobs.read_table(observed)
+    vt.report.plot_profiles(
+        table, out, of=of or (), by=by, observed=points, log=log, lines=lines
+    )
+    say(f"{out}: written.")

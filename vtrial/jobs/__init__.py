@@ -10,6 +10,7 @@ from vtrial.lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "draw_people": "vtrial.jobs.people",
         "exposure": "vtrial.jobs.exposure_summary",
         "noncompartmental": "vtrial.jobs.nca",
         "nca_summary": "vtrial.jobs.nca",
@@ -17,5 +18,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "read_table": "vtrial.jobs.any_table",
         "simulate_population": "vtrial.jobs.population",
         "simulate_table": "vtrial.jobs.event_predictions",
+        "write_people": "vtrial.jobs.people",
     },
 )
