@@ -77,3 +77,16 @@ def test_people_and_plots_are_written(tmp_path):
     assert plot.read_bytes().startswith(b"\x89PNG")
     with pytest.raises(vt.VtrialError, match="COLUMN=UNIT"):
         use("plot", pop, "--out", plot, "--unit", "mg/L")
+
+
+def test_a_conversion_says_what_it_changed(tmp_path):
+    data, out = tmp_path / "data.csv", tmp_path / "clean.csv"
+    data.write_text("id,time,DOSE,dv\n1,0,100,0\n1,2,.,5\n")
+    told = ["--column", "DOSE=AMT", "--out", out]
+    said = use("convert", data, "--from", "nonmem", *told)
+    assert "- column DOSE is called AMT" in said
+    assert "2 rows of 1 subjects" in said
+    found = json.loads(
+        use("convert", data, "--from", "monolix", "--both", "dose", *told, "--json")
+    )
+    assert "column DOSE is called AMT" in found["changes"]

@@ -343,3 +343,43 @@ def plot(
         table, out, of=of or (), by=by, observed=points, log=log, lines=lines
     )
     say(f"{out}: written.")
+
+
+@jobs.command(epilog="Example: `vtrial convert data.csv --from nonmem --out clean.csv`")
+def convert(
+    data: Annotated[Path, typer.Argument(help="Another program's table.")],
+    dialect: Annotated[str, typer.Option("--from", help="nonmem or monolix.")],
+    out: Annotated[Path, typer.Option(help="The event table (CSV).")],
+    ignore: Annotated[
+        str, typer.Option(help="What comments begin with; @: any letter (NONMEM).")
+    ] = "",
+    column: Annotated[
+        list[str] | None, typer.Option(help="What a column is: `DOSE=AMT`.")
+    ] = None,
+    adm: Annotated[
+        str, typer.Option(help="Where administrations go: `1=depot, 2=central`.")
+    ] = "",
+    both: Annotated[
+        str, typer.Option(help="Rows with dose and value (Monolix): dose or split.")
+    ] = "",
+    time: Annotated[str, typer.Option(help="Unit of TIME.")] = "h",
+    as_json: Json = False,
+) -> None:
+    """Make an event table of NONMEM's or Monolix's data, and say every change."""
+    found = vt.jobs.convert_table(
+        data,
+        dialect,
+        out=out,
+        ignore=ignore,
+        columns=",".join(column or ()),
+        routes=adm,
+        both=both,
+        time=time,
+    )
+    if as_json:
+        print_json({"out": str(out), "changes": list(found.changes)})
+        return
+    for change in found.changes:
+        say(f"- {change}")
+    subjects = found.table["ID"].nunique()
+    say(f"{out}: {len(found.table):,} rows of {subjects:,} subjects.")

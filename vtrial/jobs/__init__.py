@@ -10,6 +10,7 @@ from vtrial.lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "convert_table": "vtrial.jobs.conversion",
         "draw_people": "vtrial.jobs.people",
         "exposure": "vtrial.jobs.exposure_summary",
         "noncompartmental": "vtrial.jobs.nca",
