@@ -111,15 +111,24 @@ def plan(
     protocol: Protocol,
     subjects: Change = None,
     replicates: Change = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Try a small block, to foretell time.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Say what a run would do, without doing it."""
     changes = _changes(subjects=subjects, replicates=replicates)
     plan = vt.plan(vt.load_protocol(protocol, changes=changes))
+    found = vt.conduct.measure_run(plan) if measure else None
     if as_json:
-        print_json(plan.as_data())
-    else:
-        say(plan.words())
+        print_json(plan.as_data() | {"measured": found._asdict() if found else None})
+        return
+    say(plan.words())
+    say(
+        f"\n{found.words()}"
+        if found
+        else "\nHow long: `--measure` tries a few subjects."
+    )
 
 
 @app.command(epilog="Example: `vtrial run docetaxel-dose --workers 2 --open`")
@@ -147,7 +156,9 @@ def run(
     )
     page = _report(record, trial, quiet=as_json) if report else None
     if as_json:
-        print_json({"record": str(record.path), "report": str(page) if page else None})
+        print_json(
+            {"record": str(record.path), "report": page} | _numbers(record, trial)
+        )
     if page and open_:
         open_page(page)
 
@@ -223,7 +234,17 @@ def validate(
     Exits with 4 if a subject's equations could not be solved, else with 3 if a
     published number is missed by more than Monte Carlo error.
     """
-    table = vt.diagnose.validate(sheets, out=out, workers=workers, scheduler=scheduler)
+
+    def report(record: object, trial: object, found: object) -> None:
+        folder = Path(record.path).parent  # type: ignore[attr-defined]
+        about = record.attributes  # type: ignore[attr-defined]
+        page = vt.render(found, trial, folder, attributes=about)
+        if not as_json:
+            say(f"Report: {page}")
+
+    table = vt.diagnose.validate(
+        sheets, out=out, workers=workers, scheduler=scheduler, report=report
+    )
     if as_json:
         print_json(table.to_dict("records"))
     else:
@@ -336,6 +357,15 @@ def version(
 def _changes(**changes: int | None) -> dict[str, int]:
     """Keep the changes that were asked for."""
     return {key: value for key, value in changes.items() if value is not None}
+
+
+def _numbers(record: object, trial: object) -> dict[str, object]:
+    """Return what a run has found, as plain data."""
+    found = vt.evaluate(record.tree(), vt.conduct.as_held(record, trial))  # type: ignore[attr-defined]
+    names = ("endpoints", "contrasts", "published", "failures", "missing")
+    tables = {name: getattr(found, name).to_dict("records") for name in names}
+    tables["comparisons"] = tables.pop("contrasts")
+    return tables
 
 
 def _seen(path: Path) -> "vt.report.Run":

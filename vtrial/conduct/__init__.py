@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "Plan": "vtrial.conduct.plan",
         "check_sheet": "vtrial.conduct.check",
+        "measure_run": "vtrial.conduct.foretold",
         "as_held": "vtrial.conduct.provenance",
         "protocol_for": "vtrial.conduct.provenance",
         "protocol_of": "vtrial.conduct.provenance",

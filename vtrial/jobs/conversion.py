@@ -140,7 +140,9 @@ def _rename(raw: Raw, dialect: str, told: Told) -> None:
             continue
         if ours and ours not in (*names, *wanted.values()) and name not in wanted:
             allowed = f"called {ours}, or something quite different"
-            raw.fault(f"column {name}", "read by nothing", allowed, f"--column {name}={ours}")
+            raw.fault(
+                f"column {name}", "read by nothing", allowed, f"--column {name}={ours}"
+            )
     for name, ours in wanted.items():
         if name in names and name != ours:
             raw.change(f"column {name} is called {ours}")
