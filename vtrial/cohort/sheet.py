@@ -24,6 +24,7 @@ from vtrial.model.grammar import MAX_NAME, RESERVED, parse_expression
 from vtrial.model.model import Source
 from vtrial.model.tree import Expression, names_in
 from vtrial.sheets.find import find_sheet, refuse_other, shipped
+from vtrial.sheets.given import given_sheet
 from vtrial.sheets.sheet import Path_, Sheet, read_sheet
 from vtrial.sheets.validate import check_shape, raise_faults
 from vtrial.sheets.words import listed, nearest
@@ -33,8 +34,12 @@ MAX_TRAITS = 500
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
-def load_cohort(name: str | Path, *, beside: str | Path = "") -> Cohort:
+def load_cohort(
+    name: str | Path | Mapping[str, object], *, beside: str | Path = ""
+) -> Cohort:
     """Load a cohort: the path of a sheet, a file beside another, or a shipped name.
+
+    YAML text of several lines, or a dict of what it would say, is the sheet itself.
 
     Raises
     ------
@@ -43,6 +48,9 @@ def load_cohort(name: str | Path, *, beside: str | Path = "") -> Cohort:
     SheetError
         If the file is no readable sheet.
     """
+    if (given := given_sheet(name)) is not None:
+        refuse_other(given, "cohort")
+        return cohort_of(given)
     path = find_sheet(str(name), kind="cohorts", beside=beside)
     if path is None:
         known = sorted(p.stem for p in shipped("cohorts").glob("*.yaml"))
@@ -50,7 +58,7 @@ def load_cohort(name: str | Path, *, beside: str | Path = "") -> Cohort:
             at="cohort",
             found=f"`{name}`, which is no file here and no shipped cohort",
             allowed=f"the path of a sheet or one of {listed(known)}",
-            write=f"cohort: {nearest(Path(name).stem, known) or known[0]}",
+            write=f"cohort: {nearest(Path(str(name)).stem, known) or known[0]}",
         )
     sheet = read_sheet(path)
     refuse_other(sheet, "cohort")
