@@ -149,11 +149,15 @@ def run(
     """Run a trial and write its report; the same command continues a stopped run."""
     changes = _changes(subjects=subjects, replicates=replicates, block=block, seed=seed)
     trial = vt.load_protocol(protocol, changes=changes)
+    conduct = vt.run
+    loading = Thread(target=lambda: (vt.evaluate, vt.render), daemon=True)
     if report:  # its libraries load while the trial is computed
-        Thread(target=lambda: (vt.evaluate, vt.render), daemon=True).start()
-    record = vt.run(
+        loading.start()
+    record = conduct(
         trial, out=out, workers=workers, scheduler=scheduler, restart=restart
     )
+    if report:
+        loading.join()
     page = _report(record, trial, quiet=as_json) if report else None
     if as_json:
         print_json(

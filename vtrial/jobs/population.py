@@ -126,7 +126,7 @@ def simulate_population(
     ...     "one-compartment-oral", "100 mg", times="0 h, 2 h", typical=True
     ... )
     >>> table.columns.tolist(), f"{table['conc'][1]:.3f} mg/L"
-    (['ID', 'TIME', 'conc'], '1.595 mg/L')
+    (['ID', 'TIME', 'conc'], '1.519 mg/L')
     """
     loaded = model if isinstance(model, Model) else load_model(model)
     asked = asked or Asked(**_sized(how, cohort))  # type: ignore[arg-type]
