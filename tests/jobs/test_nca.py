@@ -156,6 +156,13 @@ def test_linear_log_is_logarithmic_behind_the_maximum_only(tmp_path):
     assert down == pytest.approx(2 + 2 / np.log(2) + 5 + late - 1 / np.log(1.5) + 2.5)
 
 
+def test_who_got_no_dose_has_no_clearance(tmp_path):
+    rows = "".join(f"{who},{t},{8 - t},.\n" for who in (1, 2) for t in range(5))
+    path = written(tmp_path, f"ID,TIME,DV,AMT\n1,0,.,10\n{rows}")
+    found = numbers(path)
+    assert found["CLFO"].notna().tolist() == [True, False]
+
+
 def test_columns_part_the_rows(tmp_path):
     rows = "\n".join(
         f"1,{t},{v * scale},{period}"
@@ -184,6 +191,7 @@ def test_columns_part_the_rows(tmp_path):
         ("ID,TIME,DV\n1,1,2\n1,2,3", {"amount": "DOSE"}, "a number, or a column"),
         ("ID,TIME,DV\n1,1,2\n1,2,3", {"conc": "mgg"}, "unit"),
         ("ID,TIME,DV,ROUTE\n1,1,2,nose\n1,2,3,nose", {}, "extravascular"),
+        ("ID,TIME,DV,EVID\n1,0,1,101\n1,1,1,0\n1,2,1,0", {}, "0 to 4"),
         ("ID,TIME,DV,AMT,EVID\n1,0,.,0,1\n1,2,3,0,0\n1,3,3,0,0", {}, "above 0"),
     ],
 )

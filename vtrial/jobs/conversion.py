@@ -149,8 +149,8 @@ def _rename(raw: Raw, dialect: str, told: Told) -> None:
     raw.cells = raw.cells.rename(columns=wanted)
     for name in ("ID", "TIME"):
         if name not in raw.names:
-            write = f"--column {raw.names[0]}={name}"
-            raw.fault(name, "missing", "a column", write)
+            near = nearest(name, raw.names) or "COLUMN"
+            raw.fault(name, "missing", "a column", f"--column {near}={name}")
     again = [name for name in dict.fromkeys(raw.names) if raw.names.count(name) > 1]
     for name in again:
         raw.fault(f"column {name}", "there twice", "there once", "")

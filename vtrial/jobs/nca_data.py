@@ -161,6 +161,8 @@ def _columns(rows: Rows, told: Told) -> _Table:
     amount = rows.numbers("AMT")
     event = rows.numbers("EVID", default=np.nan)
     event = np.where(np.isnan(event), (amount > 0).astype(float), event)
+    strange = ~np.isin(event, range(5))
+    rows.wrong(strange, "EVID", "`{}`", "0 to 4, as in NONMEM", "1 for a dose")
     given, idle = np.isin(event, (1, 4)), event != 0
     rows.wrong(
         given & ~(amount > 0), "AMT", "`{}` of a dose", "above 0", "100"
@@ -256,6 +258,7 @@ def _profiles(
         source, start, first = source[ranked], start[ranked], order[ranked] == 0
     else:
         source, start, first = places[:1], np.zeros(1), np.zeros(1, bool)
+    known = bool(doses.size or told.amount)
     ends = np.append(start[1:], np.inf)
     found = []
     for place, (row, begin, end) in enumerate(zip(source, start, ends, strict=True)):
@@ -272,7 +275,7 @@ def _profiles(
                 place + 1,
                 mine,
                 float(begin),
-                float(table.amount[row]),
+                float(table.amount[row]) if known else np.nan,
                 float(table.duration[row]),
                 int(table.route[row]),
                 float(tau) or np.nan,

@@ -171,7 +171,8 @@ def _drawn(
         shown = _points(observed, output, len(outputs) == 1)
         values = [shown[1]]
         for place, (group, rows) in enumerate(groups):
-            told = f"{by} {group}" if by else ""
+            word = f"{group:g}" if isinstance(group, float) else str(group)
+            told = f"{by} {word}" if by else ""
             values += _group(panel, rows, output, place, scale, log, lines, told)
         panel.plot(shown[0] / scale, shown[1], "o", ms=3, mfc="none", mec=INK, mew=0.7)
         limit_values(np.array([panel]), np.concatenate(values).tolist(), log=log)
@@ -204,8 +205,9 @@ def _group(
     if lines or not alike:
         shade = colour if not alike or told else FAINT
         paths = _paths(rows, who, output, scale)
+        depth = 0.3 if alike and told else 0.6
         panel.add_collection(
-            LineCollection(paths, colors=shade, linewidths=0.6, alpha=0.6)
+            LineCollection(paths, colors=shade, linewidths=0.6, alpha=depth, zorder=1)
         )
         drawn += [path[:, 1] for path in paths]
     if alike:
