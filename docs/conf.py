@@ -8,7 +8,7 @@ myst_heading_anchors = 3
 html_theme = "furo"
 html_title = "vtrial"
 html_static_path = ["pictures"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "*.ipynb"]
 suppress_warnings = ["myst.xref_missing"]
 
 

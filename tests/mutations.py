@@ -41,7 +41,7 @@ MUTATIONS = (
         "vtrial/solver/events.py",
         "ends = jnp.where(back > 0, periodic & (same(end) > now), gives)",
         "ends = jnp.where(back > 0, periodic & (same(end) > now), False)",
-        "diagnose/test_predictions.py::test_infusion_duration_column",
+        "jobs/test_event_predictions.py::test_infusion_duration_column",
     ),
     Mutation(
         "labels of categories are swapped",

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.notebook import NOTEBOOK, notebook
 from vtrial.cli.app import app
 from vtrial.conduct.check import check_sheet
 
@@ -62,6 +63,10 @@ def _use_command(line):
         with contextlib.redirect_stdout(io.StringIO()):
             code = app(arguments, standalone_mode=False)
         assert code in (0, None), line
+
+
+def test_the_notebook_is_the_page():
+    assert NOTEBOOK.read_text() == notebook(), "python -m tests.notebook"
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -36,6 +36,7 @@ MAY_IMPORT = {  # in the order the data walks; CONTRIBUTING.md draws it
     "analysis": GROUND | {"protocol", "endpoint", "measure"},
     "conduct": WALK,
     "diagnose": WALK | {"conduct"},
+    "jobs": WALK | {"conduct"},
     "report": GROUND | {"protocol", "endpoint", "measure", "analysis"},
     "cli": {"vtrial"},
     "testing": GROUND | {"dosing", "protocol", "endpoint", "cohort", "model", "solver"},

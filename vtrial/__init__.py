@@ -25,6 +25,7 @@ _ROOMS = (
     "diagnose",
     "dosing",
     "endpoint",
+    "jobs",
     "measure",
     "model",
     "observe",
@@ -36,6 +37,7 @@ _ROOMS = (
 )
 _VERBS = {
     "VtrialError": "vtrial.errors",
+    "doses": "vtrial.dosing.said",
     "doctor": "vtrial.diagnose.doctor",
     "evaluate": "vtrial.analysis.evaluate",
     "juxtapose": "vtrial.report.run_comparison",
@@ -48,6 +50,7 @@ _VERBS = {
     "render": "vtrial.report.page",
     "run": "vtrial.conduct.run",
     "simulate": "vtrial.solver.host",
+    "sweep": "vtrial.jobs.points",
 }
 
 prepare()

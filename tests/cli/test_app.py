@@ -26,6 +26,9 @@ COMMANDS = [
     "compare",
     "validate",
     "simulate",
+    "nca",
+    "plot",
+    "convert",
     "model",
     "cohort",
     "schema",
@@ -210,12 +213,19 @@ def test_run_report_validate(trial, tmp_path):
     use("report", out)
     assert (out / "report.html").is_file()
     assert "whole: 1 blocks of" in use("doctor", out)
+    numbers = json.loads(use("run", trial, "--out", out, "--json"))
+    assert {row["arm"] for row in numbers["endpoints"]} == {"low", "high"}
+    assert numbers["comparisons"][0]["estimate"] > 1
+    assert numbers["published"][0]["verdict"] == "MISS"
+    assert all(row["status"] for row in numbers["failures"])
+    assert numbers["report"] == str(out / "report.html")
     table = json.loads(
         use("validate", trial, "--out", tmp_path, "--workers", 0, "--json", code=MISSED)
     )
     assert table[0]["published"] == 900
     assert "MISS" in use("validate", trial, "--out", tmp_path, code=MISSED)
     assert table[0]["within"] is False
+    assert (tmp_path / "tiny" / "report.html").is_file()
 
 
 @pytest.mark.parametrize(
@@ -399,3 +409,16 @@ def test_unknown_names_get_the_nearest(tmp_path):
 
 def test_version():
     assert use("--version").strip() == f"vtrial {vt.__version__}"
+
+
+def test_plan_foretells_time_and_memory_by_a_small_block(trial, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
+    assert "--measure" in use("plan", trial)
+    assert "8 subjects tried here" in use("plan", trial, "--measure")
+    found = json.loads(use("plan", trial, "--measure", "--json"))["measured"]
+    assert found["subjects"] == 8
+    assert found["seconds"] >= found["each"] * 16 > 0
+    assert found["held"] > 1e8
+    assert json.loads(use("plan", trial, "--json"))["measured"] is None
+    assert set(tmp_path.iterdir()) == before

@@ -56,7 +56,7 @@ def test_a_model_that_lacks_something_is_simulated(name, tmp_path):
         if last is None:
             continue
         (tmp_path / "events.csv").write_text(events)
-        table = vt.diagnose.simulate_table(path, tmp_path / "events.csv")
+        table = vt.jobs.simulate_table(path, tmp_path / "events.csv")
         found = table[(table.ID == 1) & (table.TIME == 2)][output].to_numpy()
         np.testing.assert_allclose(found, [last], rtol=1e-6, atol=1e-12)
 

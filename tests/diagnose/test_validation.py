@@ -120,7 +120,7 @@ def test_an_event_table_is_predicted(tmp_path):
     events.to_csv(tmp_path / "events.csv", index=False)
     model = vt.load_model("one-compartment-iv")
     typical = model.individual(model.typical())
-    table = vt.diagnose.simulate_table("one-compartment-iv", tmp_path / "events.csv")
+    table = vt.jobs.simulate_table("one-compartment-iv", tmp_path / "events.csv")
     assert list(table["ID"]) == [1, 1, 2]
     assert list(table["TIME"]) == [0, 4, 8]
     rate = float(typical["CL"] / typical["V"])

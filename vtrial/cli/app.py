@@ -8,18 +8,15 @@ so that numbers leave it out (`validate`); 130 stopped by Ctrl-C.
 import sys
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated
 
 import typer
 
 import vtrial as vt
+from vtrial.cli.jobs import jobs
 from vtrial.cli.say import open_page, print_json, print_table, say, warn
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 DONE, FAILED, WRONG, MISSED, UNSOLVED, STOPPED = 0, 1, 2, 3, 4, 130
-NAMED = 20  # failed subjects that are named one by one
 
 app = typer.Typer(
     name="vtrial",
@@ -114,15 +111,24 @@ def plan(
     protocol: Protocol,
     subjects: Change = None,
     replicates: Change = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Try a small block, to foretell time.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Say what a run would do, without doing it."""
     changes = _changes(subjects=subjects, replicates=replicates)
     plan = vt.plan(vt.load_protocol(protocol, changes=changes))
+    found = vt.conduct.measure_run(plan) if measure else None
     if as_json:
-        print_json(plan.as_data())
-    else:
-        say(plan.words())
+        print_json(plan.as_data() | {"measured": found._asdict() if found else None})
+        return
+    say(plan.words())
+    say(
+        f"\n{found.words()}"
+        if found
+        else "\nHow long: `--measure` tries a few subjects."
+    )
 
 
 @app.command(epilog="Example: `vtrial run docetaxel-dose --workers 2 --open`")
@@ -143,14 +149,20 @@ def run(
     """Run a trial and write its report; the same command continues a stopped run."""
     changes = _changes(subjects=subjects, replicates=replicates, block=block, seed=seed)
     trial = vt.load_protocol(protocol, changes=changes)
+    conduct = vt.run
+    loading = Thread(target=lambda: (vt.evaluate, vt.render), daemon=True)
     if report:  # its libraries load while the trial is computed
-        Thread(target=lambda: (vt.evaluate, vt.render), daemon=True).start()
-    record = vt.run(
+        loading.start()
+    record = conduct(
         trial, out=out, workers=workers, scheduler=scheduler, restart=restart
     )
+    if report:
+        loading.join()
     page = _report(record, trial, quiet=as_json) if report else None
     if as_json:
-        print_json({"record": str(record.path), "report": str(page) if page else None})
+        print_json(
+            {"record": str(record.path), "report": page} | _numbers(record, trial)
+        )
     if page and open_:
         open_page(page)
 
@@ -226,7 +238,17 @@ def validate(
     Exits with 4 if a subject's equations could not be solved, else with 3 if a
     published number is missed by more than Monte Carlo error.
     """
-    table = vt.diagnose.validate(sheets, out=out, workers=workers, scheduler=scheduler)
+
+    def report(record: object, trial: object, found: object) -> None:
+        folder = Path(record.path).parent  # type: ignore[attr-defined]
+        about = record.attributes  # type: ignore[attr-defined]
+        page = vt.render(found, trial, folder, attributes=about)
+        if not as_json:
+            say(f"Report: {page}")
+
+    table = vt.diagnose.validate(
+        sheets, out=out, workers=workers, scheduler=scheduler, report=report
+    )
     if as_json:
         print_json(table.to_dict("records"))
     else:
@@ -264,36 +286,6 @@ def sensitivity(
         print_table(table.drop(columns="kind").round(4).astype(str), title=title)
 
 
-@app.command(
-    epilog="Example: `vtrial simulate one-compartment-oral --data events.csv "
-    "--out predictions.csv`"
-)
-def simulate(
-    model: Annotated[str, typer.Argument(help="A model sheet or library name.")],
-    data: Annotated[Path, typer.Option(help="Event table in NONMEM's format (CSV).")],
-    out: Annotated[Path, typer.Option(help="Predictions: a row an observation.")],
-    parameters: Annotated[
-        Path | None, typer.Option(help="Parameters: a row an ID, or one row.")
-    ] = None,
-    rtol: Annotated[float, typer.Option(help="Relative tolerance.")] = 1e-8,
-    atol: Annotated[float, typer.Option(help="Absolute tolerance.")] = 1e-10,
-    covariates: Annotated[
-        Literal["backward", "forward", "linear"],
-        typer.Option(
-            help="A record's values hold up to it (as in NONMEM), from it on, or are "
-            "joined by straight lines."
-        ),
-    ] = "backward",
-) -> None:
-    """Predict every output at the observation records of an event table."""
-    table = vt.diagnose.simulate_table(
-        model, data, parameters=parameters, rtol=rtol, atol=atol, covariates=covariates
-    )
-    table.to_csv(out, index=False)
-    say(f"{out}: {len(table)} observation records.")
-    _warn_of_failures(table)
-
-
 @app.command(epilog="Example: `vtrial model docetaxel-neutropenia`")
 def model(
     name: Annotated[str, typer.Argument(help="A model; none lists them.")] = "",
@@ -316,23 +308,6 @@ def model(
         return
     say(vt.model.describe(loaded))
     say(f"\nJacobian: {found.sparsity}\nSolved by {found.words}")
-
-
-@app.command(epilog="Example: `vtrial cohort adults --subjects 5000`")
-def cohort(
-    name: Annotated[str, typer.Argument(help="A cohort sheet or shipped name.")],
-    subjects: Annotated[int, typer.Option(min=2, help="How many to draw.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
-    as_json: Json = False,
-) -> None:
-    """Draw people from a cohort and say who they are."""
-    loaded = vt.load_cohort(name)
-    table = vt.cohort.summarise(loaded, seed=seed, subjects=subjects)
-    if as_json:
-        print_json(table.to_dict("records"))
-        return
-    say(vt.cohort.describe(loaded))
-    print_table(table, title=f"{subjects} subjects drawn")
 
 
 @app.command(epilog="Example: `vtrial schema protocol > protocol.schema.json`")
@@ -381,6 +356,9 @@ def doctor(
         raise typer.Exit(MISSED)
 
 
+app.add_typer(jobs)
+
+
 @app.callback(invoke_without_command=True)
 def version(
     version: Annotated[bool, typer.Option("--version", help="Print it.")] = False,
@@ -396,15 +374,13 @@ def _changes(**changes: int | None) -> dict[str, int]:
     return {key: value for key, value in changes.items() if value is not None}
 
 
-def _warn_of_failures(table: "pd.DataFrame") -> None:
-    """Name the subjects of a prediction table that could not be solved, and why."""
-    if "STATUS" not in table:
-        return
-    failed = table[table["STATUS"] != "solved"].drop_duplicates("ID")
-    for subject, status in zip(failed["ID"][:NAMED], failed["STATUS"], strict=False):
-        warn(f"subject {subject}: {status}. Predictions of it are missing.")
-    if len(failed) > NAMED:
-        warn(f"and {len(failed) - NAMED} more subjects; see the column STATUS.")
+def _numbers(record: object, trial: object) -> dict[str, object]:
+    """Return what a run has found, as plain data."""
+    found = vt.evaluate(record.tree(), vt.conduct.as_held(record, trial))  # type: ignore[attr-defined]
+    names = ("endpoints", "contrasts", "published", "failures", "missing")
+    tables = {name: getattr(found, name).to_dict("records") for name in names}
+    tables["comparisons"] = tables.pop("contrasts")
+    return tables
 
 
 def _seen(path: Path) -> "vt.report.Run":

@@ -46,6 +46,17 @@ def print_table(table: object, *, title: str) -> None:
     Console(width=width).print(drawn, markup=False)
 
 
+def write_csv(table: object, path: Path) -> None:
+    """Write a data frame as CSV, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        table.to_csv(draft, index=False, lineterminator="\n")  # type: ignore[attr-defined]
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def open_page(page: Path) -> None:
     """Open a report in the browser, where there is a screen to show it on."""
     screens = ("DISPLAY", "WAYLAND_DISPLAY")

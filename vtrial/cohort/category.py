@@ -6,8 +6,8 @@ from decimal import Decimal, InvalidOperation
 
 from vtrial.cohort.cohort import Marginal
 from vtrial.errors import Fault
+from vtrial.model.field_types import NAME
 from vtrial.model.grammar import reserved_words
-from vtrial.model.shape import NAME
 from vtrial.sheets.sheet import Path_, Sheet
 
 SLACK = 1e-6

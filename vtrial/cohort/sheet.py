@@ -28,6 +28,7 @@ from vtrial.model.grammar import MAX_NAME, RESERVED, parse_expression
 from vtrial.model.model import Source
 from vtrial.model.tree import Expression, Number, names_in
 from vtrial.sheets.find import find_sheet, refuse_other, shipped
+from vtrial.sheets.given import given_sheet
 from vtrial.sheets.remedy import proved
 from vtrial.sheets.sheet import Path_, Sheet, read_sheet
 from vtrial.sheets.validate import check_shape, raise_faults
@@ -38,8 +39,12 @@ MAX_TRAITS = 500
 Shape = TypeVar("Shape", bound=BaseModel)
 
 
-def load_cohort(name: str | Path, *, beside: str | Path = "") -> Cohort:
+def load_cohort(
+    name: str | Path | Mapping[str, object], *, beside: str | Path = ""
+) -> Cohort:
     """Load a cohort: the path of a sheet, a file beside another, or a shipped name.
+
+    YAML text of several lines, or a dict of what it would say, is the sheet itself.
 
     Raises
     ------
@@ -48,6 +53,9 @@ def load_cohort(name: str | Path, *, beside: str | Path = "") -> Cohort:
     SheetError
         If the file is no readable sheet.
     """
+    if (given := given_sheet(name)) is not None:
+        refuse_other(given, "cohort")
+        return cohort_of(given)
     path = find_sheet(str(name), kind="cohorts", beside=beside)
     if path is None:
         known = sorted(p.stem for p in shipped("cohorts").glob("*.yaml"))
@@ -55,8 +63,8 @@ def load_cohort(name: str | Path, *, beside: str | Path = "") -> Cohort:
             at="cohort",
             found=f"`{name}`, which is no file here and no shipped cohort",
             allowed="the path of a sheet or one of "
-            + listed(known, like=Path(name).stem),
-            write=nearest(Path(name).stem, known),
+            + listed(known, like=Path(str(name)).stem),
+            write=nearest(Path(str(name)).stem, known),
         )
     sheet = read_sheet(path)
     refuse_other(sheet, "cohort")

@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "Plan": "vtrial.conduct.plan",
         "check_sheet": "vtrial.conduct.check",
+        "measure_run": "vtrial.conduct.foretold",
         "explain": "vtrial.conduct.glossary",
         "reference": "vtrial.conduct.glossary",
         "as_held": "vtrial.conduct.provenance",

@@ -12,7 +12,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "library_solved": "vtrial.diagnose.catalogue",
         "sensitivity": "vtrial.diagnose.sobol",
-        "simulate_table": "vtrial.diagnose.predictions",
         "solving": "vtrial.diagnose.catalogue",
         "validate": "vtrial.diagnose.validation",
     },

@@ -1,15 +1,20 @@
 """Published outcomes beside simulated ones, for one protocol or a folder of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from vtrial.analysis.estimates import Estimates
 from vtrial.analysis.evaluate import evaluate
 from vtrial.conduct.run import run
 from vtrial.errors import ProtocolError
 from vtrial.protocol.load import load_protocol
+from vtrial.protocol.protocol import Protocol
 from vtrial.sheets.sheet import read_sheet
+from vtrial.store.record import Record
+
+Report = Callable[[Record, Protocol, Estimates], object]
 
 
 def validate(
@@ -18,12 +23,14 @@ def validate(
     out: Path | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
+    report: Report | None = None,
 ) -> pd.DataFrame:
     """Run protocols and return a row for each published number.
 
     `protocol` names it, and `failed` counts the solutions of that protocol's subjects
     that failed, under whatever arm. A finished record is not run again. `out` is a
     folder that gets one folder a protocol. Protocols that publish nothing are left out.
+    `report` is called with each record, its protocol and its estimates.
 
     Raises
     ------
@@ -38,6 +45,8 @@ def validate(
         folder = out / protocol.name if out else None
         record = run(protocol, out=folder, workers=workers, scheduler=scheduler)
         found = evaluate(record.tree(), protocol)
+        if report is not None:
+            report(record, protocol, found)
         failed = int(found.failures["count"].sum())
         table = found.published.assign(protocol=protocol.name, failed=failed)
         tables.append(table)

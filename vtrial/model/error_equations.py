@@ -11,9 +11,10 @@ from collections.abc import Mapping, Sequence
 from vtrial.errors import Fault
 from vtrial.model.calculus import substitute
 from vtrial.model.covariance import Matrix, flaw, settled
+from vtrial.model.error_shape import ErrorShape, ErrorsShape
 from vtrial.model.grammar import check_names, parse_expression
 from vtrial.model.model import Law, ResidualError
-from vtrial.model.shape import ErrorShape, ErrorsShape, OutputShape
+from vtrial.model.shape import OutputShape
 from vtrial.model.tree import Call, Expression, Name, Number, Statement
 from vtrial.sheets.sheet import Path_, Sheet
 from vtrial.sheets.words import listed, nearest

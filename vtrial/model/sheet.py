@@ -1,7 +1,7 @@
 """Load a model sheet; every fault is told at once, with its line and a remedy."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +27,7 @@ from vtrial.model.shape import (
 from vtrial.model.structure import PROPERTIES
 from vtrial.model.tree import TIME, TIME_AFTER_DOSE, Statement, names_in
 from vtrial.sheets.find import find_sheet, refuse_other
+from vtrial.sheets.given import given_sheet
 from vtrial.sheets.remedy import proved
 from vtrial.sheets.sheet import Path_, Sheet, read_sheet
 from vtrial.sheets.spot import word_in
@@ -40,10 +41,13 @@ EQUATIONS: Path_ = ("equations",)
 TAKEN = ("ID", "TIME", "STATUS")  # by tables of predictions
 
 
-def load_model(name: str | Path, *, beside: str | Path = "") -> Model:
-    """Load a model by the name of a library sheet, or from a file.
+def load_model(
+    name: str | Path | Mapping[str, object], *, beside: str | Path = ""
+) -> Model:
+    """Load a model by the name of a library sheet, from a file, or as it is given.
 
-    A file is looked for beside the sheet `beside`, then here, then in the library.
+    A file is looked for beside the sheet `beside`, then here, then in the library. YAML
+    text of several lines, or a dict of what it would say, is the sheet itself.
 
     Raises
     ------
@@ -58,7 +62,8 @@ def load_model(name: str | Path, *, beside: str | Path = "") -> Model:
     >>> model.states
     ('depot', 'central')
     """
-    sheet = read_sheet(_find(name, beside))
+    given = given_sheet(name)
+    sheet = given or read_sheet(_find(name, beside))  # type: ignore[arg-type] # a name
     refuse_other(sheet, "model")
     return read_model(sheet)
 

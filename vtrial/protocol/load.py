@@ -34,6 +34,7 @@ from vtrial.protocol.scope import Known, find_covariates, find_model
 from vtrial.protocol.shape import KeepShape, ProtocolShape
 from vtrial.protocol.visits import read_occasions, read_visits
 from vtrial.sheets.find import find_sheet, refuse_other, shipped
+from vtrial.sheets.given import given_sheet
 from vtrial.sheets.remedy import proved
 from vtrial.sheets.sheet import Sheet, read_sheet
 from vtrial.sheets.validate import check_shape
@@ -53,11 +54,15 @@ _BY_PLACE = ("analysis", "published", "source")
 
 
 def load_protocol(
-    name: str | Path, *, changes: Mapping[str, int] | None = None
+    name: str | Path | Mapping[str, object],
+    *,
+    changes: Mapping[str, int] | None = None,
 ) -> Protocol:
     """Load a protocol from a path, or by the name of one that is shipped.
 
-    `changes` stand for the sheet's `subjects`, `replicates`, `block` or `seed`.
+    YAML text of several lines, or a dict of what it would say, is the sheet itself;
+    what it names is looked for here. `changes` stand for the sheet's `subjects`,
+    `replicates`, `block` or `seed`.
 
     Raises
     ------
@@ -72,6 +77,9 @@ def load_protocol(
     >>> [arm.name for arm in protocol.arms], protocol.subjects
     (['d60', 'd75', 'd100'], 30)
     """
+    if (given := given_sheet(name)) is not None:
+        refuse_other(given, "protocol")
+        return build_protocol(given, changes=changes)
     path = find_sheet(str(name), kind="protocols")
     if path is None:
         there = sorted(p.stem for p in shipped("protocols").glob("*.yaml"))

@@ -4,7 +4,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Literal
 
 from vtrial.dosing.regimen import Regimen
@@ -154,6 +154,30 @@ class Protocol:
     def size(self, block: int) -> int:
         """Return how many subjects a block has."""
         return min(self.block, self.total - block * self.block)
+
+    def with_parameters(self, **values: float) -> "Protocol":
+        """Return the same trial with parameters of the model at other values.
+
+        They hold under every arm, in the model's units, and are known exactly then.
+        Nothing is compiled anew for other values.
+
+        Raises
+        ------
+        ProtocolError
+            If the model has no such parameter, if a value is no finite number, or if
+            individual parameters are kept, which are found before.
+
+        Examples
+        --------
+        >>> from vtrial.protocol.load import load_protocol
+        >>> protocol = load_protocol("theophylline-single-dose")
+        >>> name = protocol.model.parameters[0].name
+        >>> protocol.with_parameters(**{name: 2.0}).arms[0].set[0][1].value
+        2.0
+        """
+        from vtrial.protocol.other_values import set_in_arms
+
+        return replace(self, arms=set_in_arms(self, values))
 
     def arm(self, name: str) -> Arm:
         """Return an arm by name."""

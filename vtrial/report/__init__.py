@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "differences": "vtrial.report.run_comparison",
         "differences_in_words": "vtrial.report.run_comparison",
         "juxtapose": "vtrial.report.run_comparison",
+        "plot_profiles": "vtrial.report.profiles",
         "render": "vtrial.report.page",
     },
 )

@@ -256,7 +256,7 @@ def keep(drawing: Drawing, folder: Path, *, png: bool = False) -> str:
     A PNG that an earlier report left is removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    text = _svg(drawing.figure)
+    text = svg_text(drawing.figure)
     (folder / f"{drawing.name}.svg").write_text(text, encoding="utf-8")
     table = drawing.data.to_csv(index=False, lineterminator="\n")
     (folder / f"{drawing.name}.csv").write_text(table, encoding="utf-8", newline="\n")
@@ -285,7 +285,7 @@ def _measured(
     return text_to_path.get_text_width_height_descent(text, font, math)
 
 
-def _svg(figure: Figure) -> str:
+def svg_text(figure: Figure) -> str:
     """Write a figure as SVG, as `FigureCanvasSVG.print_svg` does, without a date."""
     FigureCanvasSVG(figure)
     buffer = io.StringIO()

@@ -36,6 +36,7 @@ from vtrial.store.place import clear, print_of, stands
 from vtrial.store.target import Rows, target_of, write_together
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
 
 COMPLETE, AGAIN, SEAL = "complete", "again", "seal"
@@ -227,6 +228,35 @@ class Record:
             )
         store: Any = self._guarded()  # xarray takes zarr's stores, and does not say so
         return xr.open_datatree(store, engine="zarr", consolidated=False)
+
+    def subjects(self, under: str = "") -> "pd.DataFrame":
+        """Return a row a subject: arm by name, covariates, status, outcomes.
+
+        Outcomes are under the arm that each was allocated to, or for all who were
+        simulated `under` one arm. `attrs["units"]` has the columns' units.
+
+        Raises
+        ------
+        StoreError
+            If the record is not finished, or if something of it is torn.
+        """
+        from vtrial.store.frames import subjects_of
+
+        return subjects_of(self.tree(), under)
+
+    def trajectories(self) -> "pd.DataFrame":
+        """Return true outputs over time [h]: a row a subject (or quantile) and time.
+
+        `attrs["units"]` has the outputs' units.
+
+        Raises
+        ------
+        StoreError
+            If the record keeps none, is not finished, or if something of it is torn.
+        """
+        from vtrial.store.frames import trajectories_of
+
+        return trajectories_of(self.tree())
 
     def _guarded(self) -> GuardedStore:
         """Return the record's files, none of which is handed out if it is torn."""

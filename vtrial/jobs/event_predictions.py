@@ -1,5 +1,6 @@
 """Predictions for an event table in NONMEM's format."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -24,10 +25,11 @@ def simulate_table(
 ) -> pd.DataFrame:
     """Return every output at the observation records of an event table.
 
-    Random effects are zero unless the parameter table gives them (`eta.CL`). Where
-    that table has a column OCC, so have the events, and its rows hold for the
-    occasion. Covariates of a record hold on the interval that ends at it (`backward`),
-    as in NONMEM, or until the next (`forward`), or go in straight lines (`linear`).
+    Random effects are zero unless the parameter table gives them (`eta.CL`). It may
+    give covariates, too, which the events then do not have. Where that table has a
+    column OCC, so have the events, and its rows hold for the occasion. Covariates of a
+    record hold on the interval that ends at it (`backward`), as in NONMEM, or until the
+    next (`forward`), or go in straight lines (`linear`).
 
     Raises
     ------
@@ -35,11 +37,14 @@ def simulate_table(
         With every wrong row of the tables.
     """
     loaded = load_model(model)
-    by_occasion = parameters is not None and OCCASION in Rows(parameters).names
+    columns = () if parameters is None else Rows(parameters).names
+    by_occasion = OCCASION in columns
+    told = [c.name for c in loaded.covariates if c.name in columns]
+    _refuse_twice(data, told)
     events = read_events(
         data,
         states=loaded.states,
-        covariates=loaded.covariates,
+        covariates=[c for c in loaded.covariates if c.name not in told],
         time=loaded.time,
         amount=loaded.amount,
         convention=covariates,
@@ -50,10 +55,21 @@ def simulate_table(
         blocks = [block for block in loaded.random if block.level == "subject"]
         given = read_parameters(
             parameters,
-            names=tuple(p.name for p in loaded.parameters) + loaded.etas,
+            names=(*(p.name for p in loaded.parameters), *told, *loaded.etas),
             identities=events.identity,
             occasions=events.occasions,
             lasting=[f"eta.{name}" for block in blocks for name in block.names],
         )
     numerics = Numerics(rtol=rtol, atol=atol)
     return predict(loaded, events, parameters=given, numerics=numerics)
+
+
+def _refuse_twice(data: str | Path, told: Sequence[str]) -> None:
+    """Refuse covariates that both the parameters and the events give."""
+    rows = Rows(data) if told else None
+    for name in told:
+        if rows is not None and name in rows.names:
+            found = "there, and in the table of parameters"
+            rows.fault(f"column {name}", found, "in one of the two", "")
+    if rows is not None:
+        rows.refuse()

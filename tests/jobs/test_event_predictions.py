@@ -66,7 +66,7 @@ class Folder:
             (self.path / "par.csv").write_text(parameters)
             how["parameters"] = self.path / "par.csv"
         found = (self.path / "model.yaml", self.path / "events.csv")
-        return vt.diagnose.simulate_table(*found, **how)
+        return vt.jobs.simulate_table(*found, **how)
 
     def refused(self, table, **how):
         with pytest.raises(DataError) as caught:

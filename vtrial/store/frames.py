@@ -1,0 +1,191 @@
+"""A record's subjects and trajectories as tidy tables, a row each."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vtrial.dims import (
+    ARM,
+    ARMS,
+    COUNT,
+    ENDPOINT,
+    EVENT,
+    FALLBACK,
+    NUMBER,
+    OUTCOME,
+    OUTCOMES,
+    OUTPUT,
+    QUANTILE,
+    REPLICATE,
+    SKETCH,
+    STATUS,
+    SUBJECT,
+    SUBJECTS,
+    TIME,
+    TRAJECTORIES,
+    VALUE,
+)
+from vtrial.errors import StoreError
+from vtrial.sheets.words import listed, nearest
+from vtrial.sketch import merge
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+UNITS, TITLE, MEANS = "units", "long_name", "flag_meanings"
+QUANTILES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
+
+
+def subjects_of(tree: "xr.DataTree", under: str = "") -> "pd.DataFrame":
+    """Return a row a subject: who, in which arm, covariates, status, outcomes.
+
+    Outcomes are those under the arm that a subject was allocated to, or `under` one
+    arm for everybody who was simulated under it. Of endpoints that may be censored a
+    column `<endpoint> event` says whether it was seen. `attrs` hold `units`.
+    """
+    import pandas as pd
+
+    who = _group(tree, SUBJECTS)
+    arms = [str(name) for name in who[ARM].attrs[MEANS]]
+    chosen = _known(under, arms)
+    place = who[ARM].values.astype(int)
+    columns: dict[str, Any] = {
+        REPLICATE: who[REPLICATE].values,
+        SUBJECT: who[NUMBER].values,
+        ARM: np.where(place >= 0, np.array([*arms, ""])[place], ""),
+    }
+    units: dict[str, str] = {}
+    for name in who.data_vars:
+        if str(name) not in (REPLICATE, NUMBER, ARM):
+            columns[str(name)] = who[name].values
+            if unit := who[name].attrs.get(UNITS):
+                units[str(name)] = str(unit)
+    columns |= _outcomes(tree, chosen, arms, place, units)
+    table = pd.DataFrame(columns)
+    if under:
+        table = table[table[STATUS] != "not simulated"].reset_index(drop=True)
+    table.attrs[UNITS] = units
+    return table
+
+
+def trajectories_of(tree: "xr.DataTree") -> "pd.DataFrame":
+    """Return true outputs over time [h], a column each; `attrs` hold `units`.
+
+    Where single subjects are kept there is a row a subject and time; where quantiles
+    are, a row a quantile (5, 25, 50, 75, 95 %) and time.
+    """
+    import pandas as pd
+
+    who = _group(tree, SUBJECTS)
+    arms = [str(name) for name in who[ARM].attrs[MEANS]]
+    frames, units = [], {TIME: "h"}
+    for arm in arms:
+        path = f"{ARMS}/{arm}/{TRAJECTORIES}"
+        if f"/{path}" not in tree.groups:
+            continue
+        kept = _group(tree, path)
+        names = [str(name) for name in kept[OUTPUT].values]
+        units |= dict(zip(names, map(str, kept[OUTPUT].attrs[UNITS]), strict=True))
+        made = _quantiles(kept, names) if SKETCH in kept else _values(kept, names, who)
+        frames.append(made.assign(**{ARM: arm}))
+    if not frames:
+        raise StoreError(
+            "trajectories",
+            "not kept",
+            "kept by the protocol",
+            "keep: {trajectories: quantiles}",
+        )
+    table = pd.concat(frames, ignore_index=True)
+    table = table[[ARM, *(name for name in table.columns if name != ARM)]]
+    table.attrs[UNITS] = units
+    return table
+
+
+def _group(tree: "xr.DataTree", path: str) -> "xr.Dataset":
+    """Return a group of the tree by itself."""
+    group: Any = tree[path]
+    return group.to_dataset()
+
+
+def _known(under: str, arms: list[str]) -> list[str]:
+    """Return the arms whose outcomes are asked for."""
+    if under and under not in arms:
+        allowed = f"an arm of the record: {listed(arms)}"
+        raise StoreError("under", f"`{under}`", allowed, nearest(under, arms))
+    return [under] if under else arms
+
+
+def _outcomes(
+    tree: "xr.DataTree",
+    chosen: Iterable[str],
+    arms: list[str],
+    place: np.ndarray,
+    units: dict[str, str],
+) -> dict[str, Any]:
+    """Return status and outcomes, each under the arm that counts."""
+    columns: dict[str, Any] = {}
+    chosen = list(chosen)
+    for arm in chosen:
+        group = _group(tree, f"{ARMS}/{arm}")
+        mine = np.ones(place.size, bool)
+        if len(chosen) > 1 or len(arms) == 1:
+            mine = place == arms.index(arm)
+        for name in (STATUS, FALLBACK):
+            words = np.array(group[name].attrs[MEANS])[group[name].values + 1]
+            _put(columns, name, mine, words, "not simulated")
+        found = _group(tree, f"{ARMS}/{arm}/{OUTCOMES}")
+        points = found[ENDPOINT]
+        units |= dict(
+            zip(points.values.tolist(), map(str, points.attrs[UNITS]), strict=True)
+        )
+        for index, name in enumerate(points.values.tolist()):
+            value = found[OUTCOME].values[:, index]
+            event = found[EVENT].values[:, index]
+            _put(columns, name, mine, value, np.nan)
+            _put(columns, f"{name} event", mine, event, np.nan)
+    sure = [n for n in columns if n.endswith(" event") and not (columns[n] == 0).any()]
+    return {name: column for name, column in columns.items() if name not in sure}
+
+
+def _put(
+    columns: dict[str, Any], name: str, mine: np.ndarray, values: np.ndarray, none: Any
+) -> None:
+    """Put some subjects' values into a column."""
+    kind = object if isinstance(none, str) else float
+    held = columns.setdefault(name, np.full(mine.size, none, kind))
+    held[mine] = values[mine]
+
+
+def _quantiles(kept: Any, names: list[str]) -> "pd.DataFrame":
+    """Merge the sketches of all blocks to quantiles."""
+    import pandas as pd
+
+    time = kept[TIME].values.astype(float)
+    columns: dict[str, Any] = {
+        QUANTILE: np.tile(QUANTILES, time.size),
+        TIME: np.repeat(time, QUANTILES.size),
+    }
+    for place, name in enumerate(names):
+        some = {OUTPUT: place}
+        sketches = kept[SKETCH].isel(some).values.astype(float)
+        counts = kept[COUNT].isel(some).values
+        columns[name] = merge(sketches, counts, QUANTILES).ravel()
+    return pd.DataFrame(columns)
+
+
+def _values(kept: Any, names: list[str], who: Any) -> "pd.DataFrame":
+    """Lay out the subjects that are kept; those without a value are left out."""
+    import pandas as pd
+
+    time, values = kept[TIME].values.astype(float), kept[VALUE].values
+    rows = np.flatnonzero(np.isfinite(values).any(axis=(1, 2)))
+    columns: dict[str, Any] = {
+        REPLICATE: np.repeat(who[REPLICATE].values[rows], time.size),
+        SUBJECT: np.repeat(who[NUMBER].values[rows], time.size),
+        TIME: np.tile(time, rows.size),
+    }
+    for place, name in enumerate(names):
+        columns[name] = values[rows, place].reshape(-1)
+    return pd.DataFrame(columns)
