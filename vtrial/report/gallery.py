@@ -10,11 +10,12 @@ from markupsafe import Markup
 
 from vtrial.analysis.estimates import CENTRES
 from vtrial.protocol.protocol import Protocol
-from vtrial.report.bands import draw_bands
+from vtrial.report.bands import draw_bands, not_drawn
 from vtrial.report.convergence import draw_convergence, settles
 from vtrial.report.courses import draw_courses
+from vtrial.report.design import factors_shown
 from vtrial.report.dose import doses_of, draw_dose_response
-from vtrial.report.drawing import Drawing, keep
+from vtrial.report.drawing import Drawing, keep, read_off
 from vtrial.report.flow import draw_flow, flow_of
 from vtrial.report.forest import draw_contrasts, draw_published, draw_shares
 from vtrial.report.frames import each_row
@@ -29,18 +30,22 @@ from vtrial.report.vpc_events import draw_predictive_events, draw_predictive_sha
 
 MOST_ROWS = 40
 MOST_FIGURES = 24
-MOST_ARMS = 12  # side by side: every further one takes a panel, and a line in all
+MOST_ARMS = 16  # side by side: every further one takes a panel, and a line in all
 Frames = Mapping[str, pd.DataFrame]
 
 
 class Shown(NamedTuple):
-    """A figure in the page, its file's name, and on which of two scales it is."""
+    """A figure in the page, its file's name, and on which of two scales it is.
+
+    `reads` tells the page how values are read off it, if they can be.
+    """
 
     name: str
     title: str
     caption: str
     svg: Markup
     scale: str = ""
+    reads: str = ""
 
 
 def draw_all(
@@ -65,6 +70,7 @@ def draw_all(
         "persons": _persons,
         "explained": _explained,
     }
+    frames = _without_helpers(frames, protocol)
     chosen = arms_drawn(protocol)
     few = {name: _of_arms(frame, chosen) for name, frame in frames.items()}
     drawn = {
@@ -74,6 +80,16 @@ def draw_all(
         for name, walk in walks.items()
     }
     return hang(drawn, folder, png=png)
+
+
+def _without_helpers(frames: Frames, protocol: Protocol) -> Frames:
+    """Leave out covariates that only helped to make the cohort; tables have them."""
+    asked = factors_shown(protocol)
+    few = {
+        name: frames[name][frames[name]["covariate"].isin(asked)]
+        for name in ("subgroups", "explained")
+    }
+    return {**frames, **few}
 
 
 _BY_ARM = {
@@ -122,7 +138,8 @@ def hang(
                 drawing = drawing._replace(name=f"{name}--{taken[name]}")
             svg = Markup(keep(drawing, folder, png=png))
             words = (drawing.name, drawing.title, drawing.caption)
-            shown[section].append(Shown(*words, svg, drawing.scale))
+            reads = read_off(drawing)
+            shown[section].append(Shown(*words, svg, drawing.scale, reads))
     return shown
 
 
@@ -152,7 +169,15 @@ def _dose(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
         named = [name for name in CENTRES if name in set(rows["statistic"])]
         if named:
             one = rows[rows["statistic"] == named[0]]
-            yield draw_dose_response(protocol, doses, one)
+            yield draw_dose_response(protocol, doses, one, _seen(frames, one))
+
+
+def _seen(frames: Frames, rows: pd.DataFrame) -> pd.DataFrame:
+    """Pick what was published of whole arms, of the endpoint and statistic of rows."""
+    frame, first = frames["published"], rows.iloc[0]
+    same = (frame["endpoint"] == first["endpoint"]) & frame["arm"].isin(rows["arm"])
+    same &= (frame["comparison"] == "") & (frame["where"] == "")
+    return frame[same & (frame["statistic"] == first["statistic"])]
 
 
 def _survival(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
@@ -206,15 +231,18 @@ def _convergence(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
 
 
 def _bands(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
-    """Draw every output's bands."""
+    """Draw the bands of every output that has some to show."""
     for output, rows in _groups(frames["bands"], "output"):
-        yield from draw_bands(protocol, output, rows)
+        if not not_drawn(output, rows):
+            yield from draw_bands(protocol, output, rows)
 
 
 def _courses(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
     """Draw every output's single subjects, with the medians of all."""
     bands = frames["bands"]
     for output, rows in _groups(frames["courses"], "output"):
+        if not_drawn(output, bands[bands["output"] == output]):
+            continue
         yield from draw_courses(
             protocol, output, rows, bands[bands["output"] == output]
         )

@@ -1,6 +1,8 @@
 """Subgroups: effects and shares within thirds of a covariate."""
 
 import math
+import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,10 +14,12 @@ from matplotlib.colors import to_rgba
 from vtrial.measure.registry import measures
 from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.protocol import Protocol
-from vtrial.report.design import endpoint_title, short_title
-from vtrial.report.drawing import ARM_COLOURS, INK, Drawing, new_figure
+from vtrial.report.design import arm_title, effect_words, endpoint_title
+from vtrial.report.drawing import ARM_COLOURS, INK, WIDTH, Drawing, new_figure
+from vtrial.report.forest import sides_of
 from vtrial.report.forest_layout import Frame, Row, draw_rows
 from vtrial.report.frames import each_row
+from vtrial.report.layout import lines_of, size_of
 from vtrial.report.legend import (
     SCALE,
     arms_in,
@@ -24,7 +28,15 @@ from vtrial.report.legend import (
     pick_marker,
 )
 from vtrial.report.tables import contrast_kind, contrast_unit
-from vtrial.report.words import amount, fixed, interval, number, slug, suffix
+from vtrial.report.words import (
+    amount,
+    capital,
+    fixed,
+    interval,
+    number,
+    slug,
+    suffix,
+)
 
 MOST_GROUPS = 36
 _CODES = {  # what a code's name says
@@ -73,19 +85,36 @@ def _around(value: float, error: float, by: str) -> Effect:
 
 
 def group_words(protocol: Protocol, row: pd.Series) -> str:
-    """Say which subjects a group holds: a code, or a range of a covariate."""
+    """Return which subjects a group holds: a code, or a range of a covariate."""
     found = [c for c in protocol.model.covariates if c.name == row["covariate"]]
     unit = suffix("plain", found[0].unit) if found else ""
     name = (found[0].title or found[0].name) if found else str(row["covariate"])
     low, high = float(row["low"]), float(row["high"])
     if low == high:
-        known = _CODES.get(str(row["covariate"]), {})
+        values = found[0].values if found else ()
+        known = _codes(str(row["covariate"]), name, values)
         return known.get(low, f"{name} = {number(low, 6)}{unit}")
     if not math.isfinite(low):
         return f"{name} up to {number(high)}{unit}"
     if not math.isfinite(high):
         return f"{name} above {number(low)}{unit}"
     return f"{name} {number(low)} to {number(high)}{unit}"
+
+
+def _codes(covariate: str, title: str, values: Sequence[float]) -> dict[float, str]:
+    """Return what the codes of a category mean, as far as its title or name says it."""
+    if covariate in _CODES:
+        return _CODES[covariate]
+    told = re.fullmatch(r"(.+?) \((\d+ [^)]+)\)", title)
+    if told:
+        pairs = (part.strip().split(" ", 1) for part in told[2].split(","))
+        named = {float(one[0]): one[1] for one in pairs if len(one) == 2}
+        if list(named.values()) == ["yes"]:
+            named = {0.0: "no", 1.0: "yes"}
+        return {code: f"{told[1]}: {word}" for code, word in named.items()}
+    if set(values) == {0.0, 1.0}:
+        return {0.0: f"{title}: no", 1.0: f"{title}: yes"}
+    return {}
 
 
 def effects_of(
@@ -132,7 +161,8 @@ def draw_subgroups(
     lines = [
         Row(
             words,
-            f"{amount(value, (high - low) / 2, kind)} ({interval(low, high, kind)})",
+            f"{amount(value, _error(low, high), kind)} "
+            f"({interval(low, high, kind, error=_error(low, high))})",
             value * scale,
             low * scale,
             high * scale,
@@ -144,9 +174,13 @@ def draw_subgroups(
     unit = "1"
     if len(whole):
         unit = contrast_unit(comparison.by, str(whole["unit"].iloc[0]))
-    label = axis_label(comparison.by.capitalize(), kind, unit)
-    figure = draw_rows(lines, Frame(label, line=1.0 if ratio else 0.0, log=ratio))
-    arms = [short_title(protocol, a) for a in (comparison.arm, comparison.reference)]
+    label = axis_label(capital(effect_words(comparison.by)), kind, unit)
+    pair = {"comparison": [comparison.name], "by": [comparison.by]}
+    pair |= {"arm": [comparison.arm], "reference": [comparison.reference]}
+    sides = sides_of(protocol, pd.DataFrame(pair))
+    frame = Frame(label, line=1.0 if ratio else 0.0, log=ratio, sides=sides)
+    figure = draw_rows(lines, frame)
+    arms = [arm_title(protocol, a) for a in (comparison.arm, comparison.reference)]
     title = f"{' with '.join(arms)}: {endpoint_title(protocol, comparison.endpoint)}"
     caption = (
         "The comparison within groups, not adjusted. Whiskers: 95 % Monte Carlo limits "
@@ -158,6 +192,11 @@ def draw_subgroups(
     alt = "; ".join(f"{line.words}: {line.text}" for line in lines)
     name = slug(f"subgroups {comparison.name}")
     return Drawing(name, f"{title}, by group", alt, caption, figure, rows)
+
+
+def _error(low: float, high: float) -> float:
+    """Return the Monte Carlo error that 95 % limits were made of."""
+    return (high - low) / (2 * 1.96)
 
 
 def _all(row: Any, ratio: bool) -> Effect:
@@ -180,7 +219,8 @@ def draw_attainment(protocol: Protocol, endpoint: str, rows: pd.DataFrame) -> Dr
     table = rows.pivot_table(index="group", columns="arm", values="estimate")
     table = table.reindex(index=groups, columns=arms)
     shares = table.to_numpy(float)
-    figure = new_figure(0.75 + 0.46 * len(groups))
+    turned = max(size_of(arm_title(protocol, arm), 8.5)[0] for arm in arms)
+    figure = new_figure(0.55 + 0.46 * len(groups) + min(turned, 1.5))
     axes = figure.add_subplot()
     for line, group in enumerate(groups):
         axes.text(0, 1.0 * line + 0.36, group, va="bottom", fontsize=8.5)
@@ -190,10 +230,13 @@ def draw_attainment(protocol: Protocol, endpoint: str, rows: pd.DataFrame) -> Dr
     axes.set_ylim(len(groups), 0)
     axes.set_yticks([])
     axes.xaxis.tick_top()
-    short = 24 if len(arms) < 4 else 12
-    names = [short_title(protocol, arm, short) for arm in arms]
-    turn = 0 if len(arms) < 5 else 60
-    axes.set_xticks(np.arange(len(arms)) + 0.5, names, rotation=turn, fontsize=8.5)
+    names = [arm_title(protocol, arm) for arm in arms]
+    across = (WIDTH - 0.2) / len(arms)
+    turn = 0 if max(size_of(name, 8.5)[0] for name in names) < across else 90
+    room = 1.4 if turn else across
+    shown = ["\n".join(lines_of(name, room, 8.5)) for name in names]
+    axes.set_xticks(np.arange(len(arms)) + 0.5, shown, fontsize=8.5)
+    axes.tick_params(axis="x", labelrotation=turn)
     axes.tick_params(length=0)
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)

@@ -8,18 +8,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vtrial.protocol.protocol import Protocol
-from vtrial.report.design import arm_title, endpoint_title, short_title
+from vtrial.report.design import arm_title, endpoint_title
 from vtrial.report.drawing import (
+    FAINT,
     MUTED,
     Drawing,
     new_figure,
     number_axis,
+    of_arm,
     time_axis,
 )
-from vtrial.report.legend import arms_in, pick_colour, pick_dash
-from vtrial.report.words import duration, fixed, slug
+from vtrial.report.layout import lines_of
+from vtrial.report.legend import arms_in, pick_colour, pick_dash, place_of
+from vtrial.report.timing import timing_of
+from vtrial.report.words import Clock, fixed, slug
 
 Curve = Callable[[Protocol, Axes, str, pd.DataFrame, float], None]
+MOST_TOGETHER = 8  # arms that are told apart in one panel
 LINE = 0.3  # inches, for an arm's name and its numbers
 WHOLE = {"survival": 1.0, "low": 1.0, "high": 1.0, "events": 0.0}
 
@@ -32,8 +37,14 @@ def draw_survival(protocol: Protocol, endpoint: str, curves: pd.DataFrame) -> Dr
     """
     arms = arms_in(protocol, curves)
     tables = {str(arm): from_zero(rows) for arm, rows in curves.groupby("arm")}
-    figure = draw_above_numbers(protocol, {arm: tables[arm] for arm in arms}, _curve)
-    return _with_words(protocol, endpoint, curves, figure)
+    ordered = {arm: tables[arm] for arm in arms}
+    if len(arms) > MOST_TOGETHER:
+        figure = draw_beside(protocol, ordered, _curve)
+    else:
+        figure = draw_above_numbers(protocol, ordered, _curve)
+    made = _with_words(protocol, endpoint, curves, figure)
+    end = max(float(rows["time"].max()) for rows in tables.values())
+    return made._replace(units=(timing_of(protocol).clock(end).name, "%"))
 
 
 def draw_above_numbers(
@@ -45,18 +56,61 @@ def draw_above_numbers(
     upper, lower = figure.subplots(
         2, 1, sharex=True, gridspec_kw={"height_ratios": [2.2, below]}
     )
-    end = max(float(rows["time"].max()) for rows in tables.values())
-    scale = time_axis(upper, 0.0, end)
-    upper.set_ylim(0.0, 100.0)
+    scale = _prepare(protocol, upper, tables)
     upper.set_ylabel("Without the event [%]")
-    number_axis(upper)
     for arm, rows in tables.items():
         curve(protocol, upper, arm, rows, scale.hours)
-    ticks = [t * scale.hours for t in upper.get_xticks() if 0 <= t * scale.hours <= end]
+    end = upper.get_xlim()[1] * (1 + 1e-9)
+    ticks = [tick * scale.hours for tick in upper.get_xticks() if 0 <= tick <= end]
     _write_numbers(protocol, lower, tables, ticks, scale.hours)
     upper.tick_params(labelbottom=True)
-    upper.set_xlabel(f"Time since the first dose [{scale.name}]")
     return figure
+
+
+def draw_beside(
+    protocol: Protocol, tables: Mapping[str, pd.DataFrame], curve: Curve
+) -> Figure:
+    """Draw each arm's `curve` in a panel of its own, those of the others thin."""
+    lines = -(-len(tables) // 2)
+    figure = new_figure(0.6 + 1.15 * lines)
+    panels = figure.subplots(lines, 2, sharex=True, sharey=True, squeeze=False)
+    for panel, arm in zip(panels.flat, tables, strict=False):
+        scale = _prepare(protocol, panel, tables)
+        panel.set_xlabel("")
+        for other, rows in tables.items():
+            if other != arm:
+                times = rows["time"].to_numpy(float) / scale.hours
+                shares = rows["survival"].to_numpy(float) * 100
+                style = {"color": FAINT, "linewidth": 0.6}
+                (line,) = panel.step(times, shares, where="post", **style)
+                of_arm(place_of(protocol, other), line)
+        curve(protocol, panel, arm, tables[arm], scale.hours)
+        style = {"color": pick_colour(protocol, arm), "fontsize": 9}
+        panel.set_title(arm_title(protocol, arm), **style)
+    for panel in panels.flat[len(tables) :]:
+        panel.set_visible(False)
+    for panel in panels[-1]:
+        panel.set_xlabel(_prepared_axis(protocol, tables))
+    figure.supylabel("Without the event [%]", fontsize=9.5)
+    return figure
+
+
+def _prepare(
+    protocol: Protocol, axes: Axes, tables: Mapping[str, pd.DataFrame]
+) -> Clock:
+    """Prepare axes for shares without an event by time."""
+    end = max(float(rows["time"].max()) for rows in tables.values())
+    scale = time_axis(axes, 0.0, end, timing_of(protocol))
+    axes.set_ylim(0.0, 100.0)
+    number_axis(axes)
+    return scale
+
+
+def _prepared_axis(protocol: Protocol, tables: Mapping[str, pd.DataFrame]) -> str:
+    """Title the axis of times."""
+    end = max(float(rows["time"].max()) for rows in tables.values())
+    timing = timing_of(protocol)
+    return timing.axis(timing.clock(end))
 
 
 def from_zero(rows: pd.DataFrame, whole: Mapping[str, float] = WHOLE) -> pd.DataFrame:
@@ -77,11 +131,14 @@ def _curve(
     low, high, middle = (
         rows[name].to_numpy(float) * 100 for name in ("low", "high", "survival")
     )
-    axes.fill_between(
+    band = axes.fill_between(
         times, low, high, step="post", color=colour, alpha=0.15, linewidth=0
     )
     dash = pick_dash(protocol, arm)
-    axes.step(times, middle, dash, where="post", color=colour, linewidth=1.7)
+    style = {"where": "post", "color": colour, "linewidth": 1.7}
+    (line,) = axes.step(times, middle, dash, **style)
+    of_arm(place_of(protocol, arm), band, "band")
+    of_arm(place_of(protocol, arm), line, "line")
 
 
 def at_risk(rows: pd.DataFrame, times: list[float]) -> list[float]:
@@ -112,7 +169,8 @@ def _write_numbers(
         dash = pick_dash(protocol, arm)
         sample = [line + 0.55] * 2
         axes.plot([0.0, 0.07], sample, dash, transform=across, color=colour, lw=1.7)
-        name = short_title(protocol, arm, 40)
+        name = lines_of(arm_title(protocol, arm), 3.4, 8.5)
+        name = name[0] + ("…" if len(name) > 1 else "")
         style = {"fontsize": 8.5, "color": colour, "va": "bottom"}
         axes.text(0.09, line + 0.9, name, transform=across, **style)
         for tick, number in zip(ticks, at_risk(rows, ticks), strict=True):
@@ -133,7 +191,8 @@ def _with_words(
     told = []
     for arm, rows in curves.groupby("arm", sort=False):
         half = half_time(rows)
-        words = duration(half) if np.isfinite(half) else "not reached"
+        known = np.isfinite(half)
+        words = timing_of(protocol).duration(half) if known else "not reached"
         told.append(f"{arm_title(protocol, str(arm))} {words}")
     shaded = (
         "the trial's own 95 % limits"
@@ -144,6 +203,8 @@ def _with_words(
         f"Share without the event. Shaded: {shaded}. "
         f"Half have had it after: {', '.join(told)}."
     )
+    if len(told) > MOST_TOGETHER:
+        caption += " Grey: the other arms. Numbers at risk are in tables/curves.csv."
     title = endpoint_title(protocol, endpoint)
     alt = f"Share without the event over time, by arm. Median: {'; '.join(told)}."
     return Drawing(slug(f"survival {endpoint}"), title, alt, caption, figure, curves)
