@@ -27,13 +27,14 @@ from vtrial.report.legend import axis_label, pick_colour, place_of
 from vtrial.report.timing import timing_of
 from vtrial.report.words import Clock, slug, unit_words
 
+MOST_LINES = 8  # medians in a panel
 OWN = " Each panel has a scale of its own."
 
 
 def draw_bands(
     protocol: Protocol, output: str, bands: pd.DataFrame
 ) -> Iterator[Drawing]:
-    """Draw median and prediction bands by arm: linear, and log where all is positive.
+    """Draw median and prediction bands by arm: linear, and log where that helps.
 
     `bands` has arm, time [h], quantile and value of one output.
     """
@@ -52,35 +53,52 @@ def draw_bands(
     yield _draw_bands(protocol, output, bands, log=True)._replace(scale="log")
 
 
-def not_drawn(output: str, bands: pd.DataFrame) -> str:
-    """Return why an output is not drawn over time, or nothing if it is.
+def not_drawn(bands: pd.DataFrame) -> str:
+    """Return what keeps an output from being drawn over time, or nothing if it is.
 
-    `bands` are the rows of `Estimates.bands` for it. Quantiles of what is 0 or 1 say
-    little, and what never changes is one number.
+    `bands` are the rows of `Estimates.bands` for it. Quantiles of what is on or off (0
+    or 1, 0 or 100 %) say little, and what never changes is one number.
     """
     known = bands[np.isfinite(bands["value"].astype(float))]
     if not len(known):
-        return f"{output} is not known"
-    if set(known["value"].astype(float)) <= {0.0, 1.0}:
-        return f"{output} is 0 or 1: its share of subjects is an endpoint's to tell"
+        return "is not known"
+    values = known["value"].to_numpy(float)
+    top = float(np.abs(values).max())
+    there = np.abs(values) > 1e-6 * top
+    if values.min() >= 0 and _most(np.abs(values[there] - top) < 1e-6 * top):
+        steady = known.groupby(["arm", "quantile"])["value"].nunique().max() == 1
+        if not steady:
+            return "is on or off in each subject, of which bands tell little"
     ends = known.groupby(["arm", "quantile"])["value"].agg(["min", "max"])
     size = float(ends.abs().to_numpy().max())
     if ((ends["max"] - ends["min"]) <= 1e-9 * size).all():
-        return f"{output} does not change over time"
+        return "does not change over time"
     return ""
 
 
+def _most(ones: np.ndarray) -> bool:
+    """Return whether most of some facts hold, and there are some."""
+    return bool(ones.size) and float(ones.mean()) > 0.5
+
+
 def spans_decades(values: Sequence[float]) -> bool:
-    """Say whether values that are above zero are so far apart that a log scale helps.
+    """Return whether values are so far apart that a logarithmic scale helps.
+
+    None is below zero, but for rounding.
 
     Examples
     --------
     >>> spans_decades([0.0, 1.0, 40.0]), spans_decades([2.0, 3.0])
     (True, False)
+    >>> spans_decades([-30.0, 1.0, 40.0])
+    False
     """
     known = np.asarray(values, float)
-    known = known[np.isfinite(known) & (known > 0)]
-    return bool(known.size and known.max() > 3 * known.min())
+    known = known[np.isfinite(known)]
+    above = known[known > 0]
+    if not above.size or known.min() < -1e-9 * above.max():
+        return False
+    return bool(above.max() > 3 * above.min())
 
 
 def shown_until(protocol: Protocol, output: str, rows: pd.DataFrame) -> float:
@@ -126,7 +144,7 @@ def _draw_bands(
     own = own_scales(values, log=log)
     figure, panels, scale = lay_panels(protocol, arms, min(ends), max(ends), own=own)
     for panel, arm in zip(panels.flat, arms, strict=False):
-        for other in arms:
+        for other in arms if len(arms) <= MOST_LINES else ():
             if other != arm:
                 of = place_of(protocol, other)
                 draw_median(panel, tables[other], scale.hours, FAINT, 1.0, place=of)
@@ -151,7 +169,7 @@ def _draw_bands(
 
 def own_scales(values: Sequence[Sequence[float]], *, log: bool) -> bool:
     """Return whether panels need scales of their own, by the values of each."""
-    heights = [float(np.nanmax(one, initial=0.0)) for one in values if len(one)]
+    heights = [float(np.nanmax(np.abs(one), initial=0.0)) for one in values if len(one)]
     return not log and sticks_out(heights)
 
 
@@ -279,7 +297,7 @@ def _band_drawing(
     inner = [f"{round((high - low) * 100)} %" for low, high, _ in reversed(pairs)]
     middle = f"the middle {' and '.join(inner)} of subjects" if inner else "no band"
     caption = f"Line: median. Shaded: {middle}, true values without residual error."
-    if len(tables) > 1:
+    if 1 < len(tables) <= MOST_LINES:
         caption += " Grey lines: the medians of the other arms."
     scale = "logarithmic" if log else "linear"
     title = f"{output_title(protocol, output)}, {scale} scale"

@@ -30,6 +30,7 @@ from vtrial.report.vpc_events import draw_predictive_events, draw_predictive_sha
 
 MOST_ROWS = 40
 MOST_FIGURES = 24
+MOST_DETAILS = 8  # figures of one kind in what explains a number
 MOST_ARMS = 16  # side by side: every further one takes a panel, and a line in all
 Frames = Mapping[str, pd.DataFrame]
 
@@ -143,10 +144,12 @@ def hang(
     return shown
 
 
-def _groups(frame: pd.DataFrame, by: str) -> list[tuple[str, pd.DataFrame]]:
+def _groups(
+    frame: pd.DataFrame, by: str, most: int = MOST_FIGURES
+) -> list[tuple[str, pd.DataFrame]]:
     """Divide a frame in its order, as many parts as are drawn."""
     groups = [(str(name), rows) for name, rows in frame.groupby(by, sort=False)]
-    return groups[:MOST_FIGURES]
+    return groups[:most]
 
 
 def _flow(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
@@ -205,7 +208,7 @@ def _contrasts(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
 def _subgroups(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
     """Draw each comparison within the groups of its endpoint."""
     contrasts = frames["contrasts"]
-    for comparison in protocol.analysis.comparisons[:MOST_FIGURES]:
+    for comparison in protocol.analysis.comparisons[:MOST_DETAILS]:
         effects = effects_of(protocol, comparison, frames["subgroups"])
         whole = contrasts[contrasts["comparison"] == comparison.name]
         if len(effects):
@@ -225,7 +228,7 @@ def _attainment(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
 
 
 def _convergence(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
-    for comparison, rows in _groups(frames["convergence"], "comparison"):
+    for comparison, rows in _groups(frames["convergence"], "comparison", MOST_DETAILS):
         if settles(rows):
             yield draw_convergence(protocol, comparison, rows)
 
@@ -233,7 +236,7 @@ def _convergence(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
 def _bands(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
     """Draw the bands of every output that has some to show."""
     for output, rows in _groups(frames["bands"], "output"):
-        if not not_drawn(output, rows):
+        if not not_drawn(rows):
             yield from draw_bands(protocol, output, rows)
 
 
@@ -241,7 +244,7 @@ def _courses(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
     """Draw every output's single subjects, with the medians of all."""
     bands = frames["bands"]
     for output, rows in _groups(frames["courses"], "output"):
-        if not_drawn(output, bands[bands["output"] == output]):
+        if not_drawn(bands[bands["output"] == output]):
             continue
         yield from draw_courses(
             protocol, output, rows, bands[bands["output"] == output]
@@ -310,6 +313,6 @@ def _persons(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
 
 
 def _explained(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
-    for endpoint, rows in _groups(frames["explained"], "endpoint"):
+    for endpoint, rows in _groups(frames["explained"], "endpoint", MOST_DETAILS):
         if np.isfinite(rows["share"].astype(float)).any():
             yield draw_tornado(protocol, endpoint, rows)

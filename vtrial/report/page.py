@@ -43,7 +43,7 @@ from vtrial.report.design import (
 )
 from vtrial.report.drawing import house_style
 from vtrial.report.flow import flow_of, flow_table
-from vtrial.report.gallery import MOST_FIGURES, Shown, draw_all
+from vtrial.report.gallery import MOST_DETAILS, MOST_FIGURES, Shown, draw_all
 from vtrial.report.gist import answering_figure, gists_of
 from vtrial.report.tables import (
     comparisons_list,
@@ -241,17 +241,20 @@ def _notes(
     }
     others = len(set(frames["distributions"]["endpoint"]) - binary)
     totals["distributions"] = (others, "distributions")
+    totals["subgroups"] = (len(protocol.analysis.comparisons), "subgroups")
+    most = dict.fromkeys(totals, MOST_FIGURES)
+    most |= dict.fromkeys(("convergence", "explained", "subgroups"), MOST_DETAILS)
     notes = {
-        section: [said.format(MOST_FIGURES, total, frame)]
-        if total > MOST_FIGURES
+        section: [said.format(most[section], total, frame)]
+        if total > most[section]
         else []
         for section, (total, frame) in totals.items()
     }
     bands = frames["bands"]
     for output, rows in bands.groupby("output", sort=False):
-        title = output_title(protocol, str(output))
-        why = not_drawn(title, rows)
-        notes["bands"] += [f"{capital(why)}; it is in tables/bands.csv."] if why else []
+        said = "Not drawn: “{}” {}; it is in tables/bands.csv."
+        title, why = output_title(protocol, str(output)), not_drawn(rows)
+        notes["bands"] += [said.format(title, why)] if why else []
     return notes
 
 

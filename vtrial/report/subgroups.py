@@ -219,22 +219,23 @@ def draw_attainment(protocol: Protocol, endpoint: str, rows: pd.DataFrame) -> Dr
     table = rows.pivot_table(index="group", columns="arm", values="estimate")
     table = table.reindex(index=groups, columns=arms)
     shares = table.to_numpy(float)
-    turned = max(size_of(arm_title(protocol, arm), 8.5)[0] for arm in arms)
-    figure = new_figure(0.55 + 0.46 * len(groups) + min(turned, 1.5))
+    errors = rows.pivot_table(index="group", columns="arm", values="mc_error")
+    errors = errors.reindex(index=groups, columns=arms).to_numpy(float)
+    names = [arm_title(protocol, arm) for arm in arms]
+    wide = max(size_of(name, 8.5)[0] for name in names)
+    across = (WIDTH - 0.2) / len(arms)
+    turn = 0 if wide < across else 90
+    shown = ["\n".join(lines_of(n, 1.4 if turn else across, 8.5)) for n in names]
+    figure = new_figure(0.55 + 0.46 * len(groups) + (min(wide, 1.5) if turn else 0.0))
     axes = figure.add_subplot()
     for line, group in enumerate(groups):
         axes.text(0, 1.0 * line + 0.36, group, va="bottom", fontsize=8.5)
-        _number(axes, line, shares[line])
+        _number(axes, line, shares[line], errors[line])
     _shade(axes, shares)
     axes.set_xlim(0, len(arms))
     axes.set_ylim(len(groups), 0)
     axes.set_yticks([])
     axes.xaxis.tick_top()
-    names = [arm_title(protocol, arm) for arm in arms]
-    across = (WIDTH - 0.2) / len(arms)
-    turn = 0 if max(size_of(name, 8.5)[0] for name in names) < across else 90
-    room = 1.4 if turn else across
-    shown = ["\n".join(lines_of(name, room, 8.5)) for name in names]
     axes.set_xticks(np.arange(len(arms)) + 0.5, shown, fontsize=8.5)
     axes.tick_params(axis="x", labelrotation=turn)
     axes.tick_params(length=0)
@@ -253,11 +254,12 @@ def draw_attainment(protocol: Protocol, endpoint: str, rows: pd.DataFrame) -> Dr
     return Drawing(name, f"{title}, by group", alt, caption, figure, rows)
 
 
-def _number(axes: Axes, line: int, shares: np.ndarray) -> None:
-    """Write the shares of a group, each into its cell."""
+def _number(axes: Axes, line: int, shares: np.ndarray, errors: np.ndarray) -> None:
+    """Write the shares of a group, each into its cell, as far as they are known."""
     style = {"ha": "center", "va": "center", "fontsize": 8.5, "color": INK}
     for place in np.flatnonzero(np.isfinite(shares)):
-        words = fixed(100 * shares[place], 1)
+        share, error = float(shares[place]), float(errors[place])
+        words = amount(share, error, "share").removesuffix(suffix("share"))
         axes.text(place + 0.5, line + 0.69, words, **style)
 
 

@@ -39,7 +39,7 @@ def draw_tornado(protocol: Protocol, endpoint: str, rows: pd.DataFrame) -> Drawi
         at = np.arange(len(factors)) + 0.5 - tall * (len(arms) - place - 0.5)
         colour = pick_colour(protocol, arm)
         style = {"ecolor": INK, "error_kw": {"lw": 0.7}}
-        name = "\n".join(lines_of(arm_title(protocol, arm), 1.7, 8.5))
+        name = "\n".join(lines_of(arm_title(protocol, arm), 1.4, 8.5))
         axes.barh(at, width, 0.86 * tall, color=colour, xerr=error, label=name, **style)
     across = axes.get_yaxis_transform()
     for line, name in enumerate(factors):
