@@ -7,7 +7,12 @@ import pandas as pd
 from vtrial.analysis.estimates import centre_of
 from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.subset import write_where
-from vtrial.report.design import arm_title, effect_words, endpoint_title
+from vtrial.report.design import (
+    arm_title,
+    effect_words,
+    endpoint_title,
+    where_words,
+)
 from vtrial.report.frames import each_row
 from vtrial.report.tables import (
     MARKS,
@@ -112,7 +117,8 @@ def _effects(
         where = asked[row.comparison].where if row.comparison in asked else None
         title = f"{effect_words(row.by)} against {arm_title(protocol, row.reference)}"
         title += f", adjusted for {row.adjust}" if row.adjust else ""
-        title += f", where {write_where(where)}" if where is not None else ""
+        if where is not None:
+            title += f", where {where_words(protocol, write_where(where))}"
         cells = found.setdefault(title, {row.reference: Cell("", "reference")})
         cells[row.arm] = _effect(protocol, row, published)
     return [Part("", title, cells) for title, cells in found.items()]
@@ -144,7 +150,7 @@ def _notes(rows: pd.DataFrame) -> tuple[Note, ...]:
 
 
 def _caption(contrasts: pd.DataFrame, published: pd.DataFrame, left: int) -> str:
-    """Say how the table is read, and how many endpoints it leaves out."""
+    """Return how the table is read, and how many endpoints it leaves out."""
     said = []
     if len(contrasts):
         level = number(100 * float(contrasts["level"].iloc[0]), 4)

@@ -16,6 +16,7 @@ from vtrial.report.drawing import (
     FAINT,
     INK,
     Drawing,
+    feet_of,
     limit_values,
     new_figure,
     number_axis,
@@ -25,7 +26,7 @@ from vtrial.report.drawing import (
 )
 from vtrial.report.legend import axis_label, pick_colour, place_of
 from vtrial.report.timing import timing_of
-from vtrial.report.words import Clock, slug, unit_words
+from vtrial.report.words import Clock, capital, slug, unit_words
 
 MOST_LINES = 8  # medians in a panel
 OWN = " Each panel has a scale of its own."
@@ -157,9 +158,8 @@ def _draw_bands(
                 at = np.asarray(points.time) / scale.hours
                 panel.plot(at, points.value, "o", ms=3, mfc="none", mec=INK, mew=0.7)
     limit_panels(panels, values, own=own, log=log)
-    label = axis_label(
-        output_title(protocol, output), "plain", output_unit(protocol, output)
-    )
+    title = capital(output_title(protocol, output))
+    label = axis_label(title, "plain", output_unit(protocol, output))
     figure.supylabel(label, fontsize=9.5)
     made = _band_drawing(protocol, output, tables, log, figure)
     caption = made.caption + (" Circles: measured in the real study." if seen else "")
@@ -211,12 +211,8 @@ def lay_panels(
             panel.set_title(title, color=pick_colour(protocol, arm), **style)
         number_axis(panel)
     scale = timing.clock(end - start)
-    for panel in panels.flat[len(arms) :]:
-        panel.set_visible(False)
-    for panel in panels[-1]:
+    for panel in feet_of(panels, len(arms)):
         panel.set_xlabel(timing.axis(scale))
-    if columns == 2 and len(arms) % 2:  # the panel above the empty place has the axis
-        panels[-2, 1].tick_params(labelbottom=True)
     return figure, panels, scale
 
 
@@ -300,7 +296,7 @@ def _band_drawing(
     if 1 < len(tables) <= MOST_LINES:
         caption += " Grey lines: the medians of the other arms."
     scale = "logarithmic" if log else "linear"
-    title = f"{output_title(protocol, output)}, {scale} scale"
+    title = f"{capital(output_title(protocol, output))}, {scale} scale"
     alt = f"Median and prediction bands of {title} over time, by arm."
     name = slug(f"band {output} {'log' if log else 'linear'}")
     return Drawing(name, title, alt, caption, figure, pd.DataFrame())

@@ -1,6 +1,7 @@
 """The design of a trial in words: who, what is done, when, what is asked."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -92,6 +93,38 @@ def factor_title(protocol: Protocol, name: str) -> str:
         thing.name: thing.title for thing in (*model.parameters, *model.covariates)
     }
     return known.get(name, "") or known.get(f"tv{name}", "") or name
+
+
+_CODES = {  # what a code's name says
+    "FEMALE": {0.0: "male", 1.0: "female"},
+    "MALE": {0.0: "female", 1.0: "male"},
+}
+_EQUAL = re.compile(r"\b([A-Za-z_]\w*) == (\d+(?:\.\d+)?)\b")
+
+
+def code_words(protocol: Protocol, name: str, code: float) -> str:
+    """Return what a covariate's code means, if its title or its name says so."""
+    if name in _CODES:
+        return _CODES[name].get(code, "")
+    found = [one for one in protocol.model.covariates if one.name == name]
+    title = (found[0].title or name) if found else name
+    told = re.fullmatch(r"(.+?) \((\d+ [^)]+)\)", title)
+    if told:
+        pairs = (part.strip().split(" ", 1) for part in told[2].split(","))
+        named = {float(one[0]): one[1] for one in pairs if len(one) == 2}
+        if list(named.values()) == ["yes"]:
+            named = {0.0: "no", 1.0: "yes"}
+        return f"{told[1]}: {named[code]}" if code in named else ""
+    if found and set(found[0].values) == {0.0, 1.0}:
+        return f"{title}: {'yes' if code else 'no'}"
+    return ""
+
+
+def where_words(protocol: Protocol, condition: str) -> str:
+    """Return a condition on covariates with their codes in words."""
+    return _EQUAL.sub(
+        lambda one: code_words(protocol, one[1], float(one[2])) or one[0], condition
+    )
 
 
 def factors_shown(protocol: Protocol) -> set[str]:
@@ -288,7 +321,8 @@ def comparison_in_words(protocol: Protocol, comparison: Comparison) -> str:
     if comparison.ties != "Efron":
         words += f", {comparison.ties} ties"
     if comparison.where is not None:
-        words += f", where {write_where(comparison.where)}"
+        where = where_words(protocol, write_where(comparison.where))
+        words += f", where {where}"
     if comparison.above is not None:
         words += f", to be above {number(comparison.above, 4)}"
     if comparison.below is not None:

@@ -167,5 +167,6 @@ def _name_points(
             "textcoords": "offset points",
             "fontsize": 8,
         }
-        made = axes.annotate(words, (x, y), ha="center", color=INK, **place)
+        side = "left" if span[0] < 0 else "right" if span[1] > _ACROSS else "center"
+        made = axes.annotate(words, (x, y), ha=side, color=INK, **place)
         of_arm(place_of(protocol, arm), made)

@@ -241,6 +241,17 @@ def sticks_out(heights: Sequence[float]) -> bool:
     return len(known) > 1 and known[-1] > FLATTENS * float(np.median(known[:-1]))
 
 
+def feet_of(panels: np.ndarray, count: int) -> list[Axes]:
+    """Hide panels beyond a count; return the lowest of each column, with its ticks."""
+    for panel in panels.flat[count:]:
+        panel.set_visible(False)
+    columns = panels.shape[1]
+    feet = [panels[(count - 1 - k) // columns, k] for k in range(min(columns, count))]
+    for panel in feet:
+        panel.tick_params(labelbottom=True)
+    return feet
+
+
 def limit_values(panels: np.ndarray, values: Sequence[float], *, log: bool) -> None:
     """Set the limits of a values' axis that panels share, linear or logarithmic."""
     known = np.asarray(values, float)
@@ -274,7 +285,7 @@ def _log(value: float) -> float:
 
 
 def _decade(value: float) -> bool:
-    """Say whether a number is a power of ten."""
+    """Return whether a number is a power of ten."""
     return abs(_log(value) - round(_log(value))) < 1e-9
 
 
@@ -331,7 +342,7 @@ def _rounded(found: re.Match[str]) -> str:
 
 
 def read_off(drawing: Drawing) -> str:
-    """Tell the page how its points make values: each panel's place and limits.
+    """Return how a figure's points make values: each panel's place and limits.
 
     It is JSON: `units` of both axes, and for each panel its corners in the figure's
     points, the values at them, and whether the upright axis is logarithmic.

@@ -9,7 +9,12 @@ from vtrial.measure.registry import measures
 from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.subset import write_where
-from vtrial.report.design import arm_title, effect_words, endpoint_title
+from vtrial.report.design import (
+    arm_title,
+    effect_words,
+    endpoint_title,
+    where_words,
+)
 from vtrial.report.drawing import GOOD, MISSED, MUTED, Drawing
 from vtrial.report.forest_layout import Frame, Row, draw_rows
 from vtrial.report.frames import each_row
@@ -99,7 +104,9 @@ def contrast_words(protocol: Protocol, row: Any) -> str:
     words = f"{' with '.join(arms)}, {endpoint_title(protocol, row.endpoint)}"
     asked = (c for c in protocol.analysis.comparisons if c.name == row.comparison)
     where = next((c.where for c in asked), None)
-    return words if where is None else f"{words}, where {write_where(where)}"
+    if where is None:
+        return words
+    return f"{words}, where {where_words(protocol, write_where(where))}"
 
 
 def sides_of(protocol: Protocol, rows: pd.DataFrame) -> tuple[str, str]:

@@ -30,7 +30,7 @@ _LINE = 0.155  # inches from one line of words to the next
 _SMALL = 0.14  # of what stands below the rows
 _LANE = 0.2  # inches of a row's drawing
 _GAP = 0.1  # inches between rows
-_ROOM = WIDTH - 0.2  # inches for words
+_ROOM = WIDTH - 0.28  # inches for words
 
 
 class Row(NamedTuple):

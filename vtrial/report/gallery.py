@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from vtrial.analysis.estimates import CENTRES
 from vtrial.protocol.protocol import Protocol
+from vtrial.report.answer_table import ordered_endpoints
 from vtrial.report.bands import draw_bands, not_drawn
 from vtrial.report.convergence import draw_convergence, settles
 from vtrial.report.courses import draw_courses
@@ -30,6 +31,7 @@ from vtrial.report.vpc_events import draw_predictive_events, draw_predictive_sha
 
 MOST_ROWS = 40
 MOST_FIGURES = 24
+MOST_FIRST = 2  # outputs that are shown over time before the others
 MOST_DETAILS = 8  # figures of one kind in what explains a number
 MOST_ARMS = 16  # side by side: every further one takes a panel, and a line in all
 Frames = Mapping[str, pd.DataFrame]
@@ -63,6 +65,7 @@ def draw_all(
         "attainment": _attainment,
         "convergence": _convergence,
         "bands": _bands,
+        "others": _others,
         "courses": _courses,
         "predictive": _predictive,
         "predictive_events": _predictive_events,
@@ -94,7 +97,7 @@ def _without_helpers(frames: Frames, protocol: Protocol) -> Frames:
 
 
 _BY_ARM = {
-    *("survival", "bands", "courses", "predictive", "predictive_events"),
+    *("survival", "bands", "others", "courses", "predictive", "predictive_events"),
     *("predictive_shares", "distributions", "persons"),
 }
 
@@ -119,7 +122,7 @@ def _of_arms(frame: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
 
 
 def _told(drawings: Iterable[Drawing], protocol: Protocol) -> Iterator[Drawing]:
-    """Say beneath figures that they do not show all arms."""
+    """Add to captions that figures do not show all arms."""
     words = f" {MOST_ARMS} of {len(protocol.arms)} arms are drawn; the tables hold all."
     for drawing in drawings:
         yield drawing._replace(caption=drawing.caption + words)
@@ -234,10 +237,25 @@ def _convergence(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
 
 
 def _bands(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
-    """Draw the bands of every output that has some to show."""
-    for output, rows in _groups(frames["bands"], "output"):
-        if not not_drawn(rows):
-            yield from draw_bands(protocol, output, rows)
+    """Draw the bands of the outputs that endpoints are of, the first ones."""
+    for output, rows in _outputs(frames, protocol)[:MOST_FIRST]:
+        yield from draw_bands(protocol, output, rows)
+
+
+def _others(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    """Draw the bands of all other outputs that have some to show."""
+    for output, rows in _outputs(frames, protocol)[MOST_FIRST:]:
+        yield from draw_bands(protocol, output, rows)
+
+
+def _outputs(frames: Frames, protocol: Protocol) -> list[tuple[str, pd.DataFrame]]:
+    """Order outputs as endpoints are told, and leave out what is not drawn."""
+    told = ordered_endpoints(protocol, frames["endpoints"])
+    of = {point.name: point.of for point in protocol.endpoints}
+    first = list(dict.fromkeys(of[name] for name in told if name in of))
+    groups = _groups(frames["bands"], "output")
+    groups.sort(key=lambda one: first.index(one[0]) if one[0] in first else len(first))
+    return [(output, rows) for output, rows in groups if not not_drawn(rows)]
 
 
 def _courses(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:

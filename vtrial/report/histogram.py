@@ -11,6 +11,7 @@ from vtrial.report.bands import OWN
 from vtrial.report.design import arm_title, endpoint_title
 from vtrial.report.drawing import (
     Drawing,
+    feet_of,
     new_figure,
     number_axis,
     of_arm,
@@ -44,15 +45,11 @@ def draw_distribution(
         of_arm(place, panel.stairs(*shares, color=colour, linewidth=1.1))
         panel.set_title(arm_title(protocol, bar.arm), color=colour, fontsize=9.5)
         number_axis(panel)
-    for panel in panels.flat[len(bars) :]:
-        panel.set_visible(False)
     figure.supylabel("Subjects [%]", fontsize=9.5)
     title = endpoint_title(protocol, endpoint)
-    for panel in panels[-1]:
+    for panel in feet_of(panels, len(bars)):
         number_axis(panel, which="x")
         panel.set_xlabel(axis_label(capital(title), "plain", unit))
-    if columns == 2 and len(bars) % 2:
-        panels[-2, 1].tick_params(labelbottom=True)
     alt = f"Share of subjects by value of {title}, a histogram for each arm."
     caption = "Share of subjects in each bin; the ends hold what lies beyond."
     caption += OWN * own

@@ -45,6 +45,7 @@ from vtrial.report.drawing import house_style
 from vtrial.report.flow import flow_of, flow_table
 from vtrial.report.gallery import MOST_DETAILS, MOST_FIGURES, Shown, draw_all
 from vtrial.report.gist import answering_figure, gists_of
+from vtrial.report.sheet_time import in_sheet_time
 from vtrial.report.tables import (
     comparisons_list,
     contrasts_table,
@@ -140,6 +141,7 @@ def render(
     folder = Path(folder)
     frames = {name: getattr(estimates, name) for name in _FRAMES}
     write_tables(frames, folder / TABLES)
+    frames, protocol = in_sheet_time(frames, protocol)
     frames["published"] = published_words(protocol, frames["published"])
     with house_style():
         drawn = draw_all(frames, protocol, folder / FIGURES, png=png)

@@ -1,8 +1,6 @@
 """Subgroups: effects and shares within thirds of a covariate."""
 
 import math
-import re
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +12,12 @@ from matplotlib.colors import to_rgba
 from vtrial.measure.registry import measures
 from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.protocol import Protocol
-from vtrial.report.design import arm_title, effect_words, endpoint_title
+from vtrial.report.design import (
+    arm_title,
+    code_words,
+    effect_words,
+    endpoint_title,
+)
 from vtrial.report.drawing import ARM_COLOURS, INK, WIDTH, Drawing, new_figure
 from vtrial.report.forest import sides_of
 from vtrial.report.forest_layout import Frame, Row, draw_rows
@@ -39,10 +42,6 @@ from vtrial.report.words import (
 )
 
 MOST_GROUPS = 36
-_CODES = {  # what a code's name says
-    "FEMALE": {0.0: "male", 1.0: "female"},
-    "MALE": {0.0: "female", 1.0: "male"},
-}
 
 
 class Effect(NamedTuple):
@@ -91,30 +90,13 @@ def group_words(protocol: Protocol, row: pd.Series) -> str:
     name = (found[0].title or found[0].name) if found else str(row["covariate"])
     low, high = float(row["low"]), float(row["high"])
     if low == high:
-        values = found[0].values if found else ()
-        known = _codes(str(row["covariate"]), name, values)
-        return known.get(low, f"{name} = {number(low, 6)}{unit}")
+        known = code_words(protocol, str(row["covariate"]), low)
+        return known or f"{name} = {number(low, 6)}{unit}"
     if not math.isfinite(low):
         return f"{name} up to {number(high)}{unit}"
     if not math.isfinite(high):
         return f"{name} above {number(low)}{unit}"
     return f"{name} {number(low)} to {number(high)}{unit}"
-
-
-def _codes(covariate: str, title: str, values: Sequence[float]) -> dict[float, str]:
-    """Return what the codes of a category mean, as far as its title or name says it."""
-    if covariate in _CODES:
-        return _CODES[covariate]
-    told = re.fullmatch(r"(.+?) \((\d+ [^)]+)\)", title)
-    if told:
-        pairs = (part.strip().split(" ", 1) for part in told[2].split(","))
-        named = {float(one[0]): one[1] for one in pairs if len(one) == 2}
-        if list(named.values()) == ["yes"]:
-            named = {0.0: "no", 1.0: "yes"}
-        return {code: f"{told[1]}: {word}" for code, word in named.items()}
-    if set(values) == {0.0, 1.0}:
-        return {0.0: f"{title}: no", 1.0: f"{title}: yes"}
-    return {}
 
 
 def effects_of(

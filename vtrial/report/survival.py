@@ -1,6 +1,6 @@
 """Survival: product-limit curves by arm, with the numbers at risk below them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from vtrial.report.drawing import (
     FAINT,
     MUTED,
     Drawing,
+    feet_of,
     new_figure,
     number_axis,
     of_arm,
@@ -25,7 +26,7 @@ from vtrial.report.words import Clock, fixed, slug
 
 Curve = Callable[[Protocol, Axes, str, pd.DataFrame, float], None]
 MOST_TOGETHER = 8  # arms that are told apart in one panel
-LINE = 0.3  # inches, for an arm's name and its numbers
+LINE = 0.15  # inches, for a line of numbers or of an arm's name
 WHOLE = {"survival": 1.0, "low": 1.0, "high": 1.0, "events": 0.0}
 
 
@@ -51,7 +52,7 @@ def draw_above_numbers(
     protocol: Protocol, tables: Mapping[str, pd.DataFrame], curve: Curve
 ) -> Figure:
     """Draw each arm's `curve` by time, and below them the numbers at risk."""
-    below = LINE * len(tables) + 0.3
+    below = LINE * _lines(_names(protocol, tables)) + 0.3
     figure = new_figure(2.5 + below)
     upper, lower = figure.subplots(
         2, 1, sharex=True, gridspec_kw={"height_ratios": [2.2, below]}
@@ -87,9 +88,7 @@ def draw_beside(
         curve(protocol, panel, arm, tables[arm], scale.hours)
         style = {"color": pick_colour(protocol, arm), "fontsize": 9}
         panel.set_title(arm_title(protocol, arm), **style)
-    for panel in panels.flat[len(tables) :]:
-        panel.set_visible(False)
-    for panel in panels[-1]:
+    for panel in feet_of(panels, len(tables)):
         panel.set_xlabel(_prepared_axis(protocol, tables))
     figure.supylabel("Without the event [%]", fontsize=9.5)
     return figure
@@ -160,22 +159,34 @@ def _write_numbers(
     hours: float,
 ) -> None:
     """Write the numbers at risk, each arm's name and line above its own."""
+    names = _names(protocol, tables)
     axes.set_axis_off()
-    axes.set_ylim(2 * len(tables) + 1.4, 0)
+    axes.set_ylim(_lines(names) + 1.4, 0)
     across = axes.get_yaxis_transform()
     axes.text(0, 0.9, "At risk", transform=across, fontsize=8.5, color=MUTED)
-    for place, (arm, rows) in enumerate(tables.items()):
-        colour, line = pick_colour(protocol, arm), 2 * place + 1.4
-        dash = pick_dash(protocol, arm)
+    line = 1.4
+    for arm, rows in tables.items():
+        colour, dash = pick_colour(protocol, arm), pick_dash(protocol, arm)
         sample = [line + 0.55] * 2
         axes.plot([0.0, 0.07], sample, dash, transform=across, color=colour, lw=1.7)
-        name = lines_of(arm_title(protocol, arm), 3.4, 8.5)
-        name = name[0] + ("…" if len(name) > 1 else "")
         style = {"fontsize": 8.5, "color": colour, "va": "bottom"}
-        axes.text(0.09, line + 0.9, name, transform=across, **style)
+        for words in names[arm]:
+            axes.text(0.09, line + 0.9, words, transform=across, **style)
+            line += 1
         for tick, number in zip(ticks, at_risk(rows, ticks), strict=True):
             where = "left" if tick == 0 else "center"
-            axes.text(tick / hours, line + 1.85, fixed(number, 0), ha=where, **style)
+            axes.text(tick / hours, line + 0.85, fixed(number, 0), ha=where, **style)
+        line += 1
+
+
+def _names(protocol: Protocol, arms: Iterable[str]) -> dict[str, list[str]]:
+    """Break arms' titles into lines that fit beside a sample of their own."""
+    return {arm: lines_of(arm_title(protocol, arm), 3.2, 8.5) for arm in arms}
+
+
+def _lines(names: Mapping[str, list[str]]) -> int:
+    """Count the lines of all arms: of their names, and one of numbers each."""
+    return sum(len(lines) + 1 for lines in names.values())
 
 
 def half_time(rows: pd.DataFrame) -> float:

@@ -16,6 +16,7 @@ from vtrial.report.design import (
     comparison_in_words,
     effect_words,
     endpoint_title,
+    where_words,
 )
 from vtrial.report.frames import each_row
 from vtrial.report.words import (
@@ -312,7 +313,7 @@ def _what(protocol: Protocol, row: Any) -> str:
         return str(row.what)
     said = "" if row.kind == "share" else f" ({row.statistic})"
     title = endpoint_title(protocol, row.endpoint)
-    where = f", where {row.where}" if row.where else ""
+    where = f", where {where_words(protocol, row.where)}" if row.where else ""
     return f"{title}{said}, {arm_title(protocol, row.arm)}{where}"
 
 

@@ -28,7 +28,10 @@ def draw_tornado(protocol: Protocol, endpoint: str, rows: pd.DataFrame) -> Drawi
     factors = list(order.index[:MOST_FACTORS])
     drawn = rows[rows["covariate"].isin(factors)]
     slot = 0.24 + _BAR * len(arms)
-    figure = new_figure(0.65 + slot * len(factors))
+    names = [lines_of(arm_title(protocol, arm), 1.4, 8.5) for arm in arms]
+    rows_of_two = [max(map(len, names[at : at + 2])) for at in range(0, len(names), 2)]
+    head = 0.1 + 0.16 * sum(rows_of_two) if len(arms) > 1 else 0.0
+    figure = new_figure(0.65 + head + slot * len(factors))
     axes = figure.add_subplot()
     tall = _BAR / slot
     for place, arm in enumerate(arms):
@@ -39,7 +42,7 @@ def draw_tornado(protocol: Protocol, endpoint: str, rows: pd.DataFrame) -> Drawi
         at = np.arange(len(factors)) + 0.5 - tall * (len(arms) - place - 0.5)
         colour = pick_colour(protocol, arm)
         style = {"ecolor": INK, "error_kw": {"lw": 0.7}}
-        name = "\n".join(lines_of(arm_title(protocol, arm), 1.4, 8.5))
+        name = "\n".join(names[place])
         axes.barh(at, width, 0.86 * tall, color=colour, xerr=error, label=name, **style)
     across = axes.get_yaxis_transform()
     for line, name in enumerate(factors):

@@ -180,7 +180,7 @@ def _over_time(
 
 
 def _category(protocol: Protocol, name: str, category: float) -> str:
-    """Call a category by its name."""
+    """Return the name of a category."""
     endpoint = next((point for point in protocol.endpoints if point.name == name), None)
     graded = any(
         seen.grades for seen in protocol.evidence.observed if seen.output == name

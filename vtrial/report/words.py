@@ -188,7 +188,7 @@ def interval(
 
 
 def _extreme(value: float) -> bool:
-    """Say whether a number needs a power of ten."""
+    """Return whether a number needs a power of ten."""
     return value != 0 and math.isfinite(value) and not 1e-4 <= abs(value) < 1e9
 
 
