@@ -83,8 +83,10 @@
   }
   const reveal = () => {
     const named = location.hash.length > 1 && document.getElementById(decodeURIComponent(location.hash.slice(1)));
-    const part = named && (named.closest("details") || named.querySelector("details.part"));
-    if (part) { part.open = true; named.scrollIntoView(); }
+    if (!named) return;
+    const own = named.querySelector("details.part");
+    for (let part = own || named.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
+    named.scrollIntoView();
   };
   addEventListener("hashchange", reveal);
   for (const link of document.querySelectorAll("nav a[href^='#']")) link.addEventListener("click", () => setTimeout(reveal));
