@@ -194,7 +194,7 @@ def lines_of(words: str, room: float, size: float) -> list[str]:
     Examples
     --------
     >>> lines_of("time without a drop of counts", 1.2, 9.5)
-    ['time without', 'a drop of counts']
+    ['time without a', 'drop of counts']
     """
     lines: list[str] = []
     for word in words.split(" "):
