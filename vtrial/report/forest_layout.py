@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from vtrial.report.drawing import (
@@ -94,8 +95,8 @@ def draw_rows(rows: Sequence[Row], frame: Frame) -> Figure:
     axes.set_xlabel(frame.label)
     _scale(axes, rows, frame)
     axes.grid(visible=False)
+    _rule(axes, frame.line, places)
     for row, place in zip(rows, places, strict=True):
-        _rule(axes, frame.line, place)
         _draw_row(axes, row, place)
     style = {"fontsize": 8.0, "color": MUTED, "va": "top"}
     style["transform"] = axes.get_yaxis_transform()
@@ -148,14 +149,20 @@ def _scale(axes: Axes, rows: Sequence[Row], frame: Frame) -> None:
     number_axis(axes, which="x")
 
 
-def _rule(axes: Axes, line: float, place: Place) -> None:
-    """Draw a row's ticks and its line to compare with, clear of the words above."""
+def _rule(axes: Axes, line: float, places: Sequence[Place]) -> None:
+    """Draw the rows' ticks and the line to compare with, clear of the words above.
+
+    All are two collections: to draw them one by one takes several times as long.
+    """
     low, high = sorted(axes.get_xlim())
-    for tick in axes.get_xticks():
-        if low <= tick <= high:
-            axes.plot([tick] * 2, place.lane, color=RULE, linewidth=0.5, zorder=1)
-    if math.isfinite(line):
-        axes.plot([line] * 2, place.lane, color=MUTED, linewidth=1.1, zorder=2)
+    ticks = [float(tick) for tick in axes.get_xticks() if low <= tick <= high]
+    for at, colour, width, order in (
+        (ticks, RULE, 0.5, 1),
+        ([line] if math.isfinite(line) else [], MUTED, 1.1, 2),
+    ):
+        lanes = [[(x, y) for y in place.lane] for place in places for x in at]
+        style = {"colors": colour, "linewidths": width, "zorder": order}
+        axes.add_collection(LineCollection(lanes, **style), autolim=False)
 
 
 def _draw_row(axes: Axes, row: Row, place: Place) -> None:
