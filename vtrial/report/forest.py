@@ -119,7 +119,9 @@ def sides_of(protocol: Protocol, rows: pd.DataFrame) -> tuple[str, str]:
     known = [asked[name] for name in rows["comparison"] if name in asked]
     ways = {better_way(comparison) for comparison in known}
     one = len(set(rows["reference"])) == 1
-    reference = arm_title(protocol, shared(rows, "reference")) if one else "the reference"
+    reference = (
+        arm_title(protocol, shared(rows, "reference")) if one else "the reference"
+    )
     same = len(set(rows["arm"])) == 1
     arm = arm_title(protocol, shared(rows, "arm")) if same else "the other"
     if ways == {1}:
