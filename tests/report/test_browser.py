@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -35,7 +36,7 @@ for place, given in enumerate(sys.argv[1:3], 103):
 os.dup2(103, 3), os.dup2(104, 4)
 os.execv(sys.argv[3], sys.argv[3:])
 """  # Chromium hears from 3 and speaks to 4
-PHONE, DESK = 360, 1200
+PHONE, TABLET, DESK = 360, 768, 1280
 PAPER = 718  # A4 without margins of 10 mm, in CSS pixels
 
 
@@ -145,15 +146,51 @@ def beside(dosed, full, protocol, estimates, tmp_path_factory):
     return juxtapose(*runs, tmp_path_factory.mktemp("pair"))
 
 
+@pytest.fixture(scope="module")
+def many(make_protocol, make_estimates, tmp_path_factory):
+    """A page of fourteen arms."""
+    others = tuple(f"d{110 + 10 * place}" for place in range(11))
+    protocol = make_protocol(arms=("d60", "d75", "d100", *others))
+    estimates = make_estimates(protocol)
+    return render(estimates, protocol, tmp_path_factory.mktemp("many"), attributes={})
+
+
 @pytest.fixture(params=["report", "beside"])
 def page(request):
     return request.getfixturevalue(request.param)
 
 
+@pytest.fixture(params=["report", "beside", "many"])
+def each_page(request):
+    return request.getfixturevalue(request.param)
+
+
 SHOWN = (
-    "[...document.querySelectorAll('figure')].filter(f => f.offsetWidth)"
+    "[...document.querySelectorAll('figure')].filter(f => f.checkVisibility())"
     ".map(f => f.dataset.scale || '')"
 )
+PARTS = "[...document.querySelectorAll('details.part')]"
+CLIPPED = """
+[...document.querySelectorAll('p, li, h1, h2, h3, td, th, dt, dd, figcaption')]
+  .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1
+    && getComputedStyle(e).display !== 'inline')
+  .map(e => e.textContent.slice(0, 60))
+"""
+OUTSIDE = """
+[...document.querySelectorAll('figure svg text')].filter(t => {
+  if (!t.checkVisibility() || !t.getBBox().width) return false;
+  const [text, card] = [t, t.closest('figure')].map(e => e.getBoundingClientRect());
+  return text.left < card.left - 1 || text.right > card.right + 1
+    || text.top < card.top - 1 || text.bottom > card.bottom + 1;
+}).map(t => t.textContent)
+"""
+
+
+def unfold(browser):
+    """Open all that is folded."""
+    browser.run("document.querySelectorAll('details').forEach(d => { d.open = true; })")
+
+
 CHANNELS = "getComputedStyle({}).{}.match(/[\\d.]+/g).map(Number)"
 
 
@@ -203,16 +240,119 @@ def test_a_script_of_others_does_not_run(browser, page):
     assert "Content Security Policy" in told
 
 
-@pytest.mark.parametrize("width", [PHONE, DESK])
-def test_a_page_is_no_wider_than_its_window(browser, page, width):
-    browser.open(page, width)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [PHONE, TABLET, DESK])
+def test_a_page_is_no_wider_than_its_window(browser, each_page, width, scheme):
+    browser.open(each_page, width, scheme)
     assert browser.run("innerWidth") == width
+    assert browser.run("document.documentElement.scrollWidth") <= width
+    unfold(browser)
     assert browser.run("document.documentElement.scrollWidth") <= width
     sizes = browser.run(
         "[...document.querySelectorAll('figure svg text')]"
         ".filter(t => t.getBBox().width).map(t => t.getBoundingClientRect().height)"
     )
     assert min(sizes) > 6, "letters of figures must be legible"
+    assert browser.run(CLIPPED) == []
+    assert browser.run(OUTSIDE) == []
+
+
+@pytest.mark.parametrize("width", [PHONE, TABLET, DESK])
+def test_a_page_is_folded_until_it_is_opened(browser, report, width):
+    browser.open(report, width)
+    tall = "document.documentElement.scrollHeight"
+    first = browser.run(tall)
+    folded = browser.run(f"{PARTS}.filter(d => !d.open).length")
+    assert folded >= 8
+    every = "document.querySelector('[data-open]')"
+    assert browser.run(f"{every}.textContent") == "Open all"
+    browser.run(f"{every}.click()")
+    assert browser.run(f"{PARTS}.every(d => d.open)")
+    assert browser.run(tall) > 2 * first
+    for _ in range(100):
+        if browser.run(f"{every}.textContent") == "Fold all":
+            break
+        time.sleep(0.02)
+    browser.run(f"{every}.click()")
+    assert browser.run(f"{PARTS}.every(d => !d.open)")
+
+
+def test_a_link_opens_the_section_that_it_points_to(browser, report):
+    browser.open(report)
+    part = "document.querySelector('#sources details')"
+    assert not browser.run(f"{part}.open")
+    browser.run("document.querySelector('nav a[href=\"#sources\"]').click()")
+    for _ in range(100):
+        if browser.run(f"{part}.open"):
+            break
+        time.sleep(0.02)
+    assert browser.run(f"{part}.open")
+    assert browser.run("document.querySelector('#sources ol').checkVisibility()")
+
+
+def test_an_arm_is_taken_out_of_the_figures_and_brought_back(browser, report):
+    browser.open(report)
+    depth = "Number(getComputedStyle(document.querySelector('svg .a1')).opacity)"
+    other = "Number(getComputedStyle(document.querySelector('svg .a0')).opacity)"
+    button = "document.querySelector('button[data-arm=\"1\"]')"
+    pressed = (
+        "[...document.querySelectorAll('button[data-arm=\"1\"]')]"
+        ".map(b => b.getAttribute('aria-pressed'))"
+    )
+    assert (browser.run(depth), set(browser.run(pressed))) == (1, {"true"})
+    browser.run(f"{button}.click()")
+    assert browser.run(depth) < 0.1
+    assert browser.run(other) == 1
+    assert set(browser.run(pressed)) == {"false"}
+    browser.run(f"{button}.click()")
+    assert (browser.run(depth), set(browser.run(pressed))) == (1, {"true"})
+
+
+def test_values_under_the_pointer_are_those_of_the_data(browser, report, full):
+    browser.open(report)
+    press(browser, "scale", "linear")
+    middle = (
+        "(() => { const f = [...document.querySelectorAll('figure[data-reads]')]"
+        ".find(f => f.textContent.includes('band-anc-linear'));"
+        "f.scrollIntoView({block: 'center'});"
+        "const svg = f.querySelector('svg'), p = JSON.parse(f.dataset.reads).panels[0];"
+        "const x = p[0] + (10 - p[4]) / (p[5] - p[4]) * (p[2] - p[0]);"
+        "const at = new DOMPoint(x, (p[1] + p[3]) / 2).matrixTransform("
+        "svg.getScreenCTM()); return [at.x, at.y]; })()"
+    )
+    x, y = browser.run(middle)
+    browser.ask("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
+    head, told = browser.run("document.querySelector('.tip').textContent").split("\n")
+    bands = full.bands
+    here = bands[(bands["arm"] == "d60") & (bands["output"] == "anc")]
+    here = here[here["time"] == 240.0].set_index("quantile")["value"]
+    assert head.endswith(" days")
+    assert float(head.split()[0]) == pytest.approx(10, abs=0.5)
+    name, numbers = told.split(": ")
+    assert name == "60 mg/m²"
+    read = [float(one) for one in re.findall(r"\d+(?:\.\d+)?", numbers)[:3]]
+    expected = [here[quantile] for quantile in (0.5, 0.05, 0.95)]
+    assert read == pytest.approx(expected, rel=0.08)
+    browser.ask("Input.dispatchMouseEvent", type="mouseMoved", x=2, y=2)
+    assert browser.run("document.querySelector('.tip').hidden")
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_a_hint_stands_above_what_scrolls_and_nothing_else(browser, many, width):
+    browser.open(many, width)
+    unfold(browser)
+    for _ in range(100):
+        wrong = browser.run(
+            "[...document.querySelectorAll('.hint')].filter(h => innerWidth < 640 ?"
+            " h.checkVisibility() !== (h.nextElementSibling.scrollWidth >"
+            " h.nextElementSibling.clientWidth) : h.checkVisibility()).length"
+        )
+        if not wrong:
+            break
+        time.sleep(0.02)
+    assert wrong == 0
+    shown = "[...document.querySelectorAll('.hint')].filter(h => h.checkVisibility())"
+    assert bool(browser.run(f"{shown}.length")) == (width == PHONE)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -283,23 +423,47 @@ def test_print_has_all_and_is_light(browser, report):
     assert len(browser.run(SHOWN)) == total, "what is open is printed"
     browser.run("document.querySelector('.ondemand').open = false")
     assert not browser.run("document.querySelector('[data-switch]').offsetWidth")
-    folded = "document.querySelector('details pre').getClientRects().length"
+    folded = "document.querySelector('details pre').checkVisibility()"
     browser.run("dispatchEvent(new Event('beforeprint'))")
     assert browser.run(folded)
+    assert browser.run(f"{PARTS}.every(d => d.open)")
     made = browser.ask("Page.printToPDF", printBackground=True)
     assert base64.b64decode(made["data"]).startswith(b"%PDF")
     browser.run("dispatchEvent(new Event('afterprint'))")
-    assert not browser.run("document.querySelector('details').open")
+    assert not browser.run("document.querySelector('#sources details').open")
+    assert browser.run("document.querySelector('#bands details').open")
 
 
-def test_no_table_is_wider_than_paper(browser, page):
-    browser.open(page, PAPER)
+def test_no_table_is_wider_than_paper(browser, each_page):
+    browser.open(each_page, PAPER)
     browser.prefer("light", media="print")
+    browser.run("dispatchEvent(new Event('beforeprint'))")
     widths = browser.run(
         "[...document.querySelectorAll('table')].map(t => t.offsetWidth)"
     )
     assert widths
     assert max(widths) <= PAPER
+    ends = browser.run(
+        "[...document.querySelectorAll('thead th')]"
+        ".map(h => h.getBoundingClientRect().right)"
+    )
+    assert max(ends) <= PAPER
+
+
+def test_every_arm_has_its_column_in_print(browser, many):
+    browser.open(many, PAPER)
+    browser.prefer("light", media="print")
+    browser.run("dispatchEvent(new Event('beforeprint'))")
+    heads = browser.run(
+        "[...document.querySelectorAll('[id^=table-endpoints] thead th')]"
+        ".filter(h => h.checkVisibility()).map(h => h.textContent)"
+    )
+    arms = browser.run(
+        "[...document.querySelectorAll('#table-answer tbody th')]"
+        ".filter(h => h.checkVisibility()).map(h => h.textContent)"
+    )
+    assert len(arms) == 14
+    assert [head for head in heads if head in arms] == arms
 
 
 def test_without_script_all_is_shown(browser, report):
@@ -307,8 +471,14 @@ def test_without_script_all_is_shown(browser, report):
     try:
         browser.open(report)
         total = browser.run("document.querySelectorAll('figure').length")
+        assert 0 < len(browser.run(SHOWN)) < total
+        heads = "[...document.querySelectorAll('details.part > summary')]"
+        assert browser.run(f"{heads}.every(s => s.checkVisibility())")
+        unfold(browser)
         assert len(browser.run(SHOWN)) == total
         assert browser.run("document.querySelector('[data-switch]').offsetWidth") == 0
+        assert browser.run("document.querySelector('[data-open]').offsetWidth") == 0
+        assert browser.run("document.querySelectorAll('.legend li').length")
     finally:
         browser.ask("Emulation.setScriptExecutionDisabled", value=False)
 

@@ -1,4 +1,4 @@
-"""What stands against a number is told beside it, and in the first paragraph."""
+"""What stands against a number is told beside it, and below the answer."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from vtrial.report.subgroups import effect_between, group_words
 from vtrial.report.tables import (
     contrast_unit,
     contrasts_table,
-    endpoints_table,
+    endpoints_tables,
     published_table,
     published_words,
 )
@@ -48,7 +48,7 @@ def test_reasons_stand_beside_the_missing_and_apart_from_failures(protocol, esti
         columns=MISSING,
     )
     frame = estimates.endpoints.assign(failed=3)
-    table = endpoints_table(protocol, frame, missing)
+    (table,) = endpoints_tables(protocol, frame, missing)
     (subjects,) = [row for row in table.rows if row[0].text == "ANC nadir"]
     said = subjects[2].small
     assert (
@@ -61,7 +61,7 @@ def test_bounds_and_everybody_stand_below_an_estimate(protocol, estimates):
     share = frame["statistic"] == "share"
     frame.loc[share, ["least", "most"]] = (0.3, 0.4)
     frame.loc[share, ["truth", "truth_error"]] = (0.38, 0.001)
-    cell = endpoints_table(protocol, frame, estimates.missing).rows[1][2]
+    cell = endpoints_tables(protocol, frame, estimates.missing)[0].rows[1][2]
     assert "30.0 to 40.0\u202f% whatever the unsolved had shown" in cell.small
     assert "everybody 38.0\u202f%" in cell.small
 
@@ -71,13 +71,14 @@ def test_a_number_of_some_trials_says_so(protocol, estimates):
     lone = frame[frame["statistic"] == "mean"].assign(
         statistic="geometric mean", replicates=1, undefined=31
     )
-    table = endpoints_table(protocol, pd.concat([frame, lone]), estimates.missing)
+    both = pd.concat([frame, lone])
+    (table,) = endpoints_tables(protocol, both, estimates.missing)
     found = [row for row in table.rows if row[1].text == "geometric mean"]
     words = "from 1 of 32 trials: in the others a value is not positive"
     assert words in found[0][2].small
 
 
-def test_undefined_trials_are_told_in_the_first_paragraph(protocol, estimates):
+def test_undefined_trials_are_told_below_the_answer(protocol, estimates):
     frame = estimates.contrasts.assign(replicates=5037, undefined=4963)
     said = strong(answer(protocol, estimates, contrasts=frame))
     assert (
@@ -143,7 +144,7 @@ def test_coverage_without_intervals_is_not_available(protocol):
     coverage, power = ([cell.text for cell in row[2:]] for row in table.rows)
     assert coverage == ["not available", "–"]
     assert table.rows[0][2].small == "no trial has an interval"
-    assert power == ["100.0\u202f%", "43.9 to 100.0\u202f%"]
+    assert power == ["100\u202f%", "44 to 100\u202f%"]
     assert table.rows[1][2].small == "of 3 of 4 trials"
 
 
@@ -194,7 +195,7 @@ def test_rounding_is_nothing_and_points_are_points():
     assert error_words(1.03e-18, "share") == "0\u202fpp"
     assert error_words(0.021, "share") == "2.1\u202fpp"
     assert error_words(0.5, "plain", "%") == "0.5\u202fpp"
-    assert amount(2e-7, 0.05, "plain", "h") == "0.000\u202fh"
+    assert amount(2e-7, 0.05, "plain", "h") == "0.00\u202fh"
     assert contrast_unit("difference of means", "%") == "pp"
     assert contrast_unit("ratio of geometric means", "%") == "1"
 

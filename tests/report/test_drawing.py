@@ -18,6 +18,7 @@ from vtrial.report.drawing import (
     new_figure,
     time_axis,
 )
+from vtrial.report.timing import Timing
 
 # Machado, Oliveira and Fernandes (2009), IEEE Trans. Vis. Comput. Graph. 15:1291,
 # severity 1, linear RGB.
@@ -108,9 +109,13 @@ def test_inlining_keeps_the_box():
 def test_axes_of_time_and_logarithm():
     with house_style():
         axes = new_figure(2.0).add_subplot()
-        scale = time_axis(axes, 0.0, 504.0)
+        scale = time_axis(axes, 0.0, 504.0, Timing())
         assert scale.name == "days"
         assert axes.get_xlabel() == "Time since the first dose [days]"
+        timing = Timing("wk", "the start")
+        assert time_axis(axes, 0.0, 504.0, timing).name == "weeks"
+        assert axes.get_xlabel() == "Time since the start [weeks]"
+        time_axis(axes, 0.0, 504.0, Timing("d"))
         assert axes.get_xlim() == (0.0, 21.0)
         log_axis(axes, 0.004, 120.0)
         ticks = axes.get_yticks()

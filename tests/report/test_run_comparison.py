@@ -71,7 +71,7 @@ def test_words_for_a_terminal(runs):
     assert list(tables) == [
         "What differs in the design",
         "Endpoints",
-        "Contrasts",
+        "Comparisons",
         "Published",
     ]
     rows = tables["Endpoints"]

@@ -59,26 +59,30 @@ def test_minus_zero_is_zero():
 
 
 @pytest.mark.parametrize(
-    ("value", "spread", "kind", "places"),
+    ("value", "error", "kind", "places"),
     [
-        (0.754, 0.02, "share", 1),
+        (0.754, 0.02, "share", 0),
+        (0.754, 0.0023, "share", 1),
+        (0.754, math.nan, "share", 1),
         (0.194, 1e-9, "points", 1),
-        (12.3, 0.52, "plain", 2),
+        (12.3, 0.52, "plain", 1),
+        (12.3, 0.0012, "plain", 2),
         (123.4, 20.0, "plain", 0),
         (1.5, 0.0, "plain", 2),
-        (0.0, 0.013, "plain", 3),
-        (0.754, 0.2, "share", 1),
+        (0.0, 0.013, "plain", 2),
+        (0.754, 0.2, "share", 0),
         (math.nan, 0.1, "plain", 0),
     ],
 )
-def test_uncertainty_rules_the_decimals(value, spread, kind, places):
-    assert decimals(value, spread, kind) == places
+def test_monte_carlo_errors_rule_the_decimals(value, error, kind, places):
+    assert decimals(value, error, kind) == places
 
 
 def test_amounts_carry_their_unit():
     assert amount(0.0, 0.0, "plain", "mg/L") == "0.00\u202fmg/L"
-    assert amount(5.2, 0.3, "plain", "1e9/L") == "5.20 × 10⁹/L"
-    assert amount(-0.034, 0.01, "points") == "−3.4\u202fpp"
+    assert amount(5.2, 0.03, "plain", "1e9/L") == "5.20 × 10⁹/L"
+    assert amount(-0.034, 0.001, "points") == "−3.4\u202fpp"
+    assert amount(-0.034, 0.01, "points") == "−3\u202fpp"
     assert amount(2.5e-9, 1e-10, "plain", "g") == "2.5 × 10⁻⁹\u202fg"
     assert amount(math.nan, 1.0, "share") == "–"
     assert error_words(0.00234, "share") == "0.23\u202fpp"
@@ -86,6 +90,8 @@ def test_amounts_carry_their_unit():
 
 def test_intervals():
     assert interval(0.7, 0.8, "share") == "70.0 to 80.0\u202f%"
+    assert interval(0.7, 0.8, "share", error=0.013) == "70 to 80\u202f%"
+    assert interval(-2.04, 31.2, "plain", "h", error=0.2) == "−2.0 to 31.2\u202fh"
     assert interval(-1.0, 12.0) == "−1.0 to 12.0"
     assert interval(math.nan, 1.0) == "–"
     assert interval(0.0, 1e-7) == "0 to 1 × 10⁻⁷"
@@ -135,6 +141,36 @@ def test_moments():
     assert moments([312.0, 313.0, 314.0]) == "312, 313 and 314 h"
     many = moments([float(k * k) for k in range(40)])
     assert many.endswith("… 1521 h (40 times)") or "1,521 h (40 times)" in many
+
+
+@pytest.mark.parametrize(
+    ("times", "unit", "words"),
+    [
+        ([11424.0], "wk", "week 68"),
+        ([11424.0], "d", "day 476"),
+        ([11424.0], "", "day 476"),
+        ([0.0, 84.0], "wk", "week 0 and 0.5"),
+        ([0.0, 24.0], "wk", "0 and 24 h"),
+        ([336.0], "h", "336 h"),
+    ],
+)
+def test_moments_are_counted_as_the_sheet_does(times, unit, words):
+    assert moments(times, unit=unit) == words
+
+
+@pytest.mark.parametrize(
+    ("hours", "unit", "name", "step"),
+    [
+        (72 * 168.0, "wk", "weeks", 12),
+        (72 * 168.0, "d", "days", 84),
+        (504.0, "wk", "weeks", 0.5),
+        (4.0, "d", "h", 1),
+        (504.0, "h", "h", 72),
+    ],
+)
+def test_time_axes_count_as_the_sheet_does(hours, unit, name, step):
+    chosen = clock(hours, unit)
+    assert (chosen.name, chosen.step) == (name, step)
 
 
 @pytest.mark.parametrize(

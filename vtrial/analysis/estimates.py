@@ -229,7 +229,7 @@ class Estimates:
         product-limit curve of the trials, where 95 % of single trials lie (the curve's
         own limits if there is one), and the mean numbers at risk and of events by then.
     operating
-        What the design is worth, a row for each comparison and measure: `power`,
+        Operating characteristics, a row for each comparison and measure: `power`,
         `bias`, `coverage`, `expected size`, and standard deviations: `of one trial`,
         its parts `by parameters` and `by chance`, and `precision by common numbers`
         (the variance of the truth with independent subjects over that of pairs).

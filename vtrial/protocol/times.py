@@ -6,7 +6,7 @@ is the time from one dose to the next, a month 30.4375 d.
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from vtrial.errors import ProtocolError, UnitError
@@ -25,6 +25,9 @@ _PLURAL = {
 }
 _NUMBER = r"\d+(?:\.\d+)?"
 _WORDED = re.compile(rf"([A-Za-z]+)\s+(-?{_NUMBER})")
+_MENTIONED = re.compile(r"\b(week|day|hour)\s+-?\d|\d\s*(wk|d|h|min)\b")
+_COUNTS = {"week": "wk", "wk": "wk", "day": "d", "d": "d"}
+_TIMED = {"at", "within", "baseline", "repeat", "until", "every"}
 _SHIFT = re.compile(r"\s+([+-])\s+")
 _REPEAT = re.compile(r"every\s+(.+?)\s+(?:x\s*(\d+)|until\s+(.+))", re.S)
 
@@ -35,6 +38,38 @@ class Span(NamedTuple):
     start: float
     end: float
     baseline: float
+
+
+def unit_of(data: Mapping[str, object]) -> str:
+    """Return the unit that a sheet counts time in: `h`, `d`, `wk`, or nothing.
+
+    It is the one that most times of visits and endpoints are in, or, where these
+    have none, those of the grid.
+
+    Examples
+    --------
+    >>> unit_of({"endpoints": {"loss": {"at": "week 68"}}, "grid": {"every": "4 d"}})
+    'wk'
+    """
+    for parts in (("visits", "endpoints"), ("grid",)):
+        words = [word for part in parts for word in _timed(data.get(part))]
+        named = ([a or b for a, b in _MENTIONED.findall(word)] for word in words)
+        units = [u for one in named for u in {_COUNTS.get(u, "h"): 0 for u in one}]
+        if units:
+            return max(dict.fromkeys(units), key=units.count)
+    return ""
+
+
+def _timed(entry: object, *, here: bool = False) -> Iterator[str]:
+    """Give the texts of a part of a sheet that stand where it says a time."""
+    if isinstance(entry, str) and here:
+        yield entry
+    elif isinstance(entry, Mapping):
+        for key, value in entry.items():
+            yield from _timed(value, here=here or key in _TIMED)
+    elif isinstance(entry, list | tuple):
+        for value in entry:
+            yield from _timed(value, here=here)
 
 
 def duration(text: str) -> float:

@@ -1,13 +1,20 @@
-"""The answer in one paragraph: headline numbers, misses and failures in words."""
+"""The answer in one sentence, and what stands against it: misses, failures."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from vtrial.analysis.estimates import MISS, UNDECIDED, WITHIN, centre_of
+from vtrial.analysis.estimates import MISS, UNDECIDED, WITHIN
 from vtrial.protocol.protocol import Protocol
+from vtrial.report.answer_table import MOST_ENDPOINTS, ordered_endpoints, told_by
 from vtrial.report.caveats import undefined_effect, undefined_endpoint
-from vtrial.report.design import arm_title, endpoint_title, size_in_words
+from vtrial.report.design import (
+    arm_title,
+    effect_words,
+    endpoint_title,
+    size_in_words,
+)
 from vtrial.report.flow import Flow
 from vtrial.report.frames import each_row
 from vtrial.report.tables import (
@@ -15,10 +22,16 @@ from vtrial.report.tables import (
     contrast_unit,
     endpoint_kind,
 )
-from vtrial.report.words import amount, count, interval, listing, number
+from vtrial.report.words import (
+    amount,
+    as_given,
+    capital,
+    count,
+    interval,
+    listing,
+    number,
+)
 
-MOST_ENDPOINTS = 3
-MOST_CONTRASTS = 2
 MOST_MISSES = 6
 MOST_UNDEFINED = 3
 
@@ -38,77 +51,71 @@ def answer_in_words(
     *,
     flow: Flow,
 ) -> list[Sentence]:
-    """Return the sentences of the answer, the most important first."""
-    arms = len(protocol.arms)
-    compared = f" under {count(arms)} arms" if arms > 1 else ""
-    size = size_in_words(protocol)
-    verb = "was" if protocol.replicates == 1 else "were"
-    shown = _headlines(protocol, endpoints)
-    told = [
-        f"{_capital(size)} {verb} simulated{compared}.",
-        *_endpoints(protocol, shown),
-        *_contrasts(protocol, contrasts),
-    ]
+    """Return the answer in one sentence, then what stands against it."""
+    names = ordered_endpoints(protocol, endpoints)[:MOST_ENDPOINTS]
+    shown = [told_by(protocol, endpoints, name) for name in names]
     warned = [*_undefined(protocol, shown, contrasts), *_published(published)]
     return [
-        *(Sentence(words) for words in told),
+        Sentence(_answer(protocol, endpoints, contrasts)),
         *(Sentence(words, strong=True) for words in warned),
         *_failed(protocol, flow),
     ]
 
 
-def _headlines(protocol: Protocol, frame: pd.DataFrame) -> list[pd.DataFrame]:
-    """Choose the endpoints that are compared or published first, and a statistic."""
-    chosen = []
-    asked = {
-        point.endpoint
-        for point in (*protocol.evidence.published, *protocol.analysis.comparisons)
+def _answer(
+    protocol: Protocol, endpoints: pd.DataFrame, contrasts: pd.DataFrame
+) -> str:
+    """Return the first comparison in a sentence; or the first endpoint, or the size."""
+    for row in each_row(contrasts.head(1)):
+        return _effect(protocol, endpoints, row)
+    names = ordered_endpoints(protocol, endpoints)
+    if names:
+        lead, parts = _by_arm(protocol, endpoints, names[0], [])
+        return f"{lead}: {listing(parts)}."
+    verb = "was" if protocol.replicates == 1 else "were"
+    return f"{capital(size_in_words(protocol))} {verb} simulated."
+
+
+def _by_arm(
+    protocol: Protocol, endpoints: pd.DataFrame, endpoint: str, arms: Sequence[str]
+) -> tuple[str, list[str]]:
+    """Return an endpoint's title, and its numbers under some arms, or all."""
+    rows = told_by(protocol, endpoints, endpoint)
+    statistic = str(rows["statistic"].iloc[0]) if len(rows) else ""
+    kind = endpoint_kind(protocol, endpoint, statistic)
+    numbers = {
+        row.arm: amount(row.estimate, row.mc_error, kind, row.unit)
+        for row in each_row(rows)
     }
-    names = sorted(dict.fromkeys(frame["endpoint"]), key=lambda name: name not in asked)
-    for name in names[:MOST_ENDPOINTS]:
-        rows = frame[frame["endpoint"] == name]
-        event = any(point.name == name and point.event for point in protocol.endpoints)
-        statistic = centre_of(list(rows["statistic"]), event=event)
-        chosen.append(rows[rows["statistic"] == statistic])
-    return chosen
+    many = len(protocol.arms) > 1
+    parts = [
+        numbers[arm] + (f" under {arm_title(protocol, arm)}" if many else "")
+        for arm in (arms or numbers)
+        if arm in numbers
+    ]
+    title = capital(endpoint_title(protocol, endpoint))
+    return (title if kind == "share" else f"{title} ({statistic})"), parts
 
 
-def _endpoints(protocol: Protocol, shown: list[pd.DataFrame]) -> list[str]:
-    """Say the chosen endpoints, all arms of each."""
-    sentences = []
-    for rows in shown:
-        name, statistic = rows["endpoint"].iloc[0], rows["statistic"].iloc[0]
-        kind = endpoint_kind(protocol, name, statistic)
-        parts = [
-            amount(row.estimate, (row.high - row.low) / 2, kind, row.unit)
-            + (f" ({arm_title(protocol, row.arm)})" if len(protocol.arms) > 1 else "")
-            for row in each_row(rows)
-        ]
-        said = "" if kind == "share" else f", {statistic}"
-        sentences.append(
-            f"{_capital(endpoint_title(protocol, name))}{said}: {listing(parts)}."
-        )
-    return sentences
-
-
-def _contrasts(protocol: Protocol, frame: pd.DataFrame) -> list[str]:
-    """Say the first contrasts with their intervals."""
-    sentences = []
-    for row in each_row(frame.head(MOST_CONTRASTS)):
-        kind = contrast_kind(protocol, row.endpoint, row.by)
-        unit = contrast_unit(row.by, row.unit)
-        value = amount(row.estimate, (row.high - row.low) / 2, kind, unit)
-        sentences.append(
-            f"{_capital(arm_title(protocol, row.arm))} with "
-            f"{arm_title(protocol, row.reference)} on "
-            f"{endpoint_title(protocol, row.endpoint)}: {row.by} {value} "
-            f"({_holds(row)} {interval(row.low, row.high, kind, unit)})."
-        )
-    return sentences
+def _effect(protocol: Protocol, endpoints: pd.DataFrame, row: Any) -> str:
+    """Return what a comparison found in one sentence."""
+    pair = [row.arm, row.reference]
+    lead, parts = _by_arm(protocol, endpoints, row.endpoint, pair)
+    kind = contrast_kind(protocol, row.endpoint, row.by)
+    unit = contrast_unit(row.by, row.unit)
+    value = amount(row.estimate, row.mc_error, kind, unit)
+    spread = interval(row.low, row.high, kind, unit, error=row.mc_error)
+    effect = effect_words(row.by)
+    article = "an" if effect[0] in "aeiou" else "a"
+    if not parts:
+        arms = " with ".join(arm_title(protocol, arm) for arm in pair)
+        return f"{lead}, {arms}: {effect} {value} ({_holds(row)} {spread})."
+    told = f"{article} {effect} of {value} ({_holds(row)} {spread})"
+    return f"{lead}: {listing(parts)}, {told}."
 
 
 def _holds(row: Any) -> str:
-    """Say what a contrast's interval holds."""
+    """Return what a contrast's interval holds."""
     level = f"{number(100 * row.level, 4)}\u202f%"
     single = row.interval == "confidence"
     return f"{level} confidence interval" if single else f"{level} of single trials:"
@@ -117,7 +124,7 @@ def _holds(row: Any) -> str:
 def _undefined(
     protocol: Protocol, shown: list[pd.DataFrame], contrasts: pd.DataFrame
 ) -> list[str]:
-    """Warn of numbers that do not stand on all trials, the worst first."""
+    """Return which numbers that do not stand on all trials, the worst first."""
     found: list[tuple[float, str]] = []
     for row in (row for rows in shown for row in each_row(rows)):
         what = f"{row.statistic} of {endpoint_title(protocol, row.endpoint)}"
@@ -126,7 +133,7 @@ def _undefined(
         found.append((row.undefined, _stands(row, what + arm, why)))
     for row in each_row(contrasts):
         arms = (arm_title(protocol, arm) for arm in (row.arm, row.reference))
-        what = f"{row.by} of {' with '.join(arms)} on "
+        what = f"{effect_words(row.by)} of {' with '.join(arms)} on "
         what += endpoint_title(protocol, row.endpoint)
         found.append((row.undefined, _stands(row, what, undefined_effect(row.by))))
     found = sorted((one for one in found if one[0] > 0), key=lambda one: -one[0])
@@ -138,7 +145,7 @@ def _undefined(
 
 
 def _stands(row: Any, what: str, why: str) -> str:
-    """Say on how many trials a number stands."""
+    """Return on how many trials a number stands."""
     total = row.replicates + row.undefined
     where = f"{count(row.undefined)} of {count(total)} trials"
     if total == 1:
@@ -150,7 +157,7 @@ def _stands(row: Any, what: str, why: str) -> str:
 
 
 def _published(frame: pd.DataFrame) -> list[str]:
-    """Say how many published numbers were met, and name the misses."""
+    """Return how many published numbers were met, and which were not."""
     if not len(frame):
         return []
     total, inside = len(frame), int((frame["verdict"] == WITHIN).sum())
@@ -175,14 +182,14 @@ def _published(frame: pd.DataFrame) -> list[str]:
 
 
 def _missed(row: Any) -> str:
-    """Say what was missed, and by what numbers."""
+    """Return what was missed, and by what numbers."""
     simulated = amount(row.simulated, row.mc_error, row.kind, row.unit)
-    published = amount(row.published, (row.high - row.low) / 2, row.kind, row.unit)
+    published = as_given(row.published, row.kind, row.unit)
     return f"{row.words} ({simulated}, published {published})"
 
 
 def _failed(protocol: Protocol, flow: Flow) -> list[Sentence]:
-    """Say how many solutions failed, and warn where arms differ in that."""
+    """Return how many solutions failed, and whether arms differ in that."""
     lost = [arm.lost for arm in flow.arms]
     failed, total = sum(one for one, _ in lost), sum(of for _, of in lost)
     if not failed:
@@ -213,8 +220,3 @@ def _percent(part: float, whole: float) -> str:
     share = 100 * part / max(whole, 1.0)
     words = number(share, 2) if share >= 0.01 or not part else "under 0.01"
     return f"{words}\u202f%"
-
-
-def _capital(text: str) -> str:
-    """Begin a sentence."""
-    return text[:1].upper() + text[1:]

@@ -9,7 +9,7 @@ from vtrial.report.words import Kind, amount, count, interval
 
 
 def caveats(row: Any, kind: Kind, unit: str, why: str) -> list[str]:
-    """Say of how many trials a number is, and what others would make of it."""
+    """Return of how many trials a number is, and what others would make of it."""
     said = []
     if row.undefined > 0:
         total = row.replicates + row.undefined
@@ -24,7 +24,7 @@ def caveats(row: Any, kind: Kind, unit: str, why: str) -> list[str]:
 
 
 def undefined_endpoint(protocol: Protocol, row: Any) -> str:
-    """Say why a statistic of an arm is undefined in some trials."""
+    """Return why a statistic of an arm is undefined in some trials."""
     event = any(p.name == row.endpoint and p.event for p in protocol.endpoints)
     if row.statistic == "median" and event:
         return "it is not reached"
@@ -34,5 +34,5 @@ def undefined_endpoint(protocol: Protocol, row: Any) -> str:
 
 
 def undefined_effect(by: str) -> str:
-    """Say why an effect is undefined in some trials."""
+    """Return why an effect is undefined in some trials."""
     return measures()[by].lacks

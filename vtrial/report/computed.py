@@ -51,7 +51,7 @@ _LONG = 300  # characters; more is a sheet's text, and stands in a drawer of its
 
 
 def computed_lines(protocol: Protocol, attributes: Mapping[str, object]) -> list[Line]:
-    """Say how it was computed: what the record tells first, then what was asked."""
+    """Return how it was computed: what the record tells first, then what was asked."""
     lines = {name: "" for name in _NAMES}
     for key, value in attributes.items():
         words = _words(value)
@@ -71,7 +71,7 @@ def computed_lines(protocol: Protocol, attributes: Mapping[str, object]) -> list
 
 
 def numerics_in_words(protocol: Protocol, given: object) -> str:
-    """Say with what tolerances and precision: as the record tells, or as asked."""
+    """Return with what tolerances and precision: as the record tells, or as asked."""
     known = dataclasses.asdict(protocol.numerics)
     told = _data(given)
     known |= dict(told) if isinstance(told, Mapping) else {}
@@ -84,13 +84,13 @@ def numerics_in_words(protocol: Protocol, given: object) -> str:
 
 
 def _by_state(known: Mapping[str, Any]) -> str:
-    """Say the tolerances of single states; nothing if there are none."""
+    """Return the tolerances of single states; nothing if there are none."""
     told = [f"{name} {number(float(one))}" for name, one in known["atol_by_state"]]
     return f" ({', '.join(told)})" if told else ""
 
 
 def precision_in_words(attributes: Mapping[str, object]) -> str:
-    """Say what 32 bits cost: by output, and in how many solutions another status."""
+    """Return what 32 bits cost: by output, and in how many solutions another status."""
     told = _data(attributes.get("numerics"))
     asked = told.get("precision", 64) if isinstance(told, Mapping) else 64
     found = _data(attributes.get(PRECISION_ERROR))
@@ -112,7 +112,7 @@ def precision_in_words(attributes: Mapping[str, object]) -> str:
 
 
 def grid_in_words(attributes: Mapping[str, object]) -> str:
-    """Say which true extremes and areas depend on how fine the grid is."""
+    """Return which true extremes and areas depend on how fine the grid is."""
     found = _data(attributes.get(GRID_ERROR))
     if not isinstance(found, Mapping):
         return ""

@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 
 from vtrial.protocol.protocol import Protocol
-from vtrial.report.design import arm_title, endpoint_title
+from vtrial.report.design import arm_title, effect_words, endpoint_title
 from vtrial.report.drawing import MUTED, Drawing, new_figure, number_axis
 from vtrial.report.legend import SCALE, axis_label, pick_colour
 from vtrial.report.tables import contrast_kind, contrast_unit
-from vtrial.report.words import amount, count, error_words, slug
+from vtrial.report.words import amount, capital, count, error_words, slug
 
 
 def draw_convergence(
@@ -39,7 +39,7 @@ def draw_convergence(
     number_axis(axes)
     axes.set_xlabel("Replicate trials")
     unit = _unit(protocol, comparison)
-    axes.set_ylabel(axis_label(by.capitalize(), kind, unit))
+    axes.set_ylabel(axis_label(capital(effect_words(by)), kind, unit))
     last = rows.iloc[-1]
     value, off = float(last["estimate"]), float(last["mc_error"])
     told = (
@@ -74,5 +74,5 @@ def _unit(protocol: Protocol, comparison: str) -> str:
 
 
 def settles(rows: pd.DataFrame) -> bool:
-    """Say whether there is a course to draw: two points or more with a number."""
+    """Return whether there is a course to draw: two points or more with a number."""
     return int(np.isfinite(rows["estimate"].astype(float)).sum()) > 1

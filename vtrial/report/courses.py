@@ -7,20 +7,20 @@ from matplotlib.axes import Axes
 
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.bands import (
+    OWN,
     by_quantile,
     draw_median,
     lay_panels,
+    limit_panels,
+    own_scales,
     shown_until,
     spans_decades,
 )
 from vtrial.report.design import output_title, output_unit
-from vtrial.report.drawing import (
-    INK,
-    Drawing,
-    limit_values,
-)
+from vtrial.report.drawing import INK, Drawing
 from vtrial.report.legend import arms_in, axis_label, pick_colour
-from vtrial.report.words import count, duration, slug
+from vtrial.report.timing import timing_of
+from vtrial.report.words import count, slug
 
 
 def draw_courses(
@@ -35,7 +35,8 @@ def draw_courses(
     early = courses[courses["time"] <= until]
     linear = _draw(protocol, output, early, bands[bands["time"] <= until], log=False)
     if len(early) < len(courses):
-        said = f" Later all is below 1 % of the highest; {duration(until)} are shown."
+        shown = timing_of(protocol).duration(until)
+        said = f" Later all is below 1 % of the highest; {shown} are shown."
         linear = linear._replace(caption=linear.caption + said)
     if not spans_decades(courses["value"].to_list()):
         yield linear
@@ -55,20 +56,23 @@ def _draw(
     """Draw one output on one scale, a panel for each arm."""
     arms = arms_in(protocol, courses)
     start, end = min(0.0, float(courses["time"].min())), float(courses["time"].max())
-    figure, panels, scale = lay_panels(protocol, arms, start, end)
+    values = [courses.loc[courses["arm"] == arm, "value"].to_list() for arm in arms]
+    own = own_scales(values, log=log)
+    figure, panels, scale = lay_panels(protocol, arms, start, end, own=own)
     for panel, arm in zip(panels.flat, arms, strict=False):
         colour = pick_colour(protocol, arm)
         _lines(panel, courses[courses["arm"] == arm], scale.hours, colour)
         one = bands[bands["arm"] == arm]
         draw_median(panel, by_quantile(one), scale.hours, INK, 1.6)
-    limit_values(panels, courses["value"].to_list(), log=log)
+    limit_panels(panels, values, own=own, log=log)
     title = output_title(protocol, output)
     label = axis_label(title, "plain", output_unit(protocol, output))
     figure.supylabel(label, fontsize=9.5)
     scaled = f"{title}, single subjects, {'logarithmic' if log else 'linear'} scale"
     name = slug(f"courses {output} {'log' if log else 'linear'}")
     alt = f"True courses of single subjects by arm: {scaled}."
-    return Drawing(name, scaled, alt, _how_to_read(courses), figure, courses)
+    caption = _how_to_read(courses) + OWN * own
+    return Drawing(name, scaled, alt, caption, figure, courses)
 
 
 def _lines(axes: Axes, rows: pd.DataFrame, hours: float, colour: str) -> None:
@@ -80,7 +84,7 @@ def _lines(axes: Axes, rows: pd.DataFrame, hours: float, colour: str) -> None:
 
 
 def _how_to_read(courses: pd.DataFrame) -> str:
-    """Say who is drawn."""
+    """Return who is drawn."""
     sizes = {
         len(one.groupby(["replicate", "subject"])) for _, one in courses.groupby("arm")
     }

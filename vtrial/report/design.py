@@ -1,6 +1,7 @@
 """The design of a trial in words: who, what is done, when, what is asked."""
 
 import math
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -9,13 +10,12 @@ from vtrial.endpoint.equation import equation_of
 from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.endpoints import unit_taken
 from vtrial.protocol.protocol import Arm, Protocol, Visit
-from vtrial.protocol.subset import write_where
+from vtrial.protocol.subset import names_of, write_where
+from vtrial.report.timing import timing_of
 from vtrial.report.words import (
     count,
-    duration,
     fixed,
     listing,
-    moments,
     number,
     suffix,
 )
@@ -49,6 +49,25 @@ def short_title(protocol: Protocol, name: str, most: int = 24) -> str:
     return title if len(title) <= most else title[: most - 1] + "…"
 
 
+_EFFECTS = {  # what a clinician calls what a sheet says
+    "difference by ranks": "Hodges-Lehmann shift",
+    "Welch difference of means": "difference of means (Welch)",
+    "MMRM": "difference of means (MMRM)",
+    "log-rank": "hazard ratio (log-rank)",
+}
+
+
+def effect_words(by: str) -> str:
+    """Return what an effect is called.
+
+    Examples
+    --------
+    >>> effect_words("difference by ranks"), effect_words("risk ratio")
+    ('Hodges-Lehmann shift', 'risk ratio')
+    """
+    return _EFFECTS.get(by, by)
+
+
 def endpoint_title(protocol: Protocol, name: str) -> str:
     """Return an endpoint's title, or its name."""
     found = (point for point in protocol.endpoints if point.name == name)
@@ -67,8 +86,63 @@ def output_unit(protocol: Protocol, name: str) -> str:
     return next((output.unit for output in found), "1")
 
 
+def factor_title(protocol: Protocol, name: str) -> str:
+    """Return the title of a covariate or an individual parameter, or its name."""
+    model = protocol.model
+    known = {
+        thing.name: thing.title for thing in (*model.parameters, *model.covariates)
+    }
+    return known.get(name, "") or known.get(f"tv{name}", "") or name
+
+
+_CODES = {  # what a code's name says
+    "FEMALE": {0.0: "male", 1.0: "female"},
+    "MALE": {0.0: "female", 1.0: "male"},
+}
+_EQUAL = re.compile(r"\b([A-Za-z_]\w*) == (\d+(?:\.\d+)?)\b")
+
+
+def code_words(protocol: Protocol, name: str, code: float) -> str:
+    """Return what a covariate's code means, if its title or its name says so."""
+    if name in _CODES:
+        return _CODES[name].get(code, "")
+    found = [one for one in protocol.model.covariates if one.name == name]
+    title = (found[0].title or name) if found else name
+    told = re.fullmatch(r"(.+?) \((\d+ [^)]+)\)", title)
+    if told:
+        pairs = (part.strip().split(" ", 1) for part in told[2].split(","))
+        named = {float(one[0]): one[1] for one in pairs if len(one) == 2}
+        if list(named.values()) == ["yes"]:
+            named = {0.0: "no", 1.0: "yes"}
+        return f"{told[1]}: {named[code]}" if code in named else ""
+    if found and set(found[0].values) == {0.0, 1.0}:
+        return f"{title}: {'yes' if code else 'no'}"
+    return ""
+
+
+def where_words(protocol: Protocol, condition: str) -> str:
+    """Return a condition on covariates with their codes in words."""
+    return _EQUAL.sub(
+        lambda one: code_words(protocol, one[1], float(one[2])) or one[0], condition
+    )
+
+
+def factors_shown(protocol: Protocol) -> set[str]:
+    """Return the covariates and individual parameters that a reader asks for.
+
+    These are what the model asks of a subject, what is kept of each, and what the
+    sheet itself compares, stratifies or chooses by; others only helped the cohort.
+    """
+    compared = protocol.analysis.comparisons
+    named = {name for c in compared for name in (*c.adjust, *c.strata)}
+    named |= {n for c in compared if c.where is not None for n in names_of(c.where)}
+    model = {covariate.name for covariate in protocol.model.covariates}
+    strata = set(protocol.design.allocation.strata)
+    return model | named | strata | set(protocol.keep.individual)
+
+
 def arms_in_words(protocol: Protocol) -> list[ArmWords]:
-    """Say what each arm gets, and its share of the allocation."""
+    """Return what each arm gets, and its share of the allocation."""
     weights = [*protocol.design.allocation.weights, *([1] * len(protocol.arms))]
     return [
         ArmWords(
@@ -79,7 +153,7 @@ def arms_in_words(protocol: Protocol) -> list[ArmWords]:
 
 
 def _treatment(protocol: Protocol, arm: Arm) -> str:
-    """Say what is done to an arm."""
+    """Return what is done to an arm."""
     parts = [arm.regimen.words] if arm.regimen is not None else []
     raw = _entry(protocol.data, "arms", arm.name, "set")
     for name, _ in arm.set:
@@ -98,7 +172,7 @@ def _entry(data: object, *path: str) -> object:
 
 
 def size_in_words(protocol: Protocol) -> str:
-    """Say how many subjects and trials were simulated."""
+    """Return the number of subjects and trials that were simulated."""
     subjects = f"{count(protocol.subjects)} subject{'s'[: protocol.subjects != 1]}"
     if protocol.replicates == 1:
         return f"one trial of {subjects}"
@@ -108,7 +182,7 @@ def size_in_words(protocol: Protocol) -> str:
 
 
 def allocation_in_words(protocol: Protocol) -> str:
-    """Say how subjects get their arm."""
+    """Return how subjects are allocated to arms."""
     if len(protocol.arms) == 1:
         return "one arm; nothing to allocate"
     how = protocol.design.allocation
@@ -125,7 +199,7 @@ def allocation_in_words(protocol: Protocol) -> str:
 
 
 def potential_in_words(protocol: Protocol) -> str:
-    """Say under which arms a subject is simulated."""
+    """Return under which arms a subject is simulated."""
     if len(protocol.arms) == 1:
         return "every subject under the one arm"
     if protocol.potential == "all":
@@ -134,10 +208,11 @@ def potential_in_words(protocol: Protocol) -> str:
 
 
 def visit_in_words(protocol: Protocol, visit: Visit) -> str:
-    """Say when a visit is, and what is measured at it."""
-    words = moments(visit.times)
+    """Return when a visit is, and what is measured at it."""
+    timing = timing_of(protocol)
+    words = timing.moments(visit.times)
     if visit.window:
-        words += f", each moved by up to ±{duration(visit.window)}"
+        words += f", each moved by up to ±{timing.duration(visit.window)}"
     if visit.after_dose:
         words += ", after any dose at that time"
     if visit.measure:
@@ -153,7 +228,7 @@ def _called(protocol: Protocol, output: str) -> str:
 
 
 def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
-    """Say how an endpoint is made of a subject's values."""
+    """Return how an endpoint is made of a subject's values."""
     unit = output_unit(protocol, endpoint.of)
     reach = (
         f"at or above {_limit(endpoint.low, unit)}"
@@ -162,7 +237,7 @@ def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
     )
     words = endpoint.kind.sentence.format(
         of=endpoint.of,
-        span=_span(endpoint),
+        span=_span(protocol, endpoint),
         low=_limit(endpoint.low, unit),
         high=_limit(endpoint.high, unit),
         reach=reach,
@@ -172,14 +247,16 @@ def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
     if endpoint.confirmed:
         by = endpoint.confirmed_by == "values"
         again = f"{number(endpoint.confirmed, 4)} values in a row"
-        words += f", confirmed by {again if by else duration(endpoint.confirmed)}"
+        lasting = timing_of(protocol).duration(endpoint.confirmed)
+        words += f", confirmed by {again if by else lasting}"
     if endpoint.grades:
         limits = listing([number(limit, 4) for limit in endpoint.grades])
         words = f"grade of the {words}, by {limits}"
     if endpoint.binary:
         words = f"share of subjects with {words}, {_bounds(protocol, endpoint)}"
     if endpoint.kind.baseline and endpoint.baseline:
-        words += f" (baseline: last value up to {duration(endpoint.baseline)})"
+        upto = timing_of(protocol).duration(endpoint.baseline)
+        words += f" (baseline: last value up to {upto})"
     for name, strategy in endpoint.intercurrent:
         words += f"; {name}: {strategy}"
     if not endpoint.of:
@@ -194,7 +271,7 @@ def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
 
 
 def _bounds(protocol: Protocol, endpoint: Endpoint) -> str:
-    """Say within what limits a number is a response."""
+    """Return the limits within which a number is a response."""
     own = endpoint_unit(protocol, endpoint)
     sides = {"above": endpoint.above, "below": endpoint.below}
     given = [(w, _limit(limit, own)) for w, limit in sides.items() if limit is not None]
@@ -217,31 +294,36 @@ def _limit(value: float | None, unit: str) -> str:
     return number(value, 4) + suffix("plain", unit)
 
 
-def _span(endpoint: Endpoint) -> str:
-    """Say the span of time that an endpoint looks at."""
-    start, end = endpoint.start, endpoint.end
+def _span(protocol: Protocol, endpoint: Endpoint) -> str:
+    """Return the span of time that an endpoint looks at, in words."""
+    start, end, timing = endpoint.start, endpoint.end, timing_of(protocol)
     if start == end:
-        return f"at {moments([start])}"
+        return f"at {timing.moments([start])}"
     if not math.isfinite(end):
-        return "at any time" if start <= 0 else f"from {duration(start)} on"
-    if end > 48 and start % 24 == 0 and end % 24 == 0:
-        return f"from day {number(start / 24, 5)} to day {number(end / 24, 5)}"
-    return f"from {duration(start)} to {duration(end)}"
+        return "at any time" if start <= 0 else f"from {timing.duration(start)} on"
+    for name, short, hours in (("week", "wk", 168.0), ("day", "d", 24.0)):
+        fits = start % hours == 0 and end % hours == 0
+        if fits and (timing.unit == short or (short == "d" and end > 48)):
+            ends = (number(time / hours, 5) for time in (start, end))
+            return "from {0} {1} to {0} {2}".format(name, *ends)
+    return f"from {timing.duration(start)} to {timing.duration(end)}"
 
 
 def comparison_in_words(protocol: Protocol, comparison: Comparison) -> str:
-    """Say what is compared, by what, and adjusted for what."""
+    """Return what is compared, by what, and adjusted for what."""
     words = (
         f"{arm_title(protocol, comparison.arm)} with "
         f"{arm_title(protocol, comparison.reference)} on "
-        f"{endpoint_title(protocol, comparison.endpoint)}: {comparison.by}"
+        f"{endpoint_title(protocol, comparison.endpoint)}: "
+        f"{effect_words(comparison.by)}"
     )
     if comparison.strata:
         words += f", by strata of {listing(comparison.strata)}"
     if comparison.ties != "Efron":
         words += f", {comparison.ties} ties"
     if comparison.where is not None:
-        words += f", where {write_where(comparison.where)}"
+        where = where_words(protocol, write_where(comparison.where))
+        words += f", where {where}"
     if comparison.above is not None:
         words += f", to be above {number(comparison.above, 4)}"
     if comparison.below is not None:
@@ -252,7 +334,7 @@ def comparison_in_words(protocol: Protocol, comparison: Comparison) -> str:
 
 
 def population_in_words(protocol: Protocol) -> str:
-    """Say who takes part, and by which model they respond."""
+    """Return who takes part, and by which model they respond."""
     model = protocol.model
     title = f" ({model.title})" if model.title else ""
     if protocol.uncertain:
@@ -265,7 +347,7 @@ def population_in_words(protocol: Protocol) -> str:
 
 
 def design_lines(protocol: Protocol) -> list[Line]:
-    """Say the design, a named line for each part of it."""
+    """Return the design, a named line for each part of it."""
     lines = [
         Line("Population", population_in_words(protocol)),
         Line("Size", size_in_words(protocol)),
@@ -273,10 +355,11 @@ def design_lines(protocol: Protocol) -> list[Line]:
         Line("Simulated", potential_in_words(protocol)),
     ]
     if len(protocol.occasions) > 1:
-        words = moments(protocol.occasions)
+        words = timing_of(protocol).moments(protocol.occasions)
         lines.append(Line("Occasions", f"new random effects at {words}"))
     if protocol.grid:
-        span = f"{duration(protocol.grid[0])} to {duration(protocol.grid[-1])}"
+        lasting = timing_of(protocol).duration
+        span = f"{lasting(protocol.grid[0])} to {lasting(protocol.grid[-1])}"
         words = f"{count(len(protocol.grid))} times from {span}, without residual error"
         lines.append(Line("True values", words))
     lines.append(Line("Seed", str(protocol.seed)))

@@ -5,10 +5,10 @@ by its own variables, so that a figure follows the reader's light or dark scheme
 """
 
 import contextlib
-import functools
 import gc
 import html
 import io
+import json
 import math
 import re
 import warnings
@@ -19,15 +19,17 @@ from typing import Literal, NamedTuple
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG, RendererSVG
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import text_to_path
 from matplotlib.ticker import FixedLocator, FuncFormatter, MultipleLocator, NullLocator
 
-from vtrial.report.words import Clock, clock, number
+from vtrial.report.layout import Margins, measured
+from vtrial.report.timing import Timing
+from vtrial.report.words import Clock, number
 
 INK, MUTED, FAINT, RULE = "#1a1d21", "#5d6671", "#a9b1ba", "#d3d8de"
 SHADE, PAPER = "#e4e8ed", "#fffffe"
@@ -46,6 +48,7 @@ ARM_COLOURS = (
 )
 MARKERS = "osD^vPX*"
 DASHES = ("-", "--", "-.", ":")
+FLATTENS = 4.0  # times its neighbours' height: so much higher, and they look flat
 WIDTH = 4.25  # inches: text keeps its size on a phone, and two stand side by side
 
 _TOKENS = {
@@ -90,6 +93,9 @@ _STYLE = {
     "ytick.labelcolor": INK,
     "ytick.labelsize": 9,
 }
+_COORDINATES = re.compile(
+    r'(?<=[\s"])(?:d|x|y|x1|y1|x2|y2|points|width|height|transform)="[^"]*"'
+)
 _RATIOS = [m * 10.0**k for k in range(-6, 7) for m in (1.0, 2.0, 5.0)]
 _NEAR_ONE = [
     0.1,
@@ -120,7 +126,8 @@ class Drawing(NamedTuple):
     """A figure with its file's name, its title, what it shows, and how to read it.
 
     `data` is what was drawn. `scale` is `linear` or `log` where the same is drawn on
-    the other scale, too, so that the page can show the one or the other.
+    the other scale, too, so that the page can show the one or the other. `units` are
+    those of both axes where the page reads values off the curves under a pointer.
     """
 
     name: str
@@ -130,6 +137,7 @@ class Drawing(NamedTuple):
     figure: Figure
     data: pd.DataFrame
     scale: str = ""
+    units: tuple[str, str] | None = None
 
 
 @contextlib.contextmanager
@@ -173,19 +181,27 @@ def arm_dash(index: int) -> str:
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
     """Make an empty figure [inches] that lays itself out."""
-    figure = Figure(figsize=(width, height), layout="constrained")
+    figure = Figure(figsize=(width, height), layout=Margins())
     FigureCanvasAgg(figure)
     return figure
 
 
-def time_axis(axes: Axes, start: float, end: float) -> Clock:
-    """Prepare an axis for times [h]: unit by the span, ticks where people count."""
-    scale = clock(end - start)
+def time_axis(axes: Axes, start: float, end: float, timing: Timing) -> Clock:
+    """Prepare an axis for times [h]: the sheet's unit, ticks where people count."""
+    scale = timing.clock(end - start)
     axes.set_xlim(start / scale.hours, end / scale.hours)
     axes.xaxis.set_major_locator(MultipleLocator(scale.step))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value, 4)))
-    axes.set_xlabel(f"Time since the first dose [{scale.name}]")
+    axes.set_xlabel(timing.axis(scale))
     return scale
+
+
+def of_arm(place: int, artist: Artist, reads: Literal["", "line", "band"] = "") -> None:
+    """Mark what belongs to an arm, so that the page can hide it or read values off it.
+
+    `reads` says whether it is a curve or the outermost band around one.
+    """
+    artist.set_gid(f"a{place} {reads}".strip())
 
 
 def number_axis(axes: Axes, *, which: str = "y") -> None:
@@ -211,6 +227,29 @@ def log_axis(axes: Axes, low: float, high: float, *, which: str = "y") -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
     axes.grid(True, axis="y" if which == "y" else "x")
     axes.set_axisbelow(True)
+
+
+def sticks_out(heights: Sequence[float]) -> bool:
+    """Return whether one panel's values would flatten those of its neighbours.
+
+    Examples
+    --------
+    >>> sticks_out([1.0, 1.2, 9.0]), sticks_out([1.0, 1.5, 2.0]), sticks_out([0.0, 9.0])
+    (True, False, False)
+    """
+    known = sorted(height for height in heights if height > 0)
+    return len(known) > 1 and known[-1] > FLATTENS * float(np.median(known[:-1]))
+
+
+def feet_of(panels: np.ndarray, count: int) -> list[Axes]:
+    """Hide panels beyond a count; return the lowest of each column, with its ticks."""
+    for panel in panels.flat[count:]:
+        panel.set_visible(False)
+    columns = panels.shape[1]
+    feet = [panels[(count - 1 - k) // columns, k] for k in range(min(columns, count))]
+    for panel in feet:
+        panel.tick_params(labelbottom=True)
+    return feet
 
 
 def limit_values(panels: np.ndarray, values: Sequence[float], *, log: bool) -> None:
@@ -246,7 +285,7 @@ def _log(value: float) -> float:
 
 
 def _decade(value: float) -> bool:
-    """Say whether a number is a power of ten."""
+    """Return whether a number is a power of ten."""
     return abs(_log(value) - round(_log(value))) < 1e-9
 
 
@@ -275,14 +314,7 @@ class _Renderer(RendererSVG):
         self, s: str, prop: FontProperties, ismath: bool | Literal["TeX"]
     ) -> tuple[float, float, float]:
         """Return the size of a text, and how far it reaches below its line."""
-        return _measured(s, prop, ismath)
-
-
-@functools.lru_cache(maxsize=16384)
-def _measured(
-    text: str, font: FontProperties, math: bool | Literal["TeX"]
-) -> tuple[float, float, float]:
-    return text_to_path.get_text_width_height_descent(text, font, math)
+        return measured(s, prop, ismath)
 
 
 def svg_text(figure: Figure) -> str:
@@ -297,7 +329,36 @@ def svg_text(figure: Figure) -> str:
     )
     figure.draw(renderer)
     renderer.finalize()
-    return buffer.getvalue()
+    return _COORDINATES.sub(_rounded, buffer.getvalue())
+
+
+def _rounded(found: re.Match[str]) -> str:
+    """Round coordinates to a hundredth of a point."""
+    return re.sub(
+        r"-?\d+\.\d{3,}",
+        lambda one: f"{float(one[0]):.2f}".rstrip("0").rstrip("."),
+        found[0],
+    )
+
+
+def read_off(drawing: Drawing) -> str:
+    """Return how a figure's points make values: each panel's place and limits.
+
+    It is JSON: `units` of both axes, and for each panel its corners in the figure's
+    points, the values at them, and whether the upright axis is logarithmic.
+    """
+    if drawing.units is None:
+        return ""
+    width, height = drawing.figure.get_size_inches() * 72
+    panels = []
+    for axes in drawing.figure.axes:
+        box = axes.get_position()
+        corners = (box.x0 * width, (1 - box.y0) * height)
+        corners += (box.x1 * width, (1 - box.y1) * height)
+        limits = (*axes.get_xlim(), *axes.get_ylim())
+        told = [float(f"{one:.5g}") for one in (*map(float, corners), *limits)]
+        panels.append([*told, int(axes.get_yscale() == "log")])
+    return json.dumps({"units": drawing.units, "panels": panels}, ensure_ascii=False)
 
 
 def inline(text: str, drawing: Drawing) -> str:
@@ -309,6 +370,9 @@ def inline(text: str, drawing: Drawing) -> str:
     head, rest = body.split(">", 1)
     box = re.search(r'viewBox="[^"]+"', head)
     prefix = f"{drawing.name}-"
+    rest = re.sub(r'<g id="(a\d+(?: line| band)?)">', r'<g class="\1">', rest)
+    rest = re.sub(r'<g id="axes_\d+">', '<g class="axes">', rest)
+    rest = re.sub(r'<g id="[\w.]+">', "<g>", rest)  # nobody asks for these
     rest = re.sub(r'(?<=\s)id="', f'id="{prefix}', rest)
     rest = re.sub(r'href="#', f'href="#{prefix}', rest)
     rest = rest.replace("url(#", f"url(#{prefix}").replace("xlink:href", "href")

@@ -1,6 +1,5 @@
 """The subject flow: from screening to the end, as CONSORT counts it."""
 
-import math
 from typing import NamedTuple
 
 import pandas as pd
@@ -9,12 +8,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from vtrial.protocol.protocol import Protocol
-from vtrial.report.design import arm_title, short_title
+from vtrial.report.design import arm_title
 from vtrial.report.drawing import INK, MUTED, WIDTH, Drawing
 from vtrial.report.frames import each_row
+from vtrial.report.layout import lines_of
 from vtrial.report.legend import pick_colour
 from vtrial.report.tables import Table, make_table
 from vtrial.report.words import count
+
+_FORK = 1.45  # inches from the top to where the arms part
 
 
 class FlowArm(NamedTuple):
@@ -88,46 +90,39 @@ def flow_table(protocol: Protocol, flow: Flow) -> Table:
 def draw_flow(protocol: Protocol, flow: Flow) -> Drawing:
     """Draw the subject flow in CONSORT's shape; arms stand side by side up to four."""
     beside = len(flow.arms) <= 4
-    rows = 1 if beside else math.ceil(len(flow.arms) / 2)
-    columns = len(flow.arms) if beside else 2
-    deep = 2 if beside else 1
-    height = 1.75 + 0.86 * rows * deep
+    columns = max(len(flow.arms), 1) if beside else 2 if len(flow.arms) <= 8 else 3
+    wide = WIDTH / columns
+    size = min(wide - 0.12, 1.9)
+    names = [lines_of(arm_title(protocol, a.name), size - 0.08, 8.0) for a in flow.arms]
+    deep = _tall(1 + max(map(len, names), default=1)), _tall(2)
+    step = sum(deep) + (0.36 if beside else 0.0)
+    height = _FORK + 0.2 + step * -(-len(flow.arms) // columns)
     figure = Figure(figsize=(WIDTH, height))
     axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
     axes.set_axis_off()
     axes.set_xlim(0, WIDTH)
     axes.set_ylim(height, 0)
-    middle, box = WIDTH / 2, (1.9, 0.5)
-    left_out = flow.screened - flow.enrolled
-    _box(axes, (middle, 0.33), box, f"Screened\n{count(flow.screened)}", INK)
-    _box(axes, (middle, 1.2), box, f"Enrolled\n{count(flow.enrolled)}", INK)
-    _arrow(axes, (middle, 0.58), (middle, 0.95))
-    if left_out > 0:
-        _arrow(axes, (middle, 0.765), (middle + 0.85, 0.765))
-        text = f"not eligible {count(left_out)}"
-        axes.text(middle + 0.9, 0.765, text, va="center", fontsize=8.5, color=MUTED)
-    wide = WIDTH / columns
-    fork = 1.58
-    for place, arm in enumerate(flow.arms):
+    _draw_screening(axes, flow)
+    for place, (arm, name) in enumerate(zip(flow.arms, names, strict=True)):
         row, column = divmod(place, columns)
-        centre = wide * (column + 0.5)
+        centre, top = wide * (column + 0.5), _FORK + 0.17 + step * row
         colour = pick_colour(protocol, arm.name)
-        top = 1.75 + 0.86 * row * deep
-        size = (min(wide - 0.12, 1.9), 0.66)
         if row == 0:
-            axes.plot([middle, middle, centre], [1.45, fork, fork], color=MUTED, lw=0.9)
-            _arrow(axes, (centre, fork), (centre, top))
-        name = short_title(protocol, arm.name, 15 if columns > 2 else 24)
-        words = f"{name}\nallocated {count(arm.allocated)}"
+            path = [WIDTH / 2, WIDTH / 2, centre], [_FORK - 0.13, _FORK, _FORK]
+            axes.plot(*path, color=MUTED, lw=0.9)
+            _arrow(axes, (centre, _FORK), (centre, top))
+        words = "\n".join([*name, f"allocated {count(arm.allocated)}"])
         ended = f"simulated {count(arm.simulated)}\nfailed {count(arm.failed)}"
         if beside:
-            _box(axes, (centre, top + 0.33), size, words, colour)
-            _arrow(axes, (centre, top + 0.66), (centre, top + 0.9))
-            _box(axes, (centre, top + 1.23), size, ended, colour)
+            foot = top + deep[0]
+            _box(axes, (centre, top + deep[0] / 2), (size, deep[0]), words, colour)
+            _arrow(axes, (centre, foot), (centre, foot + 0.24))
+            middle = (centre, foot + 0.24 + deep[1] / 2)
+            _box(axes, middle, (size, deep[1]), ended, colour)
         else:
-            _box(
-                axes, (centre, top + 0.38), (size[0], 0.74), f"{words}\n{ended}", colour
-            )
+            tall = sum(deep) - 0.12
+            middle = (centre, top + tall / 2)
+            _box(axes, middle, (size, tall), f"{words}\n{ended}", colour)
     told = "; ".join(
         f"{arm_title(protocol, a.name)}: {count(a.allocated)} allocated, "
         f"{count(a.simulated)} simulated, {count(a.failed)} failed"
@@ -137,6 +132,24 @@ def draw_flow(protocol: Protocol, flow: Flow) -> Drawing:
     data = pd.DataFrame(flow.arms).rename(columns={"name": "arm"})
     data = data.assign(screened=flow.screened, enrolled=flow.enrolled)
     return Drawing("flow", "Subject flow", alt, "", figure, data)
+
+
+def _tall(lines: int) -> float:
+    """Return the height of a box of some lines [inches]."""
+    return 0.16 * lines + 0.14
+
+
+def _draw_screening(axes: Axes, flow: Flow) -> None:
+    """Draw who was screened and who was enrolled."""
+    middle, box = WIDTH / 2, (1.9, 0.5)
+    _box(axes, (middle, 0.3), box, f"Screened\n{count(flow.screened)}", INK)
+    _box(axes, (middle, 1.07), box, f"Enrolled\n{count(flow.enrolled)}", INK)
+    _arrow(axes, (middle, 0.55), (middle, 0.82))
+    left_out = flow.screened - flow.enrolled
+    if left_out > 0:
+        _arrow(axes, (middle, 0.685), (middle + 0.85, 0.685))
+        text = f"not eligible {count(left_out)}"
+        axes.text(middle + 0.9, 0.685, text, va="center", fontsize=8.5, color=MUTED)
 
 
 def _box(
@@ -153,7 +166,7 @@ def _box(
         corner, *size, boxstyle=style, facecolor="none", edgecolor=colour, lw=1.2
     )
     axes.add_patch(patch)
-    small = 8.5 if size[0] > 1.2 else 7.5
+    small = 8.5 if size[0] > 1.35 else 8.0
     axes.text(*centre, text, ha="center", va="center", fontsize=small, linespacing=1.35)
 
 

@@ -8,7 +8,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from vtrial.report.drawing import (
@@ -16,18 +18,27 @@ from vtrial.report.drawing import (
     MUTED,
     RULE,
     SHADE,
+    WIDTH,
     log_axis,
     new_figure,
     number_axis,
+    of_arm,
 )
+from vtrial.report.layout import lines_of, size_of
 
-_LETTERS = 56  # that fit across
+_SIZE = 9.0  # points
+_LINE = 0.155  # inches from one line of words to the next
+_SMALL = 0.14  # of what stands below the rows
+_LANE = 0.2  # inches of a row's drawing
+_GAP = 0.1  # inches between rows
+_ROOM = WIDTH - 0.28  # inches for words
 
 
 class Row(NamedTuple):
     """One line: words at the left, the number in words at the right, and its place.
 
     `low` and `high` are the whisker; `aim` is a range to lie in, `mark` its centre.
+    `arm` is the place of the arm that it is of, or below 0.
     """
 
     words: str
@@ -39,56 +50,83 @@ class Row(NamedTuple):
     marker: str = "o"
     aim: tuple[float, float] = (math.nan, math.nan)
     mark: float = math.nan
+    arm: int = -1
 
 
 class Place(NamedTuple):
-    """Where a row's parts stand: its height [inches], and parts of it from -1/2 down.
+    """Where a row's parts stand [inches from the top]: lines of words, and the lane."""
 
-    `words` and `text` are the feet of two texts; `top` and `foot` bound the drawing.
-    """
-
-    height: float
-    words: float
-    text: float
+    lines: tuple[str, ...]
     top: float
-    foot: float
+    text: float
+    lane: tuple[float, float]
 
     @property
     def middle(self) -> float:
         """Where points and whiskers stand."""
-        return (self.top + self.foot) / 2
-
-
-_FLAT = Place(height=0.46, words=-0.06, text=-0.06, top=0.0, foot=0.34)
-_TALL = Place(height=0.62, words=-0.2, text=0.06, top=0.12, foot=0.38)
+        return sum(self.lane) / 2
 
 
 class Frame(NamedTuple):
-    """The axis below the rows: its words, a line to compare with, its scale."""
+    """The axis below the rows: its words, a line to compare with, its scale.
+
+    `sides` say what lies left and right of the line.
+    """
 
     label: str
     line: float = math.nan
     log: bool = False
     start: float = math.nan
     end: float = math.nan
+    sides: tuple[str, str] = ("", "")
 
 
 def draw_rows(rows: Sequence[Row], frame: Frame) -> Figure:
     """Draw the rows from top to bottom; words and number share a line if they can."""
-    tall = any(len(row.words) + len(row.text) > _LETTERS for row in rows)
-    place = _TALL if tall else _FLAT
-    figure = new_figure(0.62 + place.height * len(rows))
+    places = _places(rows)
+    foot = places[-1].lane[1] if places else 0.3
+    sides = _sides(frame)
+    deep = _SMALL * max(map(len, sides))
+    figure = new_figure(0.62 + foot + deep)
     axes = figure.add_subplot()
-    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_ylim(foot + deep + 0.06, 0.0)
     axes.yaxis.set_visible(False)
     axes.spines["left"].set_visible(False)
     axes.set_xlabel(frame.label)
     _scale(axes, rows, frame)
     axes.grid(visible=False)
-    for index, row in enumerate(rows):
-        _rule(axes, index, frame.line, place)
-        _draw_row(axes, index, row, place)
+    _rule(axes, frame.line, places)
+    for row, place in zip(rows, places, strict=True):
+        _draw_row(axes, row, place)
+    style = {"fontsize": 8.0, "color": MUTED, "va": "top"}
+    style["transform"] = axes.get_yaxis_transform()
+    for x, side, lines in zip((0, 1), ("left", "right"), sides, strict=True):
+        for number, words in enumerate(lines):
+            axes.text(x, foot + 0.04 + _SMALL * number, words, ha=side, **style)
     return figure
+
+
+def _sides(frame: Frame) -> tuple[list[str], list[str]]:
+    """Break what lies on either side of the line into lines of half the width."""
+    left, right = frame.sides
+    if not left:
+        return [], []
+    half = _ROOM / 2 - 0.1
+    return lines_of(f"← {left}", half, 8.0), lines_of(f"{right} →", half, 8.0)
+
+
+def _places(rows: Sequence[Row]) -> list[Place]:
+    """Break each row's words into lines, and put the rows below each other."""
+    places, top = [], 0.02
+    for row in rows:
+        lines = lines_of(row.words, _ROOM, _SIZE)
+        wide = size_of(lines[-1], _SIZE)[0] + size_of(row.text, _SIZE)[0] + 0.1
+        text = len(lines) - 1 + (wide > _ROOM)
+        lane = top + _LINE * (text + 1) + 0.03
+        span = (lane, lane + _LANE)
+        places.append(Place(tuple(lines), top, top + _LINE * text, span))
+        top = span[1] + _GAP
+    return places
 
 
 def _scale(axes: Axes, rows: Sequence[Row], frame: Frame) -> None:
@@ -111,40 +149,43 @@ def _scale(axes: Axes, rows: Sequence[Row], frame: Frame) -> None:
     number_axis(axes, which="x")
 
 
-def _rule(axes: Axes, index: int, line: float, place: Place) -> None:
-    """Draw a row's ticks and its line to compare with, clear of the words above."""
-    span = [index + place.top, index + place.foot]
+def _rule(axes: Axes, line: float, places: Sequence[Place]) -> None:
+    """Draw the rows' ticks and the line to compare with, clear of the words above.
+
+    All are two collections: to draw them one by one takes several times as long.
+    """
     low, high = sorted(axes.get_xlim())
-    for tick in axes.get_xticks():
-        if low <= tick <= high:
-            axes.plot([tick] * 2, span, color=RULE, linewidth=0.5, zorder=1)
-    if math.isfinite(line):
-        axes.plot([line] * 2, span, color=MUTED, linewidth=1.1, zorder=2)
+    ticks = [float(tick) for tick in axes.get_xticks() if low <= tick <= high]
+    for at, colour, width, order in (
+        (ticks, RULE, 0.5, 1),
+        ([line] if math.isfinite(line) else [], MUTED, 1.1, 2),
+    ):
+        lanes = [[(x, y) for y in place.lane] for place in places for x in at]
+        style = {"colors": colour, "linewidths": width, "zorder": order}
+        axes.add_collection(LineCollection(lanes, **style), autolim=False)
 
 
-def _draw_row(axes: Axes, index: int, row: Row, place: Place) -> None:
+def _draw_row(axes: Axes, row: Row, place: Place) -> None:
     """Draw one row: words above, aim, whisker and point below."""
     across = axes.get_yaxis_transform()
-    note = {"va": "bottom", "fontsize": 9, "transform": across, "clip_on": False}
-    words = row.words if len(row.words) <= _LETTERS else row.words[: _LETTERS - 1] + "…"
-    axes.text(0, index + place.words, words, ha="left", **note)
-    axes.text(1, index + place.text, row.text, ha="right", color=row.colour, **note)
-    top, foot, middle = (index + y for y in (place.top, place.foot, place.middle))
+    note = {"va": "top", "fontsize": _SIZE, "transform": across, "clip_on": False}
+    made: list[Artist] = [
+        axes.text(0, place.top + _LINE * number, words, ha="left", **note)
+        for number, words in enumerate(place.lines)
+    ]
+    made += [axes.text(1, place.text, row.text, ha="right", color=row.colour, **note)]
+    (top, foot), middle = place.lane, place.middle
     low, high = row.aim
     if math.isfinite(low) and math.isfinite(high):
         axes.fill_between([low, high], top, foot, color=SHADE, linewidth=0, zorder=1.5)
     if math.isfinite(row.mark):
         axes.plot([row.mark] * 2, [top, foot], color=MUTED, lw=1.4, zorder=2)
-    if not math.isfinite(row.value):
-        return
-    if math.isfinite(row.low) and math.isfinite(row.high):
-        axes.plot([row.low, row.high], [middle] * 2, color=row.colour, lw=1.8, zorder=3)
-    axes.plot(
-        [row.value],
-        [middle],
-        marker=row.marker,
-        markersize=6,
-        color=row.colour,
-        linestyle="none",
-        zorder=4,
-    )
+    if math.isfinite(row.value):
+        if math.isfinite(row.low) and math.isfinite(row.high):
+            style = {"color": row.colour, "lw": 1.8, "zorder": 3}
+            made += axes.plot([row.low, row.high], [middle] * 2, **style)
+        style = {"color": row.colour, "ls": "none", "ms": 6, "zorder": 4}
+        made += axes.plot([row.value], [middle], marker=row.marker, **style)
+    if row.arm >= 0:
+        for artist in made:
+            of_arm(row.arm, artist)

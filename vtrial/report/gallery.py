@@ -10,11 +10,13 @@ from markupsafe import Markup
 
 from vtrial.analysis.estimates import CENTRES
 from vtrial.protocol.protocol import Protocol
-from vtrial.report.bands import draw_bands
+from vtrial.report.answer_table import ordered_endpoints
+from vtrial.report.bands import draw_bands, not_drawn
 from vtrial.report.convergence import draw_convergence, settles
 from vtrial.report.courses import draw_courses
+from vtrial.report.design import factors_shown
 from vtrial.report.dose import doses_of, draw_dose_response
-from vtrial.report.drawing import Drawing, keep
+from vtrial.report.drawing import Drawing, keep, read_off
 from vtrial.report.flow import draw_flow, flow_of
 from vtrial.report.forest import draw_contrasts, draw_published, draw_shares
 from vtrial.report.frames import each_row
@@ -29,18 +31,24 @@ from vtrial.report.vpc_events import draw_predictive_events, draw_predictive_sha
 
 MOST_ROWS = 40
 MOST_FIGURES = 24
-MOST_ARMS = 12  # side by side: every further one takes a panel, and a line in all
+MOST_FIRST = 2  # outputs that are shown over time before the others
+MOST_DETAILS = 8  # figures of one kind in what explains a number
+MOST_ARMS = 16  # side by side: every further one takes a panel, and a line in all
 Frames = Mapping[str, pd.DataFrame]
 
 
 class Shown(NamedTuple):
-    """A figure in the page, its file's name, and on which of two scales it is."""
+    """A figure in the page, its file's name, and on which of two scales it is.
+
+    `reads` tells the page how values are read off it, if they can be.
+    """
 
     name: str
     title: str
     caption: str
     svg: Markup
     scale: str = ""
+    reads: str = ""
 
 
 def draw_all(
@@ -57,6 +65,7 @@ def draw_all(
         "attainment": _attainment,
         "convergence": _convergence,
         "bands": _bands,
+        "others": _others,
         "courses": _courses,
         "predictive": _predictive,
         "predictive_events": _predictive_events,
@@ -65,6 +74,7 @@ def draw_all(
         "persons": _persons,
         "explained": _explained,
     }
+    frames = _without_helpers(frames, protocol)
     chosen = arms_drawn(protocol)
     few = {name: _of_arms(frame, chosen) for name, frame in frames.items()}
     drawn = {
@@ -76,8 +86,18 @@ def draw_all(
     return hang(drawn, folder, png=png)
 
 
+def _without_helpers(frames: Frames, protocol: Protocol) -> Frames:
+    """Leave out covariates that only helped to make the cohort; tables have them."""
+    asked = factors_shown(protocol)
+    few = {
+        name: frames[name][frames[name]["covariate"].isin(asked)]
+        for name in ("subgroups", "explained")
+    }
+    return {**frames, **few}
+
+
 _BY_ARM = {
-    *("survival", "bands", "courses", "predictive", "predictive_events"),
+    *("survival", "bands", "others", "courses", "predictive", "predictive_events"),
     *("predictive_shares", "distributions", "persons"),
 }
 
@@ -102,7 +122,7 @@ def _of_arms(frame: pd.DataFrame, arms: list[str]) -> pd.DataFrame:
 
 
 def _told(drawings: Iterable[Drawing], protocol: Protocol) -> Iterator[Drawing]:
-    """Say beneath figures that they do not show all arms."""
+    """Add to captions that figures do not show all arms."""
     words = f" {MOST_ARMS} of {len(protocol.arms)} arms are drawn; the tables hold all."
     for drawing in drawings:
         yield drawing._replace(caption=drawing.caption + words)
@@ -122,14 +142,17 @@ def hang(
                 drawing = drawing._replace(name=f"{name}--{taken[name]}")
             svg = Markup(keep(drawing, folder, png=png))
             words = (drawing.name, drawing.title, drawing.caption)
-            shown[section].append(Shown(*words, svg, drawing.scale))
+            reads = read_off(drawing)
+            shown[section].append(Shown(*words, svg, drawing.scale, reads))
     return shown
 
 
-def _groups(frame: pd.DataFrame, by: str) -> list[tuple[str, pd.DataFrame]]:
+def _groups(
+    frame: pd.DataFrame, by: str, most: int = MOST_FIGURES
+) -> list[tuple[str, pd.DataFrame]]:
     """Divide a frame in its order, as many parts as are drawn."""
     groups = [(str(name), rows) for name, rows in frame.groupby(by, sort=False)]
-    return groups[:MOST_FIGURES]
+    return groups[:most]
 
 
 def _flow(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
@@ -152,7 +175,15 @@ def _dose(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
         named = [name for name in CENTRES if name in set(rows["statistic"])]
         if named:
             one = rows[rows["statistic"] == named[0]]
-            yield draw_dose_response(protocol, doses, one)
+            yield draw_dose_response(protocol, doses, one, _seen(frames, one))
+
+
+def _seen(frames: Frames, rows: pd.DataFrame) -> pd.DataFrame:
+    """Pick what was published of whole arms, of the endpoint and statistic of rows."""
+    frame, first = frames["published"], rows.iloc[0]
+    same = (frame["endpoint"] == first["endpoint"]) & frame["arm"].isin(rows["arm"])
+    same &= (frame["comparison"] == "") & (frame["where"] == "")
+    return frame[same & (frame["statistic"] == first["statistic"])]
 
 
 def _survival(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
@@ -180,7 +211,7 @@ def _contrasts(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
 def _subgroups(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
     """Draw each comparison within the groups of its endpoint."""
     contrasts = frames["contrasts"]
-    for comparison in protocol.analysis.comparisons[:MOST_FIGURES]:
+    for comparison in protocol.analysis.comparisons[:MOST_DETAILS]:
         effects = effects_of(protocol, comparison, frames["subgroups"])
         whole = contrasts[contrasts["comparison"] == comparison.name]
         if len(effects):
@@ -200,21 +231,39 @@ def _attainment(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
 
 
 def _convergence(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
-    for comparison, rows in _groups(frames["convergence"], "comparison"):
+    for comparison, rows in _groups(frames["convergence"], "comparison", MOST_DETAILS):
         if settles(rows):
             yield draw_convergence(protocol, comparison, rows)
 
 
 def _bands(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
-    """Draw every output's bands."""
-    for output, rows in _groups(frames["bands"], "output"):
+    """Draw the bands of the outputs that endpoints are of, the first ones."""
+    for output, rows in _outputs(frames, protocol)[:MOST_FIRST]:
         yield from draw_bands(protocol, output, rows)
+
+
+def _others(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    """Draw the bands of all other outputs that have some to show."""
+    for output, rows in _outputs(frames, protocol)[MOST_FIRST:]:
+        yield from draw_bands(protocol, output, rows)
+
+
+def _outputs(frames: Frames, protocol: Protocol) -> list[tuple[str, pd.DataFrame]]:
+    """Order outputs as endpoints are told, and leave out what is not drawn."""
+    told = ordered_endpoints(protocol, frames["endpoints"])
+    of = {point.name: point.of for point in protocol.endpoints}
+    first = list(dict.fromkeys(of[name] for name in told if name in of))
+    groups = _groups(frames["bands"], "output")
+    groups.sort(key=lambda one: first.index(one[0]) if one[0] in first else len(first))
+    return [(output, rows) for output, rows in groups if not not_drawn(rows)]
 
 
 def _courses(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
     """Draw every output's single subjects, with the medians of all."""
     bands = frames["bands"]
     for output, rows in _groups(frames["courses"], "output"):
+        if not_drawn(bands[bands["output"] == output]):
+            continue
         yield from draw_courses(
             protocol, output, rows, bands[bands["output"] == output]
         )
@@ -282,6 +331,6 @@ def _persons(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
 
 
 def _explained(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
-    for endpoint, rows in _groups(frames["explained"], "endpoint"):
+    for endpoint, rows in _groups(frames["explained"], "endpoint", MOST_DETAILS):
         if np.isfinite(rows["share"].astype(float)).any():
             yield draw_tornado(protocol, endpoint, rows)

@@ -7,10 +7,18 @@ import numpy as np
 import pandas as pd
 
 from vtrial.protocol.protocol import Protocol
-from vtrial.report.design import endpoint_title, short_title
-from vtrial.report.drawing import Drawing, new_figure, number_axis
-from vtrial.report.legend import axis_label, pick_colour
-from vtrial.report.words import slug
+from vtrial.report.bands import OWN
+from vtrial.report.design import arm_title, endpoint_title
+from vtrial.report.drawing import (
+    Drawing,
+    feet_of,
+    new_figure,
+    number_axis,
+    of_arm,
+    sticks_out,
+)
+from vtrial.report.legend import axis_label, pick_colour, place_of
+from vtrial.report.words import capital, slug
 
 
 class Bars(NamedTuple):
@@ -25,20 +33,26 @@ def draw_distribution(
     protocol: Protocol, endpoint: str, unit: str, bars: Sequence[Bars]
 ) -> Drawing:
     """Draw one endpoint's distribution, a histogram for each arm on one axis."""
-    figure = new_figure(0.55 + 0.95 * len(bars))
-    panels = figure.subplots(len(bars), 1, sharex=True, sharey=True, squeeze=False)
-    for panel, bar in zip(panels[:, 0], bars, strict=True):
-        colour = pick_colour(protocol, bar.arm)
-        panel.stairs(bar.share * 100, bar.edges, fill=True, color=colour, alpha=0.35)
-        panel.stairs(bar.share * 100, bar.edges, color=colour, linewidth=1.1)
-        panel.set_title(short_title(protocol, bar.arm), color=colour, fontsize=9.5)
+    columns = 1 if len(bars) <= 4 else 2
+    lines = -(-len(bars) // columns)
+    own = sticks_out([float(np.nanmax(bar.share, initial=0.0)) for bar in bars])
+    figure = new_figure(0.55 + 0.95 * lines)
+    panels = figure.subplots(lines, columns, sharex=True, sharey=not own, squeeze=False)
+    for panel, bar in zip(panels.flat, bars, strict=False):
+        colour, place = pick_colour(protocol, bar.arm), place_of(protocol, bar.arm)
+        shares = (bar.share * 100, bar.edges)
+        of_arm(place, panel.stairs(*shares, fill=True, color=colour, alpha=0.35))
+        of_arm(place, panel.stairs(*shares, color=colour, linewidth=1.1))
+        panel.set_title(arm_title(protocol, bar.arm), color=colour, fontsize=9.5)
         number_axis(panel)
     figure.supylabel("Subjects [%]", fontsize=9.5)
     title = endpoint_title(protocol, endpoint)
-    number_axis(panels[-1, 0], which="x")
-    panels[-1, 0].set_xlabel(axis_label(title, "plain", unit))
+    for panel in feet_of(panels, len(bars)):
+        number_axis(panel, which="x")
+        panel.set_xlabel(axis_label(capital(title), "plain", unit))
     alt = f"Share of subjects by value of {title}, a histogram for each arm."
     caption = "Share of subjects in each bin; the ends hold what lies beyond."
+    caption += OWN * own
     if any(point.name == endpoint and point.event for point in protocol.endpoints):
         caption += " Without the event: the time to which a subject was followed."
     name = slug(f"distribution {endpoint}")

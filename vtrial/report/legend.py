@@ -39,7 +39,7 @@ def arms_in(protocol: Protocol, frame: pd.DataFrame) -> list[str]:
 
 
 def axis_label(words: str, kind: Kind = "plain", unit: str = "1") -> str:
-    """Write an axis' label with its unit."""
+    """Write an axis' label, its unit held together with the last word."""
     shown = {"share": "%", "points": "percentage points"}.get(kind) or unit_words(unit)
     return f"{words} [{shown}]" if shown else words
 

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.bands import by_quantile, draw_band, spans_decades
-from vtrial.report.design import output_title, short_title
+from vtrial.report.design import arm_title, output_title
 from vtrial.report.drawing import (
     DASHES,
     INK,
@@ -21,7 +21,8 @@ from vtrial.report.drawing import (
     time_axis,
 )
 from vtrial.report.legend import axis_label
-from vtrial.report.words import clock, slug
+from vtrial.report.timing import timing_of
+from vtrial.report.words import slug
 
 
 def draw_overlay(
@@ -55,9 +56,10 @@ def _draw(
     figure = new_figure(0.9 + (2.4 if len(arms) == 1 else 1.45) * len(arms))
     panels = figure.subplots(len(arms), 1, sharex=True, sharey=True, squeeze=False)
     end = max(float(rows["time"].max()) for rows in pair if len(rows))
-    scale = clock(end)
+    timing = timing_of(protocols[0])
+    scale = timing.clock(end)
     for panel, arm in zip(panels[:, 0], arms, strict=True):
-        time_axis(panel, 0.0, end)
+        time_axis(panel, 0.0, end, timing)
         panel.set_xlabel("")
         for place, rows in enumerate(pair):
             table = by_quantile(rows[rows["arm"] == arm])
@@ -65,10 +67,10 @@ def _draw(
                 style = (arm_colour(place), DASHES[place])
                 draw_band(panel, table, scale.hours, *style)
         owner = next(p for p in protocols if any(a.name == arm for a in p.arms))
-        panel.set_title(short_title(owner, arm), color=INK)
+        panel.set_title(arm_title(owner, arm), color=INK)
         number_axis(panel)
     limit_values(panels, [float(v) for rows in pair for v in rows["value"]], log=log)
-    panels[-1, 0].set_xlabel(f"Time since the first dose [{scale.name}]")
+    panels[-1, 0].set_xlabel(timing.axis(scale))
     handles = [
         Line2D([], [], ls=DASHES[place], color=arm_colour(place), label=letter)
         for place, letter in enumerate("AB")

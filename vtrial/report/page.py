@@ -24,6 +24,8 @@ from markupsafe import Markup
 from vtrial.analysis.estimates import Estimates
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.answer import answer_in_words
+from vtrial.report.answer_table import answer_table
+from vtrial.report.bands import not_drawn
 from vtrial.report.computed import (
     computed_lines,
     observed_list,
@@ -35,22 +37,26 @@ from vtrial.report.design import (
     arms_in_words,
     design_lines,
     endpoint_in_words,
+    output_title,
     size_in_words,
     visit_in_words,
 )
 from vtrial.report.drawing import house_style
 from vtrial.report.flow import flow_of, flow_table
-from vtrial.report.gallery import MOST_FIGURES, Shown, draw_all
+from vtrial.report.gallery import MOST_DETAILS, MOST_FIGURES, Shown, draw_all
+from vtrial.report.gist import answering_figure, gists_of
+from vtrial.report.sheet_time import in_sheet_time
 from vtrial.report.tables import (
     comparisons_list,
     contrasts_table,
-    endpoints_table,
+    endpoints_tables,
     failures_table,
     fallbacks_table,
     interval_in_words,
     published_table,
     published_words,
 )
+from vtrial.report.words import capital
 from vtrial.report.worth import operating_table
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -78,22 +84,22 @@ _FRAMES = (
 )
 _SECTIONS = (
     ("answer", "Answer"),
-    ("published", "Published"),
     ("design", "Design"),
     ("flow", "Flow"),
+    ("contrasts", "Comparisons"),
+    ("bands", "Over time"),
+    ("published", "Published"),
     ("endpoints", "Endpoints"),
     ("dose", "Dose"),
     ("survival", "Survival"),
-    ("contrasts", "Contrasts"),
     ("subgroups", "Subgroups"),
-    ("operating", "Worth"),
-    ("bands", "Over time"),
-    ("predictive", "Checks"),
+    ("operating", "Operating characteristics"),
+    ("predictive", "Predictive checks"),
     ("distributions", "Distributions"),
     ("persons", "Subjects"),
-    ("explained", "Differences"),
+    ("explained", "Explanations"),
     ("failures", "Failures"),
-    ("computed", "Computed"),
+    ("computed", "Computation"),
     ("sources", "Sources"),
 )
 _IF_ANY = {  # sections that stand only where one of these has something to show
@@ -135,6 +141,7 @@ def render(
     folder = Path(folder)
     frames = {name: getattr(estimates, name) for name in _FRAMES}
     write_tables(frames, folder / TABLES)
+    frames, protocol = in_sheet_time(frames, protocol)
     frames["published"] = published_words(protocol, frames["published"])
     with house_style():
         drawn = draw_all(frames, protocol, folder / FIGURES, png=png)
@@ -166,24 +173,29 @@ def write_page(
     """Fill the template."""
     flow = flow_of(protocol, frames["flow"])
     tables = {name: frames[name] for name in ("endpoints", "contrasts", "published")}
-    answer = answer_in_words(protocol, **tables, flow=flow)
+    answer, *warnings = answer_in_words(protocol, **tables, flow=flow)
+    figure, drawn = answering_figure(protocol, frames["endpoints"], drawn)
+    sources = sources_list(protocol)
     return template(PAGE).render(
         title=protocol.title or protocol.name,
         subtitle=f"{protocol.name}: {size_in_words(protocol)}",
         sections=_sections(frames, drawn),
-        answer=answer,
+        answer=answer.words,
+        warnings=warnings,
+        answered=answer_table(protocol, **tables),
+        figure=figure,
         published=_if_any(published_table, frames["published"]),
         design=design_lines(protocol),
         arms=arms_in_words(protocol),
         visits=[Line(v.name, visit_in_words(protocol, v)) for v in protocol.visits],
         endpoint_lines=[
-            Line(point.title or point.name, endpoint_in_words(protocol, point))
+            Line(capital(point.title or point.name), endpoint_in_words(protocol, point))
             for point in protocol.endpoints
         ],
         comparisons=comparisons_list(protocol),
         flow=flow_table(protocol, flow),
         endpoints=_if_any(
-            lambda f: endpoints_table(protocol, f, frames["missing"]),
+            lambda f: endpoints_tables(protocol, f, frames["missing"]),
             frames["endpoints"],
         ),
         contrasts=_if_any(lambda f: contrasts_table(protocol, f), frames["contrasts"]),
@@ -194,10 +206,11 @@ def write_page(
         operating=_if_any(lambda f: operating_table(protocol, f), frames["operating"]),
         figures=drawn,
         notes=_notes(frames, protocol),
+        gists=gists_of(frames, protocol, sources=len(sources)),
         observed=observed_list(protocol),
         computed=computed_lines(protocol, attributes),
         sheets=sheets_given(protocol, attributes),
-        sources=sources_list(protocol),
+        sources=sources,
         digest=str(attributes.get("digest", protocol.digest)),
     )
 
@@ -221,7 +234,7 @@ def _sections(
 def _notes(
     frames: Mapping[str, pd.DataFrame], protocol: Protocol
 ) -> dict[str, list[str]]:
-    """Say what was left out of the figures; the tables hold it all."""
+    """Return what was left out of the figures; the tables hold it all."""
     said = "{} of {} are drawn; all are in tables/{}.csv."
     binary = {point.name for point in protocol.endpoints if point.binary}
     totals = {
@@ -230,12 +243,21 @@ def _notes(
     }
     others = len(set(frames["distributions"]["endpoint"]) - binary)
     totals["distributions"] = (others, "distributions")
-    return {
-        section: [said.format(MOST_FIGURES, total, frame)]
-        if total > MOST_FIGURES
+    totals["subgroups"] = (len(protocol.analysis.comparisons), "subgroups")
+    most = dict.fromkeys(totals, MOST_FIGURES)
+    most |= dict.fromkeys(("convergence", "explained", "subgroups"), MOST_DETAILS)
+    notes = {
+        section: [said.format(most[section], total, frame)]
+        if total > most[section]
         else []
         for section, (total, frame) in totals.items()
     }
+    bands = frames["bands"]
+    for output, rows in bands.groupby("output", sort=False):
+        said = "Not drawn: “{}” {}; it is in tables/bands.csv."
+        title, why = output_title(protocol, str(output)), not_drawn(rows)
+        notes["bands"] += [said.format(title, why)] if why else []
+    return notes
 
 
 class Script(NamedTuple):

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.bands import spans_decades
-from vtrial.report.design import output_title, short_title
+from vtrial.report.design import arm_title, output_title
 from vtrial.report.drawing import (
     INK,
     MUTED,
@@ -19,7 +19,8 @@ from vtrial.report.drawing import (
     time_axis,
 )
 from vtrial.report.legend import arms_in, axis_label, pick_colour, shared
-from vtrial.report.words import clock, number, slug
+from vtrial.report.timing import timing_of
+from vtrial.report.words import number, slug
 
 _VALUES = ["observed", "low", "median", "high"]
 
@@ -46,19 +47,20 @@ def _draw(protocol: Protocol, output: str, rows: pd.DataFrame, *, log: bool) -> 
     panels = figure.subplots(len(arms), 1, sharex=True, sharey=True, squeeze=False)
     start, end = float(rows["time"].min()), float(rows["time"].max())
     start = min(start, 0.0)
-    scale = clock(end - start)
+    timing = timing_of(protocol)
+    scale = timing.clock(end - start)
     for panel, arm in zip(panels[:, 0], arms, strict=True):
-        time_axis(panel, start, end)
+        time_axis(panel, start, end, timing)
         panel.set_xlabel("")
         colour = pick_colour(protocol, arm)
         for quantile, one in rows[rows["arm"] == arm].groupby("quantile"):
             _quantile(panel, float(quantile), one, scale.hours, colour)  # type: ignore[arg-type]
         if arm and len(protocol.arms) > 1:
-            panel.set_title(short_title(protocol, arm), color=colour)
+            panel.set_title(arm_title(protocol, arm), color=colour)
         number_axis(panel)
     values = rows[_VALUES].to_numpy(float).ravel().tolist()
     limit_values(panels, values, log=log)
-    panels[-1, 0].set_xlabel(f"Time since the first dose [{scale.name}]")
+    panels[-1, 0].set_xlabel(timing.axis(scale))
     title, unit = output_title(protocol, output), str(shared(rows, "unit"))
     figure.supylabel(axis_label(title, "plain", unit), fontsize=9.5)
     name = slug(f"predictive {output} {'log' if log else 'linear'}")
@@ -88,14 +90,14 @@ def _quantile(
 
 
 def _inside(rows: pd.DataFrame) -> str:
-    """Say how many observed quantiles lie in their bands."""
+    """Return how many observed quantiles lie in their bands."""
     known = rows[np.isfinite(rows["observed"].astype(float))]
     within = known["observed"].between(known["low"], known["high"])
     return f"{int(within.sum())} of {len(known)} observed quantiles lie in their bands."
 
 
 def _how_to_read(rows: pd.DataFrame) -> str:
-    """Say what lines and bands are."""
+    """Return what lines and bands are."""
     levels = sorted(100 * float(q) for q in set(rows["quantile"]))
     named = ", ".join(number(level) for level in levels)
     words = (

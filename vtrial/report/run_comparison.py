@@ -18,6 +18,7 @@ from vtrial.report.design import (
     arms_in_words,
     comparison_in_words,
     design_lines,
+    effect_words,
     endpoint_in_words,
     endpoint_title,
     visit_in_words,
@@ -37,7 +38,15 @@ from vtrial.report.tables import (
     make_table,
     published_words,
 )
-from vtrial.report.words import MISSING, Kind, amount, error_words, interval
+from vtrial.report.words import (
+    MISSING,
+    Kind,
+    amount,
+    as_given,
+    capital,
+    error_words,
+    interval,
+)
 
 PAIR = "compare.html"
 _KEYS = {
@@ -45,7 +54,7 @@ _KEYS = {
     "contrasts": ["arm", "reference", "endpoint", "by", "adjust"],
     "published": ["words"],
 }
-_HEADINGS = ("What differs in the design", "Endpoints", "Contrasts", "Published")
+_HEADINGS = ("What differs in the design", "Endpoints", "Comparisons", "Published")
 _ALWAYS = {"Started", "Finished", "Seconds"}  # no two runs agree in these
 _CLOSE = 2.0  # Monte Carlo errors: what differs by less may be chance
 
@@ -79,7 +88,7 @@ def juxtapose(
     with house_style():
         shown = hang({"bands": _overlays(runs)}, folder / FIGURES, png=png)
     sections = (("answer", "Runs"), ("design", "Design"), ("endpoints", "Endpoints"))
-    sections += (("contrasts", "Contrasts"), ("published", "Published"))
+    sections += (("contrasts", "Comparisons"), ("published", "Published"))
     page = template(PAIR).render(
         title=f"{_title(first)} and {_title(second)}",
         subtitle=f"A: {first.name}. B: {second.name}.",
@@ -162,7 +171,7 @@ def _joined(frames: Sequence[pd.DataFrame], name: str) -> pd.DataFrame:
 
 
 def _lines(run: Run) -> dict[str, str]:
-    """Say a whole design and how it was computed, every line under its name."""
+    """Return a whole design and how it was computed, every line under its name."""
     protocol = run.protocol
     lines = [(line.name, line.words) for line in design_lines(protocol)]
     lines += [(f"Arm {a.name}", _said(a)) for a in arms_in_words(protocol)]
@@ -180,7 +189,7 @@ def _lines(run: Run) -> dict[str, str]:
 
 
 def _said(arm: ArmWords) -> str:
-    """Say an arm's title and treatment."""
+    """Return an arm's title and treatment."""
     return arm.treatment if arm.title == arm.name else f"{arm.title}: {arm.treatment}"
 
 
@@ -232,27 +241,27 @@ def _row(runs: Sequence[Run], name: str, row: Any) -> list[Cell]:
     if name == "endpoints":
         kind = endpoint_kind(protocol, row.endpoint, row.statistic)
         unit = row.unit
-        title = endpoint_title(protocol, row.endpoint)
+        title = capital(endpoint_title(protocol, row.endpoint))
         lead = (Cell(title, row.statistic), Cell(arm_title(protocol, row.arm)))
     elif name == "contrasts":
         kind = contrast_kind(protocol, row.endpoint, row.by)
         unit = contrast_unit(row.by, row.unit)
         arms = " with ".join(arm_title(protocol, a) for a in (row.arm, row.reference))
         said = f"adjusted for {row.adjust}" if row.adjust else ""
-        titled = Cell(endpoint_title(protocol, row.endpoint))
-        lead = (Cell(arms), titled, Cell(row.by, said))
+        titled = Cell(capital(endpoint_title(protocol, row.endpoint)))
+        lead = (Cell(arms), titled, Cell(effect_words(row.by), said))
     else:
         known = row.kind_a if isinstance(row.kind_a, str) else row.kind_b
         kind = cast(Kind, known)
         unit = row.unit
         aims = [p for p in (row.published_a, row.published_b) if math.isfinite(p)]
-        shown = dict.fromkeys(amount(aim, row.mc_error, kind, unit) for aim in aims)
+        shown = dict.fromkeys(as_given(aim, kind, unit) for aim in aims)
         lead = (Cell(row.words), Cell(" / ".join(shown)))
     return [*lead, *_both(row, kind, unit, judged=name == "published")]
 
 
 def _knows(protocol: Protocol, row: Any) -> bool:
-    """Say whether a protocol names a row's arm and endpoint."""
+    """Return whether a protocol names a row's arm and endpoint."""
     arms = {"", *(arm.name for arm in protocol.arms)}
     points = {"", *(point.name for point in protocol.endpoints)}
     return getattr(row, "arm", "") in arms and getattr(row, "endpoint", "") in points
@@ -269,9 +278,8 @@ def _both(row: Any, kind: Kind, unit: str, *, judged: bool) -> list[Cell]:
             small = str(getattr(row, f"verdict_{letter}"))
             mark = MARKS[small]
         elif math.isfinite(low) and math.isfinite(high):
-            small = interval(low, high, kind)
-        spread = row.mc_error if judged else (high - low) / 2
-        cells.append(Cell(amount(value, spread, kind, unit), small, mark))
+            small = interval(low, high, kind, error=row.mc_error)
+        cells.append(Cell(amount(value, row.mc_error, kind, unit), small, mark))
     apart: Kind = "points" if kind == "share" else kind
     unit = "pp" if unit == "%" else unit
     error = row.mc_error
@@ -282,11 +290,11 @@ def _both(row: Any, kind: Kind, unit: str, *, judged: bool) -> list[Cell]:
 
 
 def _counted(frames: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Say in a sentence each how much differs."""
+    """Return how much differs, a sentence each."""
     lines = len(frames["design"])
     verb = "line differs" if lines == 1 else "lines differ"
     said = [f"{lines or 'No'} {verb} in design and computation."]
-    for name, thing in (("endpoints", "endpoint"), ("contrasts", "contrast")):
+    for name, thing in (("endpoints", "endpoint"), ("contrasts", "comparison")):
         frame = frames[name]
         known = frame[np.isfinite(frame["difference"].astype(float))]
         off = known["difference"].abs() > _CLOSE * known["mc_error"]

@@ -12,10 +12,17 @@ from matplotlib.colors import to_rgba
 from vtrial.measure.registry import measures
 from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.protocol import Protocol
-from vtrial.report.design import endpoint_title, short_title
-from vtrial.report.drawing import ARM_COLOURS, INK, Drawing, new_figure
+from vtrial.report.design import (
+    arm_title,
+    code_words,
+    effect_words,
+    endpoint_title,
+)
+from vtrial.report.drawing import ARM_COLOURS, INK, WIDTH, Drawing, new_figure
+from vtrial.report.forest import sides_of
 from vtrial.report.forest_layout import Frame, Row, draw_rows
 from vtrial.report.frames import each_row
+from vtrial.report.layout import lines_of, size_of
 from vtrial.report.legend import (
     SCALE,
     arms_in,
@@ -24,13 +31,17 @@ from vtrial.report.legend import (
     pick_marker,
 )
 from vtrial.report.tables import contrast_kind, contrast_unit
-from vtrial.report.words import amount, fixed, interval, number, slug, suffix
+from vtrial.report.words import (
+    amount,
+    capital,
+    fixed,
+    interval,
+    number,
+    slug,
+    suffix,
+)
 
 MOST_GROUPS = 36
-_CODES = {  # what a code's name says
-    "FEMALE": {0.0: "male", 1.0: "female"},
-    "MALE": {0.0: "female", 1.0: "male"},
-}
 
 
 class Effect(NamedTuple):
@@ -73,14 +84,14 @@ def _around(value: float, error: float, by: str) -> Effect:
 
 
 def group_words(protocol: Protocol, row: pd.Series) -> str:
-    """Say which subjects a group holds: a code, or a range of a covariate."""
+    """Return which subjects a group holds: a code, or a range of a covariate."""
     found = [c for c in protocol.model.covariates if c.name == row["covariate"]]
     unit = suffix("plain", found[0].unit) if found else ""
     name = (found[0].title or found[0].name) if found else str(row["covariate"])
     low, high = float(row["low"]), float(row["high"])
     if low == high:
-        known = _CODES.get(str(row["covariate"]), {})
-        return known.get(low, f"{name} = {number(low, 6)}{unit}")
+        known = code_words(protocol, str(row["covariate"]), low)
+        return known or f"{name} = {number(low, 6)}{unit}"
     if not math.isfinite(low):
         return f"{name} up to {number(high)}{unit}"
     if not math.isfinite(high):
@@ -132,7 +143,8 @@ def draw_subgroups(
     lines = [
         Row(
             words,
-            f"{amount(value, (high - low) / 2, kind)} ({interval(low, high, kind)})",
+            f"{amount(value, _error(low, high), kind)} "
+            f"({interval(low, high, kind, error=_error(low, high))})",
             value * scale,
             low * scale,
             high * scale,
@@ -144,9 +156,13 @@ def draw_subgroups(
     unit = "1"
     if len(whole):
         unit = contrast_unit(comparison.by, str(whole["unit"].iloc[0]))
-    label = axis_label(comparison.by.capitalize(), kind, unit)
-    figure = draw_rows(lines, Frame(label, line=1.0 if ratio else 0.0, log=ratio))
-    arms = [short_title(protocol, a) for a in (comparison.arm, comparison.reference)]
+    label = axis_label(capital(effect_words(comparison.by)), kind, unit)
+    pair = {"comparison": [comparison.name], "by": [comparison.by]}
+    pair |= {"arm": [comparison.arm], "reference": [comparison.reference]}
+    sides = sides_of(protocol, pd.DataFrame(pair))
+    frame = Frame(label, line=1.0 if ratio else 0.0, log=ratio, sides=sides)
+    figure = draw_rows(lines, frame)
+    arms = [arm_title(protocol, a) for a in (comparison.arm, comparison.reference)]
     title = f"{' with '.join(arms)}: {endpoint_title(protocol, comparison.endpoint)}"
     caption = (
         "The comparison within groups, not adjusted. Whiskers: 95 % Monte Carlo limits "
@@ -158,6 +174,11 @@ def draw_subgroups(
     alt = "; ".join(f"{line.words}: {line.text}" for line in lines)
     name = slug(f"subgroups {comparison.name}")
     return Drawing(name, f"{title}, by group", alt, caption, figure, rows)
+
+
+def _error(low: float, high: float) -> float:
+    """Return the Monte Carlo error that 95 % limits were made of."""
+    return (high - low) / (2 * 1.96)
 
 
 def _all(row: Any, ratio: bool) -> Effect:
@@ -180,20 +201,25 @@ def draw_attainment(protocol: Protocol, endpoint: str, rows: pd.DataFrame) -> Dr
     table = rows.pivot_table(index="group", columns="arm", values="estimate")
     table = table.reindex(index=groups, columns=arms)
     shares = table.to_numpy(float)
-    figure = new_figure(0.75 + 0.46 * len(groups))
+    errors = rows.pivot_table(index="group", columns="arm", values="mc_error")
+    errors = errors.reindex(index=groups, columns=arms).to_numpy(float)
+    names = [arm_title(protocol, arm) for arm in arms]
+    wide = max(size_of(name, 8.5)[0] for name in names)
+    across = (WIDTH - 0.2) / len(arms)
+    turn = 0 if wide < across else 90
+    shown = ["\n".join(lines_of(n, 1.4 if turn else across, 8.5)) for n in names]
+    figure = new_figure(0.55 + 0.46 * len(groups) + (min(wide, 1.5) if turn else 0.0))
     axes = figure.add_subplot()
     for line, group in enumerate(groups):
         axes.text(0, 1.0 * line + 0.36, group, va="bottom", fontsize=8.5)
-        _number(axes, line, shares[line])
+        _number(axes, line, shares[line], errors[line])
     _shade(axes, shares)
     axes.set_xlim(0, len(arms))
     axes.set_ylim(len(groups), 0)
     axes.set_yticks([])
     axes.xaxis.tick_top()
-    short = 24 if len(arms) < 4 else 12
-    names = [short_title(protocol, arm, short) for arm in arms]
-    turn = 0 if len(arms) < 5 else 60
-    axes.set_xticks(np.arange(len(arms)) + 0.5, names, rotation=turn, fontsize=8.5)
+    axes.set_xticks(np.arange(len(arms)) + 0.5, shown, fontsize=8.5)
+    axes.tick_params(axis="x", labelrotation=turn)
     axes.tick_params(length=0)
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
@@ -210,11 +236,12 @@ def draw_attainment(protocol: Protocol, endpoint: str, rows: pd.DataFrame) -> Dr
     return Drawing(name, f"{title}, by group", alt, caption, figure, rows)
 
 
-def _number(axes: Axes, line: int, shares: np.ndarray) -> None:
-    """Write the shares of a group, each into its cell."""
+def _number(axes: Axes, line: int, shares: np.ndarray, errors: np.ndarray) -> None:
+    """Write the shares of a group, each into its cell, as far as they are known."""
     style = {"ha": "center", "va": "center", "fontsize": 8.5, "color": INK}
     for place in np.flatnonzero(np.isfinite(shares)):
-        words = fixed(100 * shares[place], 1)
+        share, error = float(shares[place]), float(errors[place])
+        words = amount(share, error, "share").removesuffix(suffix("share"))
         axes.text(place + 0.5, line + 0.69, words, **style)
 
 

@@ -6,17 +6,20 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from vtrial.protocol.protocol import Protocol
-from vtrial.report.design import endpoint_title, short_title
+from vtrial.report.design import arm_title, endpoint_title
 from vtrial.report.drawing import (
     INK,
     MARKERS,
     MUTED,
+    WIDTH,
     Drawing,
     new_figure,
     number_axis,
     time_axis,
 )
+from vtrial.report.layout import lines_of
 from vtrial.report.legend import arms_in, axis_label, pick_colour
+from vtrial.report.timing import timing_of
 from vtrial.report.words import count, slug
 from vtrial.units import compatible, factor
 
@@ -32,7 +35,7 @@ def first_of(rows: pd.DataFrame, most: int) -> pd.DataFrame:
 
 
 def _said(rows: pd.DataFrame, drawn: pd.DataFrame) -> str:
-    """Say how many of the subjects are drawn."""
+    """Return how many of the subjects are drawn."""
     total = len(rows[["arm", "subject"]].drop_duplicates())
     shown = len(drawn[["arm", "subject"]].drop_duplicates())
     if shown == total:
@@ -45,21 +48,26 @@ def draw_waterfall(protocol: Protocol, endpoint: str, rows: pd.DataFrame) -> Dra
     rows = rows[np.isfinite(rows["value"].astype(float))]
     drawn = first_of(rows, MOST_BARS)
     arms = arms_in(protocol, drawn)
-    figure = new_figure(0.55 + 1.15 * len(arms))
-    panels = figure.subplots(len(arms), 1, sharey=True, squeeze=False)[:, 0]
-    for panel, arm in zip(panels, arms, strict=True):
+    columns = 1 if len(arms) <= 4 else 2
+    lines = -(-len(arms) // columns)
+    figure = new_figure(0.55 + 1.15 * lines)
+    grid = figure.subplots(lines, columns, sharey=True, squeeze=False)
+    panels = list(grid.flat)
+    for panel in panels[len(arms) :]:
+        panel.set_visible(False)
+    for panel, arm in zip(panels, arms, strict=False):
         values = np.sort(drawn.loc[drawn["arm"] == arm, "value"].to_numpy(float))[::-1]
         colour = pick_colour(protocol, arm)
         edges = np.arange(len(values) + 1)
         panel.stairs(values, edges, fill=True, color=colour, alpha=0.45)
         panel.stairs(values, edges, color=colour, linewidth=0.7)
         panel.axhline(0.0, color=MUTED, linewidth=0.8)
-        panel.set_title(short_title(protocol, arm), color=colour, fontsize=9.5)
+        panel.set_title(arm_title(protocol, arm), color=colour, fontsize=9.5)
         panel.set_xlim(0, len(values))
         panel.set_xticks([])
         number_axis(panel)
     title = endpoint_title(protocol, endpoint)
-    panels[-1].set_xlabel("Subjects, from the highest value to the lowest")
+    grid[-1, 0].set_xlabel("Subjects, from the highest value to the lowest")
     figure.supylabel(axis_label(title, "plain", "%"), fontsize=9.5)
     caption = f"A bar a subject. {_said(rows, drawn)}"
     alt = f"{title} of single subjects in falling order, by arm."
@@ -95,16 +103,16 @@ def draw_lanes(protocol: Protocol, rows: pd.DataFrame) -> Drawing:
     panels = figure.subplots(
         len(arms), 1, sharex=True, squeeze=False, gridspec_kw={"height_ratios": sizes}
     )[:, 0]
-    end = float(drawn["value"].max())
+    end, timing = float(drawn["value"].max()), timing_of(protocol)
     for panel, arm in zip(panels, arms, strict=True):
-        scale = time_axis(panel, 0.0, 1.03 * end)
+        scale = time_axis(panel, 0.0, 1.03 * end, timing)
         panel.set_xlabel("")
         one = drawn[drawn["arm"] == arm]
         one = one.assign(value=one["value"] / scale.hours)
         _arm_lanes(panel, one, marks, pick_colour(protocol, arm))
-        title = short_title(protocol, arm)
+        title = arm_title(protocol, arm)
         panel.set_title(title, color=pick_colour(protocol, arm), fontsize=9.5)
-        panels[-1].set_xlabel(f"Time since the first dose [{scale.name}]")
+        panels[-1].set_xlabel(timing.axis(scale))
     handles = [
         Line2D(
             [], [], ls="", marker=mark, color=INK, ms=4, label=_label(protocol, name)
@@ -122,9 +130,8 @@ def draw_lanes(protocol: Protocol, rows: pd.DataFrame) -> Drawing:
 
 
 def _label(protocol: Protocol, endpoint: str) -> str:
-    """Return an endpoint's title, cut to what fits across a figure."""
-    title = endpoint_title(protocol, endpoint)
-    return title if len(title) <= 60 else title[:59] + "…"
+    """Return an endpoint's title in lines that fit across a figure."""
+    return "\n".join(lines_of(endpoint_title(protocol, endpoint), WIDTH - 0.5, 8.5))
 
 
 def _arm_lanes(
@@ -149,6 +156,6 @@ def _arm_lanes(
 
 
 def is_change(protocol: Protocol, endpoint: str, unit: str) -> bool:
-    """Say whether an endpoint is a number in per cent, neither response nor event."""
+    """Return whether an endpoint is a number in per cent, no response or event."""
     found = [point for point in protocol.endpoints if point.name == endpoint]
     return unit == "%" and all(not p.binary and not p.event for p in found)

@@ -14,30 +14,46 @@ from vtrial.report.caveats import caveats, undefined_effect, undefined_endpoint
 from vtrial.report.design import (
     arm_title,
     comparison_in_words,
+    effect_words,
     endpoint_title,
+    where_words,
 )
 from vtrial.report.frames import each_row
 from vtrial.report.words import (
     Kind,
     amount,
+    as_given,
+    capital,
     count,
     error_words,
     interval,
     link,
     number,
+    suffix,
 )
 from vtrial.types import Status
 
 _STATISTICS = {"sd": "standard deviation", "share": "share of subjects"}
 
 
+MOST_ACROSS = 6  # arms that stand side by side, on paper, too
+
+
+class Note(NamedTuple):
+    """Small words below a number, and how they are marked."""
+
+    words: str
+    mark: str
+
+
 class Cell(NamedTuple):
-    """Words in a table: a main line, a small line, a mark, an address."""
+    """Words in a table: a main line, a small line, a mark, an address, notes below."""
 
     text: str
     small: str = ""
     mark: str = ""
     href: str = ""
+    notes: tuple[Note, ...] = ()
 
 
 class Table(NamedTuple):
@@ -68,15 +84,21 @@ def make_table(
 
 
 def endpoint_kind(protocol: Protocol, endpoint: str, statistic: str) -> Kind:
-    """Say whether a statistic of an endpoint is a share."""
+    """Return whether a statistic of an endpoint is a share, or points of one."""
     if statistic == "share":
         return "share"
     binary = any(p.name == endpoint and p.binary for p in protocol.endpoints)
-    return "share" if binary and statistic in {"mean", "sd"} else "plain"
+    kinds: dict[str, Kind] = {"mean": "share", "sd": "points"}
+    return kinds.get(statistic, "plain") if binary else "plain"
+
+
+def statistic_unit(statistic: str, unit: str) -> str:
+    """Return a statistic's unit: what percentages vary by is in points (pp)."""
+    return "pp" if statistic == "sd" and unit == "%" else unit
 
 
 def contrast_kind(protocol: Protocol, endpoint: str, by: str) -> Kind:
-    """Say whether a contrast is a difference of shares."""
+    """Return whether a contrast is a difference of shares."""
     known = [point for point in protocol.endpoints if point.name == endpoint]
     if known:
         return "points" if effect_kind(by, known[0])[0] == "difference" else "plain"
@@ -90,14 +112,32 @@ def contrast_unit(by: str, unit: str) -> str:
     return "pp" if unit == "%" else unit
 
 
-def endpoints_table(
+def endpoints_tables(
     protocol: Protocol, frame: pd.DataFrame, missing: pd.DataFrame
-) -> Table:
+) -> list[Table]:
     """Lay endpoints down and arms across, each number with its interval.
 
+    Of many arms some stand in a table each, so that paper holds all their columns.
     `missing` is `Estimates.missing`.
     """
     arms = [arm.name for arm in protocol.arms if arm.name in set(frame["arm"])]
+    blocks = -(-len(arms) // MOST_ACROSS)
+    size = -(-len(arms) // max(blocks, 1))
+    return [
+        _endpoints_table(protocol, frame, missing, arms, (start, start + size))
+        for start in range(0, len(arms), size)
+    ]
+
+
+def _endpoints_table(
+    protocol: Protocol,
+    frame: pd.DataFrame,
+    missing: pd.DataFrame,
+    every: Sequence[str],
+    block: tuple[int, int],
+) -> Table:
+    """Lay endpoints down, and the arms of a block across."""
+    arms = every[slice(*block)]
     cells = {
         (row.endpoint, row.statistic, row.arm): _estimate(protocol, row)
         for row in each_row(frame)
@@ -105,14 +145,12 @@ def endpoints_table(
     pairs = list(dict.fromkeys(zip(frame["endpoint"], frame["statistic"], strict=True)))
     rows, last = [], None
     for endpoint, statistic in pairs:
-        title = endpoint_title(protocol, endpoint) if endpoint != last else ""
-        last = endpoint
         across = [cells.get((endpoint, statistic, arm), Cell("")) for arm in arms]
-        if title:
-            numbers = _numbers(frame, missing, endpoint, arms)
-            rows.append((title, "subjects", *numbers))
-            title = ""
-        rows.append((title, _STATISTICS.get(statistic, str(statistic)), *across))
+        if endpoint != last:
+            title = capital(endpoint_title(protocol, endpoint))
+            rows.append((title, "subjects", *_numbers(frame, missing, endpoint, arms)))
+        last = endpoint
+        rows.append(("", _STATISTICS.get(statistic, str(statistic)), *across))
     heads = ["Endpoint", "Statistic", *(arm_title(protocol, arm) for arm in arms)]
     caption = "Endpoints by arm: estimate, and interval below it."
     if protocol.potential == "all" and len(protocol.arms) > 1:
@@ -121,13 +159,18 @@ def endpoints_table(
             "“everybody” is the number of all subjects, who were simulated under "
             "every arm."
         )
-    return make_table("endpoints", caption, heads, rows, words=2)
+    name = "endpoints"
+    if len(arms) < len(every):
+        first, last = block[0] + 1, block[0] + len(arms)
+        caption = f"Arms {first} to {last} of {len(every)}. {caption}"
+        name += f"-{first}" if block[0] else ""
+    return make_table(name, caption, heads, rows, words=2)
 
 
 def _numbers(
     frame: pd.DataFrame, missing: pd.DataFrame, endpoint: str, arms: Sequence[str]
 ) -> list[Cell]:
-    """Say of how many subjects an endpoint is known in each arm, and why not of all."""
+    """Return of how many subjects an endpoint is known by arm, and why not of all."""
     rows = frame[frame["endpoint"] == endpoint].drop_duplicates("arm")
     missing = missing[missing["endpoint"] == endpoint]
     cells = dict.fromkeys(arms, Cell(""))
@@ -143,13 +186,12 @@ def _numbers(
 def _estimate(protocol: Protocol, row: Any) -> Cell:
     """Write an estimate, its interval, and what stands against it."""
     kind = endpoint_kind(protocol, row.endpoint, row.statistic)
-    spread = (row.high - row.low) / 2
-    if not math.isfinite(spread):
-        spread = 2 * row.mc_error
-    text = amount(row.estimate, spread, kind, row.unit)
-    low, high = (settled(end, kind, row.unit) for end in (row.low, row.high))
-    said = [interval(low, high, kind)] if math.isfinite(low) else []
-    said += caveats(row, kind, row.unit, undefined_endpoint(protocol, row))
+    unit = statistic_unit(row.statistic, row.unit)
+    text = amount(row.estimate, row.mc_error, kind, unit)
+    low, high = (settled(end, kind, unit) for end in (row.low, row.high))
+    known = math.isfinite(low)
+    said = [interval(low, high, kind, error=row.mc_error)] if known else []
+    said += caveats(row, kind, unit, undefined_endpoint(protocol, row))
     return Cell(text, "; ".join(said))
 
 
@@ -163,7 +205,7 @@ def contrasts_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
     rows = [
         _contrast(protocol, row, many=many, paired=paired) for row in each_row(frame)
     ]
-    caption = "Contrasts between arms. Subjects: of the arm / of its reference."
+    caption = "Comparisons of arms. Subjects: of the arm / of its reference."
     if many:
         caption += (
             " Power: share of trials whose p is below one minus the level, and its "
@@ -180,8 +222,8 @@ def _contrast(
     """Write one contrast."""
     kind = contrast_kind(protocol, row.endpoint, row.by)
     unit = contrast_unit(row.by, row.unit)
-    by = row.by + (f", adjusted for {row.adjust}" if row.adjust else "")
-    spread = (row.high - row.low) / 2
+    by = effect_words(row.by) + (f", adjusted for {row.adjust}" if row.adjust else "")
+    error = row.mc_error
     arms = (arm_title(protocol, arm) for arm in (row.arm, row.reference))
     against = caveats(row, kind, unit, undefined_effect(row.by))
     cells: list[Cell | str] = [
@@ -189,24 +231,25 @@ def _contrast(
         endpoint_title(protocol, row.endpoint),
         by,
         _compared(row),
-        Cell(amount(row.estimate, spread, kind, unit), "; ".join(against)),
-        interval(row.low, row.high, kind, unit),
+        Cell(amount(row.estimate, error, kind, unit), "; ".join(against)),
+        interval(row.low, row.high, kind, unit, error=error),
     ]
     if many:
-        cells.append(interval(row.ci_low, row.ci_high, kind, unit))
-        limits = interval(row.power_low, row.power_high, "share")
-        cells.append(Cell(amount(row.power, 0.01, "share"), limits))
+        cells.append(interval(row.ci_low, row.ci_high, kind, unit, error=error))
+        wide = (row.power_high - row.power_low) / (2 * 1.96)
+        limits = interval(row.power_low, row.power_high, "share", error=wide)
+        cells.append(Cell(amount(row.power, wide, "share"), limits))
     else:
         cells.append("under 0.001" if row.p < 0.001 else number(row.p, 2))
     cells.append(error_words(row.mc_error, kind, unit))
     if paired:
-        error = f"± {error_words(row.truth_error, kind)}"
-        cells.append(Cell(amount(row.truth, spread, kind, unit), error))
+        off = f"± {error_words(row.truth_error, kind, unit)}"
+        cells.append(Cell(amount(row.truth, row.truth_error, kind, unit), off))
     return cells
 
 
 def _compared(row: Any) -> Cell:
-    """Say of how many subjects a contrast is, and how many it leaves out."""
+    """Return of how many subjects a contrast is, and how many it leaves out."""
     sides = [
         (row.n, row.missing, row.failed),
         (row.reference_n, row.reference_missing, row.reference_failed),
@@ -224,7 +267,7 @@ def _compared(row: Any) -> Cell:
 
 
 def interval_in_words(frame: pd.DataFrame) -> str:
-    """Say what the intervals of a frame are."""
+    """Return what the intervals of a frame are."""
     kinds = set(frame["interval"])
     levels = sorted(set(frame["level"])) if "level" in frame else [0.95]
     share = " or ".join(number(100 * float(level)) for level in levels)
@@ -240,7 +283,7 @@ def interval_in_words(frame: pd.DataFrame) -> str:
 
 
 def published_words(protocol: Protocol, frame: pd.DataFrame) -> pd.DataFrame:
-    """Say with titles what each published number is of, and where it is from."""
+    """Add to each published number what it is of, by titles, and where it is from."""
     named = (
         protocol.evidence.published
         if len(protocol.evidence.published) == len(frame)
@@ -248,23 +291,29 @@ def published_words(protocol: Protocol, frame: pd.DataFrame) -> pd.DataFrame:
     )
     links = [link(point.source.doi, point.source.url) for point in named]
     words = [_what(protocol, row) for row in each_row(frame)]
-    return frame.assign(words=words, link=links or "")
+    asked = {compared.name: compared for compared in protocol.analysis.comparisons}
+    units = [
+        contrast_unit(asked[c].by, str(unit)) if c in asked else unit
+        for c, unit in zip(frame["comparison"], frame["unit"], strict=True)
+    ]
+    return frame.assign(words=words, link=links or "", unit=units)
 
 
 def _what(protocol: Protocol, row: Any) -> str:
-    """Say what one published number is of."""
+    """Return what one published number is of."""
     for compared in protocol.analysis.comparisons:
         if row.comparison == compared.name:
             return (
                 f"{arm_title(protocol, compared.arm)} with "
                 f"{arm_title(protocol, compared.reference)}, "
-                f"{endpoint_title(protocol, compared.endpoint)}: {compared.by}"
+                f"{endpoint_title(protocol, compared.endpoint)}: "
+                f"{effect_words(compared.by)}"
             )
     if not row.endpoint:
         return str(row.what)
     said = "" if row.kind == "share" else f" ({row.statistic})"
     title = endpoint_title(protocol, row.endpoint)
-    where = f", where {row.where}" if row.where else ""
+    where = f", where {where_words(protocol, row.where)}" if row.where else ""
     return f"{title}{said}, {arm_title(protocol, row.arm)}{where}"
 
 
@@ -275,7 +324,6 @@ def published_table(frame: pd.DataFrame) -> Table:
     """Lay published numbers beside simulated ones; a miss is called a miss."""
     rows = []
     for row in each_row(frame):
-        aim = (row.high - row.low) / 2
         verdict = Cell(row.verdict, mark=MARKS[row.verdict])
         source = Cell(
             str(row.source) or "no source given",
@@ -287,12 +335,12 @@ def published_table(frame: pd.DataFrame) -> Table:
             (
                 row.words,
                 verdict,
-                amount(row.published, aim, row.kind, row.unit),
+                as_given(row.published, row.kind, row.unit),
                 Cell(
                     amount(row.simulated, row.mc_error, row.kind, row.unit),
-                    f"± {error_words(row.mc_error, row.kind)}",
+                    f"± {error_words(row.mc_error, row.kind, row.unit)}",
                 ),
-                interval(row.low, row.high, row.kind, row.unit),
+                _range(row),
                 source,
             )
         )
@@ -304,6 +352,14 @@ def published_table(frame: pd.DataFrame) -> Table:
     )
     table = make_table("published", caption, heads, rows, words=2)
     return table._replace(numeric=(False, False, True, True, True, False))
+
+
+def _range(row: Any) -> str:
+    """Write the range that counts as within, as the sheet has it."""
+    low = as_given(row.low, row.kind)
+    return f"{low.removesuffix(suffix(row.kind))} to " + as_given(
+        row.high, row.kind, row.unit
+    )
 
 
 def failures_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
@@ -332,12 +388,12 @@ def fallbacks_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
 
 
 def status_words(status: object) -> str:
-    """Say a Status given as a code, a name or words."""
+    """Return the words of a Status given as a code, a name or words."""
     if isinstance(status, str):
         return Status[status].words if status in Status.__members__ else status
     return Status(int(status)).words  # type: ignore[call-overload]
 
 
 def comparisons_list(protocol: Protocol) -> list[str]:
-    """Say every planned comparison."""
+    """Return every planned comparison in words."""
     return [comparison_in_words(protocol, c) for c in protocol.analysis.comparisons]

@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 
 from vtrial.protocol.protocol import Protocol
-from vtrial.report.design import endpoint_title, short_title
+from vtrial.report.design import arm_title, endpoint_title, factor_title
 from vtrial.report.drawing import INK, MUTED, Drawing, new_figure, number_axis
+from vtrial.report.layout import lines_of
 from vtrial.report.legend import arms_in, pick_colour
 from vtrial.report.words import number, slug
 
@@ -27,7 +28,10 @@ def draw_tornado(protocol: Protocol, endpoint: str, rows: pd.DataFrame) -> Drawi
     factors = list(order.index[:MOST_FACTORS])
     drawn = rows[rows["covariate"].isin(factors)]
     slot = 0.24 + _BAR * len(arms)
-    figure = new_figure(0.65 + slot * len(factors))
+    names = [lines_of(arm_title(protocol, arm), 1.4, 8.5) for arm in arms]
+    rows_of_two = [max(map(len, names[at : at + 2])) for at in range(0, len(names), 2)]
+    head = 0.1 + 0.16 * sum(rows_of_two) if len(arms) > 1 else 0.0
+    figure = new_figure(0.65 + head + slot * len(factors))
     axes = figure.add_subplot()
     tall = _BAR / slot
     for place, arm in enumerate(arms):
@@ -38,11 +42,12 @@ def draw_tornado(protocol: Protocol, endpoint: str, rows: pd.DataFrame) -> Drawi
         at = np.arange(len(factors)) + 0.5 - tall * (len(arms) - place - 0.5)
         colour = pick_colour(protocol, arm)
         style = {"ecolor": INK, "error_kw": {"lw": 0.7}}
-        name = short_title(protocol, arm)
+        name = "\n".join(names[place])
         axes.barh(at, width, 0.86 * tall, color=colour, xerr=error, label=name, **style)
     across = axes.get_yaxis_transform()
     for line, name in enumerate(factors):
-        axes.text(0, line - 0.5 + 0.2 / slot, name, transform=across, fontsize=8.5)
+        words = factor_title(protocol, name)
+        axes.text(0, line - 0.5 + 0.2 / slot, words, transform=across, fontsize=8.5)
     axes.axvline(0.0, color=MUTED, linewidth=0.9)
     axes.set_ylim(len(factors) - 0.45, -0.5)
     axes.set_yticks([])
@@ -52,7 +57,7 @@ def draw_tornado(protocol: Protocol, endpoint: str, rows: pd.DataFrame) -> Drawi
     axes.set_xlim(-most, most)
     axes.set_xticks(axes.get_xticks(), [number(abs(t), 3) for t in axes.get_xticks()])
     axes.set_xlim(-most, most)
-    axes.set_xlabel("Less with more  ←  share of variance [%]  →  more with more")
+    axes.set_xlabel("← lower with more · share of variance [%] · higher with more →")
     if len(arms) > 1:
         place = {"loc": "outside upper left", "frameon": False, "fontsize": 8.5}
         figure.legend(ncols=2, **place)
@@ -79,6 +84,9 @@ def _with_words(
     if shown < total:
         caption += f" The first {shown} of {total} are drawn."
     means = made.data.groupby("covariate")["share"].mean().sort_values(ascending=False)
-    told = [f"{name} {number(100 * share, 2)} %" for name, share in means.items()]
+    told = [
+        f"{factor_title(protocol, str(name))} {number(100 * share, 2)} %"
+        for name, share in means.items()
+    ]
     alt = f"Shares of variance: {', '.join(told)}."
     return made._replace(title=f"What explains {title}", alt=alt, caption=caption)

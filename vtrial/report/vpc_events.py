@@ -13,7 +13,6 @@ from vtrial.report.design import (
     arm_title,
     endpoint_title,
     output_title,
-    short_title,
 )
 from vtrial.report.drawing import (
     INK,
@@ -26,7 +25,8 @@ from vtrial.report.drawing import (
 from vtrial.report.frames import each_row
 from vtrial.report.legend import arms_in, pick_colour, pick_dash
 from vtrial.report.survival import draw_above_numbers, from_zero
-from vtrial.report.words import clock, fixed, number, slug
+from vtrial.report.timing import timing_of
+from vtrial.report.words import fixed, number, slug
 
 _BAND = (
     "Bands: where those of 90 % of simulated trials lie, each with its median dotted."
@@ -91,7 +91,7 @@ def _curve(
 
 
 def _sizes(protocol: Protocol, arm: str, rows: pd.DataFrame) -> str:
-    """Say how many subjects an observed and a simulated curve are of."""
+    """Return how many subjects an observed and a simulated curve are of."""
     seen, expected = (
         fixed(float(rows[name].iloc[0]), 0) for name in ("at_risk", "expected_at_risk")
     )
@@ -115,9 +115,7 @@ def _by_category(protocol: Protocol, name: str, rows: pd.DataFrame) -> Drawing:
         number_axis(panel)
         panel.xaxis.set_major_locator(FixedLocator(list(range(len(categories)))))
         if len(protocol.arms) > 1:
-            panel.set_title(
-                short_title(protocol, arm), color=pick_colour(protocol, arm)
-            )
+            panel.set_title(arm_title(protocol, arm), color=pick_colour(protocol, arm))
     words = [_category(protocol, name, category) for category in categories]
     panels[-1].xaxis.set_major_formatter(
         FuncFormatter(lambda value, _: words[int(value)])
@@ -154,10 +152,11 @@ def _over_time(
     panels = figure.subplots(len(categories), 1, sharex=True, squeeze=False)[:, 0]
     end = float(rows["time"].max())
     start = min(float(rows["time"].min()), 0.0)
-    scale, colour = clock(end - start), pick_colour(protocol, arm)
+    timing, colour = timing_of(protocol), pick_colour(protocol, arm)
+    scale = timing.clock(end - start)
     for panel, category in zip(panels, categories, strict=True):
         one = rows[rows["category"] == category].sort_values("time")
-        time_axis(panel, start, end)
+        time_axis(panel, start, end, timing)
         panel.set_xlabel("")
         times = one["time"].to_numpy(float) / scale.hours
         low, middle, high, seen = (
@@ -169,7 +168,7 @@ def _over_time(
         panel.set_ylim(0.0, 100.0)
         panel.set_title(_category(protocol, output, category), color=MUTED)
         number_axis(panel)
-    panels[-1].set_xlabel(f"Time since the first dose [{scale.name}]")
+    panels[-1].set_xlabel(timing.axis(scale))
     figure.supylabel("Of the subjects [%]", fontsize=9.5)
     many = len(protocol.arms) > 1
     title = output_title(protocol, output)
@@ -181,7 +180,7 @@ def _over_time(
 
 
 def _category(protocol: Protocol, name: str, category: float) -> str:
-    """Call a category by its name."""
+    """Return the name of a category."""
     endpoint = next((point for point in protocol.endpoints if point.name == name), None)
     graded = any(
         seen.grades for seen in protocol.evidence.observed if seen.output == name
@@ -196,7 +195,7 @@ def _category(protocol: Protocol, name: str, category: float) -> str:
 
 
 def _counted(protocol: Protocol, rows: pd.DataFrame) -> str:
-    """Say how many subjects were observed in each arm."""
+    """Return how many subjects were observed in each arm."""
     parts = [
         f"{arm_title(protocol, str(arm))}: {fixed(float(one['n'].iloc[0]), 0)}"
         for arm, one in rows.groupby("arm", sort=False)
@@ -205,7 +204,7 @@ def _counted(protocol: Protocol, rows: pd.DataFrame) -> str:
 
 
 def _inside(rows: pd.DataFrame, what: str) -> str:
-    """Say how much of what was observed lies in its bands."""
+    """Return how much of what was observed lies in its bands."""
     names = ["observed", "low", "high"]
     known = rows[np.isfinite(rows[names].to_numpy(float)).all(axis=1)]
     slack = 1e-9  # shares that are equal may differ in the last digit

@@ -1,4 +1,4 @@
-"""What a design is worth, as a table."""
+"""The operating characteristics of a design, as a table."""
 
 import math
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from vtrial.report.words import MISSING, Kind, amount, count, interval
 
 
 def operating_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
-    """Lay down what the design is worth, measure by measure, with Monte Carlo errors.
+    """Lay down the operating characteristics of a design, with Monte Carlo errors.
 
     `frame` is `Estimates.operating`.
     """
@@ -51,15 +51,15 @@ def _worth(protocol: Protocol, row: Any, kind: Kind, unit: str) -> tuple[Cell, s
         f"of {count(row.trials)} of {count(total)} trials" if row.trials < total else ""
     )
     value = amount(row.value, row.mc_error, kind, unit)
-    return Cell(value, of), interval(row.low, row.high, kind, unit)
+    return Cell(value, of), interval(row.low, row.high, kind, unit, error=row.mc_error)
 
 
 _OPERATING = (
-    "What the design is worth. Power: share of trials whose p is below one minus the "
-    "level. Coverage: share of trials whose interval holds the true effect. Bias: mean "
-    "estimate less the true effect. Standard deviations: of one trial's estimate, and "
-    "its parts. Ratios are judged on the scale of their logarithm. Limits of shares "
-    "are Wilson's."
+    "Operating characteristics of the design. Power: share of trials whose p is below "
+    "one minus the level. Coverage: share of trials whose interval holds the true "
+    "effect. Bias: mean estimate less the true effect. Standard deviations: of one "
+    "trial's estimate, and its parts. Ratios are judged on the scale of their "
+    "logarithm. Limits of shares are Wilson's."
 )
 _SHARED = ("power", "coverage", "share", "probability", "error rate")
 _COUNTED = ("size", "precision", "number")
@@ -68,7 +68,7 @@ _COUNTED = ("size", "precision", "number")
 def _measured_in(
     protocol: Protocol, comparison: Comparison | None, measure: str
 ) -> tuple[Kind, str]:
-    """Say of what kind and in what unit a measure of a design is."""
+    """Return of what kind and in what unit a measure of a design is."""
     if any(word in measure for word in _SHARED):
         return "share", "1"
     if comparison is None or any(word in measure for word in _COUNTED):
