@@ -29,6 +29,7 @@ from vtrial.report.drawing import (
     time_axis,
 )
 from vtrial.report.legend import axis_label
+from vtrial.report.timing import Timing
 from vtrial.sheets.validate import raise_faults
 from vtrial.sheets.words import listed, nearest
 from vtrial.units import factor
@@ -163,7 +164,7 @@ def _drawn(
     panels = figure.subplots(len(outputs), 1, sharex=True, squeeze=False)[:, 0]
     groups = list(table.groupby(by)) if by else [("", table)]
     ends = [table[TIME].min() * hours, table[TIME].max() * hours]
-    clock = time_axis(panels[0], min(0.0, *ends), max(ends))
+    clock = time_axis(panels[0], min(0.0, *ends), max(ends), Timing())
     for panel, output in zip(panels, outputs, strict=True):
         panel.set_xlabel("")
         number_axis(panel)
