@@ -183,7 +183,7 @@ SAID = [  # a wrong edit, what stands there, what may stand there, what is writt
         "outputs/conc/error",
         {"additive": "0.1*conk"},
         "a parameter, covariate",
-        "",
+        "conc",
     ),
     ("pk", "outputs/conc/error", "proportional 10 %", "", "{proportional: 10 %}"),
     ("pk", "covariates/WT", "kg", "a map of the keys title, unit, typical", ""),

@@ -74,6 +74,7 @@ def test_pump_by_clock(case, method, sheet):
     np.testing.assert_allclose(many, right(DENSE), rtol=1e-5, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grid", GRIDS)
 @pytest.mark.parametrize("sheet", MODELS)
 def test_pump_by_clock_on_trial(case, sheet, grid):

@@ -37,6 +37,7 @@ def test_states_that_cross_zero(case, method, sheet):
         np.testing.assert_allclose(found, right(hours), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sheet", SHEETS)
 def test_states_that_cross_zero_on_trial(case, sheet):
     output, right = SHEETS[sheet]

@@ -76,6 +76,7 @@ def test_steady_state_not_finite(case, method):
     np.testing.assert_allclose(table["conc"], wanted, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_steady_state_not_finite_on_trial(case, trial_method):
     """100 mg over 353 h every 3.3 h: 107 infusions overlap."""
     cohort = "cohort: anybody\ncovariates:\n" + "".join(

@@ -28,6 +28,7 @@ def test_steady_state_tad(case, method, bolus):
         np.testing.assert_allclose(found, PEAK * kept(np.array(hours)), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_steady_state_tad_on_trial(case, trial_method):
     found, course = case.tried(
         *("model-tad.yaml", "central", HOURS),

@@ -5,6 +5,7 @@ Lambert's function.
 """
 
 import numpy as np
+import pytest
 from scipy.special import lambertw
 
 KM = VM = 1e-3
@@ -28,6 +29,7 @@ def test_tiny_amounts(case, method, bolus):
         np.testing.assert_allclose(found, right(hours), rtol=1e-4, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_tiny_amounts_on_trial(case, trial_method):
     found, course = case.tried(
         "model.yaml", "c", HOURS, method=trial_method, dose="2e-15 mol"

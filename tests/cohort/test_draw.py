@@ -129,6 +129,7 @@ def test_more_sites_change_no_other():
         np.testing.assert_array_equal(values, more)
 
 
+@pytest.mark.slow
 def test_occasions_have_columns_if_there_is_more_than_one():
     adults = load_cohort("adults")
     drawn = draw(adults, EVERYBODY[:10], occasions=4)

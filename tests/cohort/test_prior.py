@@ -253,6 +253,7 @@ def test_effects_of_box_cox_have_its_moments():
     within((a**2).mean(), square, a**2)
 
 
+@pytest.mark.slow
 def test_an_uncertain_covariance_is_inverse_wishart():
     """Its mean is n C / (n - p - 1); the variance of what it scales says its own.
 
@@ -290,6 +291,7 @@ def test_other_laws_leave_the_normal_scores_alone():
     np.testing.assert_allclose(np.log1p(skewed), plain, rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_an_occasion_more_changes_no_heavy_effect():
     block = RandomBlock(("A",), ((0.04,),), "occasion", student=5.0)
     model = dataclasses.replace(MODEL, random=(block,))

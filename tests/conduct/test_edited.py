@@ -199,6 +199,7 @@ MADE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("change", "kept"), MADE)
 def test_limits_are_made_anew_of_what_is_stored(edited, tmp_path, change, kept):
     sheets, record = edited(kept)

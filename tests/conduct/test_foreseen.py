@@ -89,6 +89,7 @@ def _write(path, head, rows):
     path.write_text("\n".join([head, *map(str, rows)]) + "\n")
 
 
+@pytest.mark.slow
 def test_the_observed_curve_is_kaplan_and_meiers(seen):
     _, _, estimates, told = seen
     table = estimates.predictive_events

@@ -93,7 +93,7 @@ def test_every_question_has_an_answer(asked, tmp_path):
         ("until: 36 h,\n", "", "9.until", "until"),
         ("above: -20 pp", "above: x", "9.margin.above", ""),
         ("above: 0.8, below: 1.25", "above: 1.3, below: 1.25", "0.margin", "above"),
-        ("by: win ratio", "by: hazard ratio", "11.on", "on: cleared"),
+        ("by: win ratio", "by: hazard ratio", "11.on", "a list of endpoints"),
         ("{on: cleared}, ", "{on: cured}, ", "11.on.0.on", "cleared"),
         (
             "on: exposed, by: risk difference, strata: [FEMALE]",

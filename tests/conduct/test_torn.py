@@ -326,6 +326,7 @@ def test_a_large_record_is_checked_by_some_bytes_and_by_all_that_it_reads(
         reported(record)
 
 
+@pytest.mark.slow
 def test_more_replicates_mend_what_is_torn(whole, copied):
     flip(copied / FILES["shard"])
     flip(copied / FILES["times"])

@@ -66,6 +66,7 @@ def test_shares_are_those_of_the_sum(sums):
     assert list(table.index)[:2] == ["A", "eta.X, eta.Y"]
 
 
+@pytest.mark.slow
 def test_a_tornado_changes_one_factor_of_the_typical(sums):
     table = sensitivity(sums.load(), "high", subjects=500).set_index("factor")
     row = table.loc["A"]
@@ -107,12 +108,14 @@ def test_a_condition_ties_only_what_it_names(sums):
     assert {"A, B", "C"} < set(table["factor"])
 
 
+@pytest.mark.slow
 def test_uncertain_parameters_are_factors(sums):
     sums.change("body", "value: 2.0, unit: 1", "value: 2.0, unit: 1, rse: 30 %")
     table = sensitivity(sums.load(), "sum", subjects=2000).set_index("factor")
     assert 0.0 < table.loc["SLOPE", "total"] < 0.1
 
 
+@pytest.mark.slow
 def test_it_takes_doses_and_arms(sheets):
     table = sensitivity(sheets.load(), "peak", arm="high", subjects=200)
     assert table["total"].between(-0.01, 1.2).all()

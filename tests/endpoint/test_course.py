@@ -49,6 +49,7 @@ def test_an_error_is_bounded_by_the_fourth_power_of_the_step(step):
     assert when == pytest.approx(peak, abs=0.1 * step)
 
 
+@pytest.mark.slow
 def test_a_cubic_is_met_exactly():
     time = np.array([0.0, 1.0, 2.5, 3.0, 4.5, 6.0, 7.0])
     cubic = np.poly([-3.0, 1.0, 2.0])
@@ -74,6 +75,7 @@ def test_a_jump_that_nobody_knows_of_makes_no_peak(sign):
         assert taken("minimum", time, course) == course.min()
 
 
+@pytest.mark.slow
 def test_lines_cross_no_knot():
     """Decay after a dose at 4 h that rises: the line to it is straight."""
     time = np.arange(0, 8.25, 0.25)

@@ -187,7 +187,7 @@ def test_columns_part_the_rows(tmp_path):
         ("ID,TIME,DV\n1,1,2\n1,2,3", {"blq": "half"}, "zero before first"),
         ("ID,TIME,DV\n1,1,2\n1,2,3", {"rule": "log"}, "linear up log down"),
         ("ID,TIME,DV\n1,1,2\n1,2,3", {"partial": ["0 to 4"]}, "without a unit"),
-        ("ID,TIME,DV\n1,1,2\n1,2,3", {"tau": "12"}, "12 h"),
+        ("ID,TIME,DV\n1,1,2\n1,2,3", {"tau": "12"}, "without a unit"),
         ("ID,TIME,DV\n1,1,2\n1,2,3", {"amount": "DOSE"}, "a number, or a column"),
         ("ID,TIME,DV\n1,1,2\n1,2,3", {"conc": "mgg"}, "unit"),
         ("ID,TIME,DV,ROUTE\n1,1,2,nose\n1,2,3,nose", {}, "extravascular"),

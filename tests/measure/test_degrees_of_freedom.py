@@ -34,6 +34,7 @@ def draw(missing=0.0, seed=1):
 CHANGE = np.concatenate([-np.eye(VISITS), np.eye(VISITS)], axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", [*KENWARD_ROGER, "satterthwaite"])
 def test_complete_unstructured_is_students_test_at_each_visit(by):
     value, design, arm = draw()

@@ -78,6 +78,7 @@ def natural_of(name):
     return free, jnp.concatenate([structure.natural(f, VISITS) for f in free])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "restricted"), CASES)
 def test_value_gradient_and_hessian(name, restricted):
     free, natural = natural_of(name)
@@ -109,6 +110,7 @@ def test_likelihood_is_that_of_the_normal_distribution():
     np.testing.assert_allclose(made.value, expected, rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["toeph", "sp gau"])
 def test_what_tests_need(name):
     _, natural = natural_of(name)

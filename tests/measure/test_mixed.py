@@ -20,6 +20,7 @@ def draw(replicates=6, subjects=40, visits=3, missing=0.2, seed=1):
     return value, np.stack([np.ones_like(value), slope], axis=3)
 
 
+@pytest.mark.slow
 def test_one_visit_is_least_squares():
     value, design = draw(visits=1)
     fit = fit_mixed(lay_out(value, design), "un")
@@ -201,6 +202,7 @@ def drifting(visits=6, *, together=0.999, trials=8, subjects=160):
     return value, np.broadcast_to(np.eye(visits), (*value.shape, visits))
 
 
+@pytest.mark.slow
 def test_visits_that_go_closely_together_are_fitted():
     """The likelihood is rounded there by more than the last steps would gain."""
     value, means = drifting()

@@ -197,7 +197,7 @@ def test_many_areas_compile_together(sheets, tmp_path):
         ),
         ("x: {of: conc, take: mean, grades: iron}", "x.grades", "`iron`", ""),
         ("x: {of: conc, take: mean, grades: [1, 3, 2]}", "x.grades", "1, 3", "[1.5"),
-        ("x: {of: conc, take: mean, confirmed: 2}", "x.confirmed", "`2`", "28 d"),
+        ("x: {of: conc, take: mean, confirmed: 2}", "x.confirmed", "`2`", "a duration"),
         ("x: {of: conc, take: event time}", "x.of", "mg/L", "converts to"),
         ("x: {of: conc, take: half-life, within: 25 h to 36 h}", "x.within", "3", ""),
         ("x: {of: conc, take: best response}", "x.of", "mg/L", "converts to"),

@@ -155,6 +155,7 @@ def test_true_peaks_and_areas_are_those_of_the_course(dosed, arm):
     assert found["area"] == pytest.approx(area, rel=error)
 
 
+@pytest.mark.slow
 def test_a_true_value_at_a_dose_is_the_one_before_it(dosed):
     before = np.array([312 - 1e-9])
     for arm, found in dosed.items():

@@ -81,6 +81,7 @@ def test_an_error_is_what_two_runs_differ_by(sheets):
     assert worst <= error["outputs"]["conc"]["max"]
 
 
+@pytest.mark.slow
 def test_the_error_is_measured_once(single, tmp_path, measured):
     out = tmp_path / "run"
     first = told(vt.run(single.load(), out=out, workers=0))

@@ -88,6 +88,7 @@ def test_cutting():
     assert cut(640, 3, 64) == [(0, 256), (256, 512), (512, 640)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["hybrid explicit", "stiff"])
 def test_threads_places_and_company_change_no_answer(made, monkeypatch, method):
     """Bit for bit: cores, order, more subjects; and one failure stays alone."""

@@ -79,6 +79,7 @@ def test_event_tables_mean_what_their_records_say(name, method):
     assert found.error[worst] <= limit, f"table {worst}"
 
 
+@pytest.mark.slow
 def test_a_steady_state_of_infusions_that_overlap_many_times():
     """Table 73 has the steady state of an infusion that outlasts 96 intervals."""
     structure = tables.STRUCTURES["1 compartment, oral"]

@@ -99,6 +99,7 @@ def test_slopes_are_right_where_rates_coincide(made):
     np.testing.assert_allclose(jax.jacfwd(effect)(at), wanted, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["explicit", "stiff"])
 def test_a_hybrid_equals_what_it_replaces(made, method):
     model = made.models["friberg"]

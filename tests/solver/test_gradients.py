@@ -186,6 +186,7 @@ def test_a_nonlinear_steady_state_has_exact_slopes(made):
     np.testing.assert_allclose(jax.jacfwd(trough)(at), wanted, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", OWN)
 def test_slopes_are_right_where_the_solution_rests(made, method):
     """Steps that suit a body at its baseline must suit a change of that, too."""
@@ -261,6 +262,7 @@ def test_every_way_of_asking_gives_the_same(made):
         np.testing.assert_allclose(found[0, 1], 0.0, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_many_doses_are_followed_in_blocks(made):
     """Forty amounts, as the closed form has them."""
     model = made.models["oral"]

@@ -31,7 +31,6 @@ GIVEN = [6.15, 1576.96, 0.7, 9.9]
 END = 13.0  # [h] the last has ended
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("method", ["auto", "explicit", "stiff", "diffrax"])
 def test_nothing_runs_when_all_infusions_have_ended(made, method):
     model = made.model(CURVED, outputs=("response",), **NUMBERS)

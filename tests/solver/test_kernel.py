@@ -37,6 +37,7 @@ def solved(made, name, numerics, **doses):
     return simulate(model, inputs, given, times(GRID), numerics=numerics)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", ["saturable", "friberg"])
 def test_the_interpreted_kernel_takes_the_steps_of_the_scan(

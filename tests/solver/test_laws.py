@@ -115,6 +115,7 @@ def given_until(doses, grid):
     return np.where(rate > 0, infused, amount * (since > 0)).sum(axis=0)
 
 
+@pytest.mark.slow
 @linear
 def test_response_is_linear_in_dose(hold, shape, method):
     model = body(*shape)
@@ -215,6 +216,7 @@ def _split(model, method):
     return law
 
 
+@pytest.mark.slow
 @nonlinear
 def test_what_was_given_is_in_the_body_or_gone(hold, effect, rims, oral):
     model = drugged(effect, rims, oral)
@@ -230,6 +232,7 @@ def test_what_was_given_is_in_the_body_or_gone(hold, effect, rims, oral):
             np.testing.assert_allclose(total, wanted, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.slow
 @nonlinear
 def test_explicit_and_stiff_agree(hold, effect, rims, oral):
     model = drugged(effect, rims, oral)
@@ -265,6 +268,7 @@ def test_a_body_does_not_mind_when_it_is_looked_at(hold, shape, method):
     hold(_unseen(body(*shape), method))
 
 
+@pytest.mark.slow
 @nonlinear
 def test_an_effect_does_not_mind_when_it_is_looked_at(hold, effect, rims, oral):
     hold(_unseen(drugged(effect, rims, oral), "stiff"))
@@ -293,6 +297,7 @@ def test_subjects_of_a_body_are_alone(hold, shape, method):
     hold(_alone(body(*shape), method))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("effect", QUICK)
 @pytest.mark.parametrize("method", ["explicit", "stiff"])
 def test_subjects_under_a_drug_are_alone(hold, effect, method):

@@ -67,6 +67,7 @@ def test_a_program_is_mapped_scanned_and_differentiated(made, name):
         assert float(jax.jit(by(last))(1.0)) == pytest.approx(float(slope), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_stages_join(made):
     model, inputs, doses = asked(made, "saturable")
     program = compile_program(model, schedule_of_doses(doses))

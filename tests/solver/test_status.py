@@ -17,6 +17,7 @@ def solved(model, inputs, doses=None, grid=GRID, **how):
     return simulate(model, inputs, doses, times(grid), numerics=Numerics(**how))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["explicit", "stiff"])
 def test_blowing_up_is_told_and_stays_alone(made, method):
     """x' = A x^2 from 1 is infinite at time 1/A."""

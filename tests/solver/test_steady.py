@@ -54,6 +54,7 @@ def test_saturable_elimination_settles_where_input_is_output(saturable, daily, m
     np.testing.assert_allclose(found, trough(vmax, 4.0), rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", OWN)
 def test_who_is_given_more_than_can_leave_has_none_and_harms_nobody(
     saturable, daily, method
@@ -90,6 +91,7 @@ def test_half_lives_of_a_thousand_intervals_are_no_excuse(
     assert abs(float(found[0]) / wanted - 1) < 10 * numerics.rtol
 
 
+@pytest.mark.slow
 def test_few_intervals_are_solved(saturable, daily):
     """Plain repetition would need thousands where little leaves."""
     vmax = (DOSE + 40.0 * np.log(2) / 100) / DAY
@@ -120,6 +122,7 @@ def test_what_repetition_does_not_lead_to_is_no_steady_state(made, daily, text, 
     assert whole.status[0] != Status.SOLVED
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", OWN)
 def test_what_is_neither_made_nor_lost_stays(made, daily, method):
     """Receptors in two forms: their sum has no equilibrium of its own."""

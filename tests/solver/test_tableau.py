@@ -37,6 +37,7 @@ def test_tsitouras_method_is_that_of_diffrax():
     np.testing.assert_allclose(np.abs(TSIT5.error), np.abs(known.b_error), rtol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["Dopri5", "Dopri8", "Bosh3"])
 def test_methods_agree_and_cost_as_their_order_says(made, name):
     """At a tight tolerance a higher order takes fewer steps; all find the same."""

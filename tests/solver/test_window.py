@@ -79,6 +79,7 @@ def test_times_of_their_own_in_any_order(made, looked, name, method):
     assert np.isnan(np.asarray(one.outputs["conc"])[::2, 7]).all()
 
 
+@pytest.mark.slow
 @BOTH
 def test_stages_join(made, looked, method):
     """What is seen at the end of a stage, before and after a dose there."""

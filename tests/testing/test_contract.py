@@ -65,6 +65,7 @@ class TestExplicitInfusions(SimulateContract):
     duration = 30.0  # longer than the interval: infusions overlap
 
 
+@pytest.mark.slow
 class TestStiff(SimulateContract):
     model = TARGET
     numerics = Numerics(method="stiff")

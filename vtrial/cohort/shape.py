@@ -131,41 +131,59 @@ class LognormalShape(_Closed):
 class GammaShape(_Closed):
     """A gamma distribution: `shape` and `scale`, or its `mean` and `sd` or `cv`."""
 
-    shape: Positive | None = None
-    scale: Positive | None = None
-    mean: Positive | None = None
-    sd: Positive | None = None
-    cv: Annotated[Share, Field(gt=0)] | None = None
+    shape: Positive | None = Field(None, description="Shape, beside the scale.")
+    scale: Positive | None = Field(None, description="Scale: mean over shape.")
+    mean: Positive | None = Field(None, description="Mean.", examples=[20])
+    sd: Positive | None = Field(
+        None, description="Standard deviation, beside the mean."
+    )
+    cv: Annotated[Share, Field(gt=0)] | None = Field(
+        None,
+        description="Coefficient of variation, beside the mean.",
+        examples=["80 %"],
+    )
 
 
 class WeibullShape(_Closed):
     """A Weibull distribution: P(X > x) = exp(-(x/scale)^shape)."""
 
-    shape: Positive
-    scale: Positive
+    shape: Positive = Field(description="Shape; above 1 hazards rise.", examples=[1.5])
+    scale: Positive = Field(
+        description="Scale: 63 % of the values lie below it.", examples=[100]
+    )
 
 
 class BetaShape(_Closed):
     """A beta distribution between two ends: `alpha` and `beta`, or `mean` and `sd`."""
 
-    alpha: Positive | None = None
-    beta: Positive | None = None
-    mean: Finite | None = None
-    sd: Positive | None = None
-    between: Annotated[list[Finite], Field(min_length=2, max_length=2)] = [0.0, 1.0]
+    alpha: Positive | None = Field(None, description="First shape.", examples=[2])
+    beta: Positive | None = Field(None, description="Second shape.", examples=[5])
+    mean: Finite | None = Field(None, description="Mean, between the ends.")
+    sd: Positive | None = Field(
+        None, description="Standard deviation, beside the mean."
+    )
+    between: Annotated[list[Finite], Field(min_length=2, max_length=2)] = Field(
+        [0.0, 1.0], description="The ends.", examples=[[0, 100]]
+    )
 
 
 class PoissonShape(_Closed):
     """A Poisson distribution."""
 
-    mean: Annotated[float, Field(gt=0, le=1e5)]
+    mean: Annotated[float, Field(gt=0, le=1e5)] = Field(
+        description="Mean, and variance.", examples=[3.2]
+    )
 
 
 class BinomialShape(_Closed):
     """A binomial distribution: successes in `n` trials of probability `p`."""
 
-    n: Annotated[int, Field(ge=1, le=100_000)]
-    p: Annotated[Share, Field(ge=0, le=1)]
+    n: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        description="How many trials.", examples=[10]
+    )
+    p: Annotated[Share, Field(ge=0, le=1)] = Field(
+        description="Probability of a success.", examples=["30 %"]
+    )
 
 
 class EmpiricalShape(_Closed):

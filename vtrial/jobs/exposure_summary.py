@@ -35,7 +35,8 @@ def exposure(table: pd.DataFrame) -> pd.DataFrame:
     who = [name for name in (ID, REP) if name in table]
     count = table[TIME].nunique()
     titles = table.attrs.get(TITLES)
-    if titles is None or len(table) != count * len(table[who].drop_duplicates()):
+    whole = len(table) == count * len(table[who].drop_duplicates())
+    if titles is None or not whole or not set(titles) <= set(table):
         raise DataError(
             "the table",
             "not one of `simulate_population`",

@@ -101,7 +101,15 @@ def check_errors(
                 )
                 found = check_names([statement], {*known, *shapes})
                 faults += [
-                    sheet.fault(path, found=f.found, allowed=f.allowed, write=f.write)
+                    sheet.fault(
+                        path,
+                        found=f.found,
+                        allowed=f.allowed,
+                        write=f.write,
+                        line=max(f.line, 1),
+                        column=f.column,
+                        old=f.old,
+                    )
                     for f in found
                 ]
     return faults + _check_correlation(sheet, shapes, rows)
