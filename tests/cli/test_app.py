@@ -345,6 +345,7 @@ def test_simulate_refuses_a_wrong_row_and_writes_nothing(tmp_path):
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_model_and_cohort_say_what_they_are():
     assert "docetaxel-neutropenia" in use("model").split()
     assert "d/dt(central)" in use("model", "one-compartment-oral")

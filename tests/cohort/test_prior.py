@@ -235,6 +235,7 @@ def within(found, wanted, each):
     assert abs(found - wanted) < 4 * np.std(each) / np.sqrt(COUNT)
 
 
+@pytest.mark.slow
 def test_effects_of_students_t_have_its_variance():
     """With n degrees of freedom n/(n - 2) of the normal one, and its correlation."""
     a, b = two_effects(student=9.0)

@@ -3,6 +3,7 @@
 import copy
 import io
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
@@ -54,6 +55,7 @@ def places(node, path=()):
     return found
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(places(SHEET)), ODD), min_size=1, max_size=3))
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 def test_odd_entries_end_in_words(changes):

@@ -119,6 +119,7 @@ OTHERWISE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "old", "new", "at"), OTHERWISE)
 def test_what_was_run_otherwise_is_refused(edited, name, old, new, at):
     sheets, record = edited()

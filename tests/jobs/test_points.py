@@ -45,6 +45,7 @@ def test_a_second_point_compiles_nothing(compiled):  # noqa: F811
     assert high == pytest.approx(low * 90 / 80, rel=0.2)
 
 
+@pytest.mark.slow
 def test_points_are_all_combinations_and_are_kept_if_asked(tmp_path):
     trial = vt.load_protocol(SHEET)
     changes = {"seed": [1, 2], "parameters.tvCL": [4.0, 8.0]}

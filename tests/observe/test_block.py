@@ -133,6 +133,7 @@ def test_parameters_are_one_draw_a_replicate(sheets):
     assert (rows(sheets.load())["subjects/tvCL"] == 5).all()
 
 
+@pytest.mark.slow
 def test_visits_are_moved_within_their_window(sheets):
     sheets.change("small", "measure: [conc]", "window: 30 min, measure: [conc]")
     found = rows(sheets.load())
@@ -144,6 +145,7 @@ def test_visits_are_moved_within_their_window(sheets):
     assert np.isfinite(found["arms/low/outcomes/outcome"][:, 0]).sum() == len(moved)
 
 
+@pytest.mark.slow
 def test_measured_values_follow_their_error(sheets):
     sheets.change("small", "subjects: 30", "subjects: 600")
     sheets.change("small", "block: 25", "block: 600")

@@ -94,6 +94,7 @@ def test_endpoints_of_endpoints_and_events_in_between(trial, tmp_path):
     assert set(np.unique(number["grade"])) <= {0.0, 1.0, 2.0, 3.0}
 
 
+@pytest.mark.slow
 def test_who_leaves_is_seen_no_more(trial, tmp_path):
     trial.change(
         "small",

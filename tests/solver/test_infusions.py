@@ -58,6 +58,7 @@ def test_linear_bodies_end_at_rest(made):
     assert 0.0 <= found.outputs["conc"][0, 0] < 1e-60
 
 
+@pytest.mark.slow
 def test_infusions_are_counted_over_the_end_of_a_stage(made):
     model = made.models["oral"]
     doses = made.doses(BEGUN, GIVEN, rate=RATES)

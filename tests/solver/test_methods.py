@@ -66,6 +66,7 @@ def test_adaptive_methods_agree_with_other_software(made, name, method):
     np.testing.assert_allclose(solved.states[0], wanted, rtol=3e-7, atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "method", ["matrix exponential", "explicit", "stiff", "diffrax"]
 )

@@ -334,6 +334,7 @@ def test_one_worker_and_two_draw_the_same_people(trial):
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.slow
 def test_covariates_are_read_by_one_of_three_words(door):
     """With weights of 70 and 40 kg: one, the other, or a way between them."""
     table = GOOD.replace("4,2,0,0,2,0,0,70", "4,2,0,0,2,0,0,40")
