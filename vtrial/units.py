@@ -50,6 +50,7 @@ _WORDS = {
 }
 _SIGNS = str.maketrans({"µ": "u", "μ": "u", "·": ".", "²": "2", "³": "3"})
 _WORD = re.compile(r"\{[^}]*\}|\[[^\]]*\]|[A-Za-z]+")
+_BRACKETS = ("[]", "{}", "()")
 _NUMBER = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 NOT_A_UNIT = (ArithmeticError, AttributeError, ValueError, TypeError)
 TABLE = Path(__file__).with_name("units.json")  # made by `python -m tests.unit_table`
@@ -255,9 +256,13 @@ def computed(code: str) -> tuple[float, Dimension]:
 
 
 def translated(unit: str) -> str:
-    """Write a unit as UCUM does, refusing stray numbers."""
+    """Write a unit as UCUM does, refusing stray numbers and brackets left open.
+
+    What is refused here needs no registry, which takes a second or two to be made.
+    """
     text = unit.strip().translate(_SIGNS)
-    if not text or len(text) > MAX_LENGTH:
+    paired = all(text.count(left) == text.count(right) for left, right in _BRACKETS)
+    if not text or len(text) > MAX_LENGTH or not paired:
         raise _no_unit(unit)
     text = re.sub(r"/\s*1\.73\s*m\^?2", "/{1.73_m2}", text)
     text = re.sub(r"(?:\b1\s*)?[x×]?\s*(?<!\d)10\^(\d+)", r"10*\1", text)

@@ -120,7 +120,7 @@ def looked_at(path):
         check_sheet(path)
     except VtrialError as error:
         taken = time.process_time() - begun
-        wrong = [f"{taken:.1f} s"] if taken > 4 else []
+        wrong = [f"{taken:.1f} s"] if taken > 2 else []
         for fault in error.faults:
             said = str(fault)
             wrong += [] if fault.source and fault.line else [f"no line: {said}"]

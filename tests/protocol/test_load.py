@@ -648,3 +648,14 @@ def test_no_sheet_does_worse_than_be_refused(path, value):
 def test_numbers_by_arm_that_cannot_be_are_told(sheets, subjects, more, message):
     sheets.change("small", "subjects: 30", f"subjects: {subjects}\n{more}")
     assert message in " ".join(map(str, sheets.refused().values()))
+
+
+def test_an_equation_that_an_arm_sets_is_read_as_no_unit(sheets, monkeypatch):
+    """`5*L` is an equation of L, not five litres; no registry of units is made."""
+    monkeypatch.setattr("vtrial.units.computed", lambda code: pytest.fail(code))
+    sheets.change("body", "tvKA: {value: 1.0", "L: {value: 1.0}\n  tvKA: {value: 1.0")
+    sheets.change("body", "KA = tvKA", "KA = tvKA * L")
+    sheets.change(
+        "small", '"50 mg every 24 h x 2"', '"50 mg", set: {tvV: 5*L, L: 2*WT}'
+    )
+    assert [name for name, _ in sheets.load().arms[0].set] == ["tvV", "L"]

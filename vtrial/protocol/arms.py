@@ -216,9 +216,13 @@ def _regimen(
 
 
 def _with_unit(
-    path: Path_, target: str, number: float, unit: str, known: Known, faults: Faults
-) -> None:
-    """Refuse a value with a unit: what is set is in the model's own."""
+    path: Path_, target: str, value: str, known: Known, faults: Faults
+) -> bool:
+    """Refuse a value with a unit, if it is one: what is set is in the model's own."""
+    try:
+        number, unit = quantity(value)
+    except UnitError:
+        return False
     units = {}
     if known.model is not None:
         entries = (*known.model.parameters, *known.model.covariates)
@@ -235,6 +239,7 @@ def _with_unit(
         + (f", {own}" if own != "1" else ""),
         write=write,
     )
+    return True
 
 
 def _check_words(path: Path_, texts: list[str], faults: Faults) -> None:
@@ -256,16 +261,10 @@ def _setting(
     if isinstance(value, int | float):
         return Number(float(value))
     try:
-        number, unit = quantity(value)
-    except UnitError:
-        number, unit = 0.0, "1"
-    if unit != "1":
-        _with_unit(path, target, number, unit, known, faults)
-        return None
-    try:
         expression = parse_expression(value)
     except ModelError as error:
-        faults.relay(path, error)
+        if not _with_unit(path, target, value, known, faults):
+            faults.relay(path, error)
         return None
     if known.model:
         names = {*inputs, *known.covariates}

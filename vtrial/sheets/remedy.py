@@ -16,7 +16,7 @@ from ruamel.yaml.error import YAMLError
 from vtrial.errors import Fault
 from vtrial.sheets.sheet import Path_, Sheet
 
-MOST = 16  # times that a sheet is read again
+MOST = 40  # times that a sheet is read again
 Read = Callable[[Sheet], Iterable[Fault]]
 
 
