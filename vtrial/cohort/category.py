@@ -1,7 +1,7 @@
 """Read the shares of categories, which published tables round."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 
 from vtrial.cohort.cohort import Marginal
@@ -25,7 +25,7 @@ def read_categorical(
     Shares whose sum is off by less than half of the last digit of each, and by no more
     than 1 %, were rounded: they are divided by their sum.
     """
-    words = tuple(shares) if all(_number(code) is None for code in shares) else ()
+    words = tuple(shares) if _are_words(shares) else ()
     wrong = [] if words else _wrong_codes(sheet, path, shares)
     faults = wrong + _wrong_shares(sheet, path, shares)
     if not faults:
@@ -59,9 +59,14 @@ def words_of(covariates: object) -> dict[str, dict[str, float]]:
     found = {}
     for name, entry in covariates.items() if isinstance(covariates, dict) else ():
         shares = entry.get("categorical") if isinstance(entry, dict) else None
-        if isinstance(shares, dict) and all(_number(word) is None for word in shares):
+        if isinstance(shares, dict) and _are_words(shares):
             found[name] = {word: float(code) for code, word in enumerate(shares)}
     return found
+
+
+def _are_words(codes: Iterable[str]) -> bool:
+    """Return whether categories are named by words, and none by a number."""
+    return all(_number(code) is None for code in codes)
 
 
 def in_digits(shares: Sequence[float]) -> list[str]:
@@ -147,9 +152,7 @@ def _wrong_sum(
 
 def _half_unit(sheet: Sheet, path: Path_) -> float:
     """Return half of the last digit's unit, of shares that were rounded alike."""
-    node: object = sheet.data
-    for part in path:
-        node = node.get(str(part)) if isinstance(node, dict) else None
+    node = sheet.value(path)
     entries = list(node.values()) if isinstance(node, dict) else []
     if isinstance(node, list):  # the components of a mixture
         entries = [one.get("share") for one in node if isinstance(one, dict)]

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -59,28 +60,13 @@ class _Reader:
         self.found: dict[str, tuple[Derived, Path_, int]] = {}
 
     def add(
-        self,
-        path: Path_,
-        found: str,
-        allowed: str,
-        write: str,
-        *,
-        line: int = 0,
-        column: int = 0,
-        old: str = "",
+        self, path: Path_, found: str, allowed: str, write: str, **place: Any
     ) -> None:
-        """Note a fault."""
-        self.faults.append(
-            self.sheet.fault(
-                path,
-                found=found,
-                allowed=allowed,
-                write=write,
-                line=line,
-                column=column,
-                old=old,
-            )
+        """Note a fault; `place` is what `Sheet.fault` takes of lines and words."""
+        fault = self.sheet.fault(
+            path, found=found, allowed=allowed, write=write, **place
         )
+        self.faults.append(fault)
 
     def entry(self, path: Path_, name: str, value: object) -> None:
         """Read an entry of a map: whose formula, an equation, or one with a unit."""

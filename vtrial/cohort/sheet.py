@@ -23,7 +23,7 @@ from vtrial.cohort.shape import (
 from vtrial.cohort.table import read_table
 from vtrial.errors import CohortError, Fault, ModelError, UnitError
 from vtrial.model.calculus import substitute
-from vtrial.model.covariance import flaw, settled
+from vtrial.model.covariance import flaw, paired, settled
 from vtrial.model.grammar import MAX_NAME, RESERVED, parse_expression
 from vtrial.model.model import Source
 from vtrial.model.tree import Expression, Number, names_in
@@ -228,11 +228,10 @@ class _Reader:
             self.faults += faults
             marginals.append(marginal)
         several = "each" if shape.each else "mixture" if shape.mixture else ""
-        if several and (extra := set(shape.model_fields_set) & {*KINDS, "mixture"}):
-            extra = sorted(extra - {several})
-            if extra:
-                found = f"`{extra[0]}` beside `{several}`"
-                self._add(path, found, "one or the other", "")
+        extra = shape.model_fields_set & {*KINDS, "mixture"} - {several}
+        if several and extra:
+            found = f"`{min(extra)}` beside `{several}`"
+            self._add(path, found, "one or the other", "")
         return Trait(
             name,
             tuple(marginals),
@@ -327,10 +326,7 @@ class _Reader:
             pairs[pair] = entry.is_
         members = {name for pair in pairs for name in pair}
         names = tuple(name for name in known if name in members)
-        lower = [
-            [pairs.get(frozenset((first, second)), 0.0) for second in names[:i]] + [1.0]
-            for i, first in enumerate(names)
-        ]
+        lower = paired(names, pairs)
         matrix = settled(lower) if names else ()
         if names and not matrix:
             self._add(
@@ -348,10 +344,10 @@ class _Reader:
 
     def _codes(self) -> dict[str, Expression]:
         """Return what the words of categories stand for, where they stand for one."""
-        pairs = [pair for words in self.words.values() for pair in words.items()]
-        found = {
-            word: {code for one, code in pairs if one == word} for word, _ in pairs
-        }
+        found: dict[str, set[float]] = {}
+        for words in self.words.values():
+            for word, code in words.items():
+                found.setdefault(word, set()).add(code)
         return {
             word: Number(codes.pop())
             for word, codes in found.items()

@@ -4,6 +4,7 @@ import threading
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from vtrial.cohort.cohort import Cohort
@@ -42,6 +43,19 @@ class Subjects(NamedTuple):
         if all(value.ndim == 1 for value in values.values()):
             return values
         return {k: v if v.ndim == 2 else v[:, None] for k, v in values.items()}
+
+    def without_effects(self) -> "Subjects":
+        """Return the same subjects with random effects of zero."""
+        none = {name: jnp.zeros_like(value) for name, value in self.effects.items()}
+        return self._replace(effects=none)
+
+    def typical(self, model: Model) -> "Subjects":
+        """Return the same subjects with parameters at their values and no effects."""
+        values = {
+            p.name: jnp.full(self.subject.shape, p.value, dtype=float)
+            for p in model.parameters
+        }
+        return self.without_effects()._replace(parameters=values)
 
 
 class Draw(NamedTuple):

@@ -267,7 +267,7 @@ def _block(trial: Trial, block: int, asked: Asked) -> _Block:
     who = trial.identity(block)
     people = trial.people(who)
     if asked.typical:
-        people = _typical(trial.protocol.model, people)
+        people = people.typical(trial.protocol.model)
     size = who.number.size
     ready = trial.ready(trial.protocol.arms[0], people, np.arange(size))
     path = trial.solve(ready, trial.protocol.numerics)
@@ -284,14 +284,6 @@ def _block(trial: Trial, block: int, asked: Asked) -> _Block:
             outputs[name] = value
             outputs[f"{name}{MEASURED}"] = np.asarray(noisy[name])[:size]
     return _Block(who, status, outputs, _kept(trial, people, asked, size))
-
-
-def _typical(model: Model, people: Subjects) -> Subjects:
-    """Give people the parameters' values, and random effects of zero."""
-    shape = people.subject.shape
-    values = {p.name: jnp.full(shape, p.value, dtype=float) for p in model.parameters}
-    effects = {name: jnp.zeros_like(value) for name, value in people.effects.items()}
-    return people._replace(parameters=values, effects=effects)
 
 
 @functools.partial(kept, static=1, makers=(*MAKERS, "jobs"))

@@ -106,8 +106,9 @@ def _check_errors(
             continue
         if not _fits(reached, _read(wanted)):
             found = f"with {part} in {inside.said(reached)}"
-            at, allowed = f"outputs.{name}.error", f"in {wanted}"
-            faults.append(Fault(at=at, found=found, allowed=allowed, write=""))
+            path = ("outputs", name, "error")
+            allowed = f"in {wanted}"
+            faults.append(Fault(".".join(path), found, allowed, "", path=path))
     return faults
 
 

@@ -7,7 +7,7 @@ not, with the variances that stand there.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
@@ -24,6 +24,22 @@ def whole(triangle: Triangle) -> Matrix:
     """Mirror a lower triangle."""
     size = range(len(triangle))
     return tuple(tuple(triangle[max(i, j)][min(i, j)] for j in size) for i in size)
+
+
+def paired(
+    names: Sequence[str], pairs: Mapping[frozenset[str], float]
+) -> list[list[float]]:
+    """Return the lower triangle of a correlation matrix; pairs left out count as 0.
+
+    Examples
+    --------
+    >>> paired(["a", "b"], {frozenset("ab"): 0.4})
+    [[1.0], [0.4, 1.0]]
+    """
+    return [
+        [pairs.get(frozenset((first, second)), 0.0) for second in names[:i]] + [1.0]
+        for i, first in enumerate(names)
+    ]
 
 
 def settled(triangle: Triangle) -> Matrix:

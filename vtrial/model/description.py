@@ -23,11 +23,15 @@ def describe(model: Model) -> str:
         "Sources": [_source_words(source) for source in model.sources],
         f"Equations ({_frame(model)})": [write_statement(s) for s in model.statements],
         "Parameters": _table([_parameter_row(p) for p in model.parameters]),
-        "Uncertainty of the parameters, joint": _population_words(model),
+        "Uncertainty of the parameters, joint": _correlations(
+            [p.name for p in model.parameters], model.population
+        ),
         "Covariates": _table(_covariate_rows(model)),
         "Random effects": _table([r for b in model.random for r in _random_rows(b)]),
         "Outputs": _table([_output_row(output) for output in model.outputs]),
-        "Residual errors, at the same time": _error_correlations(model),
+        "Residual errors, at the same time": _correlations(
+            model.error_names, model.error_correlation
+        ),
         "What was found": _analysis_words(model),
         "Warnings": [str(warning) for warning in model.warnings],
     }
@@ -217,9 +221,8 @@ def _parameter_row(parameter: Parameter) -> list[str]:
     ]
 
 
-def _population_words(model: Model) -> list[str]:
-    """Write the joint uncertainty as correlations, where there are any."""
-    rows, names = model.population, [p.name for p in model.parameters]
+def _correlations(names: Sequence[str], rows: Sequence[Sequence[float]]) -> list[str]:
+    """Write a covariance as correlations, where there are any."""
     return [
         f"corr({names[i]}, {names[j]}) = {_correlation(rows, i, j):.3g}"
         for i in range(len(rows))
@@ -305,17 +308,6 @@ def _error_words(output: Output) -> str:
         said += f", Student's t with {error.freedom:g} degrees of freedom"
     said += f", bias {error.bias}" if error.bias else ""
     return said + (f", memory {error.memory:g} h" if error.memory else "")
-
-
-def _error_correlations(model: Model) -> list[str]:
-    """List the correlations of residual errors."""
-    names, rows = model.error_names, model.error_correlation
-    return [
-        f"corr({names[i]}, {names[j]}) = {rows[i][j]:.3g}"
-        for i in range(len(rows))
-        for j in range(i)
-        if rows[i][j]
-    ]
 
 
 def _source_words(source: Source) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from vtrial.errors import Fault
 from vtrial.model.calculus import substitute
-from vtrial.model.covariance import Matrix, flaw, settled
+from vtrial.model.covariance import Matrix, flaw, paired, settled
 from vtrial.model.error_shape import ErrorShape, ErrorsShape
 from vtrial.model.grammar import check_names, parse_expression
 from vtrial.model.model import Law, ResidualError
@@ -83,7 +83,7 @@ def error_correlation(
     pairs = {frozenset(row.of): row.correlation for row in rows}
     members = {name for pair in pairs for name in pair}
     names = tuple(name for name in outputs if name in members)
-    return names, settled(_lower(names, pairs)) if names else ()
+    return names, settled(paired(names, pairs)) if names else ()
 
 
 def check_errors(
@@ -138,20 +138,10 @@ def _check_correlation(
     if rows and not faults and not error_correlation(rows, shapes)[1]:
         pairs = {frozenset(row.of): row.correlation for row in rows}
         names = sorted({name for pair in pairs for name in pair})
-        found = f"not positive semi-definite ({flaw(_lower(names, pairs))})"
+        found = f"not positive semi-definite ({flaw(paired(names, pairs))})"
         allowed = "correlations that can hold together"
         faults.append(sheet.fault(("errors",), found=found, allowed=allowed, write=""))
     return faults
-
-
-def _lower(
-    names: Sequence[str], pairs: Mapping[frozenset[str], float]
-) -> list[list[float]]:
-    """Return the lower triangle of a correlation matrix; pairs left out count as 0."""
-    return [
-        [pairs.get(frozenset((first, second)), 0.0) for second in names[:i]] + [1.0]
-        for i, first in enumerate(names)
-    ]
 
 
 def _is_computed(shape: ErrorShape) -> bool:

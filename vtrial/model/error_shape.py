@@ -1,5 +1,6 @@
 """The shape of residual errors in a model sheet: numbers, or equations."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -20,6 +21,8 @@ from vtrial.model.grammar import parse_expression
 from vtrial.sheets.validate import wrong
 from vtrial.units import hours
 
+Given = float | str
+
 
 def _equation(text: str, otherwise: str) -> str:
     """Take the text of an equation, or tell where it stops being one."""
@@ -39,22 +42,13 @@ def _is_equation(value: object) -> bool:
     return bool(EQUATION.search(value)) or not value.strip()[:1].isdigit()
 
 
-def _size_or_equation(value: object) -> float | str:
-    if _is_equation(value):
-        return _equation(str(value), "a number of 0 or more, or an equation")
-    return as_size(value)
+def _or_equation(plain: Callable[[object], float], words: str) -> BeforeValidator:
+    """Take what `plain` takes, or an equation."""
 
+    def read(value: object) -> float | str:
+        return _equation(str(value), words) if _is_equation(value) else plain(value)
 
-def _share_or_equation(value: object) -> float | str:
-    if _is_equation(value):
-        return _equation(str(value), "a share, such as 8 %, or an equation")
-    return as_share(value)
-
-
-def _number_or_equation(value: object) -> float | str:
-    if _is_equation(value):
-        return _equation(str(value), "a number or an equation")
-    return as_number(value)
+    return BeforeValidator(read, json_schema_input_type=Given)
 
 
 def _time_span(value: object) -> str:
@@ -80,16 +74,13 @@ def _range(value: object) -> list[float]:
     return [low, high]
 
 
-Given = float | str
 SizeEquation = Annotated[
-    Given, BeforeValidator(_size_or_equation, json_schema_input_type=Given)
+    Given, _or_equation(as_size, "a number of 0 or more, or an equation")
 ]
 ShareEquation = Annotated[
-    Given, BeforeValidator(_share_or_equation, json_schema_input_type=Given)
+    Given, _or_equation(as_share, "a share, such as 8 %, or an equation")
 ]
-NumberEquation = Annotated[
-    Given, BeforeValidator(_number_or_equation, json_schema_input_type=Given)
-]
+NumberEquation = Annotated[Given, _or_equation(as_number, "a number or an equation")]
 Span = Annotated[str, BeforeValidator(_time_span, json_schema_input_type=str)]
 Range = Annotated[
     list[float], BeforeValidator(_range, json_schema_input_type=list[float])

@@ -144,10 +144,9 @@ class ResidualError:
             object.__setattr__(self, "law", "log")
 
     @property
-    def none(self) -> bool:
-        """Whether measured values are the true ones."""
-        numbers = self.additive or self.proportional or self.log
-        return not (numbers or self.spread or self.bias)
+    def varies(self) -> bool:
+        """Whether measured values vary about the prediction and its bias."""
+        return bool(self.additive or self.proportional or self.log or self.spread)
 
     @property
     def draws_more(self) -> bool:

@@ -131,7 +131,7 @@ def log_density(
     -0.919
     """
     error = output.error
-    if error.none or not (error.spread or error.additive or _relative(error)):
+    if not error.varies:
         raise ModelError(
             at=f"outputs.{output.name}.error",
             found="none",
@@ -182,10 +182,6 @@ def _centre(
 ) -> Float[Array, "*any"]:
     """Return the prediction with its bias."""
     return prediction + computed[error.bias] if error.bias else prediction
-
-
-def _relative(error: ResidualError) -> float:
-    return error.proportional or error.log
 
 
 def _size(

@@ -136,10 +136,9 @@ def _drafted(
 
 
 def placed(sheet: Sheet, fault: Fault) -> Fault:
-    """Move a fault from its line in the equations to its line in the sheet."""
-    if fault.at.startswith("outputs."):
-        row, _ = sheet.place(tuple(fault.at.split(".")))
-        return fault._replace(source=sheet.source, line=row, column=0)
+    """Move a fault from its line in the equations, or its path, to its line."""
+    if fault.path and not fault.source:
+        return fault._replace(source=sheet.source, line=sheet.place(fault.path)[0])
     if fault.source or not fault.line or EQUATIONS not in sheet.lines:
         row, _ = sheet.place(EQUATIONS)
         return fault._replace(source=sheet.source, line=fault.line or row)

@@ -149,9 +149,8 @@ class Trial:
             occasions=len(self.protocol.occasions),
             uncertainty=self.protocol.uncertainty,
         )
-        if self.protocol.random_effects == "on":
-            return people
-        return people._replace(effects=jax.tree.map(jnp.zeros_like, people.effects))
+        off = self.protocol.random_effects == "off"
+        return people.without_effects() if off else people
 
     def observe(self, arm: Arm, people: Subjects, chosen: np.ndarray) -> Seen:
         """Simulate the chosen subjects under an arm and return what is seen of them.

@@ -146,7 +146,7 @@ def _look(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Solve the typical subjects, and if it is asked for, others like them."""
     protocol = trial.protocol
-    plain = _plain(protocol.model, people)
+    plain = people.typical(protocol.model)
     ready = make(plain)
     visible = len(protocol.model.outputs)
     predicted = _solved(trial, ready)[..., :visible]
@@ -165,16 +165,6 @@ def _look(
     enough = np.where(count > 1, count, np.nan)
     around = np.maximum(second - first**2 / enough, 0.0)
     return predicted, np.sqrt(around / (enough - 1))
-
-
-def _plain(model: Model, people: Subjects) -> Subjects:
-    """Give subjects the population's parameters, and random effects of zero."""
-    shape = people.subject.shape
-    parameters = {
-        p.name: jnp.full(shape, p.value, dtype=float) for p in model.parameters
-    }
-    effects = {name: jnp.zeros_like(value) for name, value in people.effects.items()}
-    return people._replace(parameters=parameters, effects=effects)
 
 
 def _again(trial: Trial, people: Subjects, draw: int) -> dict[str, Array]:

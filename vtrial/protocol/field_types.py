@@ -157,6 +157,15 @@ class Truth:
         return {"enum": ["measured", True]}
 
 
+class OrName:
+    """Let the JSON Schema accept the name of a file in place of a map."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [{"type": "string"}, handler(core_schema)]}
+
+
 class Randomised:
     """Let the JSON Schema accept `simple` in place of the map."""
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from vtrial.protocol.field_types import MOST, Name, Shape
+from vtrial.protocol.field_types import MOST, Name, OrName, Shape
 from vtrial.sheets.validate import said, wrong
 
 
@@ -34,11 +34,6 @@ COUNTS: dict[str, Any] = {
 }
 
 
-PARAMETERS: dict[str, Any] = {
-    "anyOf": [{"type": "string"}, ParametersShape.model_json_schema()]
-}
-
-
 def as_file(value: object) -> object:
     """Take the name of a file for a map that has no more than it."""
     return {"file": value} if isinstance(value, str) else value
@@ -58,6 +53,4 @@ def as_counts(value: object) -> object:
 Counts = Annotated[
     int | dict[str, int], BeforeValidator(as_counts), WithJsonSchema(COUNTS)
 ]
-ParametersFile = Annotated[
-    ParametersShape | None, BeforeValidator(as_file), WithJsonSchema(PARAMETERS)
-]
+ParametersFile = Annotated[ParametersShape | None, BeforeValidator(as_file), OrName()]
