@@ -101,6 +101,32 @@ _MISSING_WORDS = {
 }
 
 
+class Given(IntEnum):
+    """Why a dose of the ledger is as it is."""
+
+    PLANNED = 0
+    CHANGED = 1
+    HELD = 2
+    STOPPED = 3
+    EXTRA = 4
+    MISSED = 5
+
+    @property
+    def words(self) -> str:
+        """Reason, in a report's words."""
+        return _GIVEN_WORDS[self]
+
+
+_GIVEN_WORDS = {
+    Given.PLANNED: "as planned",
+    Given.CHANGED: "changed by a rule",
+    Given.HELD: "held by a rule",
+    Given.STOPPED: "after treatment was stopped",
+    Given.EXTRA: "added by a rule",
+    Given.MISSED: "not taken",
+}
+
+
 @dataclass(frozen=True)
 class Numerics:
     """How equations are solved; the default picks the method by the model's structure.

@@ -6,7 +6,8 @@ import zlib
 import numpy as np
 
 from vtrial.design.allocation import BATCH, allocate
-from vtrial.observe.block_program import Identity, Trial
+from vtrial.observe.block_program import Trial
+from vtrial.observe.bringing import Identity
 
 
 def arms_of(trial: Trial, who: Identity) -> np.ndarray:

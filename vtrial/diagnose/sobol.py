@@ -27,7 +27,8 @@ from vtrial.cohort.subjects import Subjects
 from vtrial.cohort.tie import tied
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.errors import ProtocolError
-from vtrial.observe.block_program import Identity, Trial
+from vtrial.observe.block_program import Trial
+from vtrial.observe.bringing import Identity
 from vtrial.protocol.analysis import Analysis
 from vtrial.protocol.design import Dropout
 from vtrial.protocol.evidence import Evidence

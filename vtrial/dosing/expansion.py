@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from vtrial.dosing.doses import DOSE, Doses, no_doses
 from vtrial.dosing.regimen import Regimen, Step
@@ -54,6 +54,16 @@ def expand(
         event=laid(np.full(count, DOSE)),
         rank=laid(np.full(count, RANK)),
     )
+
+
+def lasts_as_said(regimen: Regimen) -> Bool[np.ndarray, " dose"]:
+    """Return which doses are infusions of a given duration, in the order of `expand`.
+
+    Their rate goes with the amount; others keep their rate, whatever the amount.
+    """
+    times = np.concatenate([step.times() for step in regimen.steps])
+    lasts = [np.full(s.count, s.duration is not None) for s in regimen.steps]
+    return np.concatenate(lasts)[np.argsort(times, kind="stable")]
 
 
 def _told(step: Step) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

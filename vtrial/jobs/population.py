@@ -26,7 +26,8 @@ from vtrial.errors import CohortError, Fault, ProtocolError
 from vtrial.jobs.moments import sample_times
 from vtrial.model.model import Model
 from vtrial.model.sheet import load_model
-from vtrial.observe.block_program import Identity, Trial
+from vtrial.observe.block_program import Trial
+from vtrial.observe.bringing import Identity
 from vtrial.observe.measuring import Who, measure
 from vtrial.observe.scheme import MAKERS, Scheme
 from vtrial.program_cache import kept

@@ -7,7 +7,8 @@ nesting and the number of names are bounded before and while parsing.
 
 import functools
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedInput
@@ -36,6 +37,7 @@ MAX_NAMES = 2_000
 MAX_ARGUMENTS = 30
 MAX_STATES = 1_000
 MAX_NAME = 64
+NONE_MORE: Mapping[str, tuple[int, int]] = MappingProxyType({})
 MOST_NAMES = 40  # of a sheet, that a message lists
 PROPERTIES = ("F", "lag", "rate", "duration")
 ETA = "eta."
@@ -158,8 +160,10 @@ def parse_assignments(text: str) -> tuple[Statement, ...]:
     return statements
 
 
-def parse_expression(text: str) -> Expression:
-    """Parse one expression.
+def parse_expression(
+    text: str, *, more: Mapping[str, tuple[int, int]] = NONE_MORE
+) -> Expression:
+    """Parse one expression; `more` functions take from so many to so many arguments.
 
     Raises
     ------
@@ -171,7 +175,7 @@ def parse_expression(text: str) -> Expression:
         count = "empty" if not lines else f"{len(lines)} lines"
         raise _raised(1, 1, count, "one expression, such as `WT / 70`")
     line, body = lines[0]
-    target, tree, wrong = _parse(body, line)
+    target, tree, wrong = _parse(body, line, more)
     faults = [one.fault() for one in wrong]
     if target is not None:
         found, allowed = "an assignment", "an expression, in which `==` compares"
@@ -343,7 +347,7 @@ def _alone(body: str, line: int) -> Wrong:
 
 
 def _parse(
-    body: str, line: int
+    body: str, line: int, more: Mapping[str, tuple[int, int]] = NONE_MORE
 ) -> tuple[tuple[str, str, tuple[int, int]] | None, Expression, list[Wrong]]:
     """Parse one statement's text, and bound what comes of it."""
 
@@ -361,7 +365,7 @@ def _parse(
     target, tree = found  # type: ignore[misc]
     if _depth(tree) > MAX_CHAIN:
         raise _raised(line, 1, "too long a chain", f"at most {MAX_CHAIN} long")
-    return target, tree, wrong_calls(tree, _functions(), MAX_ARGUMENTS)
+    return target, tree, wrong_calls(tree, _functions(), MAX_ARGUMENTS, more)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:

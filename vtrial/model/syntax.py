@@ -5,7 +5,7 @@ the language that says the same.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
@@ -163,9 +163,14 @@ def _foreign(before: str, behind: str, row: int, column: int) -> Wrong | None:
     return Wrong(row, column, f"`{old}`", near or f"`{write.strip()}`", write, old)
 
 
-def wrong_calls(tree: Expression, functions: Collection[str], most: int) -> list[Wrong]:
+def wrong_calls(
+    tree: Expression,
+    functions: Collection[str],
+    most: int,
+    more: Mapping[str, tuple[int, int]],
+) -> list[Wrong]:
     """Find functions that there are not, and wrong numbers of arguments."""
-    known, found = sorted(functions), []
+    known, found = sorted({*functions, *more}), []
     stack = [tree]
     while stack:
         node = stack.pop()
@@ -176,8 +181,12 @@ def wrong_calls(tree: Expression, functions: Collection[str], most: int) -> list
             continue
         if node.function not in (*known, "if", "negative"):
             found.append(_unknown(node, [*known, "if"]))
+        elif node.function in more:
+            found += _counted(node, *more[node.function])
         elif node.function in known:
-            found += _arguments(node, most)
+            function = FUNCTIONS[node.function]
+            limit = most if function.most < 0 else function.most
+            found += _counted(node, function.least, limit)
     return sorted(found)
 
 
@@ -188,14 +197,13 @@ def _unknown(node: Call, known: Collection[str]) -> Wrong:
     return Wrong(node.line, node.column, found, allowed, write, node.function)
 
 
-def _arguments(node: Call, most: int) -> list[Wrong]:
+def _counted(node: Call, least: int, most: int) -> list[Wrong]:
     """Find a function with too few or too many arguments."""
-    function, count = FUNCTIONS[node.function], len(node.arguments)
-    limit = most if function.most < 0 else function.most
-    if function.least <= count <= limit:
+    count = len(node.arguments)
+    if least <= count <= most:
         return []
-    wanted = f"{function.least}" + (f" to {limit}" if function.most < 0 else "")
-    such = f"`{node.function}({', '.join('abc'[: function.least])})`"
+    wanted = f"{least}" + (f" to {most}" if most > least else "")
+    such = f"`{node.function}({', '.join('abc'[:least])})`"
     found = f"`{node.function}` with {count} arguments"
     return [Wrong(node.line, node.column, found, f"given {wanted}, as {such}")]
 

@@ -53,7 +53,8 @@ def shape_of(arm: Arm) -> ArmShape:
 
     regimen = None if arm.regimen is None else _bare(arm.regimen, named)
     sets = tuple((name, _without(value, named)) for name, value in arm.set)
-    return ArmShape(Arm("", regimen=regimen, set=sets), tuple(numbers))
+    shape = Arm("", regimen=regimen, set=sets, rules=arm.rules)
+    return ArmShape(shape, tuple(numbers))
 
 
 def _bare(regimen: Regimen, named: Callable[[Number], Name]) -> Regimen:

@@ -53,7 +53,7 @@ def grid_error(
         chosen = np.flatnonzero(allocated == index)[:MOST]
         if not chosen.size:
             continue
-        path = trial.solve(trial.ready(arm, people, chosen), trial.protocol.numerics)
+        path = trial.course(arm, people, chosen).path
         solved = np.asarray(path.status)[: chosen.size] == Status.SOLVED
         for output, seen in truth.items():
             seen.append(np.asarray(path.outputs[output])[: chosen.size][solved])

@@ -25,7 +25,8 @@ from vtrial.dims import (
     TRAJECTORIES,
     VALUE,
 )
-from vtrial.observe.block_program import Identity, Seen, Trial
+from vtrial.observe.block_program import Seen, Trial
+from vtrial.observe.bringing import Identity
 from vtrial.observe.population_prediction import TypicalPredictions, typical_of
 from vtrial.observe.predicted import predictions
 from vtrial.sketch import BINS

@@ -22,10 +22,18 @@ from vtrial.cohort.cohort import Cohort
 from vtrial.cohort.draw import sample
 from vtrial.cohort.subjects import Subjects
 from vtrial.dosing.doses import Doses, Times
-from vtrial.dosing.expansion import expand
-from vtrial.keys import subject_key
-from vtrial.model.tree import evaluate
 from vtrial.observe.alike import shape_of
+from vtrial.observe.bringing import (
+    Identity,
+    Inputs,
+    brought,
+    first_occasion,
+    keys_of,
+    padded,
+    periods_of,
+)
+from vtrial.observe.course import Decisions
+from vtrial.observe.course_program import follow_courses
 from vtrial.observe.measuring import (
     Who,
     covariates_asked,
@@ -35,6 +43,7 @@ from vtrial.observe.measuring import (
     outcomes_of,
 )
 from vtrial.observe.observation_times import ObservationTimes
+from vtrial.observe.realised import Ledger
 from vtrial.observe.scheme import MAKERS, Scheme
 from vtrial.observe.undefined import undefined
 from vtrial.program_cache import kept
@@ -45,15 +54,7 @@ from vtrial.solver.program import bucket
 from vtrial.solver.trajectory import Trajectory
 from vtrial.types import Numerics, Status
 
-Inputs = dict[str, Array]
 RARELY = 4.0  # standard deviations
-
-
-class Identity(NamedTuple):
-    """Who some rows of the record are: replicate trial, and number in it."""
-
-    replicate: np.ndarray
-    number: np.ndarray
 
 
 class Ready(NamedTuple):
@@ -89,6 +90,8 @@ class Seen(NamedTuple):
         (subject, output, time) True values on the grid.
     sketch, counted
         (output, time, bin) and (output, time).
+    given, decisions
+        What was given and decided, where an arm has rules.
     """
 
     status: Int[Array, " subject"]
@@ -102,6 +105,22 @@ class Seen(NamedTuple):
     values: Float[Array, "subject output time"] | None
     sketch: Float[Array, "output time bin"] | None
     counted: Int[Array, "output time"] | None
+    given: Ledger | None = None
+    decisions: Decisions | None = None
+
+
+class Course(NamedTuple):
+    """How subjects under an arm fared, padded, with their keys.
+
+    The rest is None where an arm has no rules: when they left, what was given to them,
+    and what was decided.
+    """
+
+    path: Trajectory
+    keys: Key[Array, " subject"]
+    left: Float[Array, " subject"] | None = None
+    given: Ledger | None = None
+    decisions: Decisions | None = None
 
 
 register_namedtuple_serialization(Doses, serialized_name="vtrial:Doses")
@@ -158,25 +177,55 @@ class Trial:
         `chosen` holds places among `people`; the result is padded behind them to a
         number that the solver compiles for.
         """
-        ready = self.ready(arm, people, chosen)
-        path = self.solve(ready, self.protocol.numerics)
-        real = jnp.arange(ready.keys.size) < chosen.size
-        place = jnp.asarray(padded(chosen, ready.keys.size))
+        course = self.course(arm, people, chosen)
+        path = course.path
+        real = jnp.arange(course.keys.size) < chosen.size
+        place = jnp.asarray(padded(chosen, course.keys.size))
         asked = covariates_asked(self.protocol)
         who = Who(
-            ready.keys,
+            course.keys,
             jnp.asarray(hazard_of(self.protocol, arm.name)),
             {name: people.covariates[name][place] for name in asked},
+            course.left,
         )
-        seen = _reduce(
-            self.scheme, path.outputs, path.status, who, ready.times.time, real
+        seen = _reduce(self.scheme, path.outputs, path.status, who, path.time, real)
+        return seen._replace(
+            fallback=path.fallback, given=course.given, decisions=course.decisions
         )
-        return seen._replace(fallback=path.fallback)
+
+    def course(
+        self,
+        arm: Arm,
+        people: Subjects,
+        chosen: np.ndarray,
+        numerics: Numerics | None = None,
+    ) -> Course:
+        """Solve the chosen subjects under an arm, padded, as its rules will have it."""
+        numerics = numerics or self.protocol.numerics
+        if not arm.rules:
+            ready = self.ready(arm, people, chosen)
+            return Course(self.solve(ready, numerics), ready.keys)
+        capacity = self.room(chosen)
+        found = follow_courses(
+            self.scheme,
+            self.protocol,
+            arm,
+            people,
+            chosen,
+            capacity=capacity,
+            numerics=numerics,
+        )
+        place = jnp.asarray(padded(chosen, capacity))
+        keys = keys_of(people, place, np.int64(self.protocol.seed))
+        return Course(found.path, keys, found.left, found.given, found.decisions)
+
+    def room(self, chosen: np.ndarray) -> int:
+        """Return for how many subjects it is compiled."""
+        return max(self.capacity, math.prod(bucket(chosen.size)))
 
     def ready(self, arm: Arm, people: Subjects, chosen: np.ndarray) -> Ready:
         """Return what the chosen subjects under an arm bring to the solver, padded."""
-        capacity = max(self.capacity, math.prod(bucket(chosen.size)))
-        shape, place = shape_of(arm), jnp.asarray(padded(chosen, capacity))
+        shape, place = shape_of(arm), jnp.asarray(padded(chosen, self.room(chosen)))
         seed = np.int64(self.protocol.seed)
         ready = _prepare(self.scheme, shape.arm, shape.values(), people, place, seed)
         return ready._replace(real=chosen.size)
@@ -206,7 +255,7 @@ class Trial:
             ready.inputs,
             ready.doses,
             ready.times,
-            periods=_periods(self.protocol) if columns else None,
+            periods=periods_of(self.protocol) if columns else None,
             numerics=numerics,
             real=ready.real,
         )
@@ -256,7 +305,8 @@ class Trial:
             values = self.protocol.model.individual(people.inputs())
             shape = people.subject.shape
             return {
-                name: jnp.broadcast_to(_first(values[name]), shape) for name in names
+                name: jnp.broadcast_to(first_occasion(values[name]), shape)
+                for name in names
             }
 
         return jax.jit(find)
@@ -275,37 +325,6 @@ def _prepare(
     inputs, doses, keys = brought(scheme.protocol, shape, numbers, people, place, seed)
     taken = scheme.schedule.taken(keys)
     return Ready(inputs, doses, scheme.schedule.times(taken), keys)
-
-
-def brought(
-    protocol: Protocol,
-    shape: Arm,
-    numbers: Inputs,
-    people: Subjects,
-    place: Int[Array, " place"],
-    seed: Int[Array, ""] | int,
-) -> tuple[Inputs, Doses, Key[Array, " place"]]:
-    """Return the model's inputs, the doses and the keys of subjects under an arm.
-
-    It is given by its shape and its numbers (see `alike`); the seed is data, so that
-    another one compiles nothing.
-    """
-    inputs = {k: v[place] for k, v in people.inputs().items()}
-    like = next(iter(inputs.values()), place)
-    alike = {name: number.reshape(()) for name, number in numbers.items()}
-    inputs |= {
-        target: jnp.broadcast_to(evaluate(expression, inputs | alike), like.shape)
-        for target, expression in shape.set
-    }
-    needs = shape.regimen.needs if shape.regimen else ()
-    doses = expand(
-        shape.regimen,
-        {n: numbers[n] if n in numbers else _first(inputs[n]) for n in needs},
-    )
-    find = functools.partial(subject_key, seed)
-    keys = jax.vmap(find)(people.replicate[place], people.subject[place])
-    known = set(protocol.model.inputs)
-    return {k: v for k, v in inputs.items() if k in known}, doses, keys
 
 
 @functools.partial(kept, static=1, makers=MAKERS)
@@ -365,18 +384,3 @@ def _kept(
         counts = jnp.isfinite(values).sum(axis=0)
         values = None
     return measurements, times, values, sketches, counts
-
-
-def _periods(protocol: Protocol) -> Float[Array, "1 period"]:
-    """Return the starts of occasions [h]; the first holds from ever."""
-    return jnp.asarray([-jnp.inf, *protocol.occasions[1:]])[None, :]
-
-
-def _first(value: Array) -> Array:
-    """Return the first occasion of an input."""
-    return value[:, 0] if value.ndim == 2 else value
-
-
-def padded(places: np.ndarray, length: int) -> np.ndarray:
-    """Lengthen by repeating the last entry."""
-    return np.pad(places, (0, length - places.size), mode="edge")

@@ -33,11 +33,14 @@ class Who(NamedTuple):
         [1/h] At which they leave.
     covariates
         Those that endpoints ask for.
+    left
+        [h] When they left, where rules decide that, too; None: by the hazard alone.
     """
 
     keys: Key[Array, " subject"]
     hazard: Float[Array, ""]
     covariates: dict[str, Float[Array, " subject"]]
+    left: Float[Array, " subject"] | None = None
 
 
 def hazard_of(protocol: Protocol, arm: str) -> float:
@@ -76,7 +79,7 @@ def measure(
         if not asked.any():
             continue
         true = truth[output.name][:, : asked.size]
-        normal = residual_normals(protocol.model, plan, who.keys, taken, output.name)
+        normal = residual_normals(protocol.model, plan, who.keys, output.name)
         values = measured(
             output,
             true,
@@ -101,7 +104,7 @@ def outcomes_of(
 ) -> list[Outcome]:
     """Return the outcomes of all endpoints; those made of others come after these."""
     found: dict[str, Outcome] = {}
-    dropout = bool(protocol.design.dropout.hazards)
+    dropout = bool(protocol.design.dropout.hazards) or who.left is not None
     for point in protocol.endpoints:
         if point.equals is not None or point.first_of:
             made = combined(point, found, who.covariates)
@@ -124,6 +127,8 @@ def outcomes_of(
 
 def leaving(protocol: Protocol, who: Who) -> Float[Array, " subject"]:
     """Return each subject's time of dropout [h]; one draw decides under all arms."""
+    if who.left is not None:
+        return who.left
     if not protocol.design.dropout.hazards:
         return jnp.full(who.keys.shape, jnp.inf)
     drawn = jax.vmap(

@@ -25,7 +25,8 @@ from vtrial.dosing.doses import BEFORE_DOSE, Doses, Times
 from vtrial.model.model import Model
 from vtrial.model.residual import measured
 from vtrial.observe.alike import shape_of
-from vtrial.observe.block_program import Inputs, Ready, Trial, brought, padded
+from vtrial.observe.block_program import Ready, Trial
+from vtrial.observe.bringing import Inputs, brought, padded
 from vtrial.observe.observation_times import draws
 from vtrial.observe.predicted import DRAWS
 from vtrial.observe.scheme import MAKERS, Scheme

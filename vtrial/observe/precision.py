@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from vtrial.cohort.subjects import Subjects
-from vtrial.observe.block_program import Identity, Trial
+from vtrial.observe.block_program import Trial
+from vtrial.observe.bringing import Identity
 from vtrial.protocol.protocol import Arm
 
 FLOOR = 1e-3  # of a subject's peak; an error below it is measured by it
@@ -80,7 +81,7 @@ def _solved(
 ) -> Solved:
     """Solve the sample under one arm."""
     numerics = dataclasses.replace(trial.protocol.numerics, precision=bits)
-    path = trial.solve(trial.ready(arm, people, chosen), numerics)
+    path = trial.course(arm, people, chosen, numerics).path
     outputs = {k: np.asarray(v)[: chosen.size] for k, v in path.outputs.items()}
     return Solved(outputs, np.asarray(path.status)[: chosen.size])
 

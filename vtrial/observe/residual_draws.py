@@ -13,19 +13,14 @@ def residual_normals(
     model: Model,
     plan: ObservationTimes,
     keys: Key[Array, " subject"],
-    taken: Float[Array, "#subject visit"],
     output: str,
 ) -> Float[Array, "subject visit"]:
     """Return standard normal draws for the residual error of an output.
 
     Each is a mix of draws that are keyed by output, visit and the time's number in it:
     of the outputs at the same time as their errors are correlated, and of earlier times
-    as far as the error has a memory. Where there is neither, it is the draw itself.
-
-    Parameters
-    ----------
-    taken
-        [h] When each subject is measured; errors remember by this time.
+    as far as the error has a memory, by the times of the plan. Where there is neither,
+    it is the draw itself.
     """
     if output not in model.error_names:
         drawn = plan.normals(keys, output)
@@ -35,7 +30,7 @@ def residual_normals(
         drawn = sum(w * plan.normals(keys, name) for name, w in parts if w)
         drawn = jnp.asarray(drawn)
     memory = next(o.error.memory for o in model.outputs if o.name == output)
-    return remembered(drawn, taken, memory) if memory else drawn
+    return remembered(drawn, plan.taken(keys), memory) if memory else drawn
 
 
 def remembered(

@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from vtrial.dosing.grammar import parse_leniently
 from vtrial.dosing.regimen import Regimen
@@ -14,6 +15,7 @@ from vtrial.model.tree import Expression, Number, names_in
 from vtrial.protocol.design import Allocation, Dropout
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.protocol import Arm
+from vtrial.protocol.rules import Rule
 from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import ArmShape, DesignShape, DropoutShape
 from vtrial.protocol.times import moment
@@ -30,6 +32,25 @@ def read_arms(
     """Read the arms, in the order of the sheet."""
     arms = [_arm(name, shape, known, faults) for name, shape in shapes.items()]
     return tuple(arms)
+
+
+def with_rules(
+    arms: tuple[Arm, ...],
+    shapes: dict[str, ArmShape],
+    rules: Mapping[str, Rule],
+    names: Sequence[str],
+    faults: Faults,
+) -> tuple[Arm, ...]:
+    """Give each arm its rules; `names` are all that the sheet has, faulty ones too."""
+    found = []
+    for arm in arms:
+        asked = shapes[arm.name].rules
+        for place, name in enumerate(asked or ()):
+            if name not in names:
+                faults.unknown(("arms", arm.name, "rules", place), name, names, "rule")
+        mine = tuple(r for n, r in rules.items() if asked is None or n in asked)
+        found.append(replace(arm, rules=mine))
+    return tuple(found)
 
 
 def find_cycle(arms: tuple[Arm, ...], shapes: dict[str, ArmShape]) -> float:

@@ -14,7 +14,13 @@ from vtrial.endpoint.equation import called
 from vtrial.errors import Fault, ProtocolError
 from vtrial.model.sheet import library
 from vtrial.protocol.analysis import Analysis, Comparison
-from vtrial.protocol.arms import find_cycle, read_allocation, read_arms, read_dropout
+from vtrial.protocol.arms import (
+    find_cycle,
+    read_allocation,
+    read_arms,
+    read_dropout,
+    with_rules,
+)
 from vtrial.protocol.comparisons import read_analysis
 from vtrial.protocol.design import Design
 from vtrial.protocol.endpoints import (
@@ -30,6 +36,7 @@ from vtrial.protocol.observed import read_observed
 from vtrial.protocol.parameters import with_parameters_of
 from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit
 from vtrial.protocol.published import read_published, read_source
+from vtrial.protocol.read_rules import read_rules
 from vtrial.protocol.scope import Known, find_covariates, find_model
 from vtrial.protocol.shape import KeepShape, ProtocolShape
 from vtrial.protocol.visits import read_occasions, read_visits
@@ -49,7 +56,7 @@ _INSTEAD: dict[str, object] = {  # stand in for a faulty entry, so that reading 
     "subjects": 10**9,
     "arms": {"-": {}},
 }
-_BY_NAME = ("arms", "visits", "endpoints", "observed")
+_BY_NAME = ("arms", "visits", "rules", "endpoints", "observed")
 _BY_PLACE = ("analysis", "published", "source")
 
 
@@ -230,6 +237,8 @@ def _build(
     )
     dropout = read_dropout(shape.design.dropout, tuple(shape.arms), known, faults)
     visits = read_visits(shape.visits, known, faults)
+    rules = read_rules(shape.rules, visits, known=known, faults=faults)
+    arms = with_rules(arms, shape.arms, rules, _names(faults.sheet, "rules"), faults)
     horizon = _horizon(arms, visits)
     spans = read_spans(shape.endpoints, horizon=horizon, known=known, faults=faults)
     endpoints = read_endpoints(
@@ -358,7 +367,7 @@ def _names(sheet: Sheet, section: str) -> tuple[str, ...]:
 
 def _check_names(faults: Faults) -> None:
     """Find names that are one in equations, or in a folder that knows no capitals."""
-    for section in ("arms", "visits", "endpoints"):
+    for section in ("arms", "visits", "rules", "endpoints"):
         known: dict[str, str] = {}
         for name in _names(faults.sheet, section):
             first = known.setdefault(written(name), name)

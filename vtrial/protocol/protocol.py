@@ -14,6 +14,7 @@ from vtrial.model.tree import Expression
 from vtrial.protocol.analysis import Analysis
 from vtrial.protocol.design import Design
 from vtrial.protocol.evidence import Correct, Evidence
+from vtrial.protocol.rules import Rule
 from vtrial.types import Numerics
 
 
@@ -22,20 +23,23 @@ class Arm:
     """What is done to a group: doses, values that it sets, or only a name.
 
     `set` replaces parameters, covariates or random effects by equations of the
-    subject's covariates and parameters.
+    subject's covariates and parameters. Of the `rules` the first that holds at a visit
+    acts.
     """
 
     name: str
     title: str = ""
     regimen: Regimen | None = None
     set: tuple[tuple[str, Expression], ...] = ()
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True)
 class Visit:
     """Times [h] at which outputs are measured; each is moved by up to +-`window` [h].
 
-    At the time of a dose it is before the dose, unless `after_dose`.
+    At the time of a dose it is before the dose, unless `after_dose`. What is measured
+    is known to those who decide `known_after` [h] later.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Visit:
     window: float = 0.0
     measure: tuple[str, ...] = ()
     after_dose: bool = False
+    known_after: float = 0.0
 
 
 @dataclass(frozen=True)

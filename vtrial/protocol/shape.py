@@ -35,6 +35,7 @@ from vtrial.protocol.field_types import (
     as_within,
 )
 from vtrial.protocol.population_shape import Counts, ParametersFile
+from vtrial.protocol.rule_shape import RuleShape
 from vtrial.sheets.validate import sheet_name
 from vtrial.types import Method
 
@@ -66,6 +67,11 @@ class ArmShape(Shape):
         description="Values or equations of parameters, covariates, random effects.",
         examples=[{"SLOPE": "0.5 * SLOPE"}],
     )
+    rules: list[str] | None = Field(
+        None,
+        description="Names of the rules that hold here; all if left out.",
+        examples=[["hold", "reduce"]],
+    )
 
 
 class VisitShape(Shape):
@@ -93,6 +99,12 @@ class VisitShape(Shape):
         False,
         alias="after dose",
         description="At the time of a dose: after it, not before.",
+    )
+    known_after: Name | None = Field(
+        None,
+        alias="known after",
+        description="How long until those who decide know what was measured.",
+        examples=["2 d"],
     )
 
 
@@ -532,6 +544,12 @@ class ProtocolShape(Shape):
     )
     visits: dict[str, VisitShape] = Field(
         default_factory=dict, description="When what is measured, by name."
+    )
+    rules: dict[str, RuleShape] = Field(
+        default_factory=dict,
+        description="What is done when something is seen of a patient, by name; the "
+        "first that holds at a visit acts.",
+        examples=[{"low counts": {"when": "anc < 1.5", "do": "delay 7 d"}}],
     )
     design: DesignShape = Field(
         DesignShape.model_construct(),

@@ -52,6 +52,7 @@ def _visit(name: str, shape: VisitShape, known: Known, faults: Faults) -> Visit 
     except ProtocolError as error:
         faults.relay((*path, "repeat"), error)
     window = _window((*path, "window"), shape.window, times, faults)
+    known_after = _hours((*path, "known after"), shape.known_after, faults)
     unknown = any(map(math.isnan, times))  # in cycles of faulty doses
     if (
         not times
@@ -60,20 +61,14 @@ def _visit(name: str, shape: VisitShape, known: Known, faults: Faults) -> Visit 
     ):
         return None
     outputs = tuple(dict.fromkeys(shape.measure))
-    return Visit(name, times, window, outputs, shape.after_dose)
+    return Visit(name, times, window, outputs, shape.after_dose, known_after)
 
 
 def _window(
     path: Path_, words: str | None, times: Sequence[float], faults: Faults
 ) -> float:
     """Read how far a visit may move; two of its times may not meet."""
-    if words is None:
-        return 0.0
-    try:
-        window = duration(words)
-    except ProtocolError as error:
-        faults.relay(path, error)
-        return 0.0
+    window = _hours(path, words, faults)
     gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
     if gaps and window >= min(gaps) / 2:
         faults.add(
@@ -82,6 +77,17 @@ def _window(
             allowed="less than half of what lies between two of its times",
         )
     return window
+
+
+def _hours(path: Path_, words: str | None, faults: Faults) -> float:
+    """Read a span of time; 0 without one."""
+    if words is None:
+        return 0.0
+    try:
+        return duration(words)
+    except ProtocolError as error:
+        faults.relay(path, error)
+        return 0.0
 
 
 def _at(path: Path_) -> str:

@@ -1,0 +1,85 @@
+"""What subjects under an arm bring to the solver: inputs, doses, keys."""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from vtrial.cohort.subjects import Subjects
+from vtrial.dosing.doses import Doses
+from vtrial.dosing.expansion import expand
+from vtrial.keys import subject_key
+from vtrial.model.tree import evaluate
+from vtrial.protocol.protocol import Arm, Protocol
+
+Inputs = dict[str, Array]
+
+
+class Identity(NamedTuple):
+    """Who some rows of the record are: replicate trial, and number in it."""
+
+    replicate: np.ndarray
+    number: np.ndarray
+
+
+def brought(
+    protocol: Protocol,
+    shape: Arm,
+    numbers: Inputs,
+    people: Subjects,
+    place: Int[Array, " place"],
+    seed: Int[Array, ""] | int,
+) -> tuple[Inputs, Doses, Key[Array, " place"]]:
+    """Return the model's inputs, the doses and the keys of subjects under an arm.
+
+    It is given by its shape and its numbers (see `alike`); the seed is data, so that
+    another one compiles nothing.
+    """
+    inputs = inputs_under(shape, numbers, people, place)
+    needs = shape.regimen.needs if shape.regimen else ()
+    doses = expand(
+        shape.regimen,
+        {n: numbers[n] if n in numbers else first_occasion(inputs[n]) for n in needs},
+    )
+    known = set(protocol.model.inputs)
+    kept = {k: v for k, v in inputs.items() if k in known}
+    return kept, doses, keys_of(people, place, seed)
+
+
+def inputs_under(
+    shape: Arm, numbers: Inputs, people: Subjects, place: Int[Array, " place"]
+) -> Inputs:
+    """Return everything that is known of subjects by name, as an arm sets it."""
+    inputs = {k: v[place] for k, v in people.inputs().items()}
+    like = next(iter(inputs.values()), place)
+    alike = {name: number.reshape(()) for name, number in numbers.items()}
+    return inputs | {
+        target: jnp.broadcast_to(evaluate(expression, inputs | alike), like.shape)
+        for target, expression in shape.set
+    }
+
+
+def keys_of(
+    people: Subjects, place: Int[Array, " place"], seed: Int[Array, ""] | int
+) -> Key[Array, " place"]:
+    """Return the keys of subjects at some places."""
+    find = functools.partial(subject_key, seed)
+    return jax.vmap(find)(people.replicate[place], people.subject[place])
+
+
+def periods_of(protocol: Protocol) -> Float[Array, "1 period"]:
+    """Return the starts of occasions [h]; the first holds from ever."""
+    return jnp.asarray([-jnp.inf, *protocol.occasions[1:]])[None, :]
+
+
+def first_occasion(value: Array) -> Array:
+    """Return the first occasion of an input."""
+    return value[:, 0] if value.ndim == 2 else value
+
+
+def padded(places: np.ndarray, length: int) -> np.ndarray:
+    """Lengthen by repeating the last entry."""
+    return np.pad(places, (0, length - places.size), mode="edge")

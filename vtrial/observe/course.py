@@ -1,0 +1,425 @@
+"""The course of a patient: a scan over moments, in which rules change what follows.
+
+From moment to moment subjects are solved by one program, measured as they will be
+reported, and decided about on what is known of them; then they go on under the doses,
+values and times that the decisions left them. All of it is one pure function.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.export import register_namedtuple_serialization
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from vtrial.dosing.doses import AFTER_DOSE, BEFORE_DOSE, Times, no_doses
+from vtrial.dosing.schedule import FINEST
+from vtrial.keys import purpose_key
+from vtrial.observe.actions import Standing
+from vtrial.observe.decisions import Past, People, decide, nothing_past
+from vtrial.observe.frame import Frame, Stage
+from vtrial.observe.hindsight import Seen
+from vtrial.observe.realised import (
+    Ledger,
+    Rows,
+    Tables,
+    as_doses,
+    beside,
+    fall_due,
+    next_amounts,
+    no_rows,
+    plan_of,
+)
+from vtrial.observe.residual_draws import residual_normals
+from vtrial.solver.events import same
+from vtrial.solver.program import Program
+from vtrial.solver.trajectory import State, Trajectory
+from vtrial.types import Status
+
+LONG_AGO = -1e7  # [h] when doses were that only tell how large they are
+
+
+class Brought(NamedTuple):
+    """What subjects bring to a course.
+
+    Fields
+    ------
+    inputs
+        Of the model.
+    people
+        What rules may ask beside what is measured, and keys.
+    tables
+        All regimens.
+    taken
+        [h] When visits are held, had nothing been delayed.
+    left
+        [h] When they leave of themselves.
+    periods
+        [h] When columns of inputs begin to hold; None: there is one.
+    """
+
+    inputs: dict[str, Array]
+    people: People
+    tables: Tables
+    taken: Float[Array, "subject visit"]
+    left: Float[Array, " subject"]
+    periods: Float[Array, "1 period"] | None
+
+
+class Decisions(NamedTuple):
+    """What was decided, (subject, moment).
+
+    `time` [h] is infinite where nothing was; `acted` the sum of 2^place of the rules
+    that acted; `seen` (subject, moment, output) what was last known of each output that
+    rules look at.
+    """
+
+    time: Float[Array, "subject moment"]
+    acted: Int[Array, "subject moment"]
+    seen: Float[Array, "subject moment output"]
+
+
+class Followed(NamedTuple):
+    """How subjects fared: true values at their own times, and why it came so."""
+
+    path: Trajectory
+    taken: Float[Array, "subject visit"]
+    left: Float[Array, " subject"]
+    given: Ledger
+    decisions: Decisions
+
+
+class _Carry(NamedTuple):
+    """What goes from one moment to the next; `visit` and `grid` count what is past."""
+
+    state: State
+    standing: Standing
+    past: Past
+    seen: Seen
+    visit: Int[Array, " subject"]
+    grid: Int[Array, " subject"]
+    truth: dict[str, Float[Array, "subject place"]]
+    steps: Int[Array, " subject"]
+
+
+for _kind in (Brought, People, Tables, Rows, Ledger, Decisions, Followed, Trajectory):
+    register_namedtuple_serialization(
+        _kind, serialized_name=f"vtrial:course.{_kind.__name__}"
+    )
+
+
+def follow(frame: Frame, program: Program, brought: Brought) -> Followed:
+    """Follow subjects through all moments of a frame, and to the end."""
+    solve = _Solver(frame, program, brought)
+    carry = solve.begun()
+    carry, (given, decisions) = jax.lax.scan(solve.stage, carry, frame.stages())
+    visits, end = frame.plan.planned.size, carry.standing.left
+    time = jnp.concatenate([carry.seen.time[:, :visits], solve.grid_times()], axis=1)
+    missed = (carry.visit < visits) | (carry.grid < frame.plan.grid.size)
+    status = carry.state.status
+    lost = missed & (status == Status.SOLVED)
+    status = jnp.where(lost, int(Status.UNSCHEDULED), status)
+    fine = (status == Status.SOLVED)[:, None]
+    outputs = {k: jnp.where(fine, v[:, :-1], jnp.nan) for k, v in carry.truth.items()}
+    path = Trajectory(
+        time, outputs, None, status, carry.steps, jnp.zeros_like(status), carry.state
+    )
+    decisions = jax.tree.map(lambda v: jnp.moveaxis(v, 0, 1), decisions)
+    return Followed(path, time[:, :visits], end, frame.compact(given), decisions)
+
+
+class _Solver:
+    """A frame with what subjects brought: the steps of the scan."""
+
+    def __init__(self, frame: Frame, program: Program, brought: Brought) -> None:
+        self.frame, self.program, self.brought = frame, program, brought
+        plan, keys = frame.plan, brought.people.keys
+        self.count = keys.shape[0]
+        taken = jnp.broadcast_to(brought.taken, (self.count, plan.planned.size))
+        rank = jnp.asarray(plan.rank[: plan.planned.size])
+        order = jnp.lexsort((jnp.broadcast_to(rank, taken.shape), taken), axis=1)
+        self.order, self.taken = order, jnp.take_along_axis(taken, order, axis=1)
+        self.rank = rank[order]
+        self.normals = {
+            name: residual_normals(frame.protocol.model, plan, keys, name)
+            for name in frame.looked_at
+        }
+        self.more = {
+            name: plan.residual_keys(keys, name)
+            for name in frame.looked_at
+            if frame.output(name).error.draws_more
+        }
+
+    def grid_times(self) -> Float[Array, "subject time"]:
+        """Return the times of true values, the same for all."""
+        grid = jnp.asarray(self.frame.plan.grid)
+        return jnp.broadcast_to(grid[None], (self.count, grid.size))
+
+    def begun(self) -> _Carry:
+        """Return how things stand at the beginning."""
+        frame, plan = self.frame, self.frame.plan
+        begin = jnp.full(self.count, frame.begin)
+        state = self.program.solve(
+            self.brought.inputs,
+            no_doses(),
+            Times(jnp.zeros((1, 0)), jnp.zeros((1, 0), int)),
+            periods=self.brought.periods,
+            begin=begin,
+            until=begin,
+        ).end
+        inputs = {name: self.brought.people.known[name] for name in frame.inputs}
+        doses = plan_of(
+            self.count,
+            len(frame.dosed.groups),
+            recent=frame.recent,
+            extra=frame.extra,
+        )
+        none = jnp.zeros(self.count)
+        standing = Standing(
+            doses, none, self.brought.left, inputs, state.amounts, none + jnp.inf
+        )
+        places = plan.planned.size + frame.moments.more + 1
+        blank = jnp.full((self.count, places), jnp.nan)
+        known = np.zeros(places)
+        known[: plan.planned.size] = frame.known_after
+        known[plan.planned.size : -1] = frame.known_after[
+            frame.moments.place[frame.moments.again > 0]
+        ]
+        seen = Seen(
+            dict.fromkeys(frame.looked_at, blank),
+            jnp.full_like(blank, jnp.inf),
+            jnp.asarray(known),
+        )
+        size = plan.planned.size + plan.grid.size + 1
+        real = state.amounts.dtype
+        truth = {
+            name: jnp.full((self.count, size), jnp.nan, real)
+            for name, _ in frame.protocol.model.observed
+        }
+        rules, nobody = len(frame.rules), jnp.zeros(self.count, int)
+        return _Carry(
+            state,
+            standing,
+            nothing_past(self.count, rules),
+            seen,
+            nobody,
+            nobody,
+            truth,
+            nobody,
+        )
+
+    def stage(
+        self, carry: _Carry, item: Stage
+    ) -> tuple[_Carry, tuple[Ledger, Decisions]]:
+        """Go on to a moment, measure, and decide."""
+        frame = self.frame
+        until, here = self._next(carry, item)
+        plan, doses, given = fall_due(
+            carry.standing.plan, self.brought.tables, until, frame.width_doses
+        )
+        carry = carry._replace(standing=carry.standing._replace(plan=plan))
+        carry, values = self._advance(carry, doses, until)
+        carry = self._measured_again(carry, item, until, here, values)
+        here &= carry.state.status == Status.SOLVED
+        here &= until <= carry.standing.left
+        standing = carry.standing._replace(amounts=carry.state.amounts)
+        past, standing, acted = decide(
+            frame.rules,
+            item.moment,
+            until,
+            here,
+            carry.seen,
+            self.brought.people,
+            carry.past,
+            standing,
+            dosed=frame.dosed,
+            tables=self.brought.tables,
+        )
+        state = carry.state._replace(amounts=standing.amounts)
+        told = frame.told(carry.seen, until)
+        decisions = Decisions(jnp.where(here, until, jnp.inf), acted, told)
+        carry = carry._replace(state=state, past=past, standing=standing)
+        return carry, (given, decisions)
+
+    def _next(
+        self, carry: _Carry, item: Stage
+    ) -> tuple[Float[Array, " subject"], Bool[Array, " subject"]]:
+        """Return when the moment is [h], and for whom there is one."""
+        standing, now = carry.standing, carry.state.time
+        taken = jnp.broadcast_to(
+            self.brought.taken, (self.count, self.brought.taken.shape[1])
+        )
+        visit = taken[:, item.place] + standing.shift
+        due = jnp.min(jnp.where(item.moment.does, carry.past.due, jnp.inf), axis=1)
+        last = jnp.maximum(self.taken[:, -1] + standing.shift, self.frame.last)
+        kinds = [item.again, item.later, item.last]
+        time = jnp.select(kinds, [standing.again, due, last], visit)
+        here = jnp.isfinite(time) & ~item.last
+        time = jnp.where(jnp.isfinite(time), time, now)
+        time = jnp.where(item.after, time + 4 * FINEST, time)
+        return jnp.maximum(time, now), here
+
+    def _advance(
+        self, carry: _Carry, doses: Rows, until: Float[Array, " subject"]
+    ) -> tuple[_Carry, dict[str, Float[Array, " subject"]]]:
+        """Solve up to a time, keep what is seen; return the true values then."""
+        frame, standing = self.frame, carry.standing
+        visits, moved = _falling(
+            self.taken + standing.shift[:, None],
+            self.rank,
+            carry.visit,
+            frame.width_visits,
+            until,
+        )
+        grid, ahead = _falling(
+            self.grid_times(),
+            jnp.broadcast_to(frame.grid_rank, (self.count, frame.plan.grid.size)),
+            carry.grid,
+            frame.width_grid,
+            until,
+        )
+        now = _Falling(until[:, None], jnp.zeros((self.count, 1), int), None)
+        time = jnp.concatenate([visits.time, grid.time, now.time], axis=1)
+        rank = jnp.concatenate([visits.rank, grid.rank, now.rank + BEFORE_DOSE], axis=1)
+        path = self.program.solve(
+            {**self.brought.inputs, **standing.inputs},
+            as_doses(beside(doses, self._sizes(standing))),
+            Times(time, rank, frame.plan.occasion(time)),
+            periods=self.brought.periods,
+            start=carry.state,
+            until=until,
+        )
+        carry = self._kept(carry, path, visits, grid)
+        values = {name: value[:, -1] for name, value in path.outputs.items()}
+        carry = carry._replace(
+            state=path.end,
+            visit=carry.visit + moved,
+            grid=carry.grid + ahead,
+            steps=carry.steps + path.steps,
+        )
+        return carry, values
+
+    def _sizes(self, standing: Standing) -> Rows:
+        """Return doses of long ago: they tell how large the states are."""
+        groups = self.frame.dosed.groups
+        amount = next_amounts(standing.plan, self.brought.tables, len(groups))
+        rows = no_rows(self.count, len(groups))
+        into = jnp.broadcast_to(jnp.asarray(groups, int)[None], rows.compartment.shape)
+        return rows._replace(
+            time=jnp.full_like(rows.time, LONG_AGO),
+            amount=jnp.where(jnp.isfinite(amount), amount, 0.0),
+            compartment=into,
+        )
+
+    def _kept(
+        self, carry: _Carry, path: Trajectory, visits: "_Falling", grid: "_Falling"
+    ) -> _Carry:
+        """Keep true values, and what is measured of them."""
+        planned, width = self.frame.plan.planned.size, visits.time.shape[1]
+        dump = planned + self.frame.plan.grid.size
+        place = _taken_at(self.order, visits.place)
+        here = jnp.isfinite(visits.time)
+        where = jnp.concatenate(
+            [
+                jnp.where(here, place, dump),
+                jnp.where(jnp.isfinite(grid.time), planned + grid.place, dump),
+            ],
+            axis=1,
+        )
+        row = jnp.arange(self.count)[:, None]
+        truth = {
+            name: value.at[row, where].set(
+                path.outputs[name][:, :-1].astype(value.dtype)
+            )
+            for name, value in carry.truth.items()
+        }
+        seen, last = carry.seen, carry.seen.time.shape[1] - 1
+        spot = jnp.where(here, place, last)
+        time = seen.time.at[row, spot].set(visits.time)
+        stays = here & (visits.time <= carry.standing.left[:, None])
+        values = dict(seen.values)
+        for name in self.frame.looked_at:
+            true = {k: v[:, :width] for k, v in path.outputs.items()}
+            normal = _taken_at(self.normals[name], place)
+            keys = self.more.get(name)
+            keys = None if keys is None else _taken_at(keys, place)
+            noisy = self.frame.measure(name, true, normal, keys)
+            asked = jnp.asarray(self.frame.asked[name])[place] & stays
+            spot = jnp.where(asked, place, last)
+            values[name] = values[name].at[row, spot].set(noisy)
+            values[name] = values[name].at[:, last].set(jnp.nan)
+        time = time.at[:, last].set(jnp.inf)
+        return carry._replace(truth=truth, seen=seen._replace(values=values, time=time))
+
+    def _measured_again(
+        self,
+        carry: _Carry,
+        item: Stage,
+        now: Float[Array, " subject"],
+        here: Bool[Array, " subject"],
+        truth: dict[str, Float[Array, " subject"]],
+    ) -> _Carry:
+        """Measure once more where a visit is held again."""
+        if not self.frame.moments.more:
+            return carry
+        seen, keys = carry.seen, self.brought.people.keys
+        mine = here & item.again & (now <= carry.standing.left)
+        time = jnp.where(mine, now, seen.time[:, item.column])
+        values = dict(seen.values)
+        for name in self.frame.looked_at:
+            drawn = _keys_again(keys, name, item.moment.token)
+            normal = jax.vmap(lambda key: jax.random.normal(key, (), float))(drawn)
+            noisy = self.frame.measure(name, truth, normal, drawn)
+            asked = mine & jnp.asarray(self.frame.asked[name])[item.place]
+            found = jnp.where(asked, noisy, values[name][:, item.column])
+            values[name] = values[name].at[:, item.column].set(found)
+        time = seen.time.at[:, item.column].set(time)
+        return carry._replace(seen=seen._replace(values=values, time=time))
+
+
+class _Falling(NamedTuple):
+    """Observations of a stage: when, on which side of a dose, and which they are."""
+
+    time: Float[Array, "subject row"]
+    rank: Int[Array, "subject row"]
+    place: Int[Array, "subject row"] | None
+
+
+def _falling(
+    time: Float[Array, "subject time"],
+    rank: Int[Array, "subject time"],
+    past: Int[Array, " subject"],
+    width: int,
+    until: Float[Array, " subject"],
+) -> tuple[_Falling, Int[Array, " subject"]]:
+    """Take what falls up to the end of a stage, and count it; times ascend."""
+    size = time.shape[1]
+    place = past[:, None] + jnp.arange(width)[None]
+    if not size:
+        none = jnp.zeros(place.shape)
+        return _Falling(none + jnp.inf, place * 0, place * 0), past * 0
+    inside = jnp.minimum(place, size - 1)
+    when, side = (jnp.take_along_axis(part, inside, axis=1) for part in (time, rank))
+    ends = same(until)[:, None]
+    here = (same(when) < ends) | ((same(when) == ends) & (side < AFTER_DOSE))
+    here &= place < size
+    found = _Falling(jnp.where(here, when, jnp.inf), side, inside)
+    return found, here.sum(axis=1)
+
+
+def _taken_at(values: Array, place: Int[Array, "subject row"] | None) -> Array:
+    """Take values of each subject at places."""
+    assert place is not None, "they are counted"
+    return jax.vmap(lambda one, at: one[at])(values, place)
+
+
+def _keys_again(
+    keys: Key[Array, " subject"], output: str, token: Int[Array, ""]
+) -> Key[Array, " subject"]:
+    """Return keys of what is measured of an output when a visit is held again."""
+
+    def one(key: Key[Array, ""]) -> Key[Array, ""]:
+        return jax.random.fold_in(purpose_key(key, f"residual {output} again"), token)
+
+    return jax.vmap(one)(keys)

@@ -1,0 +1,225 @@
+"""Decisions: of a subject's rules the first that holds at a moment acts."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from vtrial.endpoint.equation import called
+from vtrial.keys import purpose_key
+from vtrial.model.tree import evaluate
+from vtrial.observe.actions import CLOSE, Dosed, Standing, act
+from vtrial.observe.hindsight import (
+    HOURS_PER_DAY,
+    NEAR,
+    Marks,
+    Seen,
+    Values,
+    holds,
+    latest,
+)
+from vtrial.observe.realised import Tables, next_amounts
+from vtrial.protocol.rules import Rule
+
+MOST_RULES = 30  # of an arm, so that those which acted are bits of a whole number
+
+
+class Past(NamedTuple):
+    """What rules did to subjects so far.
+
+    Fields
+    ------
+    acts, row
+        (subject, rule) How often each acted, and at how many decisions in a row it
+        held.
+    latest, due
+        (subject, rule) [h] When it last acted (-inf: never), and when it is to be done
+        (inf: nothing is due).
+    changes, changed
+        How often the dose was changed, and when last [h].
+    """
+
+    acts: Int[Array, "subject rule"]
+    row: Int[Array, "subject rule"]
+    latest: Float[Array, "subject rule"]
+    due: Float[Array, "subject rule"]
+    changes: Int[Array, " subject"]
+    changed: Float[Array, " subject"]
+
+
+class Moment(NamedTuple):
+    """One moment: which rules are decided or done, its name, and where it is.
+
+    `cycle` and `day_of_cycle` are those of the plan, `began` [h] when the cycle does.
+    """
+
+    decides: Bool[Array, " rule"]
+    does: Bool[Array, " rule"]
+    token: Int[Array, ""]
+    cycle: Float[Array, ""]
+    day_of_cycle: Float[Array, ""]
+    began: Float[Array, ""]
+
+
+class People(NamedTuple):
+    """What is known of subjects beside what is measured, and their keys."""
+
+    known: dict[str, Float[Array, " subject"]]
+    keys: Key[Array, " subject"]
+
+
+def nothing_past(count: int, rules: int) -> Past:
+    """Return the past of subjects of whom nothing was decided yet."""
+    none = jnp.zeros((count, rules), int)
+    never = jnp.full((count, rules), -jnp.inf)
+    nobody = jnp.zeros(count, int)
+    return Past(none, none, never, -never, nobody, jnp.full(count, -jnp.inf))
+
+
+def decide(
+    rules: tuple[Rule, ...],
+    moment: Moment,
+    now: Float[Array, " subject"],
+    here: Bool[Array, " subject"],
+    seen: Seen,
+    people: People,
+    past: Past,
+    standing: Standing,
+    *,
+    dosed: Dosed,
+    tables: Tables,
+) -> tuple[Past, Standing, Int[Array, " subject"]]:
+    """Decide the rules of a moment for those who are `here`; do what they say.
+
+    Also returns which rules acted: the sum of 2^place.
+    """
+    taken, acted = ~here, jnp.zeros(now.shape, int)
+    standing = standing._replace(again=jnp.full_like(now, jnp.inf))
+    marks = Marks(past.changed, moment.began + standing.shift)
+    for place, rule in enumerate(rules):
+        amounts = next_amounts(standing.plan, tables, len(dosed.groups))
+        dose = _dose(rule, dosed, amounts)
+        values = _names(rules, moment, now, seen, people, past, dose)
+        decides = moment.decides[place] & here
+        found = decides & holds(rule.when, values, seen, now, marks)
+        row = jnp.where(decides, (past.row[:, place] + 1) * found, past.row[:, place])
+        past = past._replace(row=past.row.at[:, place].set(row))
+        may = found & ~taken & _is_free(rule, place, past, now)
+        if not rule.also:
+            taken |= may
+        may &= _is_heeded(rule, people.keys, moment.token)
+        if rule.after:
+            past, may = _in_time(rule, place, moment, now, may, past)
+        standing = act(rule, may, now, values, standing, dosed=dosed, tables=tables)
+        after = next_amounts(standing.plan, tables, len(dosed.groups))
+        past = _noted(rule, place, may, now, past, amounts, after)
+        acted += jnp.where(may, 1 << place, 0)
+    return past, standing, acted
+
+
+def _names(
+    rules: tuple[Rule, ...],
+    moment: Moment,
+    now: Float[Array, " subject"],
+    seen: Seen,
+    people: People,
+    past: Past,
+    dose: Float[Array, " subject"],
+) -> Values:
+    """Return everything that equations of rules may name."""
+    one = jnp.ones_like(now)
+    own = {
+        "t": now,
+        "day": now / HOURS_PER_DAY,
+        "cycle": moment.cycle * one,
+        "day_of_cycle": moment.day_of_cycle * one,
+        "dose": dose,
+        "changes": past.changes.astype(float),
+    }
+    ladder = next((rule.ladder for rule in rules if rule.ladder), ())
+    rungs = [evaluate(rung, people.known) for rung in ladder]
+    passed = [(dose * (1 + CLOSE) >= rung).astype(float) for rung in rungs]
+    own["level"] = sum(passed, 0.0 * one)
+    acts = {
+        called(rule.name): past.acts[:, place].astype(float)
+        for place, rule in enumerate(rules)
+    }
+    return {**own, **acts, **people.known, **latest(seen, now)}
+
+
+def _dose(
+    rule: Rule, dosed: Dosed, amounts: Float[Array, "subject group"]
+) -> Float[Array, " subject"]:
+    """Return the dose that a rule is about, as it stands now; NaN without doses."""
+    if not dosed.groups:
+        return jnp.full(amounts.shape[:1], jnp.nan)
+    into = dosed.groups[0] if rule.into not in dosed.groups else rule.into
+    return amounts[:, dosed.groups.index(into)]
+
+
+def _is_free(
+    rule: Rule, place: int, past: Past, now: Float[Array, " subject"]
+) -> Bool[Array, " subject"]:
+    """Return on whom a rule may act: confirmed, not too often, not too soon."""
+    free = past.row[:, place] >= rule.confirmed
+    if rule.most:
+        free &= past.acts[:, place] < rule.most
+    if rule.lockout:
+        free &= now >= past.latest[:, place] + rule.lockout - NEAR
+    return free
+
+
+def _is_heeded(
+    rule: Rule, keys: Key[Array, " subject"], token: Int[Array, ""]
+) -> Bool[Array, " subject"]:
+    """Draw whether a decision is acted on."""
+    if rule.success >= 1.0:
+        return jnp.ones(keys.shape, bool)
+
+    def one(key: Key[Array, ""]) -> Float[Array, ""]:
+        named = purpose_key(key, f"rule {rule.name}")
+        return jax.random.uniform(jax.random.fold_in(named, token), (), float)
+
+    return jax.vmap(one)(keys) < rule.success
+
+
+def _in_time(
+    rule: Rule,
+    place: int,
+    moment: Moment,
+    now: Float[Array, " subject"],
+    may: Bool[Array, " subject"],
+    past: Past,
+) -> tuple[Past, Bool[Array, " subject"]]:
+    """Note what is to be done later; return for whom the time has come."""
+    due = past.due[:, place]
+    due = jnp.where(may & jnp.isinf(due), now + rule.after, due)
+    come = moment.does[place] & (due <= now + NEAR)
+    due = jnp.where(come, jnp.inf, due)
+    return past._replace(due=past.due.at[:, place].set(due)), come
+
+
+def _noted(
+    rule: Rule,
+    place: int,
+    acts: Bool[Array, " subject"],
+    now: Float[Array, " subject"],
+    past: Past,
+    before: Float[Array, "subject group"],
+    after: Float[Array, "subject group"],
+) -> Past:
+    """Note that a rule acted, and whether the dose is another one now."""
+    times = jnp.where(acts, now, past.latest[:, place])
+    past = past._replace(
+        acts=past.acts.at[:, place].add(acts.astype(past.acts.dtype)),
+        latest=past.latest.at[:, place].set(times),
+    )
+    if not rule.changes:
+        return past
+    moved = jnp.abs(after - before) > CLOSE * jnp.abs(before)
+    differs = acts & jnp.any(moved, axis=1)
+    return past._replace(
+        changes=past.changes + differs,
+        changed=jnp.where(differs, now, past.changed),
+    )

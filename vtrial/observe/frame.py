@@ -1,0 +1,276 @@
+"""The frame of a course: everything about an arm's moments that no number decides."""
+
+import functools
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from vtrial.dosing.doses import AFTER_DOSE
+from vtrial.dosing.regimen import Regimen
+from vtrial.dosing.schedule import FINEST, Schedule, schedule_of
+from vtrial.model.model import Output
+from vtrial.model.residual import measured
+from vtrial.observe.actions import Dosed, assigned, given_extra, switched_to
+from vtrial.observe.decisions import Moment
+from vtrial.observe.hindsight import HOURS_PER_DAY, Seen, latest
+from vtrial.observe.moments import Moments, longest, moments_of, most_within
+from vtrial.observe.observation_times import ObservationTimes
+from vtrial.observe.realised import Ledger, groups_of
+from vtrial.observe.scheme import Scheme
+from vtrial.protocol.conditions import outputs_of
+from vtrial.protocol.protocol import Arm, Protocol
+from vtrial.protocol.rules import Rule
+
+
+class Stage(NamedTuple):
+    """One stage of the scan, up to a moment; the last goes to the end.
+
+    Fields
+    ------
+    moment
+        What is decided.
+    place
+        Which measured time it is.
+    column
+        Where it is kept what is measured when a visit is held again.
+    again, later, last, after
+        Whether a visit is held again, something is done that was decided before, it is
+        the end, and it is after a dose at its time.
+    """
+
+    moment: Moment
+    place: Int[Array, " stage"]
+    column: Int[Array, " stage"]
+    again: Bool[Array, " stage"]
+    later: Bool[Array, " stage"]
+    last: Bool[Array, " stage"]
+    after: Bool[Array, " stage"]
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """A protocol and the shape of an arm with rules.
+
+    `recent` is how many doses before a stage may not have had all their effect yet.
+    """
+
+    scheme: Scheme
+    arm: Arm
+    recent: int
+
+    @property
+    def protocol(self) -> Protocol:
+        """The protocol that it is of."""
+        return self.scheme.protocol
+
+    @property
+    def plan(self) -> ObservationTimes:
+        """When everybody is observed, had nothing been delayed."""
+        return self.scheme.schedule
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """The rules of the arm."""
+        return self.arm.rules
+
+    @functools.cached_property
+    def moments(self) -> Moments:
+        """When rules are decided."""
+        return moments_of(self.rules, self.plan)
+
+    @functools.cached_property
+    def dosed(self) -> Dosed:
+        """What is given."""
+        regimens = regimens_of(self.arm)
+        every = [*regimens, *given_extra(self.rules)]
+        return Dosed(regimens, self.protocol.model.states, groups_of(every))
+
+    @functools.cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """The inputs that rules assign to."""
+        targets = assigned(self.rules)
+        return tuple(name for name in targets if name not in self.dosed.states)
+
+    @functools.cached_property
+    def looked_at(self) -> tuple[str, ...]:
+        """The outputs that rules may look at: all that are measured."""
+        measured = {o for visit in self.protocol.visits for o in visit.measure}
+        asked = [o for rule in self.rules for o in outputs_of(rule.when, measured)]
+        numbers = [a.number for rule in self.rules for a in rule.do]
+        regimens = [a.regimen for rule in self.rules for a in rule.do if a.regimen]
+        text = repr((numbers, regimens, [r.ladder for r in self.rules]))
+        asked += [name for name in sorted(measured) if f"'{name}'" in text]
+        return tuple(dict.fromkeys(asked))
+
+    @functools.cached_property
+    def asked(self) -> dict[str, Bool[np.ndarray, " visit"]]:
+        """Which of the measured times measure an output."""
+        measures = {v.name: set(v.measure) for v in self.protocol.visits}
+        return {
+            name: np.array([name in measures[visit] for visit in self.plan.visits])
+            for name in self.looked_at
+        }
+
+    @functools.cached_property
+    def known_after(self) -> Float[np.ndarray, " visit"]:
+        """[h] How long after each measured time its values are known."""
+        after = {v.name: v.known_after for v in self.protocol.visits}
+        return np.array([after[name] for name in self.plan.visits], float)
+
+    @property
+    def grid_rank(self) -> Int[np.ndarray, " time"]:
+        """On which side of a dose each time of the grid stands."""
+        return self.plan.rank[self.plan.planned.size :]
+
+    @functools.cached_property
+    def begin(self) -> float:
+        """[h] When the first stage begins."""
+        doses = [s.times().min() for r in self.dosed.regimens for s in r.steps]
+        times = [*self.plan.planned, *self.plan.grid, *doses]
+        return float(min([0.0, *times]))
+
+    @functools.cached_property
+    def last(self) -> float:
+        """[h] When the last stage ends at the earliest."""
+        return float(max([0.0, *self.plan.grid])) + 8 * FINEST
+
+    @functools.cached_property
+    def longest(self) -> float:
+        """[h] How long a stage may be."""
+        return longest(self.moments, self.rules, self.plan)
+
+    @functools.cached_property
+    def width_visits(self) -> int:
+        """How many visits may fall into a stage."""
+        return most_within(self.plan.planned, self.longest)
+
+    @functools.cached_property
+    def width_grid(self) -> int:
+        """How many times of the grid may fall into a stage."""
+        return most_within(self.plan.grid, self.longest)
+
+    @functools.cached_property
+    def width_doses(self) -> int:
+        """How many doses of a regimen may fall into a stage."""
+        times = [
+            np.concatenate([np.zeros(0), *(step.times() for step in one.steps)])
+            for one in self.dosed.regimens
+        ]
+        return max([most_within(one, self.longest) for one in times], default=0)
+
+    @functools.cached_property
+    def extra(self) -> int:
+        """How many doses rules may give at a moment beside the regimen."""
+        return sum(one.count for one in given_extra(self.rules))
+
+    @functools.cached_property
+    def schedule(self) -> Schedule:
+        """Which kinds of events there are."""
+        every = [*self.dosed.regimens, *given_extra(self.rules)]
+        parts = [schedule_of(one) for one in every] or [schedule_of(None)]
+        infused = sorted({place for part in parts for place in part.infused or ()})
+        overlaps = max(part.overlaps for part in parts)
+        seen = self.width_visits + self.width_grid + 1
+        return Schedule(tuple(infused), False, overlaps, between=seen)
+
+    def output(self, name: str) -> Output:
+        """Return an output of the model."""
+        return next(o for o in self.protocol.model.outputs if o.name == name)
+
+    def measure(
+        self,
+        name: str,
+        truth: dict[str, Float[Array, "*any"]],
+        normal: Float[Array, "*any"],
+        keys: Key[Array, "*any"] | None,
+    ) -> Float[Array, "*any"]:
+        """Measure an output, as it will be reported."""
+        output, true = self.output(name), truth[name]
+        return measured(
+            output,
+            true,
+            normal.astype(true.dtype),
+            computed={n: truth[n] for n in output.error.computed},
+            keys=keys if output.error.draws_more else None,
+        )
+
+    def told(
+        self, seen: Seen, now: Float[Array, " subject"]
+    ) -> Float[Array, "subject output"]:
+        """Return what is last known of every output that rules look at."""
+        known = latest(seen, now)
+        if not known:
+            return jnp.zeros((now.size, 0))
+        return jnp.stack([known[name].astype(float) for name in self.looked_at], 1)
+
+    def stages(self) -> Stage:
+        """Return all stages, for a scan."""
+        moments = self.moments
+        size, rules = moments.count + 1, len(self.rules)
+        decides, does = np.zeros((2, size, rules), bool)
+        decides[:-1], does[:-1] = moments.decides, moments.does
+        place, again, column, token = np.zeros((4, size), int)
+        place[:-1], again[:-1], column[:-1] = (
+            moments.place,
+            moments.again,
+            moments.column,
+        )
+        token[:-1] = moments.token
+        planned = self.plan.planned[place]
+        after = self.plan.rank[place] == AFTER_DOSE
+        last = np.arange(size) == size - 1
+        cycle, day, began = self._cycles(planned, after)
+        moment = Moment(decides, does, token.astype(np.uint32), cycle, day, began)
+        later = does.any(axis=1)
+        stage = Stage(
+            moment, place, column, again > 0, later, last, after & ~last & ~later
+        )
+        return Stage(Moment(*map(jnp.asarray, moment)), *map(jnp.asarray, stage[1:]))
+
+    def _cycles(
+        self, time: Float[np.ndarray, " stage"], after: Bool[np.ndarray, " stage"]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return cycle, day of the cycle and begin of the cycle [h], by plan.
+
+        Before a dose the old cycle is not over yet.
+        """
+        length = self.arm.regimen.interval if self.arm.regimen else 0.0
+        if not length:
+            return np.ones_like(time), time / HOURS_PER_DAY, np.zeros_like(time)
+        turns = np.ceil(time / length - 1e-9)
+        turns = np.where(after, np.floor(time / length + 1e-9) + 1, turns)
+        cycle = np.maximum(turns, 1.0)
+        began = (cycle - 1) * length
+        return cycle, (time - began) / HOURS_PER_DAY, began
+
+    def compact(self, given: Ledger) -> Ledger:
+        """Put the doses of all stages into one row a subject, by time."""
+        count = given.time.shape[1]
+        flat = Ledger(*(jnp.moveaxis(v, 0, 1).reshape(count, -1) for v in given))
+        order = jnp.argsort(flat.time, axis=1, stable=True)[:, : self.most_doses]
+        return Ledger(*(jnp.take_along_axis(v, order, axis=1) for v in flat))
+
+    @functools.cached_property
+    def most_doses(self) -> int:
+        """How many doses a subject's ledger holds at most."""
+        regimens, stages = self.dosed.regimens, self.moments.count + 1
+        every = stages * (self.width_doses + self.extra)
+        if len(regimens) > 1:
+            return every
+        planned = sum(one.count for one in regimens)
+        return min(every, planned + stages * self.extra)
+
+
+def regimens_of(arm: Arm) -> tuple[Regimen, ...]:
+    """Return the arm's regimen, if it has one, and those that rules switch to.
+
+    An arm without one that may switch has an empty one before them.
+    """
+    others = switched_to(arm.rules)
+    own = [arm.regimen] if arm.regimen else []
+    if others and not own:
+        own = [Regimen((), others[0].unit)]
+    return tuple(dict.fromkeys([*own, *others]))

@@ -1,0 +1,289 @@
+"""Realised doses: what a subject's plan makes of a regimen while rules change it.
+
+A plan is where a subject stands in the regimen it follows, and what was done to it: how
+far it was delayed, the factor or the amount that stands for the written ones, whether
+doses are held. Doses become real in the stage in whose time they fall.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from vtrial.dosing.doses import DOSE, Doses
+from vtrial.dosing.expansion import RANK, expand, lasts_as_said
+from vtrial.dosing.regimen import Regimen
+from vtrial.solver.events import same
+from vtrial.types import Given
+
+EVER = jnp.inf
+
+
+class Rows(NamedTuple):
+    """Doses, (subject, row); time [h] is infinite where there is none."""
+
+    time: Float[Array, "subject row"]
+    amount: Float[Array, "subject row"]
+    rate: Float[Array, "subject row"]
+    compartment: Int[Array, "subject row"]
+    interval: Float[Array, "subject row"]
+    steady: Int[Array, "subject row"]
+
+
+class Tables(NamedTuple):
+    """All regimens of an arm, written out: (regimen, #subject, dose).
+
+    `scales` says whose rate goes with the amount, `group` which of the states that are
+    dosed each dose goes into.
+    """
+
+    doses: Rows
+    scales: Bool[Array, "regimen dose"]
+    group: Int[Array, "regimen dose"]
+    missed: Bool[Array, "subject dose"] | None
+
+
+class Plan(NamedTuple):
+    """Where subjects stand in their regimens, and what rules made of these.
+
+    Fields
+    ------
+    regimen, next
+        Which one it is, and the place of the next dose.
+    origin
+        [h] What is added to the times of the regimen.
+    factor, fixed
+        (subject, group) Of the amount, and the amount that stands for the written one
+        (NaN: none).
+    held
+        (subject, group) [h] Until when doses are held; -inf: they are not.
+    stopped
+        Whether nothing is given any more.
+    recent
+        The last doses that were given, which may not have had their effect yet.
+    extra
+        What is to be given beside the regimen, in the next stage.
+    """
+
+    regimen: Int[Array, " subject"]
+    next: Int[Array, " subject"]
+    origin: Float[Array, " subject"]
+    factor: Float[Array, "subject group"]
+    fixed: Float[Array, "subject group"]
+    held: Float[Array, "subject group"]
+    stopped: Bool[Array, " subject"]
+    recent: Rows
+    extra: Rows
+
+
+class Ledger(NamedTuple):
+    """What was given, (subject, row): time [h], amount, state and `Given` reason."""
+
+    time: Float[Array, "subject row"]
+    amount: Float[Array, "subject row"]
+    compartment: Int[Array, "subject row"]
+    reason: Int[Array, "subject row"]
+
+
+def groups_of(regimens: Sequence[Regimen]) -> tuple[int, ...]:
+    """Return the positions of the states that are dosed."""
+    return tuple(sorted({s.compartment for one in regimens for s in one.steps}))
+
+
+def tables_of(
+    regimens: Sequence[Regimen], values: Mapping[str, Float[Array, " subject"]]
+) -> Tables:
+    """Write out regimens side by side; `values` are the covariates they ask for."""
+    groups = groups_of(regimens)
+    most = max([one.count for one in regimens], default=0)
+    written = [expand(one if one.steps else None, values) for one in regimens]
+    rows = max([one.amount.shape[0] for one in written], default=1)
+
+    def side(name: str, filler: float) -> Array:
+        def full(one: Doses) -> Array:
+            value = jnp.broadcast_to(getattr(one, name), (rows, one.time.shape[1]))
+            short = most - value.shape[1]
+            return jnp.pad(value, ((0, 0), (0, short)), constant_values=filler)
+
+        if not written:
+            kind = int if name in ("compartment", "steady") else float
+            return jnp.zeros((1, rows, 0), kind)
+        return jnp.stack([full(one) for one in written])
+
+    fillers = {"time": jnp.inf}
+    doses = Rows(**{name: side(name, fillers.get(name, 0)) for name in Rows._fields})
+    scales, group = np.zeros((2, max(1, len(written)), most), int)
+    for place, one in enumerate(regimens):
+        if not one.steps:
+            continue
+        scales[place, : one.count] = lasts_as_said(one)
+        group[place, : one.count] = np.searchsorted(groups, _into(one))
+    return Tables(doses, jnp.asarray(scales > 0), jnp.asarray(group), None)
+
+
+def _into(regimen: Regimen) -> Int[np.ndarray, " dose"]:
+    """Return the states that doses go into, in the order of `expand`."""
+    times = np.concatenate([step.times() for step in regimen.steps])
+    into = np.concatenate([np.full(s.count, s.compartment) for s in regimen.steps])
+    return into[np.argsort(times, kind="stable")]
+
+
+def plan_of(count: int, groups: int, *, recent: int, extra: int) -> Plan:
+    """Return the plan of subjects who begin their first regimen at hour 0."""
+    each = jnp.zeros((count, groups))
+    return Plan(
+        regimen=jnp.zeros(count, int),
+        next=jnp.zeros(count, int),
+        origin=jnp.zeros(count),
+        factor=each + 1.0,
+        fixed=jnp.full_like(each, jnp.nan),
+        held=jnp.full_like(each, -EVER),
+        stopped=jnp.zeros(count, bool),
+        recent=no_rows(count, recent),
+        extra=no_rows(count, extra),
+    )
+
+
+def no_rows(count: int, rows: int) -> Rows:
+    """Return rows without a dose."""
+    shape = (count, rows)
+    real, whole = jnp.zeros(shape), jnp.zeros(shape, int)
+    return Rows(jnp.full(shape, jnp.inf), real, real, whole, real, whole)
+
+
+def fall_due(
+    plan: Plan, tables: Tables, until: Float[Array, " subject"], width: int
+) -> tuple[Plan, Rows, Ledger]:
+    """Make real what falls before `until` [h], of which there are `width` at most.
+
+    Returns the plan as it stands then, the doses of the stage, those before it that
+    may still act included, and what is new in the ledger.
+    """
+    place = plan.next[:, None] + jnp.arange(width)[None, :]
+    planned = _taken(tables, plan.regimen, place)
+    group = _looked_up(tables.group, plan.regimen, place)
+    time = planned.time + plan.origin[:, None]
+    here = same(time) < same(until)[:, None]
+    fixed, factor, held = (
+        jnp.take_along_axis(part, group, axis=1)
+        for part in (plan.fixed, plan.factor, plan.held)
+    )
+    whole = jnp.where(jnp.isnan(fixed), planned.amount, fixed)
+    amount = whole * factor
+    shown = jnp.where(planned.amount > 0, planned.amount, 1.0)
+    scales = _looked_up(tables.scales, plan.regimen, place) & (planned.rate > 0)
+    rate = jnp.where(scales, planned.rate * (amount / shown), planned.rate)
+    reason = jnp.where(amount == planned.amount, Given.PLANNED, Given.CHANGED)
+    reason = jnp.where(time < held, Given.HELD, reason)
+    if tables.missed is not None:
+        last = tables.missed.shape[1] - 1
+        missed = jnp.take_along_axis(tables.missed, jnp.minimum(place, last), axis=1)
+        missed &= (plan.regimen == 0)[:, None]
+        reason = jnp.where(missed & (reason <= Given.CHANGED), Given.MISSED, reason)
+    reason = jnp.where(plan.stopped[:, None], Given.STOPPED, reason)
+    gone = reason > Given.CHANGED
+    given = planned._replace(
+        time=jnp.where(here & ~gone, time, jnp.inf),
+        amount=jnp.where(here & ~gone, amount, 0.0),
+        rate=rate,
+    )
+    extra = plan.extra
+    told = [
+        (jnp.where(here, time, jnp.inf), jnp.where(gone, 0.0, amount), given, reason),
+        (extra.time, extra.amount, extra, jnp.full_like(extra.steady, Given.EXTRA)),
+    ]
+    ledger = Ledger(
+        *(jnp.concatenate([part[i] for part in told], axis=1) for i in (0, 1)),
+        jnp.concatenate([part[2].compartment for part in told], axis=1),
+        jnp.concatenate([part[3].astype(int) for part in told], axis=1),
+    )
+    doses = beside(plan.recent, given, extra)
+    kept = _latest(doses, plan.recent.time.shape[1])
+    plan = plan._replace(
+        next=plan.next + here.sum(axis=1),
+        recent=kept,
+        extra=no_rows(*extra.time.shape),
+    )
+    return plan, doses, ledger
+
+
+def next_amounts(
+    plan: Plan, tables: Tables, groups: int
+) -> Float[Array, "subject group"]:
+    """Return the amount of the next dose into each state, as it stands now.
+
+    Behind the last one it is the last.
+    """
+    size = tables.group.shape[1]
+    if not size:
+        return jnp.full(plan.factor.shape, jnp.nan)
+    place = jnp.arange(size)
+    group = jnp.take(tables.group, plan.regimen, axis=0)
+    every = jnp.broadcast_to(place[None], group.shape)
+    written = _taken(tables, plan.regimen, every)
+    real = jnp.isfinite(written.time)
+    found = []
+    for one in range(groups):
+        mine = (group == one) & real
+        later = mine & (place[None] >= plan.next[:, None])
+        first = jnp.argmax(later, axis=1)
+        last = size - 1 - jnp.argmax(mine[:, ::-1], axis=1)
+        chosen = jnp.where(later.any(axis=1), first, last)
+        amount = jnp.take_along_axis(written.amount, chosen[:, None], axis=1)[:, 0]
+        found.append(jnp.where(mine.any(axis=1), amount, jnp.nan))
+    whole = jnp.stack(found, axis=1)
+    return jnp.where(jnp.isnan(plan.fixed), whole, plan.fixed) * plan.factor
+
+
+def beside(*parts: Rows) -> Rows:
+    """Put rows side by side."""
+    return Rows(*(jnp.concatenate(each, axis=1) for each in zip(*parts, strict=True)))
+
+
+def as_doses(rows: Rows) -> Doses:
+    """Return rows as doses for a solver, each row of the ledger an administration."""
+    like = jnp.zeros_like(rows.steady)
+    return Doses(**rows._asdict(), event=like + DOSE, rank=like + RANK)
+
+
+def _latest(rows: Rows, count: int) -> Rows:
+    """Return the last rows by time, those without a dose first."""
+    if not count:
+        return Rows(*(part[:, :0] for part in rows))
+    order = jnp.argsort(jnp.where(jnp.isfinite(rows.time), rows.time, -jnp.inf), axis=1)
+    kept = order[:, -count:]
+    return Rows(*(jnp.take_along_axis(part, kept, axis=1) for part in rows))
+
+
+def _taken(
+    tables: Tables, regimen: Int[Array, " subject"], place: Int[Array, "subject row"]
+) -> Rows:
+    """Take each subject's doses at places of its regimen; none behind the last."""
+    size = tables.group.shape[1]
+    if not size:
+        return no_rows(*place.shape)
+    inside = jnp.minimum(place, size - 1)
+
+    def take(values: Array) -> Array:
+        if values.shape[0] == 1:
+            mine = jnp.broadcast_to(values[0], (place.shape[0], size))
+        elif values.shape[1] == 1:
+            mine = values[regimen, 0]
+        else:
+            mine = values[regimen, jnp.arange(place.shape[0])]
+        return jnp.take_along_axis(mine, inside, axis=1)
+
+    rows = Rows(*map(take, tables.doses))
+    return rows._replace(time=jnp.where(place < size, rows.time, jnp.inf))
+
+
+def _looked_up(
+    values: Array, regimen: Int[Array, " subject"], place: Int[Array, "subject row"]
+) -> Array:
+    """Look up what all subjects share, at places of each one's regimen."""
+    size = values.shape[1]
+    if not size:
+        return jnp.zeros(place.shape, values.dtype)
+    return values[regimen[:, None], jnp.minimum(place, size - 1)]

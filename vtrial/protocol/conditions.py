@@ -1,0 +1,164 @@
+"""Conditions of rules: equations of what was measured of a subject and is known.
+
+They are written in the equation language, with functions of its own that look back.
+"""
+
+import functools
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import cast, get_args
+
+from vtrial.errors import Fault, ModelError
+from vtrial.model.grammar import parse_expression, write_expression
+from vtrial.model.tree import Call, Expression, Name, Number, names_in
+from vtrial.protocol.rules import Condition, History, Since, Word, name_of
+from vtrial.sheets.words import listed, nearest
+
+HOURS_PER_DAY = 24.0
+OWN = ("t", "day", "cycle", "day_of_cycle", "dose", "level", "changes")
+SINCE = ("start", "change", "cycle")
+_LIMITED = ("days_below", "days_above")
+_PLAIN = ("last", "previous", "baseline")
+FUNCTIONS = {
+    word: (2, 3) if word in _LIMITED else (1, 1) if word in _PLAIN else (1, 2)
+    for word in get_args(Word)
+}
+_SPOKEN = re.compile(r"\bdays\s+(below|above)\s*\(")
+_SPAN = re.compile(r"(?<=,)(\s*)(\d+(?:\.\d+)?)\s*(h|d|wk)(\s*\))")
+_HOURS = {"h": 1.0, "d": 24.0, "wk": 168.0}
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the equations of a rule may name: what is measured, and what else."""
+
+    measured: Collection[str]
+    others: Collection[str]
+
+    @functools.cached_property
+    def all(self) -> list[str]:
+        """Every name, measured ones first."""
+        return list(dict.fromkeys([*self.measured, *self.others, *OWN]))
+
+
+def read_condition(text: str, names: Names) -> Condition:
+    """Read a condition.
+
+    Raises
+    ------
+    ModelError
+        With every fault: it is no equation, or names what a rule cannot know.
+    """
+    tree = parse_expression(_plain(text), more=FUNCTIONS)
+    reader = _Reader(names)
+    lifted = reader.lifted(tree)
+    if reader.faults:
+        raise ModelError.of(reader.faults)
+    return Condition(lifted, tuple(reader.histories))
+
+
+def _plain(text: str) -> str:
+    """Write `days below(` as a name, and `21 d` at the end of a function in hours.
+
+    The text stays as long as it was, so that columns stay.
+    """
+
+    def in_hours(found: re.Match[str]) -> str:
+        hours = f"{found[1]}{float(found[2]) * _HOURS[found[3]]:g}{found[4]}"
+        return hours.ljust(len(found[0]))
+
+    text = _SPOKEN.sub(r"days_\1(", text)
+    return _SPAN.sub(in_hours, text)
+
+
+@dataclass
+class _Reader:
+    """Take the functions that look back out of an equation."""
+
+    names: Names
+
+    def __post_init__(self) -> None:
+        self.histories: list[History] = []
+        self.faults: list[Fault] = []
+
+    def lifted(self, node: Expression) -> Expression:
+        """Return an equation with names in the place of such functions."""
+        if isinstance(node, Name):
+            self._check(node, self.names.all, "name")
+            return node
+        if isinstance(node, Number):
+            return node
+        if node.function in FUNCTIONS:
+            return self._history(node)
+        return replace(node, arguments=tuple(map(self.lifted, node.arguments)))
+
+    def _history(self, node: Call) -> Expression:
+        """Note a function that looks back, and return the name that stands for it."""
+        word, arguments = cast("Word", node.function), list(node.arguments)
+        since: Since = "start" if word in (*_PLAIN, *_LIMITED) else "change"
+        if len(arguments) == FUNCTIONS[word][1] and word not in _PLAIN:
+            since = self._since(arguments.pop(), node)
+        limit = arguments.pop() if word in _LIMITED else None
+        inner = arguments[0]
+        found = list(names_in(inner))
+        for name in found:
+            self._check(name, self.names.measured, "measured output")
+        if not found:
+            self._fault(node, f"`{word}` of no output", "an output that is measured")
+        if limit is not None:
+            for name in names_in(limit):
+                others = [n for n in self.names.all if n not in self.names.measured]
+                self._check(name, others, "covariate")
+        history = History(word, inner, limit, since)
+        if history not in self.histories:
+            self.histories.append(history)
+        return Name(name_of(self.histories.index(history)))
+
+    def _since(self, node: Expression, whole: Call) -> Since:
+        """Read from when on values count."""
+        if isinstance(node, Number) and node.value > 0:
+            return node.value
+        if isinstance(node, Name) and node.name in SINCE:
+            return cast("Since", node.name)
+        said = write_expression(node)
+        allowed = "`start`, `change` (of the dose), `cycle`, or a span such as `21 d`"
+        self._fault(
+            whole, f"`{said}` as the second part of `{whole.function}`", allowed
+        )
+        return "start"
+
+    def _check(self, name: Name, known: Collection[str], kind: str) -> None:
+        """Find names that nothing bears."""
+        if name.name in known:
+            return
+        allowed = f"a {kind}: {listed(known, like=name.name)}"
+        if not known:
+            allowed = f"left out, for there is no {kind}"
+        write = nearest(name.name, known)
+        found = f"`{name.name}`, an unknown {kind}"
+        self._fault(name, found, allowed, write, name.name)
+
+    def _fault(
+        self, at: Name | Call, found: str, allowed: str, write: str = "", old: str = ""
+    ) -> None:
+        fault = Fault(
+            "equations",
+            found,
+            allowed,
+            write,
+            line=at.line or 1,
+            column=at.column,
+            old=old,
+        )
+        if fault not in self.faults:
+            self.faults.append(fault)
+
+
+def outputs_of(condition: Condition | None, measured: Collection[str]) -> list[str]:
+    """Name the outputs that a condition looks at."""
+    if condition is None:
+        return []
+    trees = [condition.expression, *(one.of for one in condition.histories)]
+    found = [name.name for tree in trees for name in names_in(tree)]
+    return [name for name in dict.fromkeys(found) if name in measured]

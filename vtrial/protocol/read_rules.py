@@ -1,0 +1,373 @@
+"""Rules of a sheet: when they are decided, on what, and what they do."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vtrial.dosing.regimen import Regimen
+from vtrial.dosing.words import parse_regimen
+from vtrial.endpoint.equation import called
+from vtrial.errors import DosingError, ModelError, ProtocolError
+from vtrial.model.grammar import parse_expression
+from vtrial.model.tree import Call, Expression, Number, names_in
+from vtrial.protocol.conditions import Names, outputs_of, read_condition
+from vtrial.protocol.faults import Faults
+from vtrial.protocol.protocol import Visit
+from vtrial.protocol.rule_shape import RuleShape
+from vtrial.protocol.rules import Action, Condition, Rule
+from vtrial.protocol.scope import Known
+from vtrial.protocol.times import duration
+from vtrial.protocol.values import share_in
+from vtrial.sheets.sheet import Path_
+from vtrial.sheets.words import listed, nearest
+
+_WAYS = (
+    "`hold`, `hold for 7 d`, `resume`, `delay 7 d`, `reduce to 80 %`, `reduce by 20 %`,"
+    " `reduce one step`, `increase by 25 mg`, `set dose 60 mg/m2`, `switch to 50 mg"
+    " every 24 h x 7`, `give 10 mg`, `stop`, `leave`, or `CL <- 2 * CL`"
+)
+_CHANGE = re.compile(
+    r"(reduce|increase)\s+(?:(to|by)\s+(.+)|(one|\d+)\s+steps?)", re.DOTALL
+)
+_ASSIGNED = re.compile(r"([A-Za-z][\w.]*)\s*<-\s*(.+)", re.DOTALL)
+_PERCENT = re.compile(r"[\d.]+\s*%")
+_MEANT = {
+    **dict.fromkeys(("pause", "interrupt", "skip", "withhold"), "hold"),
+    **dict.fromkeys(("restart", "continue", "rechallenge"), "resume"),
+    **dict.fromkeys(("discontinue", "stop treatment", "stop dosing"), "stop"),
+    **dict.fromkeys(("withdraw", "drop out", "leave study"), "leave"),
+}
+
+
+def read_rules(
+    shapes: Mapping[str, RuleShape],
+    visits: Sequence[Visit],
+    *,
+    known: Known,
+    faults: Faults,
+) -> dict[str, Rule]:
+    """Read the rules that make sense, by name, in the order of the sheet."""
+    found = {}
+    for name, shape in shapes.items():
+        reader = _Reader(name, shape, list(shapes), visits, known, faults)
+        rule = reader.rule()
+        if rule is not None:
+            found[name] = rule
+    _check_against_each_other(found, faults)
+    return found
+
+
+@dataclass
+class _Reader:
+    """Read one rule."""
+
+    name: str
+    shape: RuleShape
+    rules: list[str]
+    visits: Sequence[Visit]
+    known: Known
+    faults: Faults
+
+    @property
+    def path(self) -> Path_:
+        """Where the rule stands."""
+        return ("rules", self.name)
+
+    @property
+    def names(self) -> Names:
+        """What its equations may name."""
+        model = self.known.model
+        measured = {o for v in self.visits for o in v.measure}
+        measured |= {o for some in (self.known.measured or {}).values() for o in some}
+        parameters = [p.name for p in model.parameters] if model else []
+        others = [*sorted(self.known.covariates), *parameters]
+        return Names(sorted(measured), [*others, *map(called, self.rules)])
+
+    def rule(self) -> Rule | None:
+        """Return the rule; None if anything in it is wrong."""
+        shape, before = self.shape, len(self.faults.entries)
+        when = self._condition()
+        at = self._at(when)
+        do = [self._action(place, text) for place, text in enumerate(shape.do)]
+        into = self._into()
+        hours = [self._hours(key) for key in ("lockout", "after")]
+        success = self._success()
+        ladder = self._ladder()
+        floor, ceiling = self._amount("floor"), self._amount("ceiling")
+        actions = tuple(action for action in do if action is not None)
+        self._check_steps(actions, ladder)
+        if self.known.model is None or len(self.faults.entries) > before:
+            return None
+        return Rule(
+            self.name,
+            at,
+            when,
+            actions,
+            into=into,
+            confirmed=shape.confirmed,
+            most=shape.at_most or 0,
+            lockout=hours[0],
+            after=hours[1],
+            success=success,
+            floor=floor,
+            ceiling=ceiling,
+            ladder=ladder,
+            also=shape.also,
+            title=shape.title,
+            words=f"{shape.when or 'always'}: {', '.join(shape.do)}",
+        )
+
+    def _condition(self) -> Condition | None:
+        if self.shape.when is None or self.known.model is None:
+            return None
+        try:
+            return read_condition(self.shape.when, self.names)
+        except ModelError as error:
+            self.faults.relay((*self.path, "when"), error)
+            return None
+
+    def _at(self, when: Condition | None) -> tuple[str, ...]:
+        """Return the visits at which it is decided."""
+        given = [one.strip() for text in self.shape.at or () for one in text.split(",")]
+        for one in given:
+            if one not in self.known.visits:
+                at = (*self.path, "at")
+                self.faults.unknown(at, one, self.known.visits, "visit")
+        asked = outputs_of(when, self.names.measured)
+        if given or when is None:
+            every = [visit.name for visit in self.visits]
+            return tuple(dict.fromkeys(given or every))
+        looked = [v.name for v in self.visits if set(asked) & set(v.measure)]
+        if not looked and not asked:
+            looked = [visit.name for visit in self.visits]
+        if not looked and len(self.visits) == len(self.known.visits):
+            self.faults.add(
+                (*self.path, "at"),
+                found="missing, and no visit measures anything",
+                allowed="the visits at which it is decided, and `visits` that measure",
+            )
+        return tuple(looked)
+
+    def _into(self) -> int | None:
+        """Return the position of the state whose doses it is about."""
+        model, name = self.known.model, self.shape.into
+        if name is None or model is None:
+            return None
+        if name not in model.states:
+            self.faults.unknown((*self.path, "into"), name, model.states, "state")
+            return None
+        return model.states.index(name)
+
+    def _hours(self, key: str) -> float:
+        words = getattr(self.shape, key)
+        if words is None:
+            return 0.0
+        try:
+            return duration(words)
+        except ProtocolError as error:
+            self.faults.relay((*self.path, key), error)
+            return 0.0
+
+    def _success(self) -> float:
+        try:
+            return share_in(self.shape.success)
+        except ProtocolError as error:
+            self.faults.relay((*self.path, "success"), error)
+            return 1.0
+
+    def _amount(self, key: str) -> Expression | None:
+        words = getattr(self.shape, key)
+        return None if words is None else self._dose((*self.path, key), words)
+
+    def _dose(self, path: Path_, words: float | str) -> Expression | None:
+        """Read an amount: dosing words of one dose, in the model's unit."""
+        regimen = self._regimen(path, str(words), single=True)
+        return regimen.steps[0].levels[0].amount if regimen else None
+
+    def _regimen(self, path: Path_, words: str, *, single: bool) -> Regimen | None:
+        """Read dosing words; of `single` ones everything is given at once."""
+        model = self.known.model
+        if model is None:
+            return None
+        known = [n for n in self.names.all if n.isidentifier()]
+        if re.fullmatch(r"[\d.]+", words.strip()):
+            words = f"{words} {model.amount}"
+        try:
+            regimen = parse_regimen(words, model=model, known=known)
+        except DosingError as error:
+            self.faults.relay(path, error)
+            return None
+        if single and any(step.times().any() for step in regimen.steps):
+            self.faults.add(
+                path,
+                found=f"`{words}`, which lasts",
+                allowed="what is given at once; `switch to` begins another schedule",
+            )
+            return None
+        return regimen
+
+    def _equation(self, path: Path_, text: str) -> Expression | None:
+        """Read an equation of what a rule may name."""
+        model = self.known.model
+        names = [*self.names.all, *(model.inputs if model else ())]
+        names += model.states if model else ()
+        try:
+            tree = parse_expression(text)
+        except ModelError as error:
+            self.faults.relay(path, error)
+            return None
+        for name in names_in(tree) if model else ():
+            if name.name not in names:
+                self.faults.unknown(path, name.name, sorted(set(names)), "name")
+        return tree
+
+    def _ladder(self) -> tuple[Expression, ...]:
+        """Read the amounts of a ladder, which ascend."""
+        path = (*self.path, "ladder")
+        texts = [one for e in self.shape.ladder for one in str(e).split(",")]
+        texts = [text.strip() for text in texts]
+        unit = re.sub(r"^[\d.]+\s*", "", texts[-1]) if texts else ""
+        full = [f"{t} {unit}" if re.fullmatch(r"[\d.]+", t) else t for t in texts]
+        found = [self._dose(path, text) for text in full]
+        numbers = [float(re.match(r"[\d.]*", t)[0] or "nan") for t in full]  # type: ignore[index]
+        told = [re.sub(r"^[\d.]+\s*", "", text) for text in full]
+        falls = [b <= a for a, b in zip(numbers, numbers[1:], strict=False)]
+        if len(set(told)) <= 1 and any(falls):
+            place = falls.index(True)
+            self.faults.add(
+                path,
+                found=f"`{texts[place + 1]}` after `{texts[place]}`",
+                allowed="doses from the lowest to the highest, each once: "
+                + listed([f"{n:g}" for n in sorted(set(numbers))]),
+            )
+        return tuple(one for one in found if one is not None)
+
+    def _check_steps(self, do: Sequence[Action], ladder: Sequence[Expression]) -> None:
+        steps = any(action.kind == "step" for action in do)
+        if steps and not self.shape.ladder:
+            self.faults.add(
+                (*self.path, "ladder"),
+                found="missing, though the rule goes by steps",
+                allowed="the doses that there are, from the lowest on, such as "
+                "`ladder: 25, 50, 75, 100 mg`",
+            )
+        if ladder and not steps:
+            self.faults.add(
+                (*self.path, "ladder"),
+                found="given, though the rule goes no step",
+                allowed="left out, or used by `do: reduce one step`",
+            )
+
+    def _action(self, place: int, text: str) -> Action | None:
+        """Read one thing that is done."""
+        path: Path_ = (*self.path, "do")
+        given = self.faults.sheet.value(path)
+        path = (*path, place) if isinstance(given, list) else path
+        words = " ".join(text.split())
+        read = self._simple(path, words) or self._changed(path, words)
+        if read is not None:
+            return read if isinstance(read, Action) else None
+        head, _, rest = words.partition(" ")
+        if words.startswith("set dose"):
+            amount = re.sub(r"^set dose\s*(to\s+|=\s*)?", "", words)
+            number = self._dose(path, amount)
+            return Action("fix", number) if number else None
+        if words.startswith("switch to "):
+            regimen = self._regimen(path, words[10:], single=False)
+            return Action("switch", regimen=regimen) if regimen else None
+        if head == "give" and rest:
+            regimen = self._regimen(path, rest, single=True)
+            return Action("give", regimen=regimen) if regimen else None
+        assigned = _ASSIGNED.fullmatch(words)
+        if assigned:
+            return self._assigned(path, assigned[1], assigned[2])
+        self._strange(path, words)
+        return None
+
+    def _simple(self, path: Path_, words: str) -> Action | bool | None:
+        """Read what is said in a word, or with a span of time; True: told as wrong."""
+        head, _, rest = words.partition(" ")
+        if words in ("hold", "resume", "stop", "leave"):
+            return Action(words)
+        if head == "delay" or (head == "hold" and rest.startswith("for ")):
+            span = rest.removeprefix("for ").removeprefix("by ")
+            try:
+                hours = duration(span)
+            except ProtocolError as error:
+                self.faults.relay(path, error)
+                return True
+            return Action("delay" if head == "delay" else "hold", Number(hours))
+        return None
+
+    def _changed(self, path: Path_, words: str) -> Action | bool | None:
+        """Read a change of the dose; True: told as wrong."""
+        found = _CHANGE.fullmatch(words)
+        if not found:
+            return None
+        sign = -1.0 if found[1] == "reduce" else 1.0
+        if found[4]:
+            steps = 1.0 if found[4] == "one" else float(found[4])
+            return Action("step", Number(sign * steps))
+        way, amount = found[2], found[3]
+        if _PERCENT.fullmatch(amount):
+            share = float(amount.rstrip("% ")) / 100.0
+            share = share if way == "to" else 1.0 + sign * share
+            if share < 0 or (share - 1.0) * sign < 0:
+                self.faults.add(
+                    path,
+                    found=f"`{words}`",
+                    allowed="less than before for `reduce`, more for `increase`",
+                )
+                return True
+            return Action("scale", Number(share))
+        number = self._dose(path, amount)
+        if number is None:
+            return True
+        if way == "to":
+            return Action("fix", number)
+        return Action("add", number if sign > 0 else _negative(number))
+
+    def _assigned(self, path: Path_, target: str, text: str) -> Action | None:
+        """Read an assignment to an input or a state."""
+        model = self.known.model
+        names = [*model.states, *model.inputs] if model else []
+        if model and target not in names:
+            self.faults.unknown(path, target, names, "state or input of the model")
+            return None
+        number = self._equation(path, text)
+        return Action("assign", number, target=target) if number else None
+
+    def _strange(self, path: Path_, words: str) -> None:
+        """Refuse words that say nothing that can be done."""
+        head = words.partition(" ")[0]
+        write = _MEANT.get(words.lower(), "")
+        near = nearest(head, ("hold", "resume", "delay", "reduce", "increase", "stop"))
+        if not write and near and near != head:
+            write = words.replace(head, near, 1)
+        self.faults.add(path, found=f"`{words}`", allowed=_WAYS, write=write, old=words)
+
+
+def _negative(amount: Expression) -> Expression:
+    """Return an amount with the other sign."""
+    if isinstance(amount, Number):
+        return Number(-amount.value)
+    return Call("negative", (amount,))
+
+
+def _check_against_each_other(rules: Mapping[str, Rule], faults: Faults) -> None:
+    """Find rules that never act, since one before them does in the same cases."""
+    names = list(rules)
+    for place, name in enumerate(names):
+        rule = rules[name]
+        for earlier in map(rules.__getitem__, names[:place]):
+            alike = rule.when == earlier.when and set(rule.at) <= set(earlier.at)
+            bound = earlier.most or earlier.lockout or earlier.confirmed > 1
+            bound = bound or earlier.success < 1 or earlier.also
+            if alike and not bound and not earlier.delay:
+                faults.add(
+                    ("rules", name),
+                    found=f"never reached: `{earlier.name}` acts in the same cases",
+                    allowed="another condition, or `also: true` at "
+                    f"`{earlier.name}`, which lets the rules behind it act",
+                )
+                break

@@ -1,0 +1,154 @@
+"""Rules: what is done to a patient when something is seen of them, as data.
+
+A rule is decided at visits, on what was measured of this subject until then and is
+known by then. What it does changes the doses to come, the subject's equations or
+whether they take part.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vtrial.dosing.regimen import Regimen
+from vtrial.model.tree import Expression, Number
+
+Since = Literal["start", "change", "cycle"] | float
+Word = Literal[
+    *("last", "previous", "baseline", "nadir", "peak", "mean", "count"),
+    *("days_below", "days_above"),
+]
+Act = Literal[
+    *("hold", "resume", "delay", "scale", "add", "fix", "step", "switch", "give"),
+    *("assign", "stop", "leave"),
+]
+CHANGES = ("scale", "add", "fix", "step", "switch")  # of the dose
+MOST_DELAYS = 4  # at one visit, where the sheet does not say
+
+
+@dataclass(frozen=True)
+class History:
+    """One number made of what was measured of a subject and is known.
+
+    `of` is an equation of outputs (for `count` a condition), `limit` what
+    `days_below` and `days_above` compare it with, and `since` from when on values
+    count: the start, the last change of the dose, the beginning of the cycle, or so
+    many hours ago.
+    """
+
+    word: Word
+    of: Expression
+    limit: Expression | None = None
+    since: Since = "start"
+
+
+@dataclass(frozen=True)
+class Condition:
+    """When a rule acts; `histories` stand in the equation by `name_of` their place."""
+
+    expression: Expression
+    histories: tuple[History, ...] = ()
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing that a rule does.
+
+    Fields
+    ------
+    kind
+        `hold` doses (for `number` hours), `resume` them, `delay` what is planned by
+        `number` hours, `scale` the dose by a factor, `add` an amount to it (which may
+        be negative), `fix` it at an amount, go so many steps (`number`) along a
+        ladder, `switch` to a regimen, `give` extra doses, `assign` a value to
+        `target`, `stop` treatment, `leave` the study.
+    number
+        What the kind asks for, an equation of what rules may name.
+    regimen
+        What it switches to, or gives.
+    target
+        The input or state that is assigned to.
+    """
+
+    kind: Act
+    number: Expression | None = None
+    regimen: Regimen | None = None
+    target: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule; the first of a subject's rules that holds at a visit acts.
+
+    Fields
+    ------
+    at
+        Names of the visits at which it is decided.
+    when
+        Its condition; None: always.
+    do
+        What it does, in order.
+    into
+        Position of the state whose doses it changes; None: all.
+    confirmed
+        At how many decisions in a row the condition must hold.
+    most
+        How often it acts on one subject at most; 0: without an end.
+    lockout
+        [h] After it acted, for how long it does not again.
+    after
+        [h] From the decision until it is done.
+    success
+        With which probability a decision is acted on.
+    floor, ceiling
+        Amounts that a changed dose does not leave.
+    ladder
+        Amounts in ascending order, for steps.
+    also
+        Whether the rules behind it may act, too.
+    words
+        The sheet's own words for `when` and `do`.
+    """
+
+    name: str
+    at: tuple[str, ...]
+    when: Condition | None
+    do: tuple[Action, ...]
+    into: int | None = None
+    confirmed: int = 1
+    most: int = 0
+    lockout: float = 0.0
+    after: float = 0.0
+    success: float = 1.0
+    floor: Expression | None = None
+    ceiling: Expression | None = None
+    ladder: tuple[Expression, ...] = ()
+    also: bool = False
+    title: str = ""
+    words: str = ""
+
+    @property
+    def delay(self) -> float:
+        """[h] By how much it delays what is planned; 0 if it does not."""
+        return next((d for d in map(delay_of, self.do) if d), 0.0)
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes the dose."""
+        return any(action.kind in CHANGES for action in self.do)
+
+    @property
+    def leaves(self) -> bool:
+        """Whether it ends the subject's part in the study."""
+        return any(action.kind == "leave" for action in self.do)
+
+
+def delay_of(action: Action) -> float:
+    """Return by how many hours an action delays what is planned; 0 if it does not."""
+    if action.kind != "delay":
+        return 0.0
+    assert isinstance(action.number, Number), "a delay is a number"
+    return action.number.value
+
+
+def name_of(place: int) -> str:
+    """Return what equations call the history at a place; no sheet can write it."""
+    return f"history {place}"
