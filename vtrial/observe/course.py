@@ -13,7 +13,7 @@ import numpy as np
 from jax.export import register_namedtuple_serialization
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from vtrial.dosing.doses import AFTER_DOSE, BEFORE_DOSE, Times, no_doses
+from vtrial.dosing.doses import AFTER_DOSE, BEFORE_DOSE, Times
 from vtrial.dosing.schedule import FINEST
 from vtrial.keys import purpose_key
 from vtrial.observe.actions import Standing
@@ -160,14 +160,9 @@ class _Solver:
         """Return how things stand at the beginning."""
         frame, plan = self.frame, self.frame.plan
         begin = jnp.full(self.count, frame.begin)
-        state = self.program.solve(
-            self.brought.inputs,
-            no_doses(),
-            Times(jnp.zeros((1, 0)), jnp.zeros((1, 0), int)),
-            periods=self.brought.periods,
-            begin=begin,
-            until=begin,
-        ).end
+        state = self.program.start(
+            self.brought.inputs, begin, periods=self.brought.periods
+        )
         inputs = {name: self.brought.people.known[name] for name in frame.inputs}
         doses = plan_of(
             self.count,

@@ -38,10 +38,10 @@ from vtrial.solver.fallback import failed_rows, next_methods
 from vtrial.solver.grouping import parted
 from vtrial.solver.program import bucket, compile_program
 from vtrial.solver.spread import cut, solve_parts, threads
+from vtrial.solver.xla.compiled import compiled
 from vtrial.types import Method, Numerics, Status
 
 GRAIN = 64  # subjects that go to one core at least
-MADE_BY = (*MAKERS, "solver")
 
 
 def follow_courses(
@@ -133,7 +133,7 @@ def _spread(
     return solve_parts(solve, [rows[slice(*end)] for end in ends], ends, known)
 
 
-@functools.partial(kept, static=5, makers=MADE_BY)
+@functools.partial(compiled, static=5, kept=True, beside=MAKERS)
 def _follow(
     scheme: Scheme,
     shape: Arm,

@@ -15,8 +15,14 @@ from vtrial.model.model import Output
 from vtrial.model.residual import measured
 from vtrial.observe.actions import Dosed, assigned, given_extra, switched_to
 from vtrial.observe.decisions import Moment
-from vtrial.observe.hindsight import HOURS_PER_DAY, Seen, latest
-from vtrial.observe.moments import Moments, longest, moments_of, most_within
+from vtrial.observe.hindsight import Seen, latest
+from vtrial.observe.moments import (
+    Moments,
+    cycle_at,
+    longest,
+    moments_of,
+    most_within,
+)
 from vtrial.observe.observation_times import ObservationTimes
 from vtrial.observe.realised import Ledger, groups_of
 from vtrial.observe.scheme import Scheme
@@ -79,7 +85,12 @@ class Frame:
     @functools.cached_property
     def moments(self) -> Moments:
         """When rules are decided."""
-        return moments_of(self.rules, self.plan)
+        return moments_of(self.rules, self.plan, self.cycle)
+
+    @property
+    def cycle(self) -> float:
+        """[h] The length of a cycle; 0 without doses that repeat."""
+        return self.arm.regimen.interval if self.arm.regimen else 0.0
 
     @functools.cached_property
     def dosed(self) -> Dosed:
@@ -222,29 +233,15 @@ class Frame:
         planned = self.plan.planned[place]
         after = self.plan.rank[place] == AFTER_DOSE
         last = np.arange(size) == size - 1
-        cycle, day, began = self._cycles(planned, after)
+        places = zip(planned.tolist(), after.tolist(), strict=True)
+        cycles = [cycle_at(time, self.cycle, after=late) for time, late in places]
+        cycle, day, began = np.array(cycles).T
         moment = Moment(decides, does, token.astype(np.uint32), cycle, day, began)
         later = does.any(axis=1)
         stage = Stage(
             moment, place, column, again > 0, later, last, after & ~last & ~later
         )
         return Stage(Moment(*map(jnp.asarray, moment)), *map(jnp.asarray, stage[1:]))
-
-    def _cycles(
-        self, time: Float[np.ndarray, " stage"], after: Bool[np.ndarray, " stage"]
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return cycle, day of the cycle and begin of the cycle [h], by plan.
-
-        Before a dose the old cycle is not over yet.
-        """
-        length = self.arm.regimen.interval if self.arm.regimen else 0.0
-        if not length:
-            return np.ones_like(time), time / HOURS_PER_DAY, np.zeros_like(time)
-        turns = np.ceil(time / length - 1e-9)
-        turns = np.where(after, np.floor(time / length + 1e-9) + 1, turns)
-        cycle = np.maximum(turns, 1.0)
-        began = (cycle - 1) * length
-        return cycle, (time - began) / HOURS_PER_DAY, began
 
     def compact(self, given: Ledger) -> Ledger:
         """Put the doses of all stages into one row a subject, by time."""

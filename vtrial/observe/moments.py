@@ -6,7 +6,8 @@ held again at the end of the delay, by those who were delayed. What a rule does 
 time after its decision has a moment of its own.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,11 @@ from jaxtyping import Bool, Float, Int
 from vtrial.dosing.doses import AFTER_DOSE
 from vtrial.keys import purpose_number
 from vtrial.observe.observation_times import ObservationTimes
+from vtrial.protocol.conditions import may_hold
 from vtrial.protocol.rules import MOST_DELAYS, Rule
 
+HOURS_PER_DAY = 24.0
+TRIFLE = 1e-9  # of a cycle, within which it begins
 SLACK = 1e-6  # [h] by which a window of time is taken too wide
 
 
@@ -58,19 +62,25 @@ class Moments:
         return int((self.again > 0).sum())
 
 
-def moments_of(rules: Sequence[Rule], plan: ObservationTimes) -> Moments:
-    """Lay out the moments of some rules.
+def moments_of(rules: Sequence[Rule], plan: ObservationTimes, cycle: float) -> Moments:
+    """Lay out the moments of some rules, in cycles of so many hours (0: none).
 
     Measured times of several visits that fall together are one moment, unless they are
-    moved each for itself.
+    moved each for itself. Where the plan says that no rule can hold, there is none.
     """
     rows: list[tuple[float, int, int, list[bool], list[bool]]] = []
     late: list[tuple[float, int, int, list[bool], list[bool]]] = []
     nothing = [False] * len(rules)
     for places in _together(rules, plan):
         names = {plan.visits[place] for place in places}
-        decides = [bool(names & set(rule.at)) for rule in rules]
         first, time = places[0], float(plan.planned[places[0]])
+        number, day, _ = cycle_at(time, cycle, after=plan.rank[first] == AFTER_DOSE)
+        known = {"cycle": number, "day_of_cycle": day}
+        decides = [
+            bool(names & set(rule.at)) and may_hold(rule.when, known) for rule in rules
+        ]
+        if not any(decides):
+            continue
         turns = _turns(
             rule for rule, is_here in zip(rules, decides, strict=True) if is_here
         )
@@ -95,6 +105,24 @@ def moments_of(rules: Sequence[Rule], plan: ObservationTimes) -> Moments:
         token=np.array([_token(plan, row[1], row[2]) for row in rows], np.uint32),
         column=plan.planned.size + np.where(again > 0, held, 0),
     )
+
+
+def cycle_at(time: float, length: float, *, after: bool) -> tuple[float, float, float]:
+    """Return cycle, day of the cycle and begin of the cycle [h], by plan.
+
+    Before a dose the old cycle is not over yet.
+
+    Examples
+    --------
+    >>> cycle_at(504.0, 504.0, after=False), cycle_at(504.0, 504.0, after=True)
+    ((1.0, 21.0, 0.0), (2.0, 0.0, 504.0))
+    """
+    if not length:
+        return 1.0, time / HOURS_PER_DAY, 0.0
+    turns = time / length
+    whole = math.floor(turns + TRIFLE) + 1 if after else math.ceil(turns - TRIFLE)
+    begin = (max(whole, 1) - 1) * length
+    return float(max(whole, 1)), (time - begin) / HOURS_PER_DAY, begin
 
 
 def longest(moments: Moments, rules: Sequence[Rule], plan: ObservationTimes) -> float:
@@ -134,9 +162,9 @@ def _together(rules: Sequence[Rule], plan: ObservationTimes) -> list[list[int]]:
     return [found[key] for key in sorted(found)]
 
 
-def _turns(rules: Sequence[Rule] | object) -> int:
+def _turns(rules: Iterable[Rule]) -> int:
     """Return how often a visit may be held again, for the rules decided at it."""
-    delays = [rule.most or MOST_DELAYS for rule in rules if rule.delay]  # type: ignore[attr-defined]
+    delays = [rule.most or MOST_DELAYS for rule in rules if rule.delay]
     return max(delays, default=0)
 
 

@@ -5,12 +5,13 @@ They are written in the equation language, with functions of its own that look b
 
 import functools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import cast, get_args
 
 from vtrial.errors import Fault, ModelError
 from vtrial.model.grammar import parse_expression, write_expression
+from vtrial.model.plain import call
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
 from vtrial.protocol.rules import Condition, History, Since, Word, name_of
 from vtrial.sheets.words import listed, nearest
@@ -162,3 +163,32 @@ def outputs_of(condition: Condition | None, measured: Collection[str]) -> list[s
     trees = [condition.expression, *(one.of for one in condition.histories)]
     found = [name.name for tree in trees for name in names_in(tree)]
     return [name for name in dict.fromkeys(found) if name in measured]
+
+
+def may_hold(condition: Condition | None, known: Mapping[str, float]) -> bool:
+    """Return whether a condition may hold where some of its names are known already.
+
+    Examples
+    --------
+    >>> names = Names(["anc"], [])
+    >>> late = read_condition("day_of_cycle == 21 and anc < 1", names)
+    >>> may_hold(late, {"day_of_cycle": 7.0}), may_hold(late, {"day_of_cycle": 21.0})
+    (False, True)
+    """
+    return condition is None or _partly(condition.expression, known) != 0
+
+
+def _partly(node: Expression, known: Mapping[str, float]) -> float | None:
+    """Compute an equation as far as names are known; None where it depends."""
+    if isinstance(node, Number):
+        return node.value
+    if isinstance(node, Name):
+        return known.get(node.name)
+    parts = [_partly(one, known) for one in node.arguments]
+    if node.function == "and" and 0 in parts:
+        return 0.0
+    if node.function == "or" and any(part for part in parts):
+        return 1.0
+    if None in parts:
+        return None
+    return call(node.function, [part for part in parts if part is not None])

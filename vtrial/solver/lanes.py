@@ -77,14 +77,7 @@ def solve_lanes(
 ) -> Solutions:
     """Solve some subjects: every array of the batch is (lanes, ...), or (1, ...)."""
     shape = (lanes, batch.periods.shape[1])
-    real = jnp.dtype(f"float{min(layout.numerics.precision, _widest())}")
-    given = {k: v.astype(real) for k, v in batch.inputs.items()}
-    individual = {
-        name: jnp.broadcast_to(value, shape).astype(real)
-        for name, value in layout.model.individual(given).items()
-    }
-    if not individual:  # a model of numbers only: a name that no equation can use
-        individual = {"": jnp.zeros(shape, real)}
+    individual = _individual(layout, batch, shape)
     begin = _begin(batch)
     if layout.model.states:
         individual |= _known(layout, individual, batch, begin, shape)
@@ -127,6 +120,25 @@ def solve_lanes(
         steps=steps,
         end=end,
     )
+
+
+def standing_at(layout: Layout, batch: Batch, lanes: int) -> State:
+    """Return how lanes stand before anything has happened, without solving."""
+    shape = (lanes, batch.periods.shape[1])
+    individual = _individual(layout, batch, shape)
+    return _start(layout, individual, batch, _begin(batch), shape)
+
+
+def _individual(layout: Layout, batch: Batch, shape: tuple[int, int]) -> Individual:
+    """Return the individual parameters of lanes, in the precision asked for."""
+    real = jnp.dtype(f"float{min(layout.numerics.precision, _widest())}")
+    given = {k: v.astype(real) for k, v in batch.inputs.items()}
+    individual = {
+        name: jnp.broadcast_to(value, shape).astype(real)
+        for name, value in layout.model.individual(given).items()
+    }
+    # A model of numbers only: a name that no equation can use.
+    return individual or {"": jnp.zeros(shape, real)}
 
 
 def _known(

@@ -10,12 +10,12 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, ArrayLike, Float, Int
 
-from vtrial.dosing.doses import Doses, Times
+from vtrial.dosing.doses import Doses, Times, no_doses
 from vtrial.dosing.schedule import Schedule
 from vtrial.model.model import Model
 from vtrial.solver.choice import choose_under
 from vtrial.solver.grouping import order_by_cost, reorder
-from vtrial.solver.lanes import Batch, Solutions, solve_lanes
+from vtrial.solver.lanes import Batch, Solutions, solve_lanes, standing_at
 from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod
 from vtrial.solver.methods import METHODS
@@ -89,6 +89,32 @@ class Program:
         seen = jax.tree.map(lambda value: value[:count], seen)
         time = jnp.asarray(times.time, float)
         return trajectory_of(seen, time, jnp.zeros_like(seen.status))
+
+    def start(
+        self,
+        inputs: Mapping[str, ArrayLike],
+        begin: Float[ArrayLike, "*#subject"],
+        *,
+        periods: Float[ArrayLike, "#subject period"] | None = None,
+    ) -> State:
+        """Return the State of every subject at `begin` [h], where nothing happened yet.
+
+        Raises
+        ------
+        SolverError
+            If an input is missing, or sizes do not fit together.
+        """
+        batch = laid_out(
+            self.model,
+            inputs,
+            no_doses(),
+            Times(jnp.zeros((1, 0)), jnp.zeros((1, 0), int)),
+            begin=begin,
+            periods=periods,
+            start=None,
+            until=begin,
+        )
+        return standing_at(self.layout(batch), batch, count_of(batch))
 
     def run(self, batch: Batch, count: Int[ArrayLike, "1"]) -> Solutions:
         """Solve a batch that is a bucket's size, of whose subjects `count` are real."""

@@ -10,9 +10,16 @@ MAKERS = ("xla_flags.py", "types.py", "model", "dosing", "solver")
 
 
 def compiled(
-    function: Callable[..., Any], *, static: int, kept: bool = False
+    function: Callable[..., Any],
+    *,
+    static: int,
+    kept: bool = False,
+    beside: tuple[str, ...] = (),
 ) -> Compiled:
-    """Compile a function of the solver; what is traced is `kept` if it is asked for."""
-    makers = MAKERS if kept else ()
+    """Compile a function of the solver; what is traced is `kept` if it is asked for.
+
+    `beside` are the files and folders whose code it traces beside the solver's.
+    """
+    makers = (*MAKERS, *beside) if kept else ()
     options = options_of_solver()
     return Compiled(function, static=static, makers=makers, options=options)
