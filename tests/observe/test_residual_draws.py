@@ -34,17 +34,14 @@ def test_errors_of_outputs_at_one_time_are_correlated_as_the_sheet_says():
     matrix = ((1.0, 0.6, -0.3), (0.6, 1.0, 0.2), (-0.3, 0.2, 1.0))
     model = Model("m", (), outputs=outputs, error_names=("a", "b", "c"),
                   error_correlation=matrix)  # fmt: skip
-    keys, taken = (
-        jax.random.split(jax.random.key(0), SUBJECTS),
-        jnp.asarray([[0.0, 5.0]]),
-    )
-    drawn = [residual_normals(model, Plan(), keys, taken, name) for name in "abc"]
+    keys = jax.random.split(jax.random.key(0), SUBJECTS)
+    drawn = [residual_normals(model, Plan(), keys, name) for name in "abc"]
     found = np.corrcoef(np.concatenate([np.asarray(one).T for one in drawn]))
     same = found[0::2, 0::2], found[1::2, 1::2]
     for part in same:
         np.testing.assert_allclose(part, matrix, atol=ERROR)
     np.testing.assert_allclose(found[0::2, 1::2], 0.0, atol=ERROR)
-    alone = residual_normals(model, Plan(), keys, taken, "a")
+    alone = residual_normals(model, Plan(), keys, "a")
     np.testing.assert_array_equal(alone, Plan().normals(keys, "a"))
 
 

@@ -57,7 +57,7 @@ def test_all_arms_doses_are_there():
 def knots(model, words, **sets):
     regimen = parse_regimen(words, model=model, known=["WT"])
     arm = Arm("x", regimen=regimen, set=tuple(sets.items()))
-    return knots_of([arm], (0.0,), model, until=48.0).time.tolist()
+    return knots_of([arm], (), (0.0,), model, until=48.0).time.tolist()
 
 
 def test_ends_that_depend_on_the_subject_are_not_known():

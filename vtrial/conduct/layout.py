@@ -1,6 +1,7 @@
 """How a trial's record is laid out: arrays that blocks fill, and their coordinates."""
 
 from vtrial.cohort.cohort import Cohort
+from vtrial.conduct.ledger_layout import ledger_coordinates, ledger_variables
 from vtrial.dims import (
     ARM,
     ARMS,
@@ -74,6 +75,8 @@ def variables(protocol: Protocol, cohort: Cohort) -> list[Variable]:
     ]
     for arm in protocol.arms:
         whole += _arm_variables(protocol, f"{ARMS}/{arm.name}")
+        if arm.rules:
+            whole += ledger_variables(protocol, arm, f"{ARMS}/{arm.name}")
     return whole
 
 
@@ -97,6 +100,8 @@ def coordinates(protocol: Protocol) -> list[Coordinate]:
                 },
             )
         ]
+        if arm.rules:
+            found += ledger_coordinates(protocol, arm, at)
         if protocol.keep.measurements:
             found += [
                 Coordinate(f"{at}/{MEASUREMENTS}/{VISIT}", list(plan.visits)),

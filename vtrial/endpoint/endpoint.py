@@ -12,6 +12,7 @@ MOST_CATEGORIES = 12  # that shares are shown of
 Strategy = Literal[
     "treatment policy", "hypothetical", "while on treatment", "composite"
 ]
+Values = Literal["measured", "true", "ledger"]
 DROPOUT = "dropout"
 
 
@@ -30,8 +31,9 @@ class Endpoint:
     event is `confirmed` by so many values or hours of values. `grades` are limits that
     make a grade of the number, from 1 on. `below` or `above` turn the number into a
     response: 1 if it is under (over) that limit, else 0. Values are the measured ones
-    of the visits (residual error included), or the true ones on the grid; those below
-    `lloq`, in the output's unit, are taken as `below_quantification` says. `factor`
+    of the visits (residual error included), the true ones on the grid, or those of the
+    ledger: doses given, or that a rule acted. Those below `lloq`, in the output's unit,
+    are taken as `below_quantification` says. `factor`
     brings the output's unit to the one that the kind wants.
 
     `equals` is an equation of other endpoints and covariates, `first_of` names times to
@@ -58,7 +60,7 @@ class Endpoint:
     high: float | None = None
     below: float | None = None
     above: float | None = None
-    values: Literal["measured", "true"] = "measured"
+    values: Values = "measured"
     lloq: float = 0.0
     below_quantification: Below = "LLOQ/2"
     visits: tuple[str, ...] = ()

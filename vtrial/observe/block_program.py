@@ -45,6 +45,7 @@ from vtrial.observe.measuring import (
 from vtrial.observe.observation_times import ObservationTimes
 from vtrial.observe.realised import Ledger
 from vtrial.observe.scheme import MAKERS, Scheme
+from vtrial.observe.series import planned_ledger, series_of
 from vtrial.observe.undefined import undefined
 from vtrial.program_cache import kept
 from vtrial.protocol.protocol import Arm, Protocol
@@ -112,8 +113,8 @@ class Seen(NamedTuple):
 class Course(NamedTuple):
     """How subjects under an arm fared, padded, with their keys.
 
-    The rest is None where an arm has no rules: when they left, what was given to them,
-    and what was decided.
+    `left` [h] is when they left, and `decisions` what was decided; None where an arm
+    has no rules.
     """
 
     path: Trajectory
@@ -188,10 +189,14 @@ class Trial:
             {name: people.covariates[name][place] for name in asked},
             course.left,
         )
-        seen = _reduce(self.scheme, path.outputs, path.status, who, path.time, real)
-        return seen._replace(
-            fallback=path.fallback, given=course.given, decisions=course.decisions
+        ledger = series_of(self.protocol, arm, course.given, course.decisions)
+        seen = _reduce(
+            self.scheme, path.outputs, path.status, who, path.time, real, ledger
         )
+        seen = seen._replace(fallback=path.fallback)
+        if course.decisions is None:
+            return seen
+        return seen._replace(given=course.given, decisions=course.decisions)
 
     def course(
         self,
@@ -204,7 +209,8 @@ class Trial:
         numerics = numerics or self.protocol.numerics
         if not arm.rules:
             ready = self.ready(arm, people, chosen)
-            return Course(self.solve(ready, numerics), ready.keys)
+            given = planned_ledger(ready.doses, ready.keys.size)
+            return Course(self.solve(ready, numerics), ready.keys, given=given)
         capacity = self.room(chosen)
         found = follow_courses(
             self.scheme,
@@ -282,7 +288,8 @@ class Trial:
             asked = covariates_asked(self.protocol)
             covariates = {name: jnp.zeros(count) for name in asked}
             who = Who(keys, jnp.zeros(()), covariates)
-            return truth, jnp.zeros(count, int), who, times, jnp.zeros(count, bool)
+            status, here = jnp.zeros(count, int), jnp.zeros(count, bool)
+            return truth, status, who, times, here, {}
 
         _reduce.stored.ready(self.scheme, *jax.eval_shape(like))
 
@@ -335,6 +342,7 @@ def _reduce(
     who: Who,
     time: Float[Array, "#subject time"],
     real: Bool[Array, " subject"],
+    ledger: dict[str, tuple[Float[Array, "subject row"], Float[Array, "subject row"]]],
 ) -> Seen:
     """Measure, make outcomes, and reduce to what is kept."""
     protocol, plan = scheme.protocol, scheme.schedule
@@ -344,7 +352,7 @@ def _reduce(
     lost = undefined(protocol, plan, truth) & (status == Status.SOLVED)
     status = jnp.where(lost, int(Status.OUTPUT_NOT_FINITE), status)
     solved = (status == Status.SOLVED) & real
-    found = outcomes_of(protocol, plan, taken, noisy, truth, who, left)
+    found = outcomes_of(protocol, plan, taken, noisy, truth, who, left, ledger)
     parts = [jnp.stack(part, axis=1) for part in zip(*found, strict=True)]
     parts = parts or [*[jnp.zeros((real.size, 0))] * 3, jnp.zeros((real.size, 0), int)]
     *parts, reason = parts

@@ -75,7 +75,8 @@ def follow_courses(
     for method, rows in parts:
         mine = np.arange(chosen.size) if rows is None else rows
         some = _followed(frame, brought, mine, capacity, method, numerics)
-        found = some if rows is None else _put(found, some, mine, capacity)
+        full = rows is None and chosen.size == capacity
+        found = some if full else _put(found, some, mine, capacity)
     return found
 
 

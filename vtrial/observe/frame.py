@@ -14,6 +14,7 @@ from vtrial.dosing.schedule import FINEST, Schedule, schedule_of
 from vtrial.model.model import Output
 from vtrial.model.residual import measured
 from vtrial.observe.actions import Dosed, assigned, given_extra, switched_to
+from vtrial.observe.alike import shape_of
 from vtrial.observe.decisions import Moment
 from vtrial.observe.hindsight import Seen, latest
 from vtrial.observe.moments import (
@@ -259,6 +260,11 @@ class Frame:
             return every
         planned = sum(one.count for one in regimens)
         return min(every, planned + stages * self.extra)
+
+
+def frame_of(scheme: Scheme, arm: Arm) -> Frame:
+    """Return the frame of an arm, as far as sizes of what it leaves are concerned."""
+    return Frame(scheme, shape_of(arm).arm, 0)
 
 
 def regimens_of(arm: Arm) -> tuple[Regimen, ...]:

@@ -1,6 +1,7 @@
 """Observation of simulated subjects: measurements until dropout, and outcomes."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
@@ -20,6 +21,7 @@ from vtrial.protocol.protocol import Protocol
 
 Truth = Mapping[str, Float[Array, "subject time"]]
 Noisy = Mapping[str, Float[Array, "subject visit"]]
+Series = Mapping[str, tuple[Float[Array, "subject row"], Float[Array, "subject row"]]]
 
 
 class Who(NamedTuple):
@@ -101,8 +103,12 @@ def outcomes_of(
     truth: Truth,
     who: Who,
     left: Float[Array, " subject"],
+    ledger: Series = MappingProxyType({}),
 ) -> list[Outcome]:
-    """Return the outcomes of all endpoints; those made of others come after these."""
+    """Return the outcomes of all endpoints; those made of others come after these.
+
+    `ledger` has times [h] and values of what endpoints take of doses and decisions.
+    """
     found: dict[str, Outcome] = {}
     dropout = bool(protocol.design.dropout.hazards) or who.left is not None
     for point in protocol.endpoints:
@@ -111,7 +117,9 @@ def outcomes_of(
         else:
             keys = _drawn(point, who.keys)
             cut = _interruption(point, found, left, dropout=dropout)
-            if point.values == "true":
+            if point.values == "ledger":
+                made = outcomes(point, *ledger[point.of], interruption=cut)
+            elif point.values == "true":
                 places = plan.true_places(point)
                 made = true_outcomes(plan, point, places, truth, cut, keys)
             else:

@@ -188,7 +188,9 @@ def observation_times(protocol: Protocol) -> ObservationTimes:
         grid=grid,
         asked=asked,
         given=protocol.given,
-        knots=knots_of(protocol.arms, protocol.occasions, protocol.model, last),
+        knots=knots_of(
+            protocol.arms, protocol.visits, protocol.occasions, protocol.model, last
+        ),
         rank=np.array(sides, int),
         occasions=np.array(protocol.occasions, float),
     )

@@ -307,10 +307,10 @@ def _check_measure(
             "values",
             allowed=f"for {listed(repeated)}, of measured values",
         )
-    elif measure.of == "visits" and endpoint.values == "true":
+    elif measure.of == "visits" and endpoint.values != "measured":
         faults.add(
             path,
-            found=f"`{shape.by}` of `{endpoint.name}`, which takes true values",
+            found=f"`{shape.by}` of `{endpoint.name}`, which takes no measured values",
             allowed="for values that are measured at visits",
         )
 

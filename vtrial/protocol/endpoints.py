@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from vtrial.endpoint.endpoint import Endpoint
+from vtrial.dims import DOSE
+from vtrial.endpoint.endpoint import Endpoint, Values
 from vtrial.endpoint.kind import SAME, TIMES_HOURS
 from vtrial.endpoint.registry import kinds
 from vtrial.errors import ProtocolError, UnitError
@@ -27,12 +28,21 @@ _NUMBERS = ("no", "one", "two", "three", "four", "five", "six")
 
 
 def read_spans(
-    shapes: dict[str, EndpointShape], *, horizon: float, known: Known, faults: Faults
+    shapes: dict[str, EndpointShape],
+    *,
+    horizon: float,
+    late: float,
+    known: Known,
+    faults: Faults,
 ) -> dict[str, Span]:
-    """Read when each endpoint looks; without words, from the start to `horizon`."""
+    """Read when each endpoint looks; without words, from the start to `horizon`.
+
+    What is counted of doses and decisions is up to so many hours later.
+    """
     spans = {}
     for name, shape in shapes.items():
-        found = _span(("endpoints", name), shape, horizon, known, faults)
+        end = horizon + (late if known.counts(shape.of) else 0.0)
+        found = _span(("endpoints", name), shape, end, known, faults)
         if found is not None:
             spans[name] = found
     return spans
@@ -126,11 +136,14 @@ def _endpoint(
     path = ("endpoints", name)
     before = len(faults.entries)
     of, take = _asked(path, shape, known, faults)
-    output = known.output(of)
+    output = known.output(of) or known.ledger(of)
     if of and known.model and output is None:
         names = [output.name for output in known.model.outputs]
-        faults.unknown((*path, "of"), of, names, "output")
-    values = "true" if is_of_true_values(shape) else "measured"
+        faults.unknown((*path, "of"), of, [*names, DOSE, *known.rules], "output")
+    values: Values = "true" if is_of_true_values(shape) else "measured"
+    if known.counts(of):
+        values = "ledger"
+        _check_ledger(path, shape, faults)
     chosen = _visits(path, shape, values, known, faults)
     _check_limits(path, shape, faults)
     if output is None or when is None:
@@ -236,11 +249,33 @@ def _factor(path: Path_, take: str, output: Output, faults: Faults) -> float:
         return 1.0
 
 
+def _check_ledger(path: Path_, shape: EndpointShape, faults: Faults) -> None:
+    """Find what cannot be taken of doses and decisions."""
+    kind = kinds().get(shape.take or "")
+    for key in ("values", "visits", "below quantification"):
+        if getattr(shape, key.replace(" ", "_")):
+            faults.add(
+                (*path, key),
+                found=f"given for `{shape.of}`, which is not measured",
+                allowed="left out: the ledger of doses and decisions is as it is",
+            )
+    if kind is not None and (kind.drawn or kind.between == "course" or kind.foretold):
+        faults.add(
+            (*path, "take"),
+            found=f"`{shape.take}` of `{shape.of}`",
+            allowed="what is made of the values themselves: `number`, `total`, `mean`, "
+            "`value`",
+            old=str(shape.take),
+        )
+
+
 def _visits(
     path: Path_, shape: EndpointShape, values: str, known: Known, faults: Faults
 ) -> tuple[str, ...]:
     """Return the visits whose values count; all that measure the output by default."""
     measured = known.measured or {}
+    if values == "ledger":
+        return ()
     if values == "true":
         if shape.visits:
             faults.add(

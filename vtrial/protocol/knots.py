@@ -7,6 +7,7 @@ given rate take is not known here, and neither is what only the run decides.
 """
 
 import functools
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -19,10 +20,12 @@ from vtrial.model.model import Model
 from vtrial.model.switch_times import switch_times
 from vtrial.model.tree import Number
 from vtrial.model.typical import Typical, typical_of
-from vtrial.protocol.protocol import Arm
+from vtrial.protocol.protocol import Arm, Visit
+from vtrial.protocol.rules import MOST_DELAYS
 
 ENTRY = ("lag", "rate", "duration")
 MOST_SWITCHES = 200  # of an arm
+MOST_RULED = 2000  # doses of an arm that its rules may move
 
 
 class Knots(NamedTuple):
@@ -47,14 +50,53 @@ NO_KNOTS = Knots(np.zeros(0), np.zeros(0, bool), np.zeros(0, bool))
 
 
 def knots_of(
-    arms: Sequence[Arm], occasions: Sequence[float], model: Model, until: float
+    arms: Sequence[Arm],
+    visits: Sequence[Visit],
+    occasions: Sequence[float],
+    model: Model,
+    until: float,
 ) -> Knots:
     """Gather where the courses of a trial's arms are not smooth, up to some hour."""
-    doses = _together(step.times() for arm in arms for step in _steps(arm))
+    planned = [step.times() for arm in arms for step in _steps(arm)]
+    ruled = [_ruled(arm, visits, until) for arm in arms if arm.rules]
+    doses = _together([*planned, *ruled])
     begins = rounded(np.asarray(occasions[1:], float))
     bends = _together(_bends(model, arm, until) for arm in arms)
     time = np.unique(np.concatenate([doses, begins, bends]))
     return Knots(time, np.isin(time, doses), np.isin(time, begins))
+
+
+def most_delay(arm: Arm) -> float:
+    """Return by how many hours the rules of an arm may delay what is planned."""
+    times = [rule.delay * (rule.most or MOST_DELAYS) for rule in arm.rules]
+    return math.fsum(times)
+
+
+def _ruled(
+    arm: Arm, visits: Sequence[Visit], until: float
+) -> Float[np.ndarray, " time"]:
+    """Return when doses may be given under rules, beside when they are planned [h].
+
+    Where a visit is moved in its window, they are given at other times, too.
+    """
+    turns = [
+        np.arange((rule.most or MOST_DELAYS) + 1) * rule.delay
+        for rule in arm.rules
+        if rule.delay
+    ]
+    delays = np.unique(np.concatenate([np.zeros(1), *turns]))
+    found = [(step.times()[:, None] + delays).ravel() for step in _steps(arm)]
+    for rule in arm.rules:
+        at = [np.asarray(v.times, float) for v in visits if v.name in rule.at]
+        now = np.concatenate([np.zeros(0), *at]) + rule.after
+        now = (now[:, None] + delays).ravel()
+        for action in rule.do:
+            if action.kind in ("give", "switch", "assign"):
+                steps = action.regimen.steps if action.regimen else ()
+                later = [np.zeros(1), *(step.times() for step in steps)]
+                found.append((now[:, None] + np.concatenate(later)).ravel())
+    times = np.unique(_together(found))
+    return times[times <= until][:MOST_RULED]
 
 
 def _steps(arm: Arm) -> Sequence[Step]:
@@ -102,7 +144,7 @@ def rounded(time: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
 
 
 def _together(
-    parts: Iterable[Float[np.ndarray, " part"]],
+    parts: Iterable[Float[np.ndarray, " _"]],
 ) -> Float[np.ndarray, " time"]:
     """Put times into one row, rounded."""
     return rounded(np.concatenate([np.zeros(0), *parts]))

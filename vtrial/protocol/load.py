@@ -30,7 +30,7 @@ from vtrial.protocol.endpoints import (
 from vtrial.protocol.evidence import Correct, Evidence, Observed, Published
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.grid import Grid, read_grid
-from vtrial.protocol.knots import NO_KNOTS, knots_of
+from vtrial.protocol.knots import NO_KNOTS, knots_of, most_delay
 from vtrial.protocol.multiplicity import read_multiplicity
 from vtrial.protocol.observed import read_observed
 from vtrial.protocol.parameters import with_parameters_of
@@ -232,23 +232,17 @@ def _build(
     _check_names(faults)
     arms = read_arms(shape.arms, known, faults)
     known = known.with_cycle(find_cycle(arms, shape.arms))
-    allocation = read_allocation(
-        shape.design, shape.subjects, tuple(shape.arms), known, faults
-    )
-    dropout = read_dropout(shape.design.dropout, tuple(shape.arms), known, faults)
+    names = tuple(shape.arms)
+    allocation = read_allocation(shape.design, shape.subjects, names, known, faults)
+    dropout = read_dropout(shape.design.dropout, names, known, faults)
     visits = read_visits(shape.visits, known, faults)
     rules = read_rules(shape.rules, visits, known=known, faults=faults)
     arms = with_rules(arms, shape.arms, rules, _names(faults.sheet, "rules"), faults)
-    horizon = _horizon(arms, visits)
-    spans = read_spans(shape.endpoints, horizon=horizon, known=known, faults=faults)
-    endpoints = read_endpoints(
-        shape.endpoints, spans, visits, known=known, faults=faults
-    )
+    endpoints, last = _read_endpoints(shape, arms, visits, known=known, faults=faults)
     analysis, published = _read_comparisons(
         shape, places, endpoints, visits, known=known, faults=faults
     )
     occasions = read_occasions(shape.occasions, known, faults)
-    last = max([horizon, *(span.end for span in spans.values())])
     grid = _read_grid(
         shape, endpoints, visits, arms, occasions, last, known=known, faults=faults
     )
@@ -288,6 +282,28 @@ def _build(
         data=faults.sheet.data,
     )
     return dataclasses.replace(protocol, block=shape.block or protocol.usual_block)
+
+
+def _read_endpoints(
+    shape: ProtocolShape,
+    arms: tuple[Arm, ...],
+    visits: tuple[Visit, ...],
+    *,
+    known: Known,
+    faults: Faults,
+) -> tuple[tuple[Endpoint, ...], float]:
+    """Read the endpoints, and until when true values are looked at [h]."""
+    horizon = _horizon(arms, visits)
+    late = max([most_delay(arm) for arm in arms], default=0.0)
+    spans = read_spans(
+        shape.endpoints, horizon=horizon, late=late, known=known, faults=faults
+    )
+    endpoints = read_endpoints(
+        shape.endpoints, spans, visits, known=known, faults=faults
+    )
+    told = {name for name, one in shape.endpoints.items() if known.counts(one.of)}
+    ends = [span.end for name, span in spans.items() if name not in told]
+    return endpoints, max([horizon, *ends])
 
 
 def _read_comparisons(
@@ -336,6 +352,7 @@ def _known(shape: ProtocolShape, faults: Faults) -> Known:
         arms=_names(faults.sheet, "arms"),
         visits=_names(faults.sheet, "visits"),
         endpoints=_names(faults.sheet, "endpoints"),
+        rules=_names(faults.sheet, "rules"),
         measured={name: tuple(v.measure) for name, v in shape.visits.items()},
     )
 
@@ -417,7 +434,7 @@ def _read_grid(
         shape.grid,
         horizon=horizon,
         extra=[*limits, *(time for visit in visits for time in visit.times)],
-        knots=knots_of(arms, occasions, known.model, horizon)
+        knots=knots_of(arms, visits, occasions, known.model, horizon)
         if known.model
         else NO_KNOTS,
         limits=limits,

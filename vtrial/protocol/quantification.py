@@ -39,7 +39,7 @@ def read_below(
                 allowed += "output with `lloq`"
                 faults.add((*path, KEY), found=found, allowed=allowed, write="")
                 return {}
-    if values == "true" or not output.lloq:
+    if values != "measured" or not output.lloq:
         return {}
     usual = ruled.get(take, "LLOQ/2")
     return {"lloq": output.lloq, "below_quantification": given or usual}

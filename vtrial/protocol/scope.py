@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from vtrial.cohort.sheet import cohort_faults
+from vtrial.dims import DOSE
 from vtrial.errors import Fault, ModelError, VtrialError
 from vtrial.model.grammar import parse_assignments
 from vtrial.model.model import Model, Output
@@ -18,7 +19,7 @@ from vtrial.sheets.sheet import Sheet, parse_sheet, read_sheet
 class Known:
     """The names a protocol may use.
 
-    `arms`, `visits` and `endpoints` are all that the sheet names, faulty ones
+    `arms`, `visits`, `rules` and `endpoints` are all that the sheet names, faulty ones
     included, so that one fault is told once. `measured` holds the outputs that each
     visit measures. `cycle` [h] is 0 without cycles. Without `model`, because it is
     missing or faulty, nothing that depends on it is checked.
@@ -29,6 +30,7 @@ class Known:
     arms: tuple[str, ...] = ()
     visits: tuple[str, ...] = ()
     endpoints: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
     measured: Mapping[str, tuple[str, ...]] | None = None
     cycle: float = 0.0
 
@@ -40,6 +42,20 @@ class Known:
         """Return an output of the model by name, if there is one."""
         outputs = self.model.outputs if self.model else ()
         return next((output for output in outputs if output.name == name), None)
+
+    def counts(self, name: str | None) -> bool:
+        """Return whether an endpoint of this is one of the ledger, and of no output."""
+        name = name or ""
+        return self.output(name) is None and self.ledger(name) is not None
+
+    def ledger(self, name: str) -> Output | None:
+        """Return what the ledger of doses and decisions has under a name, if it does.
+
+        It is `dose`, for what was given, or the name of a rule, for when it acted.
+        """
+        if self.model is not None and name == DOSE and self.model.states:
+            return Output(DOSE, DOSE, self.model.amount)
+        return Output(name, name, "1") if name in self.rules else None
 
 
 def find_model(name: str, faults: Faults) -> Model | None:

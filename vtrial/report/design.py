@@ -264,6 +264,8 @@ def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
     if endpoint.lloq:
         limit = _limit(endpoint.lloq, unit)
         words += f"; values below {limit}: {endpoint.below_quantification}"
+    if endpoint.values == "ledger":
+        return words + "; of the ledger of doses and decisions"
     if endpoint.values == "true":
         return words + "; of true values, without residual error"
     at = f" at visit{'s'[: len(endpoint.visits) > 1]} {listing(endpoint.visits)}"

@@ -1,0 +1,72 @@
+"""How the record holds what rules did: doses as they were given, and decisions."""
+
+from vtrial.dims import (
+    ACTED,
+    AMOUNT,
+    DECISIONS,
+    DOSE,
+    DOSES,
+    INTO,
+    KNOWN,
+    MOMENT,
+    OUTPUT,
+    PLANNED,
+    REASON,
+    SUBJECT,
+    TIME,
+)
+from vtrial.observe.frame import frame_of
+from vtrial.observe.scheme import Scheme
+from vtrial.protocol.protocol import Arm, Protocol
+from vtrial.store.variable import Coordinate, Variable
+from vtrial.types import Given
+
+HOURS = {"units": "h"}
+
+
+def ledger_variables(protocol: Protocol, arm: Arm, at: str) -> list[Variable]:
+    """List the arrays of an arm with rules: (subject, dose) and (subject, moment)."""
+    frame = frame_of(Scheme(protocol), arm)
+    states = list(protocol.model.states)
+    reasons = {
+        "flag_values": [-1, *map(int, Given)],
+        "flag_meanings": ["no dose", *(reason.words for reason in Given)],
+    }
+    rules = {
+        "flag_masks": [1 << place for place in range(len(arm.rules))],
+        "flag_meanings": [rule.name for rule in arm.rules],
+    }
+    dose, doses = (SUBJECT, DOSE), (frame.most_doses,)
+    moment, moments = (SUBJECT, MOMENT), (frame.moments.count,)
+    unit = {"units": protocol.model.amount}
+    into = {
+        "flag_values": [-1, *range(len(states))],
+        "flag_meanings": ["none", *states],
+    }
+    known = (*moments, len(frame.looked_at))
+    return [
+        Variable(f"{at}/{DOSES}/{TIME}", dose, doses, attributes=HOURS),
+        Variable(f"{at}/{DOSES}/{AMOUNT}", dose, doses, attributes=unit),
+        Variable(f"{at}/{DOSES}/{INTO}", dose, doses, "int16", -1, attributes=into),
+        Variable(f"{at}/{DOSES}/{REASON}", dose, doses, "int8", -1, attributes=reasons),
+        Variable(f"{at}/{DECISIONS}/{TIME}", moment, moments, attributes=HOURS),
+        Variable(
+            f"{at}/{DECISIONS}/{ACTED}", moment, moments, "int32", 0, attributes=rules
+        ),
+        Variable(f"{at}/{DECISIONS}/{KNOWN}", (*moment, OUTPUT), known),
+    ]
+
+
+def ledger_coordinates(protocol: Protocol, arm: Arm, at: str) -> list[Coordinate]:
+    """List the coordinates of what was decided: visits, planned times, outputs."""
+    frame = frame_of(Scheme(protocol), arm)
+    place = frame.moments.place
+    visits = [frame.plan.visits[one] for one in place]
+    planned = frame.plan.planned[place]
+    outputs = list(frame.looked_at)
+    units = {"units": [frame.output(name).unit for name in outputs]}
+    return [
+        Coordinate(f"{at}/{DECISIONS}/{MOMENT}", visits),
+        Coordinate(f"{at}/{DECISIONS}/{PLANNED}", planned, HOURS, MOMENT),
+        Coordinate(f"{at}/{DECISIONS}/{OUTPUT}", outputs, units),
+    ]
