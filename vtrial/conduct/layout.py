@@ -75,7 +75,7 @@ def variables(protocol: Protocol, cohort: Cohort) -> list[Variable]:
     ]
     for arm in protocol.arms:
         whole += _arm_variables(protocol, f"{ARMS}/{arm.name}")
-        if arm.rules:
+        if arm.kept:
             whole += ledger_variables(protocol, arm, f"{ARMS}/{arm.name}")
     return whole
 
@@ -100,7 +100,7 @@ def coordinates(protocol: Protocol) -> list[Coordinate]:
                 },
             )
         ]
-        if arm.rules:
+        if arm.kept:
             found += ledger_coordinates(protocol, arm, at)
         if protocol.keep.measurements:
             found += [

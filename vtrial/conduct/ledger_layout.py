@@ -25,7 +25,7 @@ HOURS = {"units": "h"}
 
 
 def ledger_variables(protocol: Protocol, arm: Arm, at: str) -> list[Variable]:
-    """List the arrays of an arm with rules: (subject, dose) and (subject, moment)."""
+    """List the arrays of an arm with a ledger: (subject, dose), (subject, moment)."""
     frame = frame_of(Scheme(protocol), arm)
     states = list(protocol.model.states)
     reasons = {
@@ -37,18 +37,23 @@ def ledger_variables(protocol: Protocol, arm: Arm, at: str) -> list[Variable]:
         "flag_meanings": [rule.name for rule in arm.rules],
     }
     dose, doses = (SUBJECT, DOSE), (frame.most_doses,)
-    moment, moments = (SUBJECT, MOMENT), (frame.moments.count,)
     unit = {"units": protocol.model.amount}
     into = {
         "flag_values": [-1, *range(len(states))],
         "flag_meanings": ["none", *states],
     }
-    known = (*moments, len(frame.looked_at))
-    return [
+    found = [
         Variable(f"{at}/{DOSES}/{TIME}", dose, doses, attributes=HOURS),
         Variable(f"{at}/{DOSES}/{AMOUNT}", dose, doses, attributes=unit),
         Variable(f"{at}/{DOSES}/{INTO}", dose, doses, "int16", -1, attributes=into),
         Variable(f"{at}/{DOSES}/{REASON}", dose, doses, "int8", -1, attributes=reasons),
+    ]
+    if not arm.rules:
+        return found
+    moment, moments = (SUBJECT, MOMENT), (frame.moments.count,)
+    known = (*moments, len(frame.looked_at))
+    return [
+        *found,
         Variable(f"{at}/{DECISIONS}/{TIME}", moment, moments, attributes=HOURS),
         Variable(
             f"{at}/{DECISIONS}/{ACTED}", moment, moments, "int32", 0, attributes=rules
@@ -59,6 +64,8 @@ def ledger_variables(protocol: Protocol, arm: Arm, at: str) -> list[Variable]:
 
 def ledger_coordinates(protocol: Protocol, arm: Arm, at: str) -> list[Coordinate]:
     """List the coordinates of what was decided: visits, planned times, outputs."""
+    if not arm.rules:
+        return []
     frame = frame_of(Scheme(protocol), arm)
     place = frame.moments.place
     visits = [frame.plan.visits[one] for one in place]

@@ -1,16 +1,30 @@
 """Expand a regimen: from rules to one padded array of doses."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from vtrial.dosing.doses import DOSE, Doses, no_doses
 from vtrial.dosing.regimen import Regimen, Step
 from vtrial.model.tree import Number, evaluate
 
 RANK = 1
+
+
+class Written(NamedTuple):
+    """Doses of a regimen as they are written: times [h], states, order of the steps.
+
+    `lasts` are infusions of a given duration: their rate goes with the amount, while
+    others keep their rate, whatever the amount.
+    """
+
+    time: Float[np.ndarray, " dose"]
+    into: Int[np.ndarray, " dose"]
+    lasts: Bool[np.ndarray, " dose"]
+    order: Int[np.ndarray, " dose"]
 
 
 def expand(
@@ -29,13 +43,12 @@ def expand(
     shape = (1,)
     if regimen.needs:
         shape = jnp.broadcast_shapes(*(jnp.shape(values[n]) for n in regimen.needs))
-    times = np.concatenate([step.times() for step in regimen.steps])
-    order = np.argsort(times, kind="stable")
+    times, into, _, order = written(regimen)
     amounts, rates = zip(
         *(_given(s, values, shape) for s in regimen.steps), strict=True
     )
     whole = [_told(step) for step in regimen.steps]
-    compartment, steady, interval = (
+    steady, interval = (
         np.concatenate(column)[order] for column in zip(*whole, strict=True)
     )
 
@@ -43,11 +56,11 @@ def expand(
         kind = float if row.dtype.kind == "f" else int
         return jnp.broadcast_to(jnp.asarray(row, kind)[None, :], (*shape, len(row)))
 
-    count = len(times)
+    count = times.size
     return Doses(
-        time=laid(times[order]),
+        time=laid(times),
         amount=jnp.concatenate(amounts, axis=1)[:, order],
-        compartment=laid(compartment),
+        compartment=laid(into),
         rate=jnp.concatenate(rates, axis=1)[:, order],
         interval=laid(interval),
         steady=laid(steady),
@@ -56,23 +69,27 @@ def expand(
     )
 
 
-def lasts_as_said(regimen: Regimen) -> Bool[np.ndarray, " dose"]:
-    """Return which doses are infusions of a given duration, in the order of `expand`.
-
-    Their rate goes with the amount; others keep their rate, whatever the amount.
-    """
-    times = np.concatenate([step.times() for step in regimen.steps])
+def written(regimen: Regimen) -> Written:
+    """Return what all subjects share of a regimen's doses, in the order of `expand`."""
+    times = np.concatenate([np.zeros(0), *(step.times() for step in regimen.steps)])
+    order = np.argsort(times, kind="stable")
     lasts = [np.full(s.count, s.duration is not None) for s in regimen.steps]
-    return np.concatenate(lasts)[np.argsort(times, kind="stable")]
+    into = [np.full(s.count, s.compartment) for s in regimen.steps]
+    return Written(
+        times[order],
+        np.concatenate([np.zeros(0, int), *into])[order],
+        np.concatenate([np.zeros(0, bool), *lasts])[order],
+        order,
+    )
 
 
-def _told(step: Step) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return what all subjects share: compartment, steady state, interval."""
+def _told(step: Step) -> tuple[np.ndarray, np.ndarray]:
+    """Return what all subjects share: steady state and its interval."""
     steady = np.zeros(step.count, int)
     interval = np.zeros(step.count)
     if step.steady:
         steady[0], interval[0] = 1, step.inner_interval
-    return np.full(step.count, step.compartment), steady, interval
+    return steady, interval
 
 
 def _given(

@@ -53,7 +53,7 @@ def shape_of(arm: Arm) -> ArmShape:
 
     regimen = None if arm.regimen is None else _bare(arm.regimen, named)
     sets = tuple((name, _without(value, named)) for name, value in arm.set)
-    shape = Arm("", regimen=regimen, set=sets, rules=arm.rules)
+    shape = Arm("", regimen=regimen, set=sets, rules=arm.rules, adherence=arm.adherence)
     return ArmShape(shape, tuple(numbers))
 
 

@@ -4,18 +4,12 @@ import numpy as np
 
 from vtrial.cohort.subjects import Subjects
 from vtrial.dims import (
-    ACTED,
-    AMOUNT,
     ARM,
     ARMS,
     BASELINE,
     COUNT,
-    DECISIONS,
-    DOSES,
     EVENT,
     FALLBACK,
-    INTO,
-    KNOWN,
     MEASURED,
     MEASUREMENTS,
     NUMBER,
@@ -28,16 +22,15 @@ from vtrial.dims import (
     STATUS,
     SUBJECTS,
     TAKEN,
-    TIME,
     TRAJECTORIES,
     VALUE,
 )
 from vtrial.observe.block_program import Seen, Trial
 from vtrial.observe.bringing import Identity
 from vtrial.observe.frame import frame_of
+from vtrial.observe.ledger import ledger_rows
 from vtrial.observe.population_prediction import TypicalPredictions, typical_of
 from vtrial.observe.predicted import predictions
-from vtrial.protocol.protocol import Arm
 from vtrial.sketch import BINS
 from vtrial.types import Status
 
@@ -61,8 +54,9 @@ def simulate_block(
         chosen = np.flatnonzero(everybody | (allocated == index))
         seen = trial.observe(arm, people, chosen) if chosen.size else None
         rows = _arm(trial, block, chosen, seen)
-        if arm.rules:
-            rows |= _ledger(trial, arm, trial.protocol.size(block), chosen, seen)
+        if arm.kept:
+            frame, size = frame_of(trial.scheme, arm), trial.protocol.size(block)
+            rows |= ledger_rows(frame, size, chosen, seen)
         if predictions(trial.protocol):
             found = typical_of(trial, arm, people, chosen) if chosen.size else None
             rows |= _predicted(trial, block, chosen, found)
@@ -138,41 +132,6 @@ def _arm(
             values[~within] = np.nan
             rows[f"{TRAJECTORIES}/{VALUE}"] = values
     return rows
-
-
-def _ledger(
-    trial: Trial, arm: Arm, size: int, chosen: np.ndarray, seen: Seen | None
-) -> dict[str, np.ndarray]:
-    """Put what was given and decided under an arm with rules into the block's rows."""
-    frame = frame_of(trial.scheme, arm)
-    moments = frame.moments.count
-    blank = {
-        f"{DOSES}/{TIME}": np.full((size, frame.most_doses), np.nan),
-        f"{DOSES}/{AMOUNT}": np.full((size, frame.most_doses), np.nan),
-        f"{DOSES}/{INTO}": np.full((size, frame.most_doses), ABSENT, "int16"),
-        f"{DOSES}/{REASON}": np.full((size, frame.most_doses), ABSENT, "int8"),
-        f"{DECISIONS}/{TIME}": np.full((size, moments), np.nan),
-        f"{DECISIONS}/{ACTED}": np.zeros((size, moments), "int32"),
-        f"{DECISIONS}/{KNOWN}": np.full((size, moments, len(frame.looked_at)), np.nan),
-    }
-    if seen is None or seen.given is None or seen.decisions is None:
-        return blank
-    given, told = seen.given, seen.decisions
-    there, decided = (np.isfinite(np.asarray(one.time)) for one in (given, told))
-    found = {
-        f"{DOSES}/{TIME}": np.where(there, given.time, np.nan),
-        f"{DOSES}/{AMOUNT}": np.where(there, given.amount, np.nan),
-        f"{DOSES}/{INTO}": np.where(there, given.compartment, ABSENT),
-        f"{DOSES}/{REASON}": np.where(there, given.reason, ABSENT),
-        f"{DECISIONS}/{TIME}": np.where(np.isfinite(told.time), told.time, np.nan)[
-            :, :-1
-        ],
-        f"{DECISIONS}/{ACTED}": np.asarray(told.acted)[:, :-1],
-        f"{DECISIONS}/{KNOWN}": np.asarray(told.seen)[:, :-1],
-    }
-    for path, values in found.items():
-        blank[path][chosen] = values[: chosen.size]
-    return blank
 
 
 def _predicted(

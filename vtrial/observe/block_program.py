@@ -41,6 +41,7 @@ from vtrial.observe.measuring import (
     leaving,
     measure,
     outcomes_of,
+    share_attended,
 )
 from vtrial.observe.observation_times import ObservationTimes
 from vtrial.observe.realised import Ledger
@@ -62,6 +63,7 @@ class Ready(NamedTuple):
     """What subjects under an arm bring to the solver, and their keys.
 
     Only the first `real` are there; the others fill the shape that is compiled for.
+    `given` is the ledger of who may miss doses.
     """
 
     inputs: Inputs
@@ -69,6 +71,7 @@ class Ready(NamedTuple):
     times: Times
     keys: Key[Array, " subject"]
     real: int | None = None
+    given: Ledger | None = None
 
 
 class Seen(NamedTuple):
@@ -188,13 +191,14 @@ class Trial:
             jnp.asarray(hazard_of(self.protocol, arm.name)),
             {name: people.covariates[name][place] for name in asked},
             course.left,
+            share_attended(self.protocol, arm),
         )
         ledger = series_of(self.protocol, arm, course.given, course.decisions)
         seen = _reduce(
             self.scheme, path.outputs, path.status, who, path.time, real, ledger
         )
         seen = seen._replace(fallback=path.fallback)
-        if course.decisions is None:
+        if not arm.kept:
             return seen
         return seen._replace(given=course.given, decisions=course.decisions)
 
@@ -209,7 +213,7 @@ class Trial:
         numerics = numerics or self.protocol.numerics
         if not arm.rules:
             ready = self.ready(arm, people, chosen)
-            given = planned_ledger(ready.doses, ready.keys.size)
+            given = ready.given or planned_ledger(ready.doses, ready.keys.size)
             return Course(self.solve(ready, numerics), ready.keys, given=given)
         capacity = self.room(chosen)
         found = follow_courses(
@@ -287,7 +291,8 @@ class Trial:
             truth = {name: values for name, _ in self.protocol.model.observed}
             asked = covariates_asked(self.protocol)
             covariates = {name: jnp.zeros(count) for name in asked}
-            who = Who(keys, jnp.zeros(()), covariates)
+            attends = share_attended(self.protocol, self.protocol.arms[0])
+            who = Who(keys, jnp.zeros(()), covariates, None, attends)
             status, here = jnp.zeros(count, int), jnp.zeros(count, bool)
             return truth, status, who, times, here, {}
 
@@ -329,9 +334,11 @@ def _prepare(
     seed: Int[Array, ""],
 ) -> Ready:
     """Return what some subjects under an arm of a shape bring to the solver."""
-    inputs, doses, keys = brought(scheme.protocol, shape, numbers, people, place, seed)
+    inputs, doses, keys, given = brought(
+        scheme.protocol, shape, numbers, people, place, seed
+    )
     taken = scheme.schedule.taken(keys)
-    return Ready(inputs, doses, scheme.schedule.times(taken), keys)
+    return Ready(inputs, doses, scheme.schedule.times(taken), keys, given=given)
 
 
 @functools.partial(kept, static=1, makers=MAKERS)

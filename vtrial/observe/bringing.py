@@ -10,9 +10,11 @@ from jaxtyping import Array, Float, Int, Key
 
 from vtrial.cohort.subjects import Subjects
 from vtrial.dosing.doses import Doses
-from vtrial.dosing.expansion import expand
+from vtrial.dosing.expansion import expand, written
 from vtrial.keys import subject_key
 from vtrial.model.tree import evaluate
+from vtrial.observe.adherence import Habits, habits_of, taken_by
+from vtrial.observe.realised import Ledger
 from vtrial.protocol.protocol import Arm, Protocol
 
 Inputs = dict[str, Array]
@@ -25,6 +27,15 @@ class Identity(NamedTuple):
     number: np.ndarray
 
 
+class Borne(NamedTuple):
+    """The model's inputs, doses and keys of subjects; what they took, if not all."""
+
+    inputs: Inputs
+    doses: Doses
+    keys: Key[Array, " place"]
+    given: Ledger | None
+
+
 def brought(
     protocol: Protocol,
     shape: Arm,
@@ -32,8 +43,8 @@ def brought(
     people: Subjects,
     place: Int[Array, " place"],
     seed: Int[Array, ""] | int,
-) -> tuple[Inputs, Doses, Key[Array, " place"]]:
-    """Return the model's inputs, the doses and the keys of subjects under an arm.
+) -> Borne:
+    """Return what subjects under an arm bring to the solver.
 
     It is given by its shape and its numbers (see `alike`); the seed is data, so that
     another one compiles nothing.
@@ -44,9 +55,20 @@ def brought(
         shape.regimen,
         {n: numbers[n] if n in numbers else first_occasion(inputs[n]) for n in needs},
     )
-    known = set(protocol.model.inputs)
+    known, given = set(protocol.model.inputs), None
     kept = {k: v for k, v in inputs.items() if k in known}
-    return kept, doses, keys_of(people, place, seed)
+    keys = keys_of(people, place, seed)
+    habits = habits_under(shape, keys)
+    if habits is not None:
+        doses, given = taken_by(habits, doses)
+    return Borne(kept, doses, keys, given)
+
+
+def habits_under(shape: Arm, keys: Key[Array, " place"]) -> Habits | None:
+    """Return how subjects under an arm take its doses; None: as they are written."""
+    if shape.adherence is None or shape.regimen is None or not shape.adherence.doses:
+        return None
+    return habits_of(shape.adherence, keys, written(shape.regimen).time)
 
 
 def inputs_under(

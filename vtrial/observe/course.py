@@ -55,6 +55,8 @@ class Brought(NamedTuple):
         [h] When visits are held, had nothing been delayed.
     left
         [h] When they leave of themselves.
+    attends
+        Which visits they come to; None: all.
     periods
         [h] When columns of inputs begin to hold; None: there is one.
     """
@@ -64,6 +66,7 @@ class Brought(NamedTuple):
     tables: Tables
     taken: Float[Array, "subject visit"]
     left: Float[Array, " subject"]
+    attends: Bool[Array, "subject visit"] | None
     periods: Float[Array, "1 period"] | None
 
 
@@ -218,6 +221,8 @@ class _Solver:
         carry = self._measured_again(carry, item, until, here, values)
         here &= carry.state.status == Status.SOLVED
         here &= until <= carry.standing.left
+        if self.brought.attends is not None:
+            here &= self.brought.attends[:, item.place] | item.again | item.later
         standing = carry.standing._replace(amounts=carry.state.amounts)
         past, standing, acted = decide(
             frame.rules,
@@ -333,6 +338,8 @@ class _Solver:
         spot = jnp.where(here, place, last)
         time = seen.time.at[row, spot].set(visits.time)
         stays = here & (visits.time <= carry.standing.left[:, None])
+        if self.brought.attends is not None:
+            stays &= _taken_at(self.brought.attends, place)
         values = dict(seen.values)
         for name in self.frame.looked_at:
             true = {k: v[:, :width] for k, v in path.outputs.items()}

@@ -15,10 +15,12 @@ from jaxtyping import Array, Float, Int
 
 from vtrial.cohort.subjects import Subjects
 from vtrial.model.model import Model
+from vtrial.observe.adherence import attended
 from vtrial.observe.alike import shape_of
 from vtrial.observe.bringing import (
     Inputs,
     first_occasion,
+    habits_under,
     inputs_under,
     keys_of,
     padded,
@@ -28,7 +30,7 @@ from vtrial.observe.course import Brought, Followed, follow
 from vtrial.observe.decisions import People
 from vtrial.observe.frame import Frame, regimens_of
 from vtrial.observe.measuring import Who, hazard_of, leaving
-from vtrial.observe.realised import Rows, as_doses, tables_of
+from vtrial.observe.realised import Rows, as_doses, tables_of, with_habits
 from vtrial.observe.scheme import MAKERS, Scheme
 from vtrial.program_cache import kept
 from vtrial.protocol.protocol import Arm, Protocol
@@ -171,6 +173,14 @@ def _bring(
         regimens, {n: numbers[n] if n in numbers else known[n] for n in needs}
     )
     keys = keys_of(people, place, seed)
+    habits = habits_under(shape, keys)
+    if habits is not None:
+        tables = with_habits(tables, habits.missed, habits.late)
+    who = Who(keys, hazard, {})
+    attends = None
+    if shape.adherence is not None and shape.adherence.visits < 1:
+        share = jnp.asarray(shape.adherence.visits)
+        attends = attended(keys, scheme.schedule.counts(), share)
     asked = set(protocol.model.inputs)
     mine = {name: value for name, value in inputs.items() if name in asked}
     columns = any(value.ndim == 2 for value in mine.values())
@@ -179,7 +189,8 @@ def _bring(
         People(known, keys),
         tables,
         scheme.schedule.taken(keys),
-        leaving(protocol, Who(keys, hazard, {})),
+        leaving(protocol, who),
+        attends,
         periods_of(protocol) if columns else None,
     )
 
@@ -247,6 +258,7 @@ def _part(brought: Brought, rows: Int[np.ndarray, " row"]) -> Brought:
         tables=tables._replace(doses=Rows(*doses), missed=missed),
         taken=take(brought.taken),
         left=take(brought.left),
+        attends=None if brought.attends is None else take(brought.attends),
         periods=brought.periods,
     )
 

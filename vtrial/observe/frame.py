@@ -171,7 +171,9 @@ class Frame:
             np.concatenate([np.zeros(0), *(step.times() for step in one.steps)])
             for one in self.dosed.regimens
         ]
-        return max([most_within(one, self.longest) for one in times], default=0)
+        jitter = self.arm.adherence.jitter if self.arm.adherence else 0.0
+        length = self.longest + 2 * jitter
+        return max([most_within(one, length) for one in times], default=0)
 
     @functools.cached_property
     def extra(self) -> int:
@@ -254,7 +256,10 @@ class Frame:
     @functools.cached_property
     def most_doses(self) -> int:
         """How many doses a subject's ledger holds at most."""
-        regimens, stages = self.dosed.regimens, self.moments.count + 1
+        regimens = self.dosed.regimens
+        if not self.rules:
+            return sum(one.count for one in regimens)
+        stages = self.moments.count + 1
         every = stages * (self.width_doses + self.extra)
         if len(regimens) > 1:
             return every

@@ -15,9 +15,10 @@ from vtrial.endpoint.missing import left_before
 from vtrial.endpoint.outcome import Interruption, Outcome, combined, outcomes
 from vtrial.keys import purpose_key
 from vtrial.model.residual import measured
+from vtrial.observe.adherence import attended
 from vtrial.observe.observation_times import ObservationTimes
 from vtrial.observe.residual_draws import residual_normals
-from vtrial.protocol.protocol import Protocol
+from vtrial.protocol.protocol import Arm, Protocol
 
 Truth = Mapping[str, Float[Array, "subject time"]]
 Noisy = Mapping[str, Float[Array, "subject visit"]]
@@ -37,12 +38,15 @@ class Who(NamedTuple):
         Those that endpoints ask for.
     left
         [h] When they left, where rules decide that, too; None: by the hazard alone.
+    attends
+        Share of the visits that they come to; None: all.
     """
 
     keys: Key[Array, " subject"]
     hazard: Float[Array, ""]
     covariates: dict[str, Float[Array, " subject"]]
     left: Float[Array, " subject"] | None = None
+    attends: Float[Array, ""] | None = None
 
 
 def hazard_of(protocol: Protocol, arm: str) -> float:
@@ -50,6 +54,14 @@ def hazard_of(protocol: Protocol, arm: str) -> float:
     hazards = protocol.design.dropout.hazards
     names = [one.name for one in protocol.arms]
     return hazards[names.index(arm)] if hazards else 0.0
+
+
+def share_attended(protocol: Protocol, arm: Arm) -> Float[Array, ""] | None:
+    """Return the share of visits that subjects under an arm come to; None if all do."""
+    shares = [one.adherence.visits if one.adherence else 1.0 for one in protocol.arms]
+    if min(shares) == 1:
+        return None
+    return jnp.asarray(arm.adherence.visits if arm.adherence else 1.0)
 
 
 def covariates_asked(protocol: Protocol) -> tuple[str, ...]:
@@ -75,6 +87,8 @@ def measure(
         return {}
     measures = {v.name: set(v.measure) for v in protocol.visits}
     here = taken <= left[:, None]
+    if who.attends is not None:
+        here &= attended(who.keys, plan.counts(), who.attends)
     noisy = {}
     for output in protocol.model.outputs:
         asked = np.array([output.name in measures[name] for name in plan.visits])

@@ -68,7 +68,7 @@ class ObservationTimes:
             return planned
         drawn = [
             draws(keys, f"window {name}", count, jax.random.uniform)
-            for name, count in self._counts()
+            for name, count in self.counts()
         ]
         shift = self.window[None, :] * (2.0 * jnp.concatenate(drawn, axis=1) - 1.0)
         return jnp.maximum(planned + shift, jnp.minimum(planned, 0.0))
@@ -103,7 +103,7 @@ class ObservationTimes:
         """
         drawn = [
             draws(keys, f"residual {output} {name}", count, jax.random.normal)
-            for name, count in self._counts()
+            for name, count in self.counts()
         ]
         return jnp.concatenate(drawn, axis=1)
 
@@ -113,7 +113,7 @@ class ObservationTimes:
         """Return the keys of what a residual error draws beside a normal variate."""
         drawn = [
             draws(keys, f"residual {output} {name} more", count, lambda key: key)
-            for name, count in self._counts()
+            for name, count in self.counts()
         ]
         return jnp.concatenate(drawn, axis=1)
 
@@ -166,7 +166,7 @@ class ObservationTimes:
         """Which times of the grid are after the dose at them."""
         return self.rank[self.planned.size :] == AFTER_DOSE
 
-    def _counts(self) -> list[tuple[str, int]]:
+    def counts(self) -> list[tuple[str, int]]:
         """Count each visit's times."""
         return [(name, self.visits.count(name)) for name in dict.fromkeys(self.visits)]
 

@@ -21,12 +21,12 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 from vtrial.cohort.subjects import Subjects
-from vtrial.dosing.doses import BEFORE_DOSE, Doses, Times
+from vtrial.dosing.doses import BEFORE_DOSE, Times
 from vtrial.model.model import Model
 from vtrial.model.residual import measured
 from vtrial.observe.alike import shape_of
 from vtrial.observe.block_program import Ready, Trial
-from vtrial.observe.bringing import Inputs, brought, padded
+from vtrial.observe.bringing import Borne, Inputs, brought, padded
 from vtrial.observe.observation_times import draws
 from vtrial.observe.predicted import DRAWS
 from vtrial.observe.scheme import MAKERS, Scheme
@@ -95,7 +95,7 @@ def predict_points(trial: Trial, observed: Observed) -> TypicalPredictions:
 
     def make(some: Subjects) -> Ready:
         parts = _brought(trial.scheme, shape.arm, numbers, some, rows, seed)
-        return Ready(parts[0], parts[1], every, parts[2])
+        return Ready(parts.inputs, parts.doses, every, parts.keys)
 
     output = [o.name for o in protocol.model.outputs].index(observed.output)
     predicted, spread = _look(trial, make, people)
@@ -137,7 +137,7 @@ def _brought(
     people: Subjects,
     place: Int[Array, " place"],
     seed: Int[ArrayLike, ""],
-) -> tuple[Inputs, Doses, Key[Array, " place"]]:
+) -> Borne:
     """Compile what subjects bring to the solver, with times of their own."""
     return brought(scheme.protocol, shape, numbers, people, place, jnp.asarray(seed))
 

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from vtrial.dosing.doses import DOSE, Doses
-from vtrial.dosing.expansion import RANK, expand, lasts_as_said
+from vtrial.dosing.expansion import RANK, expand, written
 from vtrial.dosing.regimen import Regimen
 from vtrial.solver.events import same
 from vtrial.types import Given
@@ -98,8 +98,8 @@ def tables_of(
     """Write out regimens side by side; `values` are the covariates they ask for."""
     groups = groups_of(regimens)
     most = max([one.count for one in regimens], default=0)
-    written = [expand(one if one.steps else None, values) for one in regimens]
-    rows = max([one.amount.shape[0] for one in written], default=1)
+    doses = [expand(one if one.steps else None, values) for one in regimens]
+    rows = max([one.amount.shape[0] for one in doses], default=1)
 
     def side(name: str, filler: float) -> Array:
         def full(one: Doses) -> Array:
@@ -107,27 +107,34 @@ def tables_of(
             short = most - value.shape[1]
             return jnp.pad(value, ((0, 0), (0, short)), constant_values=filler)
 
-        if not written:
+        if not doses:
             kind = int if name in ("compartment", "steady") else float
             return jnp.zeros((1, rows, 0), kind)
-        return jnp.stack([full(one) for one in written])
+        return jnp.stack([full(one) for one in doses])
 
     fillers = {"time": jnp.inf}
-    doses = Rows(**{name: side(name, fillers.get(name, 0)) for name in Rows._fields})
-    scales, group = np.zeros((2, max(1, len(written)), most), int)
+    rows_ = {name: side(name, fillers.get(name, 0)) for name in Rows._fields}
+    scales, group = np.zeros((2, max(1, len(doses)), most), int)
     for place, one in enumerate(regimens):
-        if not one.steps:
-            continue
-        scales[place, : one.count] = lasts_as_said(one)
-        group[place, : one.count] = np.searchsorted(groups, _into(one))
-    return Tables(doses, jnp.asarray(scales > 0), jnp.asarray(group), None)
+        shared = written(one)
+        scales[place, : one.count] = shared.lasts
+        group[place, : one.count] = np.searchsorted(groups, shared.into)
+    return Tables(Rows(**rows_), jnp.asarray(scales > 0), jnp.asarray(group), None)
 
 
-def _into(regimen: Regimen) -> Int[np.ndarray, " dose"]:
-    """Return the states that doses go into, in the order of `expand`."""
-    times = np.concatenate([step.times() for step in regimen.steps])
-    into = np.concatenate([np.full(s.count, s.compartment) for s in regimen.steps])
-    return into[np.argsort(times, kind="stable")]
+def with_habits(
+    tables: Tables,
+    missed: Bool[Array, "subject dose"],
+    late: Float[Array, "subject dose"],
+) -> Tables:
+    """Let subjects miss doses of the first regimen, and take others late [h]."""
+    count, short = missed.shape[0], tables.group.shape[1] - missed.shape[1]
+    pads = ((0, 0), (0, short))
+    missed, late = jnp.pad(missed, pads), jnp.pad(late, pads)
+    time = tables.doses.time
+    time = jnp.broadcast_to(time, (time.shape[0], count, time.shape[2]))
+    moved = time.at[0].add(late)
+    return tables._replace(doses=tables.doses._replace(time=moved), missed=missed)
 
 
 def plan_of(count: int, groups: int, *, recent: int, extra: int) -> Plan:

@@ -5,6 +5,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
+from vtrial.dosing.expansion import written
 from vtrial.dosing.grammar import parse_leniently
 from vtrial.dosing.regimen import Regimen
 from vtrial.dosing.words import parse_regimen
@@ -12,6 +15,7 @@ from vtrial.errors import DosingError, ModelError, ProtocolError, UnitError
 from vtrial.model.grammar import parse_expression
 from vtrial.model.model import Model
 from vtrial.model.tree import Expression, Number, names_in
+from vtrial.protocol.adherence import read_adherence
 from vtrial.protocol.design import Allocation, Dropout
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.protocol import Arm
@@ -212,7 +216,16 @@ def _arm(name: str, shape: ArmShape, known: Known, faults: Faults) -> Arm:
         expression = _setting((*path, "set", target), target, value, known, faults)
         if expression is not None:
             sets.append((target, expression))
-    return Arm(name, shape.title, regimen, tuple(sets))
+    times = np.unique(written(regimen).time) if regimen else np.zeros(0)
+    gap = float(np.diff(times).min(initial=np.inf)) if times.size > 1 else 0.0
+    adherence = read_adherence((*path, "adherence"), shape.adherence, gap, faults)
+    if shape.dose is None and adherence and adherence.doses:
+        faults.add(
+            (*path, "adherence"),
+            found="given for doses, of which there are none",
+            allowed="left out, or `visits` alone: the share of the visits held",
+        )
+    return Arm(name, shape.title, regimen, tuple(sets), adherence=adherence)
 
 
 def _regimen(

@@ -11,6 +11,7 @@ from vtrial.dosing.regimen import Regimen
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.model.model import Model, Source
 from vtrial.model.tree import Expression
+from vtrial.protocol.adherence import Adherence
 from vtrial.protocol.analysis import Analysis
 from vtrial.protocol.design import Design
 from vtrial.protocol.evidence import Correct, Evidence
@@ -24,7 +25,7 @@ class Arm:
 
     `set` replaces parameters, covariates or random effects by equations of the
     subject's covariates and parameters. Of the `rules` the first that holds at a visit
-    acts.
+    acts. `adherence` says which doses are taken; None: all.
     """
 
     name: str
@@ -32,6 +33,13 @@ class Arm:
     regimen: Regimen | None = None
     set: tuple[tuple[str, Expression], ...] = ()
     rules: tuple[Rule, ...] = ()
+    adherence: Adherence | None = None
+
+    @property
+    def kept(self) -> bool:
+        """Whether there is a ledger: doses are not simply those of the regimen."""
+        misses = self.adherence is not None and self.adherence.doses
+        return bool(self.rules) or misses
 
 
 @dataclass(frozen=True)

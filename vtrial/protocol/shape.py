@@ -11,6 +11,7 @@ from vtrial.endpoint.endpoint import Strategy
 from vtrial.endpoint.kind import Below
 from vtrial.endpoint.registry import kinds
 from vtrial.measure.registry import measures
+from vtrial.protocol.adherence_shape import AdherenceShape
 from vtrial.protocol.analysis import Covariance, Freedom, Procedure, Ties
 from vtrial.protocol.evidence import Correct, Statistic
 from vtrial.protocol.field_types import (
@@ -71,6 +72,11 @@ class ArmShape(Shape):
         None,
         description="Names of the rules that hold here; all if left out.",
         examples=[["hold", "reduce"]],
+    )
+    adherence: AdherenceShape | None = Field(
+        None,
+        description="Which doses are taken, and which visits held; all if left out.",
+        examples=[{"taken": "85 %"}],
     )
 
 

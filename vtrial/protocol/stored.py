@@ -16,13 +16,24 @@ from vtrial.dosing import regimen
 from vtrial.endpoint import endpoint
 from vtrial.errors import StoreError
 from vtrial.model import model, tree
-from vtrial.protocol import analysis, design, evidence, rules
+from vtrial.protocol import adherence, analysis, design, evidence, rules
 from vtrial.protocol import protocol as nouns
 from vtrial.protocol.protocol import Protocol
 from vtrial.types import Numerics
 
 KIND = "is"
-_MODULES = (nouns, rules, design, analysis, evidence, endpoint, regimen, model, tree)
+_MODULES = (
+    nouns,
+    rules,
+    adherence,
+    design,
+    analysis,
+    evidence,
+    endpoint,
+    regimen,
+    model,
+    tree,
+)
 _KINDS: Mapping[str, Any] = MappingProxyType(
     {
         name: kind
