@@ -11,6 +11,7 @@ from vtrial.dims import (
     MOMENT,
     OUTPUT,
     PLANNED,
+    RATE,
     REASON,
     SUBJECT,
     TIME,
@@ -38,6 +39,7 @@ def ledger_variables(protocol: Protocol, arm: Arm, at: str) -> list[Variable]:
     }
     dose, doses = (SUBJECT, DOSE), (frame.most_doses,)
     unit = {"units": protocol.model.amount}
+    rate = {"units": f"{protocol.model.amount}/h"}
     into = {
         "flag_values": [-1, *range(len(states))],
         "flag_meanings": ["none", *states],
@@ -45,6 +47,7 @@ def ledger_variables(protocol: Protocol, arm: Arm, at: str) -> list[Variable]:
     found = [
         Variable(f"{at}/{DOSES}/{TIME}", dose, doses, attributes=HOURS),
         Variable(f"{at}/{DOSES}/{AMOUNT}", dose, doses, attributes=unit),
+        Variable(f"{at}/{DOSES}/{RATE}", dose, doses, attributes=rate),
         Variable(f"{at}/{DOSES}/{INTO}", dose, doses, "int16", -1, attributes=into),
         Variable(f"{at}/{DOSES}/{REASON}", dose, doses, "int8", -1, attributes=reasons),
     ]

@@ -255,7 +255,8 @@ def _extra(
             for name, like in zip(Rows._fields, blank, strict=True)
         )
     )
-    return rows._replace(time=jnp.where(acts[:, None], now[:, None], jnp.inf))
+    time = jnp.where(acts, now, jnp.inf)
+    return rows._replace(time=jnp.broadcast_to(time[:, None], shape))
 
 
 def _column(

@@ -69,7 +69,7 @@ def taken_by(habits: Habits, doses: Doses) -> tuple[Doses, Ledger]:
     time = full.time + habits.late
     reason = jnp.where(habits.missed, int(Given.MISSED), int(Given.PLANNED))
     amount = jnp.where(habits.missed, 0.0, full.amount)
-    ledger = Ledger(time, amount, full.compartment, reason)
+    ledger = Ledger(time, amount, full.rate, full.compartment, reason)
     when = jnp.where(habits.missed, jnp.inf, time)
     order = jnp.argsort(when, axis=1, stable=True)
     moved = full._replace(time=when)

@@ -28,7 +28,6 @@ from vtrial.observe.bringing import (
     Inputs,
     brought,
     first_occasion,
-    keys_of,
     padded,
     periods_of,
 )
@@ -215,18 +214,15 @@ class Trial:
             ready = self.ready(arm, people, chosen)
             given = ready.given or planned_ledger(ready.doses, ready.keys.size)
             return Course(self.solve(ready, numerics), ready.keys, given=given)
-        capacity = self.room(chosen)
-        found = follow_courses(
+        found, keys = follow_courses(
             self.scheme,
             self.protocol,
             arm,
             people,
             chosen,
-            capacity=capacity,
+            capacity=self.room(chosen),
             numerics=numerics,
         )
-        place = jnp.asarray(padded(chosen, capacity))
-        keys = keys_of(people, place, np.int64(self.protocol.seed))
         return Course(found.path, keys, found.left, found.given, found.decisions)
 
     def room(self, chosen: np.ndarray) -> int:

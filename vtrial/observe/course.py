@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.export import register_namedtuple_serialization
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key, UInt
 
 from vtrial.dosing.doses import AFTER_DOSE, BEFORE_DOSE, Times
 from vtrial.dosing.schedule import FINEST
@@ -199,7 +199,7 @@ class _Solver:
         return _Carry(
             state,
             standing,
-            nothing_past(self.count, rules),
+            nothing_past(self.count, rules, frame.moments.slots),
             seen,
             nobody,
             nobody,
@@ -251,7 +251,8 @@ class _Solver:
             self.brought.taken, (self.count, self.brought.taken.shape[1])
         )
         visit = taken[:, item.place] + standing.shift
-        due = jnp.min(jnp.where(item.moment.does, carry.past.due, jnp.inf), axis=1)
+        put_off = carry.past.due[:, item.moment.slot]
+        due = jnp.min(jnp.where(item.moment.does, put_off, jnp.inf), axis=1)
         last = jnp.maximum(self.taken[:, -1] + standing.shift, self.frame.last)
         kinds = [item.again, item.later, item.last]
         time = jnp.select(kinds, [standing.again, due, last], visit)
@@ -417,7 +418,7 @@ def _taken_at(values: Array, place: Int[Array, "subject row"] | None) -> Array:
 
 
 def _keys_again(
-    keys: Key[Array, " subject"], output: str, token: Int[Array, ""]
+    keys: Key[Array, " subject"], output: str, token: UInt[Array, "*stage"]
 ) -> Key[Array, " subject"]:
     """Return keys of what is measured of an output when a visit is held again."""
 

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
 from vtrial.cohort.subjects import Subjects
 from vtrial.model.model import Model
@@ -55,10 +55,11 @@ def follow_courses(
     *,
     capacity: int,
     numerics: Numerics,
-) -> Followed:
+) -> tuple[Followed, Key[Array, " subject"]]:
     """Follow the chosen subjects under an arm with rules, padded to a capacity.
 
-    Whoever a method fails on is followed again by the next ones, from the start.
+    Whoever a method fails on is followed again by the next ones, from the start. Their
+    keys are returned, too.
     """
     shape, place = shape_of(arm), padded(chosen, capacity)
     seed, hazard = np.int64(protocol.seed), np.asarray(hazard_of(protocol, arm.name))
@@ -79,7 +80,7 @@ def follow_courses(
         some = _followed(frame, brought, mine, capacity, method, numerics)
         full = rows is None and chosen.size == capacity
         found = some if full else _put(found, some, mine, capacity)
-    return found
+    return found, brought.people.keys
 
 
 def _followed(
@@ -223,13 +224,10 @@ def _recent(scheme: Scheme, shape: Arm, brought: Brought) -> int:
 def _longest(model: Model, brought: Brought) -> float:
     """Return how long it takes from a dose's record until it is in, at most [h]."""
     count = brought.people.keys.shape[0]
+    first = {k: first_occasion(jnp.asarray(v)) for k, v in brought.inputs.items()}
     individual = {
-        name: np.broadcast_to(np.asarray(value), (count,))[:, None]
-        if np.ndim(value) < 2
-        else np.asarray(value)[:, :1]
-        for name, value in model.individual(
-            {k: first_occasion(jnp.asarray(v)) for k, v in brought.inputs.items()}
-        ).items()
+        name: jnp.broadcast_to(value, (count,))[:, None]
+        for name, value in model.individual(first).items()
     }
     longest = 0.0
     for place in range(brought.tables.group.shape[0]):

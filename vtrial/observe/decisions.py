@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key, UInt
 
 from vtrial.endpoint.equation import called
 from vtrial.keys import purpose_key
@@ -33,9 +33,10 @@ class Past(NamedTuple):
     acts, row
         (subject, rule) How often each acted, and at how many decisions in a row it
         held.
-    latest, due
-        (subject, rule) [h] When it last acted (-inf: never), and when it is to be done
-        (inf: nothing is due).
+    latest
+        (subject, rule) [h] When it last acted; -inf: never.
+    due
+        (subject, slot) [h] When what was put off is to be done; inf: nothing is.
     changes, changed
         How often the dose was changed, and when last [h].
     """
@@ -43,7 +44,7 @@ class Past(NamedTuple):
     acts: Int[Array, "subject rule"]
     row: Int[Array, "subject rule"]
     latest: Float[Array, "subject rule"]
-    due: Float[Array, "subject rule"]
+    due: Float[Array, "subject slot"]
     changes: Int[Array, " subject"]
     changed: Float[Array, " subject"]
 
@@ -51,15 +52,17 @@ class Past(NamedTuple):
 class Moment(NamedTuple):
     """One moment: which rules are decided or done, its name, and where it is.
 
+    `slot` is where it is noted what is put off, and until when.
     `cycle` and `day_of_cycle` are those of the plan, `began` [h] when the cycle does.
     """
 
-    decides: Bool[Array, " rule"]
-    does: Bool[Array, " rule"]
-    token: Int[Array, ""]
-    cycle: Float[Array, ""]
-    day_of_cycle: Float[Array, ""]
-    began: Float[Array, ""]
+    decides: Bool[Array, "*stage rule"]
+    does: Bool[Array, "*stage rule"]
+    slot: Int[Array, "*stage rule"]
+    token: UInt[Array, "*stage"]
+    cycle: Float[Array, "*stage"]
+    day_of_cycle: Float[Array, "*stage"]
+    began: Float[Array, "*stage"]
 
 
 class People(NamedTuple):
@@ -69,12 +72,12 @@ class People(NamedTuple):
     keys: Key[Array, " subject"]
 
 
-def nothing_past(count: int, rules: int) -> Past:
+def nothing_past(count: int, rules: int, slots: int) -> Past:
     """Return the past of subjects of whom nothing was decided yet."""
     none = jnp.zeros((count, rules), int)
     never = jnp.full((count, rules), -jnp.inf)
-    nobody = jnp.zeros(count, int)
-    return Past(none, none, never, -never, nobody, jnp.full(count, -jnp.inf))
+    due, nobody = jnp.full((count, slots + 1), jnp.inf), jnp.zeros(count, int)
+    return Past(none, none, never, due, nobody, jnp.full(count, -jnp.inf))
 
 
 def decide(
@@ -103,7 +106,9 @@ def decide(
         values = _names(rules, moment, now, seen, people, past, dose)
         decides = moment.decides[place] & here
         found = decides & holds(rule.when, values, seen, now, marks)
-        row = jnp.where(decides, (past.row[:, place] + 1) * found, past.row[:, place])
+        row = jnp.where(
+            found, past.row[:, place] + 1, jnp.where(decides, 0, past.row[:, place])
+        )
         past = past._replace(row=past.row.at[:, place].set(row))
         may = found & ~taken & _is_free(rule, place, past, now)
         if not rule.also:
@@ -171,7 +176,7 @@ def _is_free(
 
 
 def _is_heeded(
-    rule: Rule, keys: Key[Array, " subject"], token: Int[Array, ""]
+    rule: Rule, keys: Key[Array, " subject"], token: UInt[Array, "*stage"]
 ) -> Bool[Array, " subject"]:
     """Draw whether a decision is acted on."""
     if rule.success >= 1.0:
@@ -193,11 +198,12 @@ def _in_time(
     past: Past,
 ) -> tuple[Past, Bool[Array, " subject"]]:
     """Note what is to be done later; return for whom the time has come."""
-    due = past.due[:, place]
-    due = jnp.where(may & jnp.isinf(due), now + rule.after, due)
+    slot = moment.slot[place]
+    due = past.due[:, slot]
+    due = jnp.where(may, now + rule.after, due)
     come = moment.does[place] & (due <= now + NEAR)
     due = jnp.where(come, jnp.inf, due)
-    return past._replace(due=past.due.at[:, place].set(due)), come
+    return past._replace(due=past.due.at[:, slot].set(due)), come
 
 
 def _noted(
@@ -220,6 +226,6 @@ def _noted(
     moved = jnp.abs(after - before) > CLOSE * jnp.abs(before)
     differs = acts & jnp.any(moved, axis=1)
     return past._replace(
-        changes=past.changes + differs,
+        changes=past.changes + differs.astype(int),
         changed=jnp.where(differs, now, past.changed),
     )

@@ -49,12 +49,12 @@ class Stage(NamedTuple):
     """
 
     moment: Moment
-    place: Int[Array, " stage"]
-    column: Int[Array, " stage"]
-    again: Bool[Array, " stage"]
-    later: Bool[Array, " stage"]
-    last: Bool[Array, " stage"]
-    after: Bool[Array, " stage"]
+    place: Int[Array, "*stage"]
+    column: Int[Array, "*stage"]
+    again: Bool[Array, "*stage"]
+    later: Bool[Array, "*stage"]
+    last: Bool[Array, "*stage"]
+    after: Bool[Array, "*stage"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,7 +226,10 @@ class Frame:
         size, rules = moments.count + 1, len(self.rules)
         decides, does = np.zeros((2, size, rules), bool)
         decides[:-1], does[:-1] = moments.decides, moments.does
-        place, again, column, token = np.zeros((4, size), int)
+        slot = np.full((size, rules), -1)
+        slot[:-1] = moments.slot
+        place, again, column = np.zeros((3, size), int)
+        token = np.zeros(size, np.uint32)
         place[:-1], again[:-1], column[:-1] = (
             moments.place,
             moments.again,
@@ -239,11 +242,10 @@ class Frame:
         places = zip(planned.tolist(), after.tolist(), strict=True)
         cycles = [cycle_at(time, self.cycle, after=late) for time, late in places]
         cycle, day, began = np.array(cycles).T
-        moment = Moment(decides, does, token.astype(np.uint32), cycle, day, began)
+        moment = Moment(decides, does, slot, token, cycle, day, began)
         later = does.any(axis=1)
-        stage = Stage(
-            moment, place, column, again > 0, later, last, after & ~last & ~later
-        )
+        after &= ~last & ~later
+        stage = Stage(moment, place, column, again > 0, later, last, after)
         return Stage(Moment(*map(jnp.asarray, moment)), *map(jnp.asarray, stage[1:]))
 
     def compact(self, given: Ledger) -> Ledger:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from vtrial.dims import ACTED, AMOUNT, DECISIONS, DOSES, INTO, KNOWN, REASON, TIME
+from vtrial.dims import ACTED, AMOUNT, DECISIONS, DOSES, INTO, KNOWN, RATE, REASON, TIME
 from vtrial.observe.block_program import Seen
 from vtrial.observe.course import Decisions
 from vtrial.observe.frame import Frame
@@ -32,6 +32,7 @@ def _blank(frame: Frame, size: int) -> dict[str, np.ndarray]:
     blank = {
         f"{DOSES}/{TIME}": np.full(doses, np.nan),
         f"{DOSES}/{AMOUNT}": np.full(doses, np.nan),
+        f"{DOSES}/{RATE}": np.full(doses, np.nan),
         f"{DOSES}/{INTO}": np.full(doses, NONE, "int16"),
         f"{DOSES}/{REASON}": np.full(doses, NONE, "int8"),
     }
@@ -51,6 +52,7 @@ def _given(given: Ledger) -> dict[str, Any]:
     return {
         f"{DOSES}/{TIME}": np.where(there, given.time, np.nan),
         f"{DOSES}/{AMOUNT}": np.where(there, given.amount, np.nan),
+        f"{DOSES}/{RATE}": np.where(there, given.rate, np.nan),
         f"{DOSES}/{INTO}": np.where(there, given.compartment, NONE),
         f"{DOSES}/{REASON}": np.where(there, given.reason, NONE),
     }

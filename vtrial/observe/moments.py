@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt
 
 from vtrial.dosing.doses import AFTER_DOSE
 from vtrial.keys import purpose_number
@@ -38,6 +38,9 @@ class Moments:
         (moment, rule) Which rules are decided.
     does
         (moment, rule) Which rules are done that were decided at an earlier moment.
+    slot
+        (moment, rule) Where it is noted when what is decided is to be done, if that is
+        later; the same for the decision and for what is done. -1: nowhere.
     token
         A number that names the moment, whatever other moments there are.
     column
@@ -48,13 +51,19 @@ class Moments:
     again: Int[np.ndarray, " moment"]
     decides: Bool[np.ndarray, "moment rule"]
     does: Bool[np.ndarray, "moment rule"]
-    token: Int[np.ndarray, " moment"]
+    slot: Int[np.ndarray, "moment rule"]
+    token: UInt[np.ndarray, " moment"]
     column: Int[np.ndarray, " moment"]
 
     @property
     def count(self) -> int:
         """How many there are."""
         return self.place.size
+
+    @property
+    def slots(self) -> int:
+        """How much may be put off at once."""
+        return int(self.does.sum())
 
     @property
     def more(self) -> int:
@@ -74,7 +83,9 @@ def moments_of(rules: Sequence[Rule], plan: ObservationTimes, cycle: float) -> M
     for places in _together(rules, plan):
         names = {plan.visits[place] for place in places}
         first, time = places[0], float(plan.planned[places[0]])
-        number, day, _ = cycle_at(time, cycle, after=plan.rank[first] == AFTER_DOSE)
+        number, day, _ = cycle_at(
+            time, cycle, after=bool(plan.rank[first] == AFTER_DOSE)
+        )
         known = {"cycle": number, "day_of_cycle": day}
         decides = [
             bool(names & set(rule.at)) and may_hold(rule.when, known) for rule in rules
@@ -97,11 +108,18 @@ def moments_of(rules: Sequence[Rule], plan: ObservationTimes, cycle: float) -> M
     rows = sorted([*rows, *late], key=lambda row: (row[0], row[2]))
     again = np.array([row[2] for row in rows], int)
     held = np.cumsum(again > 0) - 1
+    does = np.array([row[4] for row in rows], bool).reshape(-1, len(rules))
+    slot = np.full(does.shape, -1)
+    for number, (moment, rule) in enumerate(zip(*np.nonzero(does), strict=True)):
+        slot[moment, rule] = number
+        place = [row[1] == rows[moment][1] and row[3][rule] for row in rows]
+        slot[np.flatnonzero(place), rule] = number
     return Moments(
         place=np.array([row[1] for row in rows], int),
         again=again,
         decides=np.array([row[3] for row in rows], bool).reshape(-1, len(rules)),
-        does=np.array([row[4] for row in rows], bool).reshape(-1, len(rules)),
+        does=does,
+        slot=slot,
         token=np.array([_token(plan, row[1], row[2]) for row in rows], np.uint32),
         column=plan.planned.size + np.where(again > 0, held, 0),
     )

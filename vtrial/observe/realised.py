@@ -24,12 +24,12 @@ EVER = jnp.inf
 class Rows(NamedTuple):
     """Doses, (subject, row); time [h] is infinite where there is none."""
 
-    time: Float[Array, "subject row"]
-    amount: Float[Array, "subject row"]
-    rate: Float[Array, "subject row"]
-    compartment: Int[Array, "subject row"]
-    interval: Float[Array, "subject row"]
-    steady: Int[Array, "subject row"]
+    time: Float[Array, "*regimen subject row"]
+    amount: Float[Array, "*regimen subject row"]
+    rate: Float[Array, "*regimen subject row"]
+    compartment: Int[Array, "*regimen subject row"]
+    interval: Float[Array, "*regimen subject row"]
+    steady: Int[Array, "*regimen subject row"]
 
 
 class Tables(NamedTuple):
@@ -79,12 +79,13 @@ class Plan(NamedTuple):
 
 
 class Ledger(NamedTuple):
-    """What was given, (subject, row): time [h], amount, state and `Given` reason."""
+    """What was given, (subject, row): time [h], amount, rate, state, `Given` reason."""
 
-    time: Float[Array, "subject row"]
-    amount: Float[Array, "subject row"]
-    compartment: Int[Array, "subject row"]
-    reason: Int[Array, "subject row"]
+    time: Float[Array, "*stage subject row"]
+    amount: Float[Array, "*stage subject row"]
+    rate: Float[Array, "*stage subject row"]
+    compartment: Int[Array, "*stage subject row"]
+    reason: Int[Array, "*stage subject row"]
 
 
 def groups_of(regimens: Sequence[Regimen]) -> tuple[int, ...]:
@@ -101,7 +102,9 @@ def tables_of(
     doses = [expand(one if one.steps else None, values) for one in regimens]
     rows = max([one.amount.shape[0] for one in doses], default=1)
 
-    def side(name: str, filler: float) -> Array:
+    def side(name: str) -> Array:
+        filler = jnp.inf if name == "time" else 0
+
         def full(one: Doses) -> Array:
             value = jnp.broadcast_to(getattr(one, name), (rows, one.time.shape[1]))
             short = most - value.shape[1]
@@ -112,8 +115,7 @@ def tables_of(
             return jnp.zeros((1, rows, 0), kind)
         return jnp.stack([full(one) for one in doses])
 
-    fillers = {"time": jnp.inf}
-    rows_ = {name: side(name, fillers.get(name, 0)) for name in Rows._fields}
+    rows_ = {name: side(name) for name in Rows._fields}
     scales, group = np.zeros((2, max(1, len(doses)), most), int)
     for place, one in enumerate(regimens):
         shared = written(one)
@@ -177,19 +179,21 @@ def fall_due(
         jnp.take_along_axis(part, group, axis=1)
         for part in (plan.fixed, plan.factor, plan.held)
     )
-    whole = jnp.where(jnp.isnan(fixed), planned.amount, fixed)
-    amount = whole * factor
+    amount = jnp.where(jnp.isnan(fixed), planned.amount, fixed) * factor
     shown = jnp.where(planned.amount > 0, planned.amount, 1.0)
     scales = _looked_up(tables.scales, plan.regimen, place) & (planned.rate > 0)
     rate = jnp.where(scales, planned.rate * (amount / shown), planned.rate)
-    reason = jnp.where(amount == planned.amount, Given.PLANNED, Given.CHANGED)
-    reason = jnp.where(time < held, Given.HELD, reason)
+    kinds = int(Given.PLANNED), int(Given.CHANGED)
+    reason = jnp.where(amount == planned.amount, *kinds)
+    reason = jnp.where(time < held, int(Given.HELD), reason)
     if tables.missed is not None:
         last = tables.missed.shape[1] - 1
         missed = jnp.take_along_axis(tables.missed, jnp.minimum(place, last), axis=1)
         missed &= (plan.regimen == 0)[:, None]
-        reason = jnp.where(missed & (reason <= Given.CHANGED), Given.MISSED, reason)
-    reason = jnp.where(plan.stopped[:, None], Given.STOPPED, reason)
+        reason = jnp.where(
+            missed & (reason <= Given.CHANGED), int(Given.MISSED), reason
+        )
+    reason = jnp.where(plan.stopped[:, None], int(Given.STOPPED), reason)
     gone = reason > Given.CHANGED
     given = planned._replace(
         time=jnp.where(here & ~gone, time, jnp.inf),
@@ -197,15 +201,22 @@ def fall_due(
         rate=rate,
     )
     extra = plan.extra
-    told = [
-        (jnp.where(here, time, jnp.inf), jnp.where(gone, 0.0, amount), given, reason),
-        (extra.time, extra.amount, extra, jnp.full_like(extra.steady, Given.EXTRA)),
-    ]
-    ledger = Ledger(
-        *(jnp.concatenate([part[i] for part in told], axis=1) for i in (0, 1)),
-        jnp.concatenate([part[2].compartment for part in told], axis=1),
-        jnp.concatenate([part[3].astype(int) for part in told], axis=1),
+    whole = Ledger(
+        jnp.where(here, time, jnp.inf),
+        jnp.where(gone, 0.0, amount),
+        rate,
+        given.compartment,
+        reason.astype(int),
     )
+    beside_it = Ledger(
+        extra.time,
+        extra.amount,
+        extra.rate,
+        extra.compartment,
+        jnp.full_like(extra.steady, int(Given.EXTRA)),
+    )
+    pairs = zip(whole, beside_it, strict=True)
+    ledger = Ledger(*(jnp.concatenate(pair, axis=1) for pair in pairs))
     doses = beside(plan.recent, given, extra)
     kept = _latest(doses, plan.recent.time.shape[1])
     plan = plan._replace(

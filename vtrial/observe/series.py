@@ -28,6 +28,7 @@ def planned_ledger(doses: Doses, count: int) -> Ledger:
     return Ledger(
         jnp.broadcast_to(doses.time, shape),
         jnp.broadcast_to(doses.amount, shape),
+        jnp.broadcast_to(doses.rate, shape),
         jnp.broadcast_to(doses.compartment, shape),
         jnp.full(shape, int(Given.PLANNED)),
     )

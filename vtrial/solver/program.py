@@ -114,6 +114,7 @@ class Program:
             start=None,
             until=begin,
         )
+        batch = jax.tree.map(jnp.asarray, batch)
         return standing_at(self.layout(batch), batch, count_of(batch))
 
     def run(self, batch: Batch, count: Int[ArrayLike, "1"]) -> Solutions:
