@@ -19,11 +19,9 @@ from jax.export import register_namedtuple_serialization
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from vtrial.cohort.cohort import Cohort
-from vtrial.cohort.draw import sample
 from vtrial.cohort.subjects import Subjects
 from vtrial.dosing.doses import Doses, Times
 from vtrial.dosing.expansion import expand
-from vtrial.keys import subject_key
 from vtrial.model.tree import evaluate
 from vtrial.observe.alike import shape_of
 from vtrial.observe.measuring import (
@@ -36,6 +34,7 @@ from vtrial.observe.measuring import (
 )
 from vtrial.observe.observation_times import ObservationTimes
 from vtrial.observe.scheme import MAKERS, Scheme
+from vtrial.observe.screening import enrolled
 from vtrial.observe.undefined import undefined
 from vtrial.program_cache import kept
 from vtrial.protocol.protocol import Arm, Protocol
@@ -140,17 +139,9 @@ class Trial:
         seed: int,
     ) -> Subjects:
         """Draw subjects by identity in the trial of a seed."""
-        people = sample(
-            self.cohort,
-            self.protocol.model,
-            seed=seed,
-            replicate=replicate,
-            subject=number,
-            occasions=len(self.protocol.occasions),
-            uncertainty=self.protocol.uncertainty,
+        return enrolled(
+            self.protocol, self.cohort, seed=seed, replicate=replicate, number=number
         )
-        off = self.protocol.random_effects == "off"
-        return people.without_effects() if off else people
 
     def observe(self, arm: Arm, people: Subjects, chosen: np.ndarray) -> Seen:
         """Simulate the chosen subjects under an arm and return what is seen of them.
@@ -302,8 +293,7 @@ def brought(
         shape.regimen,
         {n: numbers[n] if n in numbers else _first(inputs[n]) for n in needs},
     )
-    find = functools.partial(subject_key, seed)
-    keys = jax.vmap(find)(people.replicate[place], people.subject[place])
+    keys = people.keys(seed, place)
     known = set(protocol.model.inputs)
     return {k: v for k, v in inputs.items() if k in known}, doses, keys
 

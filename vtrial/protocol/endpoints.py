@@ -103,11 +103,11 @@ def _span(
             continue
         try:
             if key == "within":
-                start, end = span(words, cycle=known.cycle)
+                start, end = span(words, cycle=known.cycle, early=True)
             elif key == "at":
-                start = end = moment(words, cycle=known.cycle)
+                start = end = moment(words, cycle=known.cycle, early=True)
             else:
-                baseline = moment(words, cycle=known.cycle)
+                baseline = moment(words, cycle=known.cycle, early=True)
         except ProtocolError as error:
             faults.relay((*path, key), error)
             return None

@@ -17,6 +17,7 @@ from vtrial.protocol.analysis import Analysis, Comparison
 from vtrial.protocol.arms import find_cycle, read_allocation, read_arms, read_dropout
 from vtrial.protocol.comparisons import read_analysis
 from vtrial.protocol.design import Design
+from vtrial.protocol.eligible import read_eligible
 from vtrial.protocol.endpoints import (
     read_endpoints,
     read_spans,
@@ -28,7 +29,7 @@ from vtrial.protocol.knots import NO_KNOTS, knots_of
 from vtrial.protocol.multiplicity import read_multiplicity
 from vtrial.protocol.observed import read_observed
 from vtrial.protocol.parameters import with_parameters_of
-from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit
+from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit, Words
 from vtrial.protocol.published import read_published, read_source
 from vtrial.protocol.scope import Known, find_covariates, find_model
 from vtrial.protocol.shape import KeepShape, ProtocolShape
@@ -231,6 +232,8 @@ def _build(
     dropout = read_dropout(shape.design.dropout, tuple(shape.arms), known, faults)
     visits = read_visits(shape.visits, known, faults)
     horizon = _horizon(arms, visits)
+    times = [time for visit in visits for time in visit.times]
+    eligible = read_eligible(shape.eligible, times, known, faults)
     spans = read_spans(shape.endpoints, horizon=horizon, known=known, faults=faults)
     endpoints = read_endpoints(
         shape.endpoints, spans, visits, known=known, faults=faults
@@ -262,6 +265,7 @@ def _build(
         potential=shape.potential,
         uncertainty=shape.uncertainty,
         random_effects=shape.random_effects,
+        eligible=eligible,
         design=Design(allocation, dropout),
         visits=visits,
         grid=grid.times,
@@ -274,9 +278,7 @@ def _build(
         keep=keep,
         numerics=_numerics(shape),
         sources=tuple(map(read_source, shape.source)),
-        path=faults.sheet.source,
-        text=faults.sheet.text,
-        data=faults.sheet.data,
+        **_as_given(known, faults),
     )
     return dataclasses.replace(protocol, block=shape.block or protocol.usual_block)
 
@@ -317,9 +319,9 @@ def _known(shape: ProtocolShape, faults: Faults) -> Known:
     model = None if shape.model == "-" else find_model(shape.model, faults)
     if model is not None:
         model = with_parameters_of(model, shape.parameters, faults)
-    covariates = None if shape.cohort == "-" else find_covariates(shape.cohort, faults)
-    names = covariates or frozenset()
-    if model is not None and covariates is not None:
+    given = None if shape.cohort == "-" else find_covariates(shape.cohort, faults)
+    names = given.names if given else frozenset()
+    if model is not None and given is not None:
         names |= {covariate.name for covariate in model.covariates}
     return Known(
         model,
@@ -328,7 +330,23 @@ def _known(shape: ProtocolShape, faults: Faults) -> Known:
         visits=_names(faults.sheet, "visits"),
         endpoints=_names(faults.sheet, "endpoints"),
         measured={name: tuple(v.measure) for name, v in shape.visits.items()},
+        words=given.words if given else {},
     )
+
+
+def _as_given(known: Known, faults: Faults) -> dict[str, Any]:
+    """Return the sheet as it was given, and what codes of covariates are called."""
+    words: Words = tuple(
+        (name, tuple((code, word) for word, code in codes.items()))
+        for name, codes in known.words.items()
+    )
+    sheet = faults.sheet
+    return {
+        "path": sheet.source,
+        "text": sheet.text,
+        "data": sheet.data,
+        "words": words,
+    }
 
 
 def _in_all(subjects: int | dict[str, int]) -> int:

@@ -22,6 +22,20 @@ class ParametersShape(Shape):
     )
 
 
+class EligibleShape(Shape):
+    """Who is let in, on what is measured before any treatment."""
+
+    when: Name = Field(
+        description="A condition on measured outputs and on covariates.",
+        examples=["anc >= 1.5"],
+    )
+    at: Name = Field(
+        "day 0",
+        description="When they are measured: day 0, or the time of a visit before it.",
+        examples=["day -7"],
+    )
+
+
 COUNTS: dict[str, Any] = {
     "anyOf": [
         {"type": "integer", "minimum": 1, "maximum": MOST},
@@ -39,6 +53,11 @@ def as_file(value: object) -> object:
     return {"file": value} if isinstance(value, str) else value
 
 
+def as_when(value: object) -> object:
+    """Take a condition for a map that has no more than it."""
+    return {"when": value} if isinstance(value, str) else value
+
+
 def as_counts(value: object) -> object:
     """Take a number of subjects, or one for each arm."""
     given = list(value.values()) if isinstance(value, dict) else [value]
@@ -54,3 +73,4 @@ Counts = Annotated[
     int | dict[str, int], BeforeValidator(as_counts), WithJsonSchema(COUNTS)
 ]
 ParametersFile = Annotated[ParametersShape | None, BeforeValidator(as_file), OrName()]
+Eligible = Annotated[EligibleShape | None, BeforeValidator(as_when), OrName()]

@@ -13,8 +13,11 @@ from vtrial.model.model import Model, Source
 from vtrial.model.tree import Expression
 from vtrial.protocol.analysis import Analysis
 from vtrial.protocol.design import Design
+from vtrial.protocol.eligible import Eligible
 from vtrial.protocol.evidence import Correct, Evidence
 from vtrial.types import Numerics
+
+Words = tuple[tuple[str, tuple[tuple[float, str], ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class Protocol:
     `grid` are the times of true values [h], ascending; one that stands twice is before
     and after the dose at it. Those at the places `added` are there for what courses do
     where they jump or bend, and no endpoint counts them. If the sheet gives a grid,
-    `given`, they are no part of the trajectories that are kept, either.
+    `given`, they are no part of the trajectories that are kept, either. `words` are
+    what the cohort calls codes of its categories.
     """
 
     name: str
@@ -87,6 +91,7 @@ class Protocol:
     potential: Literal["allocated", "all"] = "allocated"
     uncertainty: bool = True
     random_effects: Literal["on", "off"] = "on"
+    eligible: Eligible | None = None
     design: Design = Design()
     visits: tuple[Visit, ...] = ()
     grid: tuple[float, ...] = ()
@@ -102,6 +107,7 @@ class Protocol:
     path: str = ""
     text: str = ""
     data: Mapping[str, object] = field(default_factory=dict)
+    words: Words = ()
 
     @functools.cached_property
     def digest(self) -> str:
@@ -179,6 +185,10 @@ class Protocol:
 
         return replace(self, arms=set_in_arms(self, values))
 
+    def labels(self, name: str) -> dict[float, str]:
+        """Return the words for the values of a covariate; empty if it has none."""
+        return dict(dict(self.words).get(name, ()))
+
     def arm(self, name: str) -> Arm:
         """Return an arm by name."""
         return next(arm for arm in self.arms if arm.name == name)
@@ -190,7 +200,7 @@ class Protocol:
 
 _ASIDE = {
     *("model", "title", "replicates", "analysis", "evidence"),
-    *("sources", "path", "text", "data"),
+    *("sources", "path", "text", "data", "words"),
 }
 WORDS = {"title", "words", "source", "sources"}
 

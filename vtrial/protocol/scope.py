@@ -2,8 +2,10 @@
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
+from vtrial.cohort.category import words_of
 from vtrial.cohort.sheet import cohort_faults
 from vtrial.errors import Fault, ModelError, VtrialError
 from vtrial.model.grammar import parse_assignments
@@ -18,10 +20,11 @@ from vtrial.sheets.sheet import Sheet, parse_sheet, read_sheet
 class Known:
     """The names a protocol may use.
 
-    `arms`, `visits` and `endpoints` are all that the sheet names, faulty ones
-    included, so that one fault is told once. `measured` holds the outputs that each
-    visit measures. `cycle` [h] is 0 without cycles. Without `model`, because it is
-    missing or faulty, nothing that depends on it is checked.
+    `arms`, `visits` and `endpoints` are all that the sheet names, faulty ones included,
+    so that one fault is told once. `measured` holds the outputs that each visit
+    measures, `words` the codes of the words of the cohort's categories. `cycle` [h] is
+    0 without cycles. Without `model`, because it is missing or faulty, nothing that
+    depends on it is checked.
     """
 
     model: Model | None
@@ -31,6 +34,7 @@ class Known:
     endpoints: tuple[str, ...] = ()
     measured: Mapping[str, tuple[str, ...]] | None = None
     cycle: float = 0.0
+    words: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def with_cycle(self, cycle: float) -> "Known":
         """Return the same names with a cycle's length."""
@@ -51,7 +55,14 @@ def find_model(name: str, faults: Faults) -> Model | None:
     return None
 
 
-def find_covariates(name: str, faults: Faults) -> frozenset[str] | None:
+class Given(NamedTuple):
+    """The covariates that a cohort gives, and the codes of their words."""
+
+    names: frozenset[str]
+    words: dict[str, dict[str, float]]
+
+
+def find_covariates(name: str, faults: Faults) -> Given | None:
     """Read which covariates the named cohort sheet gives; note what is wrong in it."""
     path = find_sheet(name, kind="cohorts", beside=faults.sheet.source)
     if path is None:
@@ -70,7 +81,8 @@ def find_covariates(name: str, faults: Faults) -> frozenset[str] | None:
         faults.note(fault)
     data = sheet.data
     names = {*_keys(data.get("covariates")), *_derived(data.get("derive"))}
-    return frozenset(names | _columns(data.get("table")))
+    names |= _columns(data.get("table"))
+    return Given(frozenset(names), words_of(data.get("covariates")))
 
 
 def _told(sheet: Sheet) -> tuple[Fault, ...]:

@@ -34,7 +34,7 @@ from vtrial.protocol.field_types import (
     as_values,
     as_within,
 )
-from vtrial.protocol.population_shape import Counts, ParametersFile
+from vtrial.protocol.population_shape import Counts, Eligible, ParametersFile
 from vtrial.sheets.validate import sheet_name
 from vtrial.types import Method
 
@@ -529,6 +529,11 @@ class ProtocolShape(Shape):
             description="What is done to each group, by its name.",
             examples=[{"low": {"dose": "50 mg every 24 h x 14"}}],
         )
+    )
+    eligible: Eligible = Field(
+        None,
+        description="Who is let in, on what is measured before any treatment.",
+        examples=["anc >= 1.5"],
     )
     visits: dict[str, VisitShape] = Field(
         default_factory=dict, description="When what is measured, by name."

@@ -104,6 +104,9 @@ _EQUAL = re.compile(r"\b([A-Za-z_]\w*) == (\d+(?:\.\d+)?)\b")
 
 def code_words(protocol: Protocol, name: str, code: float) -> str:
     """Return what a covariate's code means, if its title or its name says so."""
+    if word := protocol.labels(name).get(code, ""):
+        title = factor_title(protocol, name)
+        return word if title == name else f"{title}: {word}"
     if name in _CODES:
         return _CODES[name].get(code, "")
     found = [one for one in protocol.model.covariates if one.name == name]
@@ -346,10 +349,25 @@ def population_in_words(protocol: Protocol) -> str:
     return f"cohort {protocol.cohort}; model {model.name}{title}; {uncertain}"
 
 
+def eligible_in_words(protocol: Protocol) -> str:
+    """Return who is let in on what is measured; empty if that is not asked."""
+    eligible = protocol.eligible
+    if eligible is None:
+        return ""
+    condition = where_words(protocol, write_where(eligible.condition))
+    when = timing_of(protocol).moments([eligible.time])
+    titles = listing(_called(protocol, output) for output in eligible.outputs)
+    return (
+        f"who has {condition}, with {titles} measured at {when} before treatment; "
+        "another is screened in the place of who has not"
+    )
+
+
 def design_lines(protocol: Protocol) -> list[Line]:
     """Return the design, a named line for each part of it."""
     lines = [
         Line("Population", population_in_words(protocol)),
+        *([Line("Let in", who)] if (who := eligible_in_words(protocol)) else []),
         Line("Size", size_in_words(protocol)),
         Line("Allocation", allocation_in_words(protocol)),
         Line("Simulated", potential_in_words(protocol)),
