@@ -29,10 +29,11 @@ from vtrial.protocol.knots import NO_KNOTS, knots_of
 from vtrial.protocol.multiplicity import read_multiplicity
 from vtrial.protocol.observed import read_observed
 from vtrial.protocol.parameters import with_parameters_of
-from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit, Words
+from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit
 from vtrial.protocol.published import read_published, read_source
 from vtrial.protocol.scope import Known, find_covariates, find_model
 from vtrial.protocol.shape import KeepShape, ProtocolShape
+from vtrial.protocol.subset import Words
 from vtrial.protocol.visits import read_occasions, read_visits
 from vtrial.sheets.find import find_sheet, refuse_other, shipped
 from vtrial.sheets.given import given_sheet

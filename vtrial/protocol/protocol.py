@@ -15,9 +15,8 @@ from vtrial.protocol.analysis import Analysis
 from vtrial.protocol.design import Design
 from vtrial.protocol.eligible import Eligible
 from vtrial.protocol.evidence import Correct, Evidence
+from vtrial.protocol.subset import Words
 from vtrial.types import Numerics
-
-Words = tuple[tuple[str, tuple[tuple[float, str], ...]], ...]
 
 
 @dataclass(frozen=True)

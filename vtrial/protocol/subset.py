@@ -1,6 +1,6 @@
 """Conditions on covariates: reading, writing, and the subjects that meet them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -13,6 +13,7 @@ from vtrial.protocol.scope import Known
 from vtrial.sheets.sheet import Path_
 from vtrial.sheets.words import listed, nearest
 
+Words = tuple[tuple[str, tuple[tuple[float, str], ...]], ...]
 COMPARED = {"==", "!=", "<", "<=", ">", ">="}
 
 
@@ -81,9 +82,30 @@ def _code(
     return Number(0.0)
 
 
-def write_where(condition: Expression | None) -> str:
-    """Write a condition as text; empty if there is none."""
-    return "" if condition is None else write_expression(condition)
+def write_where(condition: Expression | None, words: Words = ()) -> str:
+    """Write a condition as text; empty if there is none.
+
+    Codes that are compared with a covariate are written by its `words`, if it has some.
+    """
+    if condition is None:
+        return ""
+    return write_expression(_worded(condition, dict(words)))
+
+
+def _worded(
+    expression: Expression, words: Mapping[str, tuple[tuple[float, str], ...]]
+) -> Expression:
+    """Put words in the place of codes that covariates are compared with."""
+    if not isinstance(expression, Call):
+        return expression
+    sides = [_worded(side, words) for side in expression.arguments]
+    if expression.function in COMPARED and len(sides) == 2:
+        for place, other in ((0, 1), (1, 0)):
+            one, name = sides[place], sides[other]
+            if isinstance(one, Number) and isinstance(name, Name):
+                word = dict(words.get(name.name, ())).get(one.value)
+                sides[place] = Name(word) if word else one
+    return Call(expression.function, tuple(sides))
 
 
 def holds(

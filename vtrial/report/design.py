@@ -99,7 +99,7 @@ _CODES = {  # what a code's name says
     "FEMALE": {0.0: "male", 1.0: "female"},
     "MALE": {0.0: "female", 1.0: "male"},
 }
-_EQUAL = re.compile(r"\b([A-Za-z_]\w*) == (\d+(?:\.\d+)?)\b")
+_EQUAL = re.compile(r"\b([A-Za-z_]\w*) == (\d+(?:\.\d+)?|[A-Za-z_]\w*)\b")
 
 
 def code_words(protocol: Protocol, name: str, code: float) -> str:
@@ -125,9 +125,13 @@ def code_words(protocol: Protocol, name: str, code: float) -> str:
 
 def where_words(protocol: Protocol, condition: str) -> str:
     """Return a condition on covariates with their codes in words."""
-    return _EQUAL.sub(
-        lambda one: code_words(protocol, one[1], float(one[2])) or one[0], condition
-    )
+
+    def told(one: re.Match[str]) -> str:
+        codes = {word: code for code, word in protocol.labels(one[1]).items()}
+        code = codes.get(one[2], float(one[2]) if one[2][0].isdecimal() else None)
+        return (code is not None and code_words(protocol, one[1], code)) or one[0]
+
+    return _EQUAL.sub(told, condition)
 
 
 def factors_shown(protocol: Protocol) -> set[str]:
@@ -325,7 +329,7 @@ def comparison_in_words(protocol: Protocol, comparison: Comparison) -> str:
     if comparison.ties != "Efron":
         words += f", {comparison.ties} ties"
     if comparison.where is not None:
-        where = where_words(protocol, write_where(comparison.where))
+        where = where_words(protocol, write_where(comparison.where, protocol.words))
         words += f", where {where}"
     if comparison.above is not None:
         words += f", to be above {number(comparison.above, 4)}"
@@ -354,7 +358,7 @@ def eligible_in_words(protocol: Protocol) -> str:
     eligible = protocol.eligible
     if eligible is None:
         return ""
-    condition = where_words(protocol, write_where(eligible.condition))
+    condition = where_words(protocol, write_where(eligible.condition, protocol.words))
     when = timing_of(protocol).moments([eligible.time])
     titles = listing(_called(protocol, output) for output in eligible.outputs)
     return (
