@@ -9,7 +9,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from vtrial.endpoint.endpoint import DROPOUT, Endpoint
-from vtrial.endpoint.equation import asked_by, called
+from vtrial.endpoint.equation import (
+    asked_by,
+    called,
+    covariates_of,
+    with_formulas,
+)
 from vtrial.endpoint.missing import left_before
 from vtrial.endpoint.outcome import Interruption, Outcome, combined, outcomes
 from vtrial.keys import purpose_key
@@ -50,8 +55,10 @@ def hazard_of(protocol: Protocol, arm: str) -> float:
 def covariates_asked(protocol: Protocol) -> tuple[str, ...]:
     """Name the covariates that endpoints' equations ask for."""
     own = {called(point.name) for point in protocol.endpoints}
-    asked = [name for point in protocol.endpoints for name in asked_by(point)]
-    return tuple(dict.fromkeys(name for name in asked if name not in own))
+    points = protocol.endpoints
+    asked = [name for point in points for name in asked_by(point) if name not in own]
+    asked += [name for point in points for name in covariates_of(point)]
+    return tuple(dict.fromkeys(asked))
 
 
 def measure(
@@ -100,6 +107,10 @@ def outcomes_of(
     left: Float[Array, " subject"],
 ) -> list[Outcome]:
     """Return the outcomes of all endpoints; those made of others come after these."""
+    truth, noisy = (
+        with_formulas(protocol.endpoints, values, who.covariates)
+        for values in (truth, noisy)
+    )
     found: dict[str, Outcome] = {}
     dropout = bool(protocol.design.dropout.hazards)
     for point in protocol.endpoints:

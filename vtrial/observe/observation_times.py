@@ -122,7 +122,8 @@ class ObservationTimes:
         """Return the places of the measured times that an endpoint reads."""
         names = endpoint.visits or tuple(measures)
         asked = [
-            name in names and endpoint.of in measures[name] for name in self.visits
+            name in names and measures[name].issuperset(endpoint.reads)
+            for name in self.visits
         ]
         return np.flatnonzero(asked)
 

@@ -171,7 +171,9 @@ class EndpointShape(Shape):
     """One number for each subject."""
 
     of: Name | None = Field(
-        None, description="An output of the model.", examples=["conc"]
+        None,
+        description="An output of the model, or an equation of outputs and covariates.",
+        examples=["conc", "conc / MIC"],
     )
     take: Take | None = Field(
         None,
@@ -188,7 +190,9 @@ class EndpointShape(Shape):
         alias="first of",
         description="Times to events, of which the first counts, instead.",
     )
-    unit: Name | None = Field(None, description="Of what `equals` gives.")
+    unit: Name | None = Field(
+        None, description="Of what `equals` gives, or an equation at `of`."
+    )
     at: Name | None = Field(None, description="One time.", examples=["day 14"])
     within: Name | None = Field(
         None,
@@ -200,6 +204,11 @@ class EndpointShape(Shape):
     )
     low: Value | None = Field(None, description="Lower limit of a range of values.")
     high: Value | None = Field(None, description="Upper limit of a range of values.")
+    share: Value | None = Field(
+        None,
+        description="Of the values that are below a percentile.",
+        examples=["90 %"],
+    )
     confirmed: Annotated[int | str, BeforeValidator(as_number_or_text)] | None = Field(
         None,
         description="So many values, or values for so long, confirm it.",

@@ -236,7 +236,7 @@ def _called(protocol: Protocol, output: str) -> str:
 
 def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
     """Return how an endpoint is made of a subject's values."""
-    unit = output_unit(protocol, endpoint.of)
+    unit = endpoint.of_unit or output_unit(protocol, endpoint.of)
     reach = (
         f"at or above {_limit(endpoint.low, unit)}"
         if endpoint.low is not None
@@ -248,6 +248,7 @@ def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
         low=_limit(endpoint.low, unit),
         high=_limit(endpoint.high, unit),
         reach=reach,
+        share=f"{number(100 * endpoint.share, 4)} %",
         equation=equation_of(endpoint),
         events=listing(endpoint.first_of),
     )
@@ -291,7 +292,8 @@ def endpoint_unit(protocol: Protocol, endpoint: Endpoint) -> str:
         return endpoint.unit
     if endpoint.grades or not endpoint.of:
         return "1"
-    return unit_taken(endpoint.take, output_unit(protocol, endpoint.of))
+    unit = endpoint.of_unit or output_unit(protocol, endpoint.of)
+    return unit_taken(endpoint.take, unit)
 
 
 def _limit(value: float | None, unit: str) -> str:
