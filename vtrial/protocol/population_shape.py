@@ -7,11 +7,14 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from vtrial.protocol.field_types import MOST, Name, OrName, Shape
 from vtrial.sheets.validate import said, wrong
 
+Freedom = Annotated[float, Field(gt=0)]
+
 
 class ParametersShape(Shape):
     """Population parameters from a file: draws, or NONMEM's estimates."""
 
-    file: Name = Field(
+    file: Name | None = Field(
+        None,
         description="A CSV file with a row a replicate, or NONMEM's .ext.",
         examples=["bootstrap.csv", "run1.ext"],
     )
@@ -19,6 +22,17 @@ class ParametersShape(Shape):
         default_factory=dict,
         description="Which column each parameter is in; its own name if left out.",
         examples=[{"tvCL": "THETA1"}],
+    )
+    omega: dict[str, Name] = Field(
+        default_factory=dict,
+        description="Which ETA of an .ext file each random effect is.",
+        examples=[{"eta.CL": "ETA1", "eta.V": "ETA2"}],
+    )
+    df: Freedom | dict[str, Freedom] | None = Field(
+        None,
+        description="Degrees of freedom of the covariance of random effects, or of "
+        "those that vary with one: each replicate draws it (inverse Wishart).",
+        examples=[40, {"eta.CL": 40}],
     )
 
 
