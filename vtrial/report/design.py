@@ -42,13 +42,6 @@ def arm_title(protocol: Protocol, name: str) -> str:
     return next((arm.title or name for arm in protocol.arms if arm.name == name), name)
 
 
-def short_title(protocol: Protocol, name: str, most: int = 24) -> str:
-    """Return an arm's title if it fits a figure, or its name, cut if need be."""
-    title = arm_title(protocol, name)
-    title = title if len(title) <= most else name
-    return title if len(title) <= most else title[: most - 1] + "…"
-
-
 _EFFECTS = {  # what a clinician calls what a sheet says
     "difference by ranks": "Hodges-Lehmann shift",
     "Welch difference of means": "difference of means (Welch)",
