@@ -1,5 +1,7 @@
 """Who is let in on what is measured before any treatment."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from vtrial.conduct.task import rows_of
 from vtrial.errors import ProtocolError
 from vtrial.observe import screening
 from vtrial.observe.block_program import Trial
+from vtrial.protocol.stored import read_protocol, write_protocol
 
 CUT = 2.2
 LINE = 8  # of the sheet, on which the condition stands
@@ -124,6 +127,22 @@ def test_a_visit_before_the_start_decides(base):
     )
     found = rows(base, replicates=1)
     assert measured(base, found)[found["subjects/arm"] == 0].min() >= CUT
+
+
+def test_a_record_holds_who_was_let_in(base):
+    base.change("small", "arms:", 'eligible: "base > 1 and WT > 60"\narms:')
+    protocol = base.load()
+    again = read_protocol(json.loads(json.dumps(write_protocol(protocol))))
+    assert again.eligible == protocol.eligible
+    assert again.digest == protocol.digest
+    base.change("small", "base > 1", "base > 1.5")
+    assert base.load().digest != protocol.digest
+
+
+def test_other_values_come_too_late_for_who_is_let_in(base):
+    base.change("small", "arms:", 'eligible: "base > 1"\narms:')
+    with pytest.raises(ProtocolError, match="before any arm sets a value"):
+        base.load().with_parameters(tvBASE=3.0)
 
 
 def test_words_of_the_cohort_may_be_written(base):

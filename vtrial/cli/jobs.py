@@ -65,6 +65,13 @@ Rtol = Annotated[
 Atol = Annotated[
     float | None, typer.Option(help="With --data: absolute tolerance; 1e-10.")
 ]
+Column = Annotated[
+    list[str] | None,
+    typer.Option(help="With --data and a .phi file: `eta.CL=ETA1`."),
+]
+Random = Annotated[
+    bool, typer.Option("--random", help="With --data: draw random effects.")
+]
 Follow = Annotated[
     Literal["backward", "forward", "linear"],
     typer.Option(
@@ -102,13 +109,8 @@ def simulate(
     parameters: Annotated[
         Path_, typer.Option(help="With --data: a row an ID, or one row.")
     ] = None,
-    column: Annotated[
-        list[str] | None,
-        typer.Option(help="With --data and a .phi file: `eta.CL=ETA1`."),
-    ] = None,
-    random: Annotated[
-        bool, typer.Option("--random", help="With --data: draw random effects.")
-    ] = False,
+    column: Column = None,
+    random: Random = False,
     covariates: Follow = "backward",
     rtol: Rtol = None,
     atol: Atol = None,

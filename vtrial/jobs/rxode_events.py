@@ -117,12 +117,12 @@ def _infusions(raw: Raw, classic: _Classic) -> Bool[np.ndarray, " row"]:
     alone |= pairs["time_end"] <= pairs["time"]
     lost = pairs.loc[alone, "row"].fillna(pairs.loc[alone, "row_end"]).astype(int)
     wrong = np.zeros(len(raw.cells), bool)
-    wrong[lost] = True
+    wrong[lost.to_numpy()] = True
     allowed = "an infusion with a beginning and, later, an end: AMT with the same rate"
     raw.wrong(wrong, "EVID", "`{}`, half an infusion", allowed, "")
     pairs = pairs[~alone]
     lasts = pairs["time_end"] - pairs["time"]
-    place = raw.cells.index[pairs["row"].astype(int)]
+    place = raw.cells.index[pairs["row"].to_numpy(int)]
     for name, values in (("AMT", pairs["size"] * lasts), ("RATE", pairs["size"])):
         raw.cells.loc[place, name] = [f"{value:.12g}" for value in values]
     ends = np.zeros(len(raw.cells), bool)

@@ -170,7 +170,8 @@ class Protocol:
         ------
         ProtocolError
             If the model has no such parameter, if a value is no finite number, or if
-            individual parameters are kept, which are found before.
+            individual parameters are kept or decide who is let in, which are found
+            before.
 
         Examples
         --------
