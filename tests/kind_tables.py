@@ -50,7 +50,8 @@ def by_table() -> str:
 
 def _needs(kind: Kind) -> str:
     """Say which limits, and how many values, a kind must have."""
-    limits = [key for key in ("low", "high") if getattr(kind, key) == "must"]
+    keys = ("low", "high", "share")
+    limits = [key for key in keys if getattr(kind, key) == "must"]
     either = kind.low == kind.high == "either"
     given = "`low` or `high`" if either else " and ".join(f"`{key}`" for key in limits)
     parts = (given, COUNTED[kind.needs], "a baseline" if kind.baseline else "")

@@ -161,6 +161,13 @@ def test_the_table_says_what_the_registry_says():
         assert dict(kind.exponents) == exponents, code
 
 
+@pytest.mark.parametrize("unit", ["foo/L", "mgg", "tablets", "mg/dl/x", "kgs"])
+def test_what_is_no_unit_needs_no_registry(monkeypatch, unit):
+    monkeypatch.setattr(units, "_registry", lambda: pytest.fail("made"))
+    with pytest.raises(UnitError):
+        dimension(unit)
+
+
 def test_what_is_in_the_table_needs_no_registry(monkeypatch):
     monkeypatch.setattr(units, "_registry", lambda: pytest.fail("made"))
     units._read.cache_clear()

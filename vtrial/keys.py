@@ -3,6 +3,7 @@
 import hashlib
 
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Int, Key
 
 
@@ -36,11 +37,17 @@ def subject_key(
     seed: Int[Array, ""] | int,
     replicate: Int[Array, ""] | int,
     subject: Int[Array, ""] | int,
+    turn: Int[Array, ""] | None = None,
 ) -> Key[Array, ""]:
     """Return the key of one subject: the same in any block and any arm.
 
     Subjects are folded in after a purpose of their own, so that no subject's key is
-    a key that the replicate draws from for itself.
+    a key that the replicate draws from for itself. Who comes in a subject's place,
+    at a `turn` above 0, is somebody else.
     """
     person = purpose_key(replicate_key(seed, replicate), "subject")
-    return jax.random.fold_in(person, subject)
+    key = jax.random.fold_in(person, subject)
+    if turn is None:
+        return key
+    other = jax.random.fold_in(purpose_key(key, "screened again"), turn)
+    return jnp.where(turn > 0, other, key)

@@ -6,6 +6,7 @@ computes what it reads. A few words of the clinic are translated first: `day`, `
 """
 
 import functools
+import importlib.util
 import json
 import math
 import re
@@ -227,10 +228,35 @@ def _read(unit: str) -> tuple[float, Dimension]:
         return size, Dimension(tuple(exponents.items()))
     if re.fullmatch(r"1|\{[^}]*\}", code):
         return 1.0, Dimension()
+    if not _is_spelt(code):
+        raise _no_unit(unit)
     try:
         return computed(code)
     except NOT_A_UNIT as error:
         raise _no_unit(unit) from error
+
+
+def _is_spelt(code: str) -> bool:
+    """Return whether UCUM's grammar reads a code: only then is a registry made."""
+    from lark.exceptions import LarkError
+
+    try:
+        _grammar().parse(code)
+    except LarkError:
+        return False
+    return True
+
+
+@functools.cache
+def _grammar() -> Any:
+    """Read the grammar that ucumvert parses by, without pint, which takes a second."""
+    from lark import Lark
+
+    found = importlib.util.find_spec("ucumvert")
+    assert found is not None, "it is installed with vtrial"
+    assert found.origin is not None, "it is a package of files"
+    text = (Path(found.origin).parent / "ucum_grammar.lark").read_text("utf-8")
+    return Lark(text, start="main_term", strict=True)
 
 
 @functools.cache

@@ -4,7 +4,7 @@ import pytest
 import xarray as xr
 
 from vtrial.analysis import bands
-from vtrial.analysis.bands import QUANTILES, bands_of
+from vtrial.analysis.bands import QUANTILES, over_time
 from vtrial.sketch import sketch
 
 
@@ -46,7 +46,7 @@ def test_sketches_and_trajectories_give_the_same_bands(protocol, monkeypatch, at
     values = make_values()
     kept = tree_of({"value": (("subject", "output", "time"), values)})
     for tree in (sketched(values), kept):
-        made = bands_of(tree, protocol)
+        made = over_time(tree, protocol).bands
         assert set(made["arm"]) == {"low"}
         assert made["time"].unique().tolist() == [0, 12]
         for time, place in ((0.0, 0), (12.0, 1)):
@@ -57,7 +57,7 @@ def test_sketches_and_trajectories_give_the_same_bands(protocol, monkeypatch, at
 
 def test_no_trajectories_no_bands(protocol):
     tree = xr.DataTree.from_dict({"/arms/low": xr.Dataset()})
-    assert list(bands_of(tree, protocol).columns) == [
+    assert list(over_time(tree, protocol).bands.columns) == [
         "arm",
         "output",
         "unit",
@@ -65,3 +65,21 @@ def test_no_trajectories_no_bands(protocol):
         "quantile",
         "value",
     ]
+
+
+def test_what_is_on_or_off_has_proportions(protocol):
+    """The share of ones, by sketches of blocks of 250 and by values: half a bin off."""
+    drawn = np.random.default_rng(2).random((4000, 1, 3))
+    values = np.where(drawn < np.array([0.0, 0.25, 0.803]), 1.0, 0.0)
+    kept = tree_of({"value": (("subject", "output", "time"), values)})
+    for tree in (sketched(values), kept):
+        made = over_time(tree, protocol).proportions
+        assert made["time"].tolist() == [0, 12, 24]
+        shares = values[:, 0].mean(axis=0)
+        np.testing.assert_allclose(made["proportion"], shares, atol=0.5 / 99)
+
+
+@pytest.mark.parametrize("values", [make_values(), np.ones((500, 1, 3))])
+def test_what_is_not_on_or_off_has_none(protocol, values):
+    kept = tree_of({"value": (("subject", "output", "time"), values)})
+    assert not len(over_time(kept, protocol).proportions)

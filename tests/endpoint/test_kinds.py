@@ -20,7 +20,7 @@ from vtrial.units import is_unit
 NAN, INF = np.nan, np.inf
 TIME = [0.0, 1.0, 2.0, 4.0, 8.0, 12.0]
 VALUE = [2.0, 6.0, 4.0, 2.0, 1.0, 0.5]
-BLANKS = {"of", "span", "low", "high", "reach", "equation", "events"}
+BLANKS = {"of", "span", "low", "high", "reach", "equation", "events", "share"}
 EACH = pytest.mark.parametrize("kind", kinds().values(), ids=lambda kind: kind.word)
 
 
@@ -30,6 +30,8 @@ def asked(kind, **more):
     needed = {k: v for k, v in limits.items() if getattr(kind, k) in ("must", "either")}
     if needed and kind.low == "either":
         needed.pop("high")
+    if kind.share == "must":
+        needed["share"] = 0.9
     return Endpoint("x", "y", kind.word, 0.0, 24.0, **{**needed, **more})
 
 
@@ -133,6 +135,14 @@ def test_who_lacks_a_baseline_is_told_so(kind):
         found = of(kind, [[NAN, *VALUE[1:]]], baseline=0.5)
         assert np.isnan(found.outcome[0])
         assert found.reason[0] == Missing.NO_BASELINE
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 1.0])
+def test_percentiles_are_those_of_numpy(share):
+    value = np.random.default_rng(4).lognormal(1, 0.4, (20, 6))
+    value[3, 2:] = NAN
+    found = of(kinds()["percentile"], value, share=share).outcome
+    np.testing.assert_allclose(found, np.nanquantile(value, share, axis=1), rtol=1e-12)
 
 
 def test_the_coefficient_of_variation_is_that_of_scipy():

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 import vtrial as vt
+from vtrial.errors import DataError
 
 
 def convert(folder, text, dialect="nonmem", **told):
@@ -130,3 +131,44 @@ def test_what_cannot_be_is_refused_and_nothing_written(text, told, said, tmp_pat
     with pytest.raises(vt.VtrialError, match=said):
         convert(tmp_path, text, **told)
     assert [path.name for path in tmp_path.iterdir()] == ["data.csv"]
+
+
+RXODE = "id,time,evid,amt,dv\n1,0,101,100,.\n1,0,10201,5,.\n1,4,10201,-5,.\n1,5,0,.,3\n"
+
+
+def test_classic_events_of_rxode2(tmp_path):
+    """An infusion of 5 an hour into the second compartment lasts for four hours."""
+    more = "2,0,90101,50,.\n2,1,70101,-50,.\n2,2,2,.,.\n2,3,3,.,.\n"
+    table, said = convert(tmp_path, RXODE + more, "rxode2")
+    assert table["EVID"].tolist() == ["1", "1", "0", "1", "2", "3"]
+    assert table["CMT"].tolist() == ["1", "2", ".", "1", ".", "."]
+    assert table["AMT"].tolist() == ["100", "20", ".", "50", ".", "."]
+    assert table["RATE"].tolist() == [".", "5", ".", "-1", ".", "."]
+    assert "5 classic events" in said
+    assert "2 ends of infusions" in said
+    steady = "id,time,evid,amt,ii\n1,0,110,100,12\n1,3,0,.,.\n"
+    table, _ = convert(tmp_path, steady, "rxode2")
+    assert table.loc[0, ["EVID", "CMT", "SS", "II"]].tolist() == ["1", "1", "1", "12"]
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        ("5", "replaces an amount"),
+        ("6", "multiplies an amount"),
+        ("7", "a transit dose"),
+        ("40101", "replaces an amount"),
+        ("130", "turns a compartment off"),
+        ("10110", "an infusion at steady state"),
+        ("10101", "half an infusion"),
+        ("102", "no event"),
+        ("30101", "no event"),
+        ("55", "`55`"),
+    ],
+)
+def test_events_of_rxode2_without_a_like_are_refused_by_line(tmp_path, event, told):
+    text = f"id,time,evid,amt,dv\n1,0,101,100,.\n1,1,{event},5,.\n1,5,0,.,3\n"
+    with pytest.raises(DataError, match=told) as caught:
+        convert(tmp_path, text, "rxode2")
+    (fault,) = caught.value.faults
+    assert fault.line == 3

@@ -95,6 +95,27 @@ def test_every_wrong_line_is_told():
     assert lines == [1, 3, 4, 5, 6, 7]
 
 
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("x = a b + * c - (d", [7, 11, 19]),
+        ("x = a b + c & d", [7, 13]),
+        ("y = max(a,, b) + 3 4", [11, 20]),
+        ("z = a $ b + c d", [7, 15]),
+        ("x = (a + b)) * c d", [12, 18]),
+        ("x = 5 mg/L + 2 h", [7, 16]),
+        ("x = if(a > 1 2, b && c, d)", [14, 19]),
+        ("x = 1 +* 2 + (3", [8, 16]),
+        ("x = a +", [8]),
+        ("x = a * (b\n + c d\n) * * e", [6, 5]),
+    ],
+)
+def test_all_that_is_wrong_in_an_equation_is_told(text, columns):
+    """What has no remedy hides nothing behind it, and makes no other fault."""
+    _, faults, _ = parse_leniently(text)
+    assert [fault.column for fault in faults] == columns
+
+
 def test_a_bracket_left_open_spoils_only_its_own_line():
     statements, faults, doubtful = parse_leniently("a = (1 + 2\nb = 3\nd/dt(x) = -x")
     assert [fault.line for fault in faults] == [1]

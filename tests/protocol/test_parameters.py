@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from vtrial.cohort.draw import sample
 from vtrial.cohort.sheet import load_cohort
@@ -84,6 +85,76 @@ def test_estimates_without_a_covariance_are_known(sheets):
     protocol, found = drawn(sheets)
     assert not protocol.uncertain
     assert set(found["tvCL"]) == {5.25}
+
+
+WHOLE = """TABLE NO.     1: First Order Conditional Estimation: Problem=1
+ ITERATION    THETA1       OMEGA(1,1)   OMEGA(2,1)   OMEGA(2,2)   OMEGA(3,3)   OBJ
+  -1000000000  5.25000E+00  1.60000E-01  2.00000E-02  4.00000E-02  9.00000E-02   98.2
+"""
+OMEGA = "parameters: {file: run1.ext, omega: {eta.V: ETA1, eta.CL: ETA2}, df: 30}\n"
+
+
+def test_random_effects_vary_as_omega_of_a_run(sheets):
+    asked(sheets, OMEGA, run1_ext=WHOLE)
+    protocol, _ = drawn(sheets)
+    (block,) = protocol.model.random
+    assert block.names == ("CL", "V")
+    assert block.covariance == ((0.04, 0.02), (0.02, 0.16))
+    assert block.freedom == 30
+    assert protocol.uncertain
+
+
+def test_degrees_of_freedom_need_no_file(sheets):
+    """A quarter of the variances lie beyond each quartile of n V / chi-squared(n - 1).
+
+    Four standard errors, and what each variance errs by itself.
+    """
+    asked(sheets, "parameters: {df: {eta.CL: 20}}\n")
+    protocol = sheets.load()
+    many, each = 200, 250
+    people = sample(
+        load_cohort(sheets.folder / "folk.yaml"),
+        protocol.model,
+        seed=1,
+        replicate=np.repeat(np.arange(many), each),
+        subject=np.tile(np.arange(each), many),
+    )
+    spread = np.asarray(people.effects["eta.CL"]).reshape(many, each).var(axis=1)
+    low, high = 20 * 0.09 / stats.chi2(19).ppf([0.75, 0.25])
+    error = 4 * np.sqrt(0.25 * 0.75 / many)
+    assert abs((spread < low).mean() - 0.25) < error + 0.03  # each has an error, too
+    assert abs((spread > high).mean() - 0.25) < error + 0.03
+
+
+@pytest.mark.parametrize(
+    ("text", "ext", "message"),
+    [
+        ("{omega: {eta.CL: ETA1}}", WHOLE, "of one, which `file` names"),
+        ("{columns: {tvCL: CL}}", WHOLE, "a CSV file beside the sheet"),
+        (
+            "{file: run1.ext, omega: {eta.KA: ETA1}}",
+            WHOLE,
+            "a random effect: eta.V or eta.CL",
+        ),
+        ("{file: run1.ext, omega: {eta.CL: ETA1}}", WHOLE, "for all of eta.CL, eta.V"),
+        ("{file: run1.ext, omega: {eta.CL: ETA1, eta.V: ETA9}}", WHOLE, "ETA1 to ETA3"),
+        ("{df: 1}", WHOLE, "above 1, for so many effects (eta.CL, eta.V)"),
+        ("{df: {eta.KA: 5}}", WHOLE, "a random effect: eta.V or eta.CL"),
+        (
+            "{file: run1.ext, omega: {eta.CL: ETA1, eta.V: ETA2}}",
+            WHOLE.replace("2.00000E-02", "2.00000E+00"),
+            "positive semi-definite",
+        ),
+        (
+            "{file: run1.ext, omega: {eta.CL: ETA1, eta.V: ETA2}}",
+            WHOLE.replace("-1000000000", "1"),
+            "a run that ended",
+        ),
+    ],
+)
+def test_what_gives_no_covariance_is_told(sheets, text, ext, message):
+    found = asked(sheets, f"parameters: {text}\n", run1_ext=ext).refused()
+    assert message in " ".join(map(str, found.values()))
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from vtrial.report.design import (
     comparison_in_words,
     design_lines,
     endpoint_in_words,
-    short_title,
 )
 
 
@@ -100,13 +99,6 @@ def test_design_says_what_is_certain(protocol):
     assert "every arm, with the same random numbers" in lines["Simulated"]
     assert lines["Occasions"] == "new random effects at day 0 and 21"
     assert lines["Seed"] == "2006"
-
-
-def test_long_titles_do_not_enter_figures(protocol):
-    arms = (Arm("a", "A title that is far too long for a figure"), Arm("b" * 40))
-    trial = replace(protocol, arms=arms)
-    assert short_title(trial, "a") == "a"
-    assert short_title(trial, "b" * 40) == "b" * 23 + "…"
 
 
 @pytest.mark.parametrize("take", [*kinds(), *(kind.word for kind in MADE_OF_OTHERS)])

@@ -74,6 +74,7 @@ CONTRASTS = [
     "unit",
 ]
 BANDS = ["arm", "output", "unit", "time", "quantile", "value"]
+PROPORTIONS = ["arm", "output", "time", "proportion"]
 COURSES = ["arm", "output", "unit", "replicate", "subject", "time", "value"]
 CURVES = [
     "arm",
@@ -217,6 +218,8 @@ class Estimates:
         Monte Carlo error.
     bands
         Quantiles of the true outputs over time [h].
+    proportions
+        Of outputs that are 0 or 1, the share of subjects that have 1, over time [h].
     distributions
         Histograms of endpoints, in the same bins for all arms; the first and the last
         bin hold what lies beyond. For responses the bins are 0 and 1.
@@ -289,6 +292,7 @@ class Estimates:
     predictive_events: pd.DataFrame = none_of(PREDICTIVE_EVENTS)
     predictive_shares: pd.DataFrame = none_of(PREDICTIVE_SHARES)
     courses: pd.DataFrame = none_of(COURSES)
+    proportions: pd.DataFrame = none_of(PROPORTIONS)
 
     def published_words(self) -> pd.DataFrame:
         """Return the published numbers beside the simulated ones, in words."""

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from vtrial.analysis.bands import bands_of
+from vtrial.analysis.bands import over_time
 from vtrial.analysis.courses import courses_of
 from vtrial.analysis.estimates import (
     CONTRASTS,
@@ -53,11 +53,13 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
     found = {place: joined(parts) for place, parts in seen.contrasts.items()}
     truths = {place: joined(parts) for place, parts in seen.truths.items()}
     sizes = {place: np.concatenate(parts) for place, parts in seen.sizes.items()}
+    courses = over_time(tree, protocol)
     return Estimates(
         flow=_flow(seen),
         endpoints=endpoints,
         contrasts=contrasts,
-        bands=bands_of(tree, protocol),
+        bands=courses.bands,
+        proportions=courses.proportions,
         distributions=_distributions(seen, protocol),
         failures=_failures(seen),
         fallbacks=_fallbacks(seen),

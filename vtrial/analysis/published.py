@@ -45,7 +45,7 @@ def published_of(
         row = {
             "arm": point.arm,
             "endpoint": point.endpoint,
-            "where": write_where(point.where),
+            "where": write_where(point.where, protocol.words),
             "comparison": point.comparison,
             "published": point.value,
             "low": point.low,
@@ -125,7 +125,8 @@ def _of_endpoint(point: Published, protocol: Protocol) -> dict[str, str]:
     statistic = statistic_of(point, endpoint)
     share = statistic == "share"
     said = "" if share else f" ({statistic})"
-    where = f", where {write_where(point.where)}" if point.where is not None else ""
+    where = write_where(point.where, protocol.words)
+    where = where and f", where {where}"
     return {
         "what": f"{point.endpoint}{said}, {point.arm}{where}",
         "statistic": statistic,

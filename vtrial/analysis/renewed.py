@@ -104,6 +104,7 @@ class Stored:
     def _measured(self, point: Endpoint) -> bool:
         """Return whether all measured values that an endpoint reads are stored."""
         looks = point.values == "measured" and not point.kind.drawn
+        looks &= point.formula is None
         measured = {v.name: v.measure for v in self.protocol.visits}
         there = point.visits and all(
             point.of in measured.get(name, ()) for name in point.visits

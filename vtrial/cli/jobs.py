@@ -65,6 +65,13 @@ Rtol = Annotated[
 Atol = Annotated[
     float | None, typer.Option(help="With --data: absolute tolerance; 1e-10.")
 ]
+Column = Annotated[
+    list[str] | None,
+    typer.Option(help="With --data and a .phi file: `eta.CL=ETA1`."),
+]
+Random = Annotated[
+    bool, typer.Option("--random", help="With --data: draw random effects.")
+]
 Follow = Annotated[
     Literal["backward", "forward", "linear"],
     typer.Option(
@@ -102,6 +109,8 @@ def simulate(
     parameters: Annotated[
         Path_, typer.Option(help="With --data: a row an ID, or one row.")
     ] = None,
+    column: Column = None,
+    random: Random = False,
     covariates: Follow = "backward",
     rtol: Rtol = None,
     atol: Atol = None,
@@ -117,6 +126,7 @@ def simulate(
     switches = {"typical": typical, "residual": residual, "uncertainty": uncertainty}
     switches["after_dose"] = after_dose
     if data is not None:
+        sizes |= {"seed": None if random else seed}
         _alone("--data", words | sizes | switches | {"json": as_json})
         table = vt.jobs.simulate_table(
             model,
@@ -125,9 +135,13 @@ def simulate(
             rtol=rtol or TOLERANCE["rtol"],
             atol=atol or TOLERANCE["atol"],
             covariates=covariates,
+            random=random,
+            seed=seed or 0,
+            columns=vt.jobs.pairs_of(",".join(column or ())),
         )
     else:
         given = {"parameters": parameters, "rtol": rtol, "atol": atol}
+        given |= {"random": random, "column": column}
         given["covariates"] = "" if covariates == "backward" else covariates
         _alone("--times", given)
         table = _population(model, words, sizes | switches)
@@ -348,7 +362,7 @@ def plot(
 @jobs.command(epilog="Example: `vtrial convert data.csv --from nonmem --out clean.csv`")
 def convert(
     data: Annotated[Path, typer.Argument(help="Another program's table.")],
-    dialect: Annotated[str, typer.Option("--from", help="nonmem or monolix.")],
+    dialect: Annotated[str, typer.Option("--from", help="nonmem, monolix or rxode2.")],
     out: Annotated[Path, typer.Option(help="The event table (CSV).")],
     ignore: Annotated[
         str, typer.Option(help="What comments begin with; @: any letter (NONMEM).")
@@ -365,7 +379,7 @@ def convert(
     time: Annotated[str, typer.Option(help="Unit of TIME.")] = "h",
     as_json: Json = False,
 ) -> None:
-    """Make an event table of NONMEM's or Monolix's data, and say every change."""
+    """Make an event table of another program's data, and say every change."""
     found = vt.jobs.convert_table(
         data,
         dialect,

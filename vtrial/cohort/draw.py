@@ -44,12 +44,14 @@ def sample(
     subject: Int[Array, " subject"] | Int[np.ndarray, " subject"],
     occasions: int = 1,
     uncertainty: bool = True,
+    turn: Int[np.ndarray, " subject"] | None = None,
 ) -> Subjects:
     """Draw subjects, each by replicate and number, which always give the same one.
 
     Covariates that the model knows are in its units, others in the cohort's. The
     population parameters are one draw for each replicate. Random effects that change
-    between occasions have a column an occasion if there is more than one.
+    between occasions have a column an occasion if there is more than one. At another
+    `turn` than 0 somebody else comes in a subject's place, random effects included.
 
     Raises
     ------
@@ -59,7 +61,8 @@ def sample(
     """
     refuse_conflicts(cohort, model)
     asked = Asked(cohort, model, occasions, uncertainty)
-    who = np.stack([np.asarray(replicate, np.int64), np.asarray(subject, np.int64)])
+    named = [replicate, subject] if turn is None else [replicate, subject, turn]
+    who = np.stack([np.asarray(part, np.int64) for part in named])
     count = who.shape[1]
     padded = np.pad(who, ((0, 0), (0, -count % WIDTH if count else WIDTH)))
     key = np.int64(seed)
@@ -74,6 +77,7 @@ def sample(
         replicate=jnp.asarray(who[0]),
         subject=jnp.asarray(who[1]),
         screened=whole.screened,
+        turn=None if turn is None else jnp.asarray(who[2]),
         covariates={name: whole.draw.covariates[name] for name in cohort.names},
         parameters={name: whole.draw.parameters[name] for name in parameters},
         effects={name: whole.draw.effects[name] for name in effects},
@@ -86,11 +90,12 @@ def _draw(
     seed: Int[ArrayLike, ""],
     replicate: Int[ArrayLike, " subject"],
     subject: Int[ArrayLike, " subject"],
+    *turn: Int[ArrayLike, " subject"],
 ) -> Drawn:
     """Draw `WIDTH` subjects; compiled once for a cohort and a model."""
     from vtrial.cohort.trace import drawn  # NumPyro is slow to import
 
-    return drawn(asked, *map(jnp.asarray, (seed, replicate, subject)))
+    return drawn(asked, *map(jnp.asarray, (seed, replicate, subject, *turn)))
 
 
 def _joined(arrays: tuple[Array, ...], count: int) -> Array:

@@ -1,13 +1,16 @@
 """Subjects: who takes part, drawn by identity."""
 
+import functools
 import threading
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
 from vtrial.cohort.cohort import Cohort
+from vtrial.keys import subject_key
 from vtrial.model.model import Model
 
 WIDTH = 1024  # subjects who are drawn side by side
@@ -24,7 +27,9 @@ class Subjects(NamedTuple):
     eligible (1: the first). `covariates` are by name, in the model's units where the
     model knows them, else in the cohort's. `parameters` are the population's, the same
     for all subjects of a replicate. `effects` are the random effects by name
-    (`eta.CL`), with a column an occasion if they change between occasions.
+    (`eta.CL`), with a column an occasion if they change between occasions. `turn`
+    counts who was turned away in this one's place because of what was measured; without
+    it nobody was measured before.
     """
 
     replicate: Int[Array, " subject"]
@@ -33,6 +38,15 @@ class Subjects(NamedTuple):
     covariates: dict[str, Float[Array, " subject"]]
     parameters: dict[str, Float[Array, " subject"]]
     effects: dict[str, Float[Array, "subject *occasion"]]
+    turn: Int[Array, " subject"] | None = None
+
+    def keys(
+        self, seed: Int[Array, ""] | int, place: Int[Array, " place"]
+    ) -> Key[Array, " place"]:
+        """Return the keys of some of them, from which all that they do is drawn."""
+        find = functools.partial(subject_key, seed)
+        turn = None if self.turn is None else self.turn[place]
+        return jax.vmap(find)(self.replicate[place], self.subject[place], turn)
 
     def inputs(self) -> dict[str, Float[Array, "subject *occasion"]]:
         """Return all that a model's equations ask for; one column an occasion, if any.

@@ -19,11 +19,16 @@ def drawn(
     seed: Int[Array, ""],
     replicate: Int[Array, " subject"],
     subject: Int[Array, " subject"],
+    turn: Int[Array, " subject"] | None = None,
 ) -> Drawn:
     """Draw subjects, each at the first attempt at which it is eligible."""
 
-    def one(replicate: Int[Array, ""], subject: Int[Array, ""]) -> Drawn:
-        keys = keys_of(seed, replicate, subject)
+    def one(
+        replicate: Int[Array, ""],
+        subject: Int[Array, ""],
+        turn: Int[Array, ""] | None,
+    ) -> Drawn:
+        keys = keys_of(seed, replicate, subject, turn)
         attempt = _attempt(asked.cohort, keys, subject)
         declare = functools.partial(
             program,
@@ -36,7 +41,7 @@ def drawn(
         )
         return Drawn(draw(declare, Keys(**keys, attempt=attempt)), attempt + 1)
 
-    return jax.vmap(one)(replicate, subject)
+    return jax.vmap(one)(replicate, subject, turn)
 
 
 def _attempt(
@@ -69,11 +74,12 @@ def keys_of(
     seed: Int[Array, ""] | int,
     replicate: Int[Array, ""] | int,
     subject: Int[Array, ""] | int,
+    turn: Int[Array, ""] | None = None,
 ) -> dict[str, Key[Array, ""]]:
     """Return the keys of a subject and of the replicate that it is in."""
     return {
         "replicate": replicate_key(seed, replicate),
-        "subject": subject_key(seed, replicate, subject),
+        "subject": subject_key(seed, replicate, subject, turn),
     }
 
 

@@ -9,6 +9,7 @@ from vtrial.conduct.impossible import arm_faults
 from vtrial.dims import ARM, BASELINE, REPLICATE, SCREENED, SUBJECT
 from vtrial.errors import Fault, SolverError, UnitError
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
+from vtrial.observe.screening import LEAST, scarce, share_let_in
 from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.subset import names_of
 from vtrial.sheets.sheet import Path_, Sheet, parse_sheet
@@ -25,7 +26,7 @@ _DISCRETE = {"<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "floor", "cei
 def faults_of(protocol: Protocol, cohort: Cohort) -> list[Fault]:
     """List everything that keeps a protocol from being run with its cohort."""
     sheet = _sheet(protocol)
-    return [
+    faults = [
         *_missing(protocol, cohort, sheet),
         *_arms(protocol, cohort, sheet),
         *_units(protocol, cohort, sheet),
@@ -36,6 +37,7 @@ def faults_of(protocol: Protocol, cohort: Cohort) -> list[Fault]:
         *arm_faults(protocol, sheet),
         *faults_of_size(protocol, cohort, sheet),
     ]
+    return faults or [*_screened(protocol, cohort, sheet)]
 
 
 def method_of(protocol: Protocol) -> Choice:
@@ -82,6 +84,28 @@ def _missing(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> list[Fault]:
         for fault in check_cohort(cohort, protocol.model)
         if not (fault.found.startswith("missing") and _named(fault) in given)
     ]
+
+
+def _screened(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
+    """Yield why nobody can be screened by what is measured, or why it would not end."""
+    if protocol.eligible is None:
+        return
+    if cohort.table is not None and cohort.table.draw == "in order":
+        yield sheet.fault(
+            ("eligible",),
+            found=f"given, though cohort `{cohort.name}` takes rows in order",
+            allowed="left out, or the rows drawn: `draw: with replacement`",
+            write="",
+        )
+        return
+    if lacking := check_cohort(cohort, protocol.model):
+        for fault in lacking:
+            yield _at(sheet, ("cohort",), fault)
+        return
+    found, seen = share_let_in(protocol, cohort)
+    if found < LEAST:
+        fault = scarce(protocol.eligible, found, seen)
+        yield _at(sheet, ("eligible",), fault)
 
 
 def _named(fault: Fault) -> str:

@@ -1,5 +1,7 @@
 """How a trial's record is laid out: arrays that blocks fill, and their coordinates."""
 
+from collections.abc import Mapping
+
 from vtrial.cohort.cohort import Cohort
 from vtrial.conduct.ledger_layout import ledger_coordinates, ledger_variables
 from vtrial.dims import (
@@ -66,6 +68,7 @@ def variables(protocol: Protocol, cohort: Cohort) -> list[Variable]:
                 attributes={
                     UNITS: known[name].unit if name in known else cohort.unit(name),
                     TITLE: known[name].title if name in known else name,
+                    **_flags(cohort.labels(name)),
                 },
             )
             for name in cohort.names
@@ -78,6 +81,16 @@ def variables(protocol: Protocol, cohort: Cohort) -> list[Variable]:
         if arm.kept:
             whole += ledger_variables(protocol, arm, f"{ARMS}/{arm.name}")
     return whole
+
+
+def _flags(words: Mapping[float, str]) -> dict[str, object]:
+    """Return what codes of a category are called; nothing if they have no words."""
+    if not words:
+        return {}
+    return {
+        "flag_values": [*map(int, words)],
+        "flag_meanings": [*words.values()],
+    }
 
 
 def coordinates(protocol: Protocol) -> list[Coordinate]:

@@ -288,4 +288,6 @@ def _stacked(people: list[Subjects]) -> Subjects:
         jnp.concatenate([getattr(one, name) for one in people])
         for name in ("replicate", "subject", "screened")
     )
-    return Subjects(replicate, subject, screened, **fields)
+    turns = [one.turn for one in people if one.turn is not None]
+    turn = jnp.concatenate(turns) if len(turns) == len(people) else None
+    return Subjects(replicate, subject, screened, **fields, turn=turn)

@@ -36,6 +36,9 @@ class Endpoint:
     are taken as `below_quantification` says. `factor`
     brings the output's unit to the one that the kind wants.
 
+    Where `of` is an equation of outputs and covariates, and no output, it is `formula`,
+    of `outputs`, in `of_unit`. `share` of the values are below a percentile.
+
     `equals` is an equation of other endpoints and covariates, `first_of` names times to
     events of which the first counts. `intercurrent` says by which strategy (ICH E9(R1))
     events, by their endpoints' names, are dealt with; `failure` is the outcome after an
@@ -58,6 +61,10 @@ class Endpoint:
     failure: float | None = None
     low: float | None = None
     high: float | None = None
+    share: float = 0.0
+    formula: Expression | None = None
+    outputs: tuple[str, ...] = ()
+    of_unit: str = ""
     below: float | None = None
     above: float | None = None
     values: Values = "measured"
@@ -71,6 +78,11 @@ class Endpoint:
     def kind(self) -> Kind:
         """What there is to know about the word that it takes."""
         return kind_of(self.take)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The outputs whose values it is made of."""
+        return self.outputs or ((self.of,) if self.of else ())
 
     @property
     def binary(self) -> bool:

@@ -1,6 +1,6 @@
 """Endpoints made of other endpoints by an equation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -31,6 +31,38 @@ def asked_by(endpoint: Endpoint) -> list[str]:
     if endpoint.equals is None:
         return []
     return list(dict.fromkeys(name.name for name in names_in(endpoint.equals)))
+
+
+def covariates_of(endpoint: Endpoint) -> list[str]:
+    """Name the covariates that the equation asks for of which an endpoint is."""
+    if endpoint.formula is None:
+        return []
+    named = dict.fromkeys(name.name for name in names_in(endpoint.formula))
+    return [name for name in named if name not in endpoint.outputs]
+
+
+def with_formulas(
+    endpoints: Sequence[Endpoint],
+    values: Mapping[str, Float[Array, "subject time"]],
+    covariates: Mapping[str, Float[Array, " subject"]],
+) -> dict[str, Float[Array, "subject time"]]:
+    """Add to values of outputs those of the equations of which endpoints are.
+
+    Those whose outputs are not there are left out. What is not finite is missing.
+    """
+    found = dict(values)
+    for point in endpoints:
+        whole = all(name in values for name in point.outputs)
+        if point.formula is None or point.of in found or not whole:
+            continue
+        like = values[point.outputs[0]]
+        known = {name: values[name] for name in point.outputs}
+        for name in covariates_of(point):
+            known[name] = covariates[name].astype(like.dtype)[:, None]
+        number = jnp.broadcast_to(evaluate(point.formula, known), like.shape)
+        number = number.astype(like.dtype)
+        found[point.of] = jnp.where(jnp.isfinite(number), number, jnp.nan)
+    return found
 
 
 def computed(

@@ -26,7 +26,8 @@ class Kind:
     says
         What the docs say of it.
     sentence
-        What a report says, with `{of}`, `{span}`, `{low}`, `{high}` or `{reach}` in it.
+        What a report says, with `{of}`, `{span}`, `{low}`, `{high}`,
+        `{share}` or `{reach}` in it.
     kernel
         `kernel(points, endpoint)` for one subject under `jax`. It returns a number, NaN
         where there is none; if `event`, a time [h] and 1, or when it was not seen
@@ -48,6 +49,8 @@ class Kind:
         The unit that the endpoint's `factor` brings the output to, if it must be one.
     low, high
         Whether the sheet gives this limit; `either`: one of the two, or both.
+    share
+        Whether the sheet says of which share of the values it is.
     confirmed
         By what the number may be confirmed.
     values
@@ -85,6 +88,7 @@ class Kind:
     brought_to: str = ""
     low: Limit = "no"
     high: Limit = "no"
+    share: Literal["no", "must"] = "no"
     confirmed: tuple[Literal["values", "hours"], ...] = ()
     values: Literal["measured", "true"] = "measured"
     below: Below | None = None

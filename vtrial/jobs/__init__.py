@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "convert_table": "vtrial.jobs.conversion",
         "draw_people": "vtrial.jobs.people",
         "exposure": "vtrial.jobs.exposure_summary",
+        "pairs_of": "vtrial.jobs.conversion",
         "noncompartmental": "vtrial.jobs.nca",
         "nca_summary": "vtrial.jobs.nca",
         "nca_wide": "vtrial.jobs.nca",

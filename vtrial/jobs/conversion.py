@@ -1,7 +1,8 @@
 """Other programs' data as an event table: every quirk that is changed is said.
 
-What columns mean is in NONMEM's Users Guide, Part V, and in Monolix's documentation of
-data sets. What could mean two things is refused, with what to write for each.
+What columns mean is in NONMEM's Users Guide, Part V, in Monolix's documentation of data
+sets, and in rxode2's of events. What could mean two things is refused, with what to
+write for each.
 """
 
 import os
@@ -19,13 +20,14 @@ from vtrial.dosing.records import Units, read_time
 from vtrial.dosing.table import read_events
 from vtrial.errors import DataError
 from vtrial.jobs.raw_table import GAP, Raw, read_raw
+from vtrial.jobs.rxode_events import settle_rxode
 from vtrial.sheets.csv_number import is_missing
 from vtrial.sheets.words import listed, nearest
 from vtrial.units import factor
 
-Dialect = Literal["nonmem", "monolix"]
+Dialect = Literal["nonmem", "monolix", "rxode2"]
 Both = Literal["", "dose", "split"]
-DIALECTS: tuple[Dialect, ...] = ("nonmem", "monolix")
+DIALECTS: tuple[Dialect, ...] = ("nonmem", "monolix", "rxode2")
 KNOWN = (*COLUMNS, *DATES, OCCASION, "BLQ", "CENS", "LIMIT")
 _MONOLIX = {
     **dict.fromkeys(("SUBJECT", "SUBJ"), "ID"),
@@ -94,6 +96,8 @@ def convert_table(
     if dialect == "monolix":
         _settle_monolix(raw, asked)
     _settle_time(raw, asked)
+    if dialect == "rxode2":
+        settle_rxode(raw)
     _settle_events(raw)
     _settle_values(raw)
     found = Converted(_ordered(raw.cells), tuple(raw.changes))

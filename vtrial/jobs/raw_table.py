@@ -89,12 +89,7 @@ class Raw:
 
     def rows(self) -> Rows:
         """Return the table as readers take it, with the lines of the file."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "table.csv"
-            self.cells.to_csv(path, index=False, lineterminator="\n")
-            rows = Rows(path)
-        rows.source, rows.lines = self.source, self.lines
-        return rows
+        return Rows.of_cells(self.cells, self.lines, self.source)
 
     def back(self, faults: Iterable[Fault]) -> list[Fault]:
         """Return faults of what was written with the lines of what was read."""

@@ -60,6 +60,8 @@ _LEFT = (  # left-hand sides of other programs, and what they say here
     (r"(?:dur|DUR)\(\s*(\w+)\s*\)", "duration({})"),
     (r"(?:double|float|local|param)\s+(\w+)", "{}"),
 )
+_TOKEN = re.compile(r"\w+|[<>=!]=|\*\*|\S")
+MOST_FAULTS = 10  # of one text
 _NUMBERED = re.compile(r"(?:DADT|A_0|F|ALAG|R|D|S)\(?(\d+)\)?")
 
 
@@ -212,24 +214,54 @@ def every_fault(body: str, parse: Callable[[str], object]) -> list[Wrong]:
     """Return every fault of a text that is no statement.
 
     `parse` returns what is wrong first in a text, if anything is. What has a remedy is
-    mended, so that what stands behind it is told as well, at its own place.
+    mended, so that what stands behind it is told as well, at its own place. What has
+    none is passed over in the ways there are; only what is wrong after each of them is
+    told, for it is no matter of how the first fault is mended.
     """
     told: list[Wrong] = []
     shifts: list[tuple[int, int, int]] = []
-    for _ in range(10):
-        wrong = parse(body)
-        if not isinstance(wrong, Wrong):
-            break
-        moved = sum(by for line, at, by in shifts if (line, at) < wrong[:2])
+    wrong = parse(body)
+    while isinstance(wrong, Wrong) and len(told) < MOST_FAULTS:
+        row, column = wrong[:2]
+        moved = sum(by for line, at, by in shifts if line == row and at < column)
         told.append(wrong._replace(column=wrong.column - moved))
-        if not wrong.write or not wrong.old:
+        later = []
+        for old, write in _mends(body, wrong):
+            other = _mended(body, wrong, old, write)
+            found = parse(other) if other.strip() else wrong
+            by = len(write) - len(old)
+            if not isinstance(found, Wrong):
+                return told
+            if found[:2] > (wrong.line, wrong.column + max(by, 0)):
+                later.append((found, other, (wrong.line, wrong.column, by)))
+        if not later:
             break
-        rows = body.split("\n")
-        row, place = rows[wrong.line - 1], wrong.column - 1
-        if not row.startswith(wrong.old, place):
-            break
-        rows[wrong.line - 1] = row[:place] + wrong.write + row[place + len(wrong.old) :]
-        body = "\n".join(rows)
-        by = len(wrong.write) - len(wrong.old)
-        shifts.append((wrong.line, wrong.column, by))
+        wrong, body, shift = max(later, key=lambda one: one[0][:2])
+        shifts.append(shift)
     return told
+
+
+def _mends(body: str, wrong: Wrong) -> list[tuple[str, str]]:
+    """Return what may be put in the place of what, so that reading goes on behind it.
+
+    Where no remedy is known: a bracket, a value or a sign before it, a sign or nothing
+    instead.
+    """
+    if wrong.write and wrong.old:
+        return [(wrong.old, wrong.write)]
+    if wrong.found == "the end":
+        return []
+    row = body.split("\n")[wrong.line - 1][wrong.column - 1 :]
+    token = _TOKEN.match(row)
+    instead = [(token[0], "*"), (token[0], "")] if token else []
+    return [("", ") "), ("", "1 "), ("", "* "), *instead]
+
+
+def _mended(body: str, wrong: Wrong, old: str, write: str) -> str:
+    """Put other words in the place of a fault; empty where these do not stand there."""
+    rows = body.split("\n")
+    row, place = rows[wrong.line - 1], wrong.column - 1
+    if not row.startswith(old, place):
+        return ""
+    rows[wrong.line - 1] = row[:place] + write + row[place + len(old) :]
+    return "\n".join(rows)

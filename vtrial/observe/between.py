@@ -23,11 +23,12 @@ FLOOR = 1e-3  # of a subject's largest value; an error below it is measured by i
 
 
 def courses_asked(protocol: Protocol) -> list[Endpoint]:
-    """List the endpoints that are extremes or areas of true courses."""
+    """List the endpoints that are extremes or areas of true courses of outputs."""
     return [
         dataclasses.replace(point, above=None, below=None, grades=(), intercurrent=())
         for point in protocol.endpoints
         if point.values == "true" and point.kind.course is not None
+        if point.formula is None
     ]
 
 

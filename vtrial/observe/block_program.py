@@ -19,7 +19,6 @@ from jax.export import register_namedtuple_serialization
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from vtrial.cohort.cohort import Cohort
-from vtrial.cohort.draw import sample
 from vtrial.cohort.subjects import Subjects
 from vtrial.dosing.doses import Doses, Times
 from vtrial.observe.alike import shape_of
@@ -45,6 +44,7 @@ from vtrial.observe.measuring import (
 from vtrial.observe.observation_times import ObservationTimes
 from vtrial.observe.realised import Ledger
 from vtrial.observe.scheme import MAKERS, Scheme
+from vtrial.observe.screening import enrolled
 from vtrial.observe.series import planned_ledger, series_of
 from vtrial.observe.undefined import undefined
 from vtrial.program_cache import kept
@@ -162,17 +162,9 @@ class Trial:
         seed: int,
     ) -> Subjects:
         """Draw subjects by identity in the trial of a seed."""
-        people = sample(
-            self.cohort,
-            self.protocol.model,
-            seed=seed,
-            replicate=replicate,
-            subject=number,
-            occasions=len(self.protocol.occasions),
-            uncertainty=self.protocol.uncertainty,
+        return enrolled(
+            self.protocol, self.cohort, seed=seed, replicate=replicate, number=number
         )
-        off = self.protocol.random_effects == "off"
-        return people.without_effects() if off else people
 
     def observe(self, arm: Arm, people: Subjects, chosen: np.ndarray) -> Seen:
         """Simulate the chosen subjects under an arm and return what is seen of them.
@@ -363,9 +355,21 @@ def _reduce(
         jnp.where(solved[:, None], part, jnp.nan) for part in parts
     )
     reason = jnp.where(solved[:, None], reason, 0).astype("int8")
-    kept = _kept(protocol, plan, taken, noisy, truth, real)
-    first = jnp.zeros_like(status)
-    return Seen(status, first, outcome, baseline, event, reason, *kept)
+    whole = _kept(protocol, plan, taken, noisy, truth, real)
+    measured, times, values, sketches, counts = whole
+    return Seen(
+        status,
+        jnp.zeros_like(status),
+        outcome,
+        baseline,
+        event,
+        reason,
+        measured,
+        times,
+        values,
+        sketches,
+        counts,
+    )
 
 
 def _kept(

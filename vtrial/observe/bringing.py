@@ -1,9 +1,7 @@
 """What subjects under an arm bring to the solver: inputs, doses, keys."""
 
-import functools
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
@@ -11,7 +9,6 @@ from jaxtyping import Array, Float, Int, Key
 from vtrial.cohort.subjects import Subjects
 from vtrial.dosing.doses import Doses
 from vtrial.dosing.expansion import expand, written
-from vtrial.keys import subject_key
 from vtrial.model.tree import evaluate
 from vtrial.observe.adherence import Habits, habits_of, taken_by
 from vtrial.observe.realised import Ledger
@@ -57,7 +54,7 @@ def brought(
     )
     known, given = set(protocol.model.inputs), None
     kept = {k: v for k, v in inputs.items() if k in known}
-    keys = keys_of(people, place, seed)
+    keys = people.keys(seed, place)
     habits = habits_under(shape, keys)
     if habits is not None:
         doses, given = taken_by(habits, doses)
@@ -82,14 +79,6 @@ def inputs_under(
         target: jnp.broadcast_to(evaluate(expression, inputs | alike), like.shape)
         for target, expression in shape.set
     }
-
-
-def keys_of(
-    people: Subjects, place: Int[Array, " place"], seed: Int[Array, ""] | int
-) -> Key[Array, " place"]:
-    """Return the keys of subjects at some places."""
-    find = functools.partial(subject_key, seed)
-    return jax.vmap(find)(people.replicate[place], people.subject[place])
 
 
 def periods_of(protocol: Protocol) -> Float[Array, "1 period"]:

@@ -280,9 +280,9 @@ class _Solver:
             frame.width_grid,
             until,
         )
-        now = _Falling(until[:, None], jnp.zeros((self.count, 1), int), None)
-        time = jnp.concatenate([visits.time, grid.time, now.time], axis=1)
-        rank = jnp.concatenate([visits.rank, grid.rank, now.rank + BEFORE_DOSE], axis=1)
+        now = jnp.full((self.count, 1), BEFORE_DOSE)
+        time = jnp.concatenate([visits.time, grid.time, until[:, None]], axis=1)
+        rank = jnp.concatenate([visits.rank, grid.rank, now], axis=1)
         path = self.program.solve(
             {**self.brought.inputs, **standing.inputs},
             as_doses(beside(doses, self._sizes(standing))),
@@ -386,7 +386,7 @@ class _Falling(NamedTuple):
 
     time: Float[Array, "subject row"]
     rank: Int[Array, "subject row"]
-    place: Int[Array, "subject row"] | None
+    place: Int[Array, "subject row"]
 
 
 def _falling(
@@ -411,9 +411,8 @@ def _falling(
     return found, here.sum(axis=1)
 
 
-def _taken_at(values: Array, place: Int[Array, "subject row"] | None) -> Array:
+def _taken_at(values: Array, place: Int[Array, "subject row"]) -> Array:
     """Take values of each subject at places."""
-    assert place is not None, "they are counted"
     return jax.vmap(lambda one, at: one[at])(values, place)
 
 

@@ -22,7 +22,6 @@ from vtrial.observe.bringing import (
     first_occasion,
     habits_under,
     inputs_under,
-    keys_of,
     padded,
     periods_of,
 )
@@ -173,7 +172,7 @@ def _bring(
     tables = tables_of(
         regimens, {n: numbers[n] if n in numbers else known[n] for n in needs}
     )
-    keys = keys_of(people, place, seed)
+    keys = people.keys(seed, place)
     habits = habits_under(shape, keys)
     if habits is not None:
         tables = with_habits(tables, habits.missed, habits.late)

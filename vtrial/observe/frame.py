@@ -242,11 +242,11 @@ class Frame:
         places = zip(planned.tolist(), after.tolist(), strict=True)
         cycles = [cycle_at(time, self.cycle, after=late) for time, late in places]
         cycle, day, began = np.array(cycles).T
-        moment = Moment(decides, does, slot, token, cycle, day, began)
+        moment = map(jnp.asarray, (decides, does, slot, token, cycle, day, began))
         later = does.any(axis=1)
         after &= ~last & ~later
-        stage = Stage(moment, place, column, again > 0, later, last, after)
-        return Stage(Moment(*map(jnp.asarray, moment)), *map(jnp.asarray, stage[1:]))
+        parts = map(jnp.asarray, (place, column, again > 0, later, last, after))
+        return Stage(Moment(*moment), *parts)
 
     def compact(self, given: Ledger) -> Ledger:
         """Put the doses of all stages into one row a subject, by time."""

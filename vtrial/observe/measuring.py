@@ -10,7 +10,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
 from vtrial.endpoint.endpoint import DROPOUT, Endpoint
-from vtrial.endpoint.equation import asked_by, called
+from vtrial.endpoint.equation import (
+    asked_by,
+    called,
+    covariates_of,
+    with_formulas,
+)
 from vtrial.endpoint.missing import left_before
 from vtrial.endpoint.outcome import Interruption, Outcome, combined, outcomes
 from vtrial.keys import purpose_key
@@ -67,8 +72,10 @@ def share_attended(protocol: Protocol, arm: Arm) -> Float[Array, ""] | None:
 def covariates_asked(protocol: Protocol) -> tuple[str, ...]:
     """Name the covariates that endpoints' equations ask for."""
     own = {called(point.name) for point in protocol.endpoints}
-    asked = [name for point in protocol.endpoints for name in asked_by(point)]
-    return tuple(dict.fromkeys(name for name in asked if name not in own))
+    points = protocol.endpoints
+    asked = [name for point in points for name in asked_by(point) if name not in own]
+    asked += [name for point in points for name in covariates_of(point)]
+    return tuple(dict.fromkeys(asked))
 
 
 def measure(
@@ -123,6 +130,10 @@ def outcomes_of(
 
     `ledger` has times [h] and values of what endpoints take of doses and decisions.
     """
+    truth, noisy = (
+        with_formulas(protocol.endpoints, values, who.covariates)
+        for values in (truth, noisy)
+    )
     found: dict[str, Outcome] = {}
     dropout = bool(protocol.design.dropout.hazards) or who.left is not None
     for point in protocol.endpoints:

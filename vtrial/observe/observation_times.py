@@ -60,8 +60,8 @@ class ObservationTimes:
     def taken(self, keys: Key[Array, " subject"]) -> Float[Array, "#subject visit"]:
         """Return when each subject is measured [h]; never before the start.
 
-        The move of a visit's n-th time is keyed by the visit's name and n, so that
-        other visits move nothing.
+        What is planned for before the start is not moved. The move of a visit's n-th
+        time is keyed by the visit's name and n, so that other visits move nothing.
         """
         planned = jnp.asarray(self.planned)[None, :]
         if not self.moves:
@@ -71,7 +71,8 @@ class ObservationTimes:
             for name, count in self.counts()
         ]
         shift = self.window[None, :] * (2.0 * jnp.concatenate(drawn, axis=1) - 1.0)
-        return jnp.maximum(planned + shift, jnp.minimum(planned, 0.0))
+        moved = jnp.maximum(planned + shift, 0.0)
+        return jnp.where(planned < 0, planned, moved)
 
     def times(self, taken: Float[Array, "#subject visit"]) -> Times:
         """Return all observations, measured ones first.
@@ -121,7 +122,8 @@ class ObservationTimes:
         """Return the places of the measured times that an endpoint reads."""
         names = endpoint.visits or tuple(measures)
         asked = [
-            name in names and endpoint.of in measures[name] for name in self.visits
+            name in names and measures[name].issuperset(endpoint.reads)
+            for name in self.visits
         ]
         return np.flatnonzero(asked)
 

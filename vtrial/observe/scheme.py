@@ -52,10 +52,11 @@ def _bare(protocol: Protocol) -> Protocol:
         protocol,
         **dict.fromkeys(("name", "title", "cohort", "path", "text"), ""),
         **dict.fromkeys(("subjects", "replicates", "seed", "block"), 1),
-        **dict.fromkeys(("arms", "sources"), ()),
+        **dict.fromkeys(("arms", "sources", "words"), ()),
         design=Design(dropout=leaves),
         analysis=Analysis(),
         evidence=Evidence(),
+        eligible=None,
         data={},
     )
 

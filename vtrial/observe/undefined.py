@@ -39,7 +39,7 @@ def _looked_at(protocol: Protocol, plan: ObservationTimes) -> dict[str, np.ndarr
         visits = np.array([output.name in measures[v] for v in plan.visits], bool)
         grid = np.zeros(plan.grid.size, bool)
         for point in protocol.endpoints:
-            if point.of == output.name and point.values == "true":
+            if output.name in point.reads and point.values == "true":
                 places = plan.true_places(point)
                 grid[places] |= _within(point, plan.grid[places])
         looked[output.name] = np.concatenate([visits, grid])

@@ -307,6 +307,12 @@ def _check_measure(
             "values",
             allowed=f"for {listed(repeated)}, of measured values",
         )
+    elif measure.of == "visits" and endpoint.formula is not None:
+        faults.add(
+            path,
+            found=f"`{shape.by}` of `{endpoint.name}`, which is of an equation",
+            allowed="for an endpoint of an output that is measured",
+        )
     elif measure.of == "visits" and endpoint.values != "measured":
         faults.add(
             path,

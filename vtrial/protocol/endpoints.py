@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from vtrial.dims import DOSE
 from vtrial.endpoint.endpoint import Endpoint, Values
 from vtrial.endpoint.kind import SAME, TIMES_HOURS
 from vtrial.endpoint.registry import kinds
@@ -13,13 +12,14 @@ from vtrial.errors import ProtocolError, UnitError
 from vtrial.model.model import Output
 from vtrial.protocol.derived import is_derived, read_derived, read_intercurrent
 from vtrial.protocol.faults import Faults
+from vtrial.protocol.formula import read_of
 from vtrial.protocol.grades import read_grades
 from vtrial.protocol.protocol import Visit
 from vtrial.protocol.quantification import read_below
 from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import EndpointShape
 from vtrial.protocol.times import Span, duration, moment, span
-from vtrial.protocol.values import number_in
+from vtrial.protocol.values import number_in, share_in
 from vtrial.sheets.sheet import Path_
 from vtrial.sheets.words import listed
 from vtrial.units import factor, is_unit
@@ -113,11 +113,11 @@ def _span(
             continue
         try:
             if key == "within":
-                start, end = span(words, cycle=known.cycle)
+                start, end = span(words, cycle=known.cycle, early=True)
             elif key == "at":
-                start = end = moment(words, cycle=known.cycle)
+                start = end = moment(words, cycle=known.cycle, early=True)
             else:
-                baseline = moment(words, cycle=known.cycle)
+                baseline = moment(words, cycle=known.cycle, early=True)
         except ProtocolError as error:
             faults.relay((*path, key), error)
             return None
@@ -135,19 +135,19 @@ def _endpoint(
     """Read one endpoint; None if anything in it is wrong."""
     path = ("endpoints", name)
     before = len(faults.entries)
-    of, take = _asked(path, shape, known, faults)
-    output = known.output(of) or known.ledger(of)
-    if of and known.model and output is None:
-        names = [output.name for output in known.model.outputs]
-        faults.unknown((*path, "of"), of, [*names, DOSE, *known.rules], "output")
+    take = _asked(path, shape, known, faults)
+    of = read_of(path, shape, known, faults)
     values: Values = "true" if is_of_true_values(shape) else "measured"
-    if known.counts(of):
+    if known.counts(shape.of):
         values = "ledger"
         _check_ledger(path, shape, faults)
-    chosen = _visits(path, shape, values, known, faults)
+    reads = of.reads if of else (shape.of or "",)
+    chosen = _visits(path, shape, values, reads, known, faults)
     _check_limits(path, shape, faults)
-    if output is None or when is None:
+    share = _share((*path, "share"), shape, faults)
+    if of is None or when is None:
         return None
+    output = of.output
     limits = _limits(path, shape, output, known, faults)
     grades = read_grades(path, shape, unit_taken(take, output.unit), faults)
     confirmed, by = _confirmed((*path, "confirmed"), shape, faults)
@@ -161,12 +161,13 @@ def _endpoint(
     binary = shape.below is not None or shape.above is not None
     return Endpoint(
         name,
-        of=of,
+        **of.fields(),
         take=take,
         start=when.start,
         end=when.end,
         baseline=when.baseline,
         **limits,
+        share=share,
         confirmed=confirmed,
         confirmed_by=by,
         grades=grades,
@@ -179,10 +180,8 @@ def _endpoint(
     )
 
 
-def _asked(
-    path: Path_, shape: EndpointShape, known: Known, faults: Faults
-) -> tuple[str, str]:
-    """Return of which output is taken what; empty where either is missing."""
+def _asked(path: Path_, shape: EndpointShape, known: Known, faults: Faults) -> str:
+    """Return what is taken; empty if it is missing, and told of what if that is."""
     outputs = [output.name for output in known.model.outputs] if known.model else []
     for key, given, words in (
         ("of", shape.of, outputs),
@@ -195,7 +194,7 @@ def _asked(
                 allowed=f"given, but for `equals` and `first of`: {listed(words)}",
                 write=words[0] if len(words) == 1 else "",
             )
-    return shape.of or "", shape.take or ""
+    return shape.take or ""
 
 
 def _confirmed(
@@ -270,9 +269,14 @@ def _check_ledger(path: Path_, shape: EndpointShape, faults: Faults) -> None:
 
 
 def _visits(
-    path: Path_, shape: EndpointShape, values: str, known: Known, faults: Faults
+    path: Path_,
+    shape: EndpointShape,
+    values: str,
+    reads: tuple[str, ...],
+    known: Known,
+    faults: Faults,
 ) -> tuple[str, ...]:
-    """Return the visits whose values count; all that measure the output by default."""
+    """Return the visits whose values count; all that measure the outputs by default."""
     measured = known.measured or {}
     if values == "ledger":
         return ()
@@ -287,15 +291,16 @@ def _visits(
     for index, visit in enumerate(shape.visits or ()):
         if visit not in known.visits:
             faults.unknown((*path, "visits", index), visit, known.visits, "visit")
-        elif visit in measured and shape.of not in measured[visit]:
+        elif visit in measured and not set(reads) <= set(measured[visit]):
+            told = " and ".join(name for name in reads if name not in measured[visit])
             faults.add(
                 (*path, "visits", index),
-                found=f"`{visit}`, which does not measure {shape.of}",
-                allowed=f"a visit with {shape.of} among what it measures",
+                found=f"`{visit}`, which does not measure {told}",
+                allowed=f"a visit with {told} among what it measures",
             )
     if shape.visits:
         return tuple(dict.fromkeys(shape.visits))
-    return tuple(name for name, outputs in measured.items() if shape.of in outputs)
+    return tuple(name for name, out in measured.items() if set(reads) <= set(out))
 
 
 def _times(visits: Sequence[Visit], chosen: Sequence[str]) -> list[float]:
@@ -361,6 +366,31 @@ def _check_limits(path: Path_, shape: EndpointShape, faults: Faults) -> None:
             found="missing, and so is `high`",
             allowed="one limit that is reached from below (low) or above (high)",
         )
+
+
+def _share(path: Path_, shape: EndpointShape, faults: Faults) -> float:
+    """Read of which share of the values a percentile is."""
+    kind = kinds().get(shape.take or "")
+    if shape.share is None or kind is None or kind.share == "no":
+        if shape.share is not None:
+            words = [word for word, one in kinds().items() if one.share == "must"]
+            faults.add(
+                path,
+                found=f"given, though `{shape.take}` does not use it",
+                allowed=f"left out, or given for {listed(words)}",
+            )
+        elif kind is not None and kind.share == "must":
+            faults.add(
+                path,
+                found="missing",
+                allowed=f"given for `{shape.take}`, such as `share: 90 %`",
+            )
+        return 0.0
+    try:
+        return share_in(shape.share)
+    except ProtocolError as error:
+        faults.relay(path, error)
+        return 0.0
 
 
 def _limits(

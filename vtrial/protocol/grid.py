@@ -97,16 +97,20 @@ def read_grid(
     """Return when true values are computed [h].
 
     Without a grid in the sheet these are about 150 even steps from the start to
-    `horizon`, and at most 400 times at and behind `knots`. With one it is what that
-    says; both are added then in spans that are `followed` by endpoints. Either way
-    `extra` times (visits, ends of endpoints) are there. `limits` are those of
-    endpoints: where not every knot can be had, those near to them are.
+    `horizon`, and such before the start if anything is there, and at most 400 times at
+    and behind `knots`. With one it is what that says; both are added then in spans that
+    are `followed` by endpoints. Either way `extra` times (visits, ends of endpoints)
+    are there. `limits` are those of endpoints: where not every knot can be had, those
+    near to them are.
     """
     points, start = {0.0, *extra}, 0.0
     for every, until in _parts(shapes, horizon, known, faults):
         count = int((until - start) / every * (1 + 1e-12))
         points |= {start + every * (index + 1) for index in range(count)} | {until}
         start = max(start, until)
+    if not shapes and (first := min(points)) < 0:
+        step = _step(max(horizon, -first))
+        points |= set(np.arange(0.0, first, -step).tolist())
     if len(points) > MAX_TIMES:
         faults.add(
             ("grid",),

@@ -23,6 +23,7 @@ from vtrial.protocol.arms import (
 )
 from vtrial.protocol.comparisons import read_analysis
 from vtrial.protocol.design import Design
+from vtrial.protocol.eligible import read_eligible
 from vtrial.protocol.endpoints import (
     read_endpoints,
     read_spans,
@@ -39,6 +40,7 @@ from vtrial.protocol.published import read_published, read_source
 from vtrial.protocol.read_rules import read_rules
 from vtrial.protocol.scope import Known, find_covariates, find_model
 from vtrial.protocol.shape import KeepShape, ProtocolShape
+from vtrial.protocol.subset import Words
 from vtrial.protocol.visits import read_occasions, read_visits
 from vtrial.sheets.find import find_sheet, refuse_other, shipped
 from vtrial.sheets.given import given_sheet
@@ -236,6 +238,8 @@ def _build(
     allocation = read_allocation(shape.design, shape.subjects, names, known, faults)
     dropout = read_dropout(shape.design.dropout, names, known, faults)
     visits = read_visits(shape.visits, known, faults)
+    times = [time for visit in visits for time in visit.times]
+    eligible = read_eligible(shape.eligible, times, known, faults)
     rules = read_rules(shape.rules, visits, known=known, faults=faults)
     arms = with_rules(arms, shape.arms, rules, _names(faults.sheet, "rules"), faults)
     endpoints, last = _read_endpoints(shape, arms, visits, known=known, faults=faults)
@@ -265,6 +269,7 @@ def _build(
         potential=shape.potential,
         uncertainty=shape.uncertainty,
         random_effects=shape.random_effects,
+        eligible=eligible,
         design=Design(allocation, dropout),
         visits=visits,
         grid=grid.times,
@@ -277,9 +282,7 @@ def _build(
         keep=keep,
         numerics=_numerics(shape),
         sources=tuple(map(read_source, shape.source)),
-        path=faults.sheet.source,
-        text=faults.sheet.text,
-        data=faults.sheet.data,
+        **_as_given(known, faults),
     )
     return dataclasses.replace(protocol, block=shape.block or protocol.usual_block)
 
@@ -342,9 +345,9 @@ def _known(shape: ProtocolShape, faults: Faults) -> Known:
     model = None if shape.model == "-" else find_model(shape.model, faults)
     if model is not None:
         model = with_parameters_of(model, shape.parameters, faults)
-    covariates = None if shape.cohort == "-" else find_covariates(shape.cohort, faults)
-    names = covariates or frozenset()
-    if model is not None and covariates is not None:
+    given = None if shape.cohort == "-" else find_covariates(shape.cohort, faults)
+    names = given.names if given else frozenset()
+    if model is not None and given is not None:
         names |= {covariate.name for covariate in model.covariates}
     return Known(
         model,
@@ -354,7 +357,23 @@ def _known(shape: ProtocolShape, faults: Faults) -> Known:
         endpoints=_names(faults.sheet, "endpoints"),
         rules=_names(faults.sheet, "rules"),
         measured={name: tuple(v.measure) for name, v in shape.visits.items()},
+        words=given.words if given else {},
     )
+
+
+def _as_given(known: Known, faults: Faults) -> dict[str, Any]:
+    """Return the sheet as it was given, and what codes of covariates are called."""
+    words: Words = tuple(
+        (name, tuple((code, word) for word, code in codes.items()))
+        for name, codes in known.words.items()
+    )
+    sheet = faults.sheet
+    return {
+        "path": sheet.source,
+        "text": sheet.text,
+        "data": sheet.data,
+        "words": words,
+    }
 
 
 def _in_all(subjects: int | dict[str, int]) -> int:

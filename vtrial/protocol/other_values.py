@@ -37,6 +37,9 @@ def set_in_arms(protocol: "Protocol", values: Mapping[str, float]) -> "tuple[Arm
         kept = listed(protocol.keep.individual).replace(" or ", " and ")
         allowed = "empty: they are found before any arm sets a value"
         faults.append(Fault("keep.individual", kept, allowed, "individual: []"))
+    if values and protocol.eligible is not None:
+        found = "decided before any arm sets a value"
+        faults.append(Fault("eligible", found, "left out of the protocol", ""))
     raise_faults(ProtocolError, faults)
     numbers = {name: Number(float(value)) for name, value in values.items()}
     return tuple(_with(arm, numbers) for arm in protocol.arms)

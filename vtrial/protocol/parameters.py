@@ -10,6 +10,7 @@ from vtrial.errors import DataError
 from vtrial.model.covariance import settled
 from vtrial.model.model import Model, Parameter
 from vtrial.protocol.faults import Faults
+from vtrial.protocol.omega import with_omega_of
 from vtrial.protocol.population_shape import ParametersShape
 from vtrial.sheets.csv_table import Rows
 from vtrial.sheets.nonmem_output import read_covariance, read_estimates
@@ -28,7 +29,15 @@ def with_parameters_of(
     """
     if shape is None:
         return model
+    if shape.file is None:
+        if shape.columns or not (shape.omega or shape.df):
+            allowed = "a CSV file beside the sheet, or NONMEM's .ext"
+            faults.add((*PATH, "file"), found="missing", allowed=allowed)
+        return with_omega_of(model, shape, None, faults)
     path = Path(faults.sheet.source).parent / shape.file
+    model = with_omega_of(model, shape, path, faults)
+    if path.suffix.lower() == ".ext" and shape.omega and not shape.columns:
+        return model
     columns = _columns(model, shape, path, faults)
     if columns is None:
         return model

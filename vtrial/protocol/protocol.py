@@ -14,8 +14,10 @@ from vtrial.model.tree import Expression
 from vtrial.protocol.adherence import Adherence
 from vtrial.protocol.analysis import Analysis
 from vtrial.protocol.design import Design
+from vtrial.protocol.eligible import Eligible
 from vtrial.protocol.evidence import Correct, Evidence
 from vtrial.protocol.rules import Rule
+from vtrial.protocol.subset import Words
 from vtrial.types import Numerics
 
 
@@ -85,7 +87,8 @@ class Protocol:
     `grid` are the times of true values [h], ascending; one that stands twice is before
     and after the dose at it. Those at the places `added` are there for what courses do
     where they jump or bend, and no endpoint counts them. If the sheet gives a grid,
-    `given`, they are no part of the trajectories that are kept, either.
+    `given`, they are no part of the trajectories that are kept, either. `words` are
+    what the cohort calls codes of its categories.
     """
 
     name: str
@@ -100,6 +103,7 @@ class Protocol:
     potential: Literal["allocated", "all"] = "allocated"
     uncertainty: bool = True
     random_effects: Literal["on", "off"] = "on"
+    eligible: Eligible | None = None
     design: Design = Design()
     visits: tuple[Visit, ...] = ()
     grid: tuple[float, ...] = ()
@@ -115,6 +119,7 @@ class Protocol:
     path: str = ""
     text: str = ""
     data: Mapping[str, object] = field(default_factory=dict)
+    words: Words = ()
 
     @functools.cached_property
     def digest(self) -> str:
@@ -178,7 +183,8 @@ class Protocol:
         ------
         ProtocolError
             If the model has no such parameter, if a value is no finite number, or if
-            individual parameters are kept, which are found before.
+            individual parameters are kept or decide who is let in, which are found
+            before.
 
         Examples
         --------
@@ -192,6 +198,10 @@ class Protocol:
 
         return replace(self, arms=set_in_arms(self, values))
 
+    def labels(self, name: str) -> dict[float, str]:
+        """Return the words for the values of a covariate; empty if it has none."""
+        return dict(dict(self.words).get(name, ()))
+
     def arm(self, name: str) -> Arm:
         """Return an arm by name."""
         return next(arm for arm in self.arms if arm.name == name)
@@ -203,7 +213,7 @@ class Protocol:
 
 _ASIDE = {
     *("model", "title", "replicates", "analysis", "evidence"),
-    *("sources", "path", "text", "data"),
+    *("sources", "path", "text", "data", "words"),
 }
 WORDS = {"title", "words", "source", "sources"}
 

@@ -13,12 +13,29 @@ from vtrial.model.tree import Expression, Number
 
 Since = Literal["start", "change", "cycle"] | float
 Word = Literal[
-    *("last", "previous", "baseline", "nadir", "peak", "mean", "count"),
-    *("days_below", "days_above"),
+    "last",
+    "previous",
+    "baseline",
+    "nadir",
+    "peak",
+    "mean",
+    "count",
+    "days_below",
+    "days_above",
 ]
 Act = Literal[
-    *("hold", "resume", "delay", "scale", "add", "fix", "step", "switch", "give"),
-    *("assign", "stop", "leave"),
+    "hold",
+    "resume",
+    "delay",
+    "scale",
+    "add",
+    "fix",
+    "step",
+    "switch",
+    "give",
+    "assign",
+    "stop",
+    "leave",
 ]
 CHANGES = ("scale", "add", "fix", "step", "switch")  # of the dose
 MOST_DELAYS = 4  # at one visit, where the sheet does not say

@@ -2,8 +2,10 @@
 
 import functools
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
+from vtrial.cohort.category import words_of
 from vtrial.cohort.sheet import cohort_faults
 from vtrial.dims import DOSE
 from vtrial.errors import Fault, ModelError, VtrialError
@@ -21,8 +23,9 @@ class Known:
 
     `arms`, `visits`, `rules` and `endpoints` are all that the sheet names, faulty ones
     included, so that one fault is told once. `measured` holds the outputs that each
-    visit measures. `cycle` [h] is 0 without cycles. Without `model`, because it is
-    missing or faulty, nothing that depends on it is checked.
+    visit measures, `words` the codes of the words of the cohort's categories. `cycle`
+    [h] is 0 without cycles. Without `model`, because it is missing or faulty, nothing
+    that depends on it is checked.
     """
 
     model: Model | None
@@ -33,6 +36,7 @@ class Known:
     rules: tuple[str, ...] = ()
     measured: Mapping[str, tuple[str, ...]] | None = None
     cycle: float = 0.0
+    words: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def with_cycle(self, cycle: float) -> "Known":
         """Return the same names with a cycle's length."""
@@ -67,7 +71,14 @@ def find_model(name: str, faults: Faults) -> Model | None:
     return None
 
 
-def find_covariates(name: str, faults: Faults) -> frozenset[str] | None:
+class Given(NamedTuple):
+    """The covariates that a cohort gives, and the codes of their words."""
+
+    names: frozenset[str]
+    words: dict[str, dict[str, float]]
+
+
+def find_covariates(name: str, faults: Faults) -> Given | None:
     """Read which covariates the named cohort sheet gives; note what is wrong in it."""
     path = find_sheet(name, kind="cohorts", beside=faults.sheet.source)
     if path is None:
@@ -86,7 +97,8 @@ def find_covariates(name: str, faults: Faults) -> frozenset[str] | None:
         faults.note(fault)
     data = sheet.data
     names = {*_keys(data.get("covariates")), *_derived(data.get("derive"))}
-    return frozenset(names | _columns(data.get("table")))
+    names |= _columns(data.get("table"))
+    return Given(frozenset(names), words_of(data.get("covariates")))
 
 
 def _told(sheet: Sheet) -> tuple[Fault, ...]:

@@ -35,7 +35,7 @@ from vtrial.protocol.field_types import (
     as_values,
     as_within,
 )
-from vtrial.protocol.population_shape import Counts, ParametersFile
+from vtrial.protocol.population_shape import Counts, Eligible, ParametersFile
 from vtrial.protocol.rule_shape import RuleShape
 from vtrial.sheets.validate import sheet_name
 from vtrial.types import Method
@@ -189,7 +189,9 @@ class EndpointShape(Shape):
     """One number for each subject."""
 
     of: Name | None = Field(
-        None, description="An output of the model.", examples=["conc"]
+        None,
+        description="An output of the model, or an equation of outputs and covariates.",
+        examples=["conc", "conc / MIC"],
     )
     take: Take | None = Field(
         None,
@@ -206,7 +208,9 @@ class EndpointShape(Shape):
         alias="first of",
         description="Times to events, of which the first counts, instead.",
     )
-    unit: Name | None = Field(None, description="Of what `equals` gives.")
+    unit: Name | None = Field(
+        None, description="Of what `equals` gives, or an equation at `of`."
+    )
     at: Name | None = Field(None, description="One time.", examples=["day 14"])
     within: Name | None = Field(
         None,
@@ -218,6 +222,11 @@ class EndpointShape(Shape):
     )
     low: Value | None = Field(None, description="Lower limit of a range of values.")
     high: Value | None = Field(None, description="Upper limit of a range of values.")
+    share: Value | None = Field(
+        None,
+        description="Of the values that are below a percentile.",
+        examples=["90 %"],
+    )
     confirmed: Annotated[int | str, BeforeValidator(as_number_or_text)] | None = Field(
         None,
         description="So many values, or values for so long, confirm it.",
@@ -547,6 +556,11 @@ class ProtocolShape(Shape):
             description="What is done to each group, by its name.",
             examples=[{"low": {"dose": "50 mg every 24 h x 14"}}],
         )
+    )
+    eligible: Eligible = Field(
+        None,
+        description="Who is let in, on what is measured before any treatment.",
+        examples=["anc >= 1.5"],
     )
     visits: dict[str, VisitShape] = Field(
         default_factory=dict, description="When what is measured, by name."

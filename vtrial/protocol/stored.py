@@ -16,7 +16,7 @@ from vtrial.dosing import regimen
 from vtrial.endpoint import endpoint
 from vtrial.errors import StoreError
 from vtrial.model import model, tree
-from vtrial.protocol import adherence, analysis, design, evidence, rules
+from vtrial.protocol import adherence, analysis, design, eligible, evidence, rules
 from vtrial.protocol import protocol as nouns
 from vtrial.protocol.protocol import Protocol
 from vtrial.types import Numerics
@@ -28,6 +28,7 @@ _MODULES = (
     adherence,
     design,
     analysis,
+    eligible,
     evidence,
     endpoint,
     regimen,

@@ -101,16 +101,17 @@ def duration(text: str) -> float:
     return value
 
 
-def moment(text: str, *, cycle: float = 0.0) -> float:
+def moment(text: str, *, cycle: float = 0.0, early: bool = False) -> float:
     """Return a time in hours from the start: `day 7`, `144 h`, `cycle 2 + 7 d`.
 
     `cycle` is the length of a cycle [h]; 0 if the trial has none, NaN if it is not
-    known, and then what is counted in cycles is NaN.
+    known, and then what is counted in cycles is NaN. `early` lets it lie before the
+    start, when nobody is treated yet: `day -7`.
 
     Raises
     ------
     ProtocolError
-        If it is no time, or lies before the start.
+        If it is no time, or lies before the start where nothing is early.
 
     Examples
     --------
@@ -122,13 +123,16 @@ def moment(text: str, *, cycle: float = 0.0) -> float:
     value = _start(first, text, cycle)
     for sign, length in zip(shifts[::2], shifts[1::2], strict=True):
         value += duration(length) * (1 if sign == "+" else -1)
-    if value < 0 or value > MAX_HOURS:
+    if (value < 0 and not early) or abs(value) > MAX_HOURS:
         allowed = "at or after the start of the trial, day 0"
+        allowed = "within a thousand years of the start" if early else allowed
         raise _wrong(f"`{text}`", allowed, text.strip())
     return value
 
 
-def moments(words: Sequence[str], *, cycle: float = 0.0) -> tuple[float, ...]:
+def moments(
+    words: Sequence[str], *, cycle: float = 0.0, early: bool = False
+) -> tuple[float, ...]:
     """Return the times of a list, or of texts with commas; sorted, each once.
 
     Raises
@@ -146,7 +150,7 @@ def moments(words: Sequence[str], *, cycle: float = 0.0) -> tuple[float, ...]:
     values, faults = set(), []
     for part in parts:
         try:
-            values.add(moment(part, cycle=cycle))
+            values.add(moment(part, cycle=cycle, early=early))
         except ProtocolError as error:
             faults += error.faults
     if faults:
@@ -154,7 +158,7 @@ def moments(words: Sequence[str], *, cycle: float = 0.0) -> tuple[float, ...]:
     return tuple(sorted(values))
 
 
-def span(text: str, *, cycle: float = 0.0) -> tuple[float, float]:
+def span(text: str, *, cycle: float = 0.0, early: bool = False) -> tuple[float, float]:
     """Return start and end [h] of `day 4 to day 5`, `cycle 1` or `cycle 1 to cycle 2`.
 
     A cycle ends where the next begins, and both ends belong to a span.
@@ -175,7 +179,7 @@ def span(text: str, *, cycle: float = 0.0) -> tuple[float, float]:
         raise _wrong(
             f"`{text[:60]}`", "a span such as `day 4 to day 5`", text, _spanned(text)
         )
-    start, end = moment(ends[0], cycle=cycle), moment(ends[-1], cycle=cycle)
+    start, end = (moment(ends[i], cycle=cycle, early=early) for i in (0, -1))
     if ends[-1].startswith("cycle ") and not _SHIFT.search(ends[-1]):
         end += cycle
     if end < start:

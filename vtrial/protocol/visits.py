@@ -43,7 +43,7 @@ def _visit(name: str, shape: VisitShape, known: Known, faults: Faults) -> Visit 
             faults.unknown((*path, "measure", index), output, names, "output")
     times: tuple[float, ...] = ()
     try:
-        times = moments(shape.at, cycle=known.cycle)
+        times = moments(shape.at, cycle=known.cycle, early=True)
     except ProtocolError as error:
         faults.relay((*path, "at"), error)
     try:

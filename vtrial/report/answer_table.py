@@ -118,7 +118,9 @@ def _effects(
         title = f"{effect_words(row.by)} against {arm_title(protocol, row.reference)}"
         title += f", adjusted for {row.adjust}" if row.adjust else ""
         if where is not None:
-            title += f", where {where_words(protocol, write_where(where))}"
+            title += (
+                f", where {where_words(protocol, write_where(where, protocol.words))}"
+            )
         cells = found.setdefault(title, {row.reference: Cell("", "reference")})
         cells[row.arm] = _effect(protocol, row, published)
     return [Part("", title, cells) for title, cells in found.items()]

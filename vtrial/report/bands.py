@@ -136,7 +136,8 @@ def _draw_bands(
         str(arm): by_quantile(rows) for arm, rows in bands.groupby("arm", sort=False)
     }
     seen = _observed(protocol, output)
-    ends = [0.0, float(bands["time"].max()), *(t for s in seen for t in s.time)]
+    first, last = float(bands["time"].min()), float(bands["time"].max())
+    ends = [0.0, first, last, *(t for s in seen for t in s.time)]
     values = [
         [*bands.loc[bands["arm"] == arm, "value"]]
         + [v for o in seen if o.arm in {"", arm} for v in o.value]

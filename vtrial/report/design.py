@@ -42,13 +42,6 @@ def arm_title(protocol: Protocol, name: str) -> str:
     return next((arm.title or name for arm in protocol.arms if arm.name == name), name)
 
 
-def short_title(protocol: Protocol, name: str, most: int = 24) -> str:
-    """Return an arm's title if it fits a figure, or its name, cut if need be."""
-    title = arm_title(protocol, name)
-    title = title if len(title) <= most else name
-    return title if len(title) <= most else title[: most - 1] + "…"
-
-
 _EFFECTS = {  # what a clinician calls what a sheet says
     "difference by ranks": "Hodges-Lehmann shift",
     "Welch difference of means": "difference of means (Welch)",
@@ -99,11 +92,14 @@ _CODES = {  # what a code's name says
     "FEMALE": {0.0: "male", 1.0: "female"},
     "MALE": {0.0: "female", 1.0: "male"},
 }
-_EQUAL = re.compile(r"\b([A-Za-z_]\w*) == (\d+(?:\.\d+)?)\b")
+_EQUAL = re.compile(r"\b([A-Za-z_]\w*) == (\d+(?:\.\d+)?|[A-Za-z_]\w*)\b")
 
 
 def code_words(protocol: Protocol, name: str, code: float) -> str:
     """Return what a covariate's code means, if its title or its name says so."""
+    if word := protocol.labels(name).get(code, ""):
+        title = factor_title(protocol, name)
+        return word if title == name else f"{title}: {word}"
     if name in _CODES:
         return _CODES[name].get(code, "")
     found = [one for one in protocol.model.covariates if one.name == name]
@@ -122,9 +118,13 @@ def code_words(protocol: Protocol, name: str, code: float) -> str:
 
 def where_words(protocol: Protocol, condition: str) -> str:
     """Return a condition on covariates with their codes in words."""
-    return _EQUAL.sub(
-        lambda one: code_words(protocol, one[1], float(one[2])) or one[0], condition
-    )
+
+    def told(one: re.Match[str]) -> str:
+        codes = {word: code for code, word in protocol.labels(one[1]).items()}
+        code = codes.get(one[2], float(one[2]) if one[2][0].isdecimal() else None)
+        return (code is not None and code_words(protocol, one[1], code)) or one[0]
+
+    return _EQUAL.sub(told, condition)
 
 
 def factors_shown(protocol: Protocol) -> set[str]:
@@ -229,7 +229,7 @@ def _called(protocol: Protocol, output: str) -> str:
 
 def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
     """Return how an endpoint is made of a subject's values."""
-    unit = output_unit(protocol, endpoint.of)
+    unit = endpoint.of_unit or output_unit(protocol, endpoint.of)
     reach = (
         f"at or above {_limit(endpoint.low, unit)}"
         if endpoint.low is not None
@@ -241,6 +241,7 @@ def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
         low=_limit(endpoint.low, unit),
         high=_limit(endpoint.high, unit),
         reach=reach,
+        share=f"{number(100 * endpoint.share, 4)} %",
         equation=equation_of(endpoint),
         events=listing(endpoint.first_of),
     )
@@ -286,7 +287,8 @@ def endpoint_unit(protocol: Protocol, endpoint: Endpoint) -> str:
         return endpoint.unit
     if endpoint.grades or not endpoint.of:
         return "1"
-    return unit_taken(endpoint.take, output_unit(protocol, endpoint.of))
+    unit = endpoint.of_unit or output_unit(protocol, endpoint.of)
+    return unit_taken(endpoint.take, unit)
 
 
 def _limit(value: float | None, unit: str) -> str:
@@ -324,7 +326,7 @@ def comparison_in_words(protocol: Protocol, comparison: Comparison) -> str:
     if comparison.ties != "Efron":
         words += f", {comparison.ties} ties"
     if comparison.where is not None:
-        where = where_words(protocol, write_where(comparison.where))
+        where = where_words(protocol, write_where(comparison.where, protocol.words))
         words += f", where {where}"
     if comparison.above is not None:
         words += f", to be above {number(comparison.above, 4)}"
@@ -348,10 +350,25 @@ def population_in_words(protocol: Protocol) -> str:
     return f"cohort {protocol.cohort}; model {model.name}{title}; {uncertain}"
 
 
+def eligible_in_words(protocol: Protocol) -> str:
+    """Return who is let in on what is measured; empty if that is not asked."""
+    eligible = protocol.eligible
+    if eligible is None:
+        return ""
+    condition = where_words(protocol, write_where(eligible.condition, protocol.words))
+    when = timing_of(protocol).moments([eligible.time])
+    titles = listing(_called(protocol, output) for output in eligible.outputs)
+    return (
+        f"who has {condition}, with {titles} measured at {when} before treatment; "
+        "another is screened in the place of who has not"
+    )
+
+
 def design_lines(protocol: Protocol) -> list[Line]:
     """Return the design, a named line for each part of it."""
     lines = [
         Line("Population", population_in_words(protocol)),
+        *([Line("Let in", who)] if (who := eligible_in_words(protocol)) else []),
         Line("Size", size_in_words(protocol)),
         Line("Allocation", allocation_in_words(protocol)),
         Line("Simulated", potential_in_words(protocol)),

@@ -106,7 +106,7 @@ def contrast_words(protocol: Protocol, row: Any) -> str:
     where = next((c.where for c in asked), None)
     if where is None:
         return words
-    return f"{words}, where {where_words(protocol, write_where(where))}"
+    return f"{words}, where {where_words(protocol, write_where(where, protocol.words))}"
 
 
 def sides_of(protocol: Protocol, rows: pd.DataFrame) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from vtrial.report.forest import draw_contrasts, draw_published, draw_shares
 from vtrial.report.frames import each_row
 from vtrial.report.histogram import Bars, draw_distribution
 from vtrial.report.predictive import draw_predictive
+from vtrial.report.proportions import draw_proportions
 from vtrial.report.subgroups import draw_attainment, draw_subgroups, effects_of
 from vtrial.report.subject_plots import draw_lanes, draw_waterfall, is_change, lanes_of
 from vtrial.report.survival import draw_survival
@@ -237,15 +238,31 @@ def _convergence(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
 
 
 def _bands(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
-    """Draw the bands of the outputs that endpoints are of, the first ones."""
+    """Draw the outputs that endpoints are of, the first ones, over time."""
     for output, rows in _outputs(frames, protocol)[:MOST_FIRST]:
-        yield from draw_bands(protocol, output, rows)
+        yield from _over_time(frames, protocol, output, rows)
 
 
 def _others(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
-    """Draw the bands of all other outputs that have some to show."""
+    """Draw all other outputs over time that have something to show."""
     for output, rows in _outputs(frames, protocol)[MOST_FIRST:]:
+        yield from _over_time(frames, protocol, output, rows)
+
+
+def _over_time(
+    frames: Frames, protocol: Protocol, output: str, rows: pd.DataFrame
+) -> Iterator[Drawing]:
+    """Draw one output: proportions of what is 0 or 1, else its bands."""
+    if output in on_or_off(frames):
+        shares = frames["proportions"]
+        yield draw_proportions(protocol, output, shares[shares["output"] == output])
+    else:
         yield from draw_bands(protocol, output, rows)
+
+
+def on_or_off(frames: Frames) -> set[str]:
+    """Name the outputs that are 0 or 1 in each subject."""
+    return set(frames["proportions"]["output"])
 
 
 def _outputs(frames: Frames, protocol: Protocol) -> list[tuple[str, pd.DataFrame]]:
@@ -255,7 +272,8 @@ def _outputs(frames: Frames, protocol: Protocol) -> list[tuple[str, pd.DataFrame
     first = list(dict.fromkeys(of[name] for name in told if name in of))
     groups = _groups(frames["bands"], "output")
     groups.sort(key=lambda one: first.index(one[0]) if one[0] in first else len(first))
-    return [(output, rows) for output, rows in groups if not not_drawn(rows)]
+    drawn = on_or_off(frames)
+    return [one for one in groups if one[0] in drawn or not not_drawn(one[1])]
 
 
 def _courses(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:

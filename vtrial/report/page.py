@@ -43,7 +43,13 @@ from vtrial.report.design import (
 )
 from vtrial.report.drawing import house_style
 from vtrial.report.flow import flow_of, flow_table
-from vtrial.report.gallery import MOST_DETAILS, MOST_FIGURES, Shown, draw_all
+from vtrial.report.gallery import (
+    MOST_DETAILS,
+    MOST_FIGURES,
+    Shown,
+    draw_all,
+    on_or_off,
+)
 from vtrial.report.gist import answering_figure, gists_of
 from vtrial.report.sheet_time import in_sheet_time
 from vtrial.report.tables import (
@@ -81,6 +87,7 @@ _FRAMES = (
     "predictive_events",
     "predictive_shares",
     "courses",
+    "proportions",
 )
 _SECTIONS = (
     ("answer", "Answer"),
@@ -253,7 +260,10 @@ def _notes(
         for section, (total, frame) in totals.items()
     }
     bands = frames["bands"]
+    drawn = on_or_off(frames)
     for output, rows in bands.groupby("output", sort=False):
+        if output in drawn:
+            continue
         said = "Not drawn: “{}” {}; it is in tables/bands.csv."
         title, why = output_title(protocol, str(output)), not_drawn(rows)
         notes["bands"] += [said.format(title, why)] if why else []

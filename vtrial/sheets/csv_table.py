@@ -60,6 +60,18 @@ class Rows:
         ]
         self._heading()
 
+    @classmethod
+    def of_cells(cls, cells: Any, lines: np.ndarray, source: str) -> "Rows":
+        """Return a table of cells, all of them text, and where in a file they stood."""
+        rows = cls.__new__(cls)
+        rows.faults, rows.source, rows.hidden = [], source, 0
+        rows.begins, rows.separator, rows.by_subject = 1, ",", True
+        rows.lines = np.asarray(lines, int)
+        rows.names = [str(name) for name in cells.columns]
+        rows.cells = cells.astype(object).reset_index(drop=True)
+        rows._heading()
+        return rows
+
     def __len__(self) -> int:
         return len(self.cells)
 

@@ -1,6 +1,6 @@
-"""What a NONMEM run leaves: final estimates (.ext), and their covariance (.cov).
+"""What a NONMEM run leaves: estimates (.ext), their covariance (.cov), subjects (.phi).
 
-Both are tables of columns parted by blanks under a line that begins with `TABLE NO.`; a
+All are tables of columns parted by blanks under a line that begins with `TABLE NO.`; a
 run of several steps has several, of which the last counts. In an .ext file ITERATION
 -1000000000 marks the final estimates; those that are fixed have rows and columns of
 zeros in .cov.
@@ -61,6 +61,27 @@ def read_covariance(
     chosen = [rows[there.index(name)] for name in names]
     places = [columns.index(name) for name in names]
     return np.array([[float(row[i]) for i in places] for row in chosen])
+
+
+def read_individuals(
+    path: str | Path,
+) -> tuple[list[str], Float[np.ndarray, " row"], Float[np.ndarray, "row name"]]:
+    """Return a .phi file's columns behind ID, each row's ID, and the values.
+
+    Raises
+    ------
+    DataError
+        If it is no such file, or has a subject twice.
+    """
+    names, rows = _last_table(path)
+    if names[:2] != ["SUBJECT_NO", "ID"]:
+        raise _wrong(path, "without SUBJECT_NO and ID", "NONMEM's .phi file")
+    values = np.array([[float(cell) for cell in row[1:]] for row in rows])
+    identity, often = np.unique(values[:, 0], return_counts=True)
+    if (often > 1).any():
+        twice = f"{identity[often > 1][0]:g}"
+        raise _wrong(path, f"with ID {twice} twice", "a row an ID")
+    return names[2:], values[:, 0], values[:, 1:]
 
 
 def _last_table(path: str | Path) -> tuple[list[str], list[list[str]]]:

@@ -314,7 +314,8 @@ HINTS: dict[str, dict[str, str]] = {
         "difference": "`change`, from the baseline",
         "percent": "`percent change`, from the baseline",
         "mean change": "`change`; arms are compared by their means",
-        "median": "`mean`; the median of an arm is a `statistic` of `published`",
+        "median": "`percentile` with `share: 50 %`; that of an arm is a `statistic` of "
+        "`published`",
         "geometric mean": "`mean`; that of an arm is a `statistic` of `published`",
         "sum": "`area`, or `number of events`",
         "responder": "any number, with `above` or `below` to make a response of it",

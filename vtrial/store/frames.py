@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-UNITS, TITLE, MEANS = "units", "long_name", "flag_meanings"
+UNITS, TITLE = "units", "long_name"
+MEANS, CODES = "flag_meanings", "flag_values"
 QUANTILES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 
 
@@ -43,7 +44,8 @@ def subjects_of(tree: "xr.DataTree", under: str = "") -> "pd.DataFrame":
 
     Outcomes are those under the arm that a subject was allocated to, or `under` one
     arm for everybody who was simulated under it. Of endpoints that may be censored a
-    column `<endpoint> event` says whether it was seen. `attrs` hold `units`.
+    column `<endpoint> event` says whether it was seen. Categories that the cohort names
+    by words have these. `attrs` hold `units`.
     """
     import pandas as pd
 
@@ -59,7 +61,7 @@ def subjects_of(tree: "xr.DataTree", under: str = "") -> "pd.DataFrame":
     units: dict[str, str] = {}
     for name in who.data_vars:
         if str(name) not in (REPLICATE, NUMBER, ARM):
-            columns[str(name)] = who[name].values
+            columns[str(name)] = _in_words(who[name])
             if unit := who[name].attrs.get(UNITS):
                 units[str(name)] = str(unit)
     columns |= _outcomes(tree, chosen, arms, place, units)
@@ -68,6 +70,17 @@ def subjects_of(tree: "xr.DataTree", under: str = "") -> "pd.DataFrame":
         table = table[table[STATUS] != "not simulated"].reset_index(drop=True)
     table.attrs[UNITS] = units
     return table
+
+
+def _in_words(values: Any) -> np.ndarray:
+    """Return a covariate, in the words of its category if it has some."""
+    words = values.attrs.get(MEANS)
+    if not words:
+        return values.values
+    codes = values.attrs[CODES]
+    named = dict(zip(map(float, codes), map(str, words), strict=True))
+    found = [named.get(float(code), "") for code in values.values]
+    return np.array(found, object)
 
 
 def trajectories_of(tree: "xr.DataTree") -> "pd.DataFrame":
