@@ -265,6 +265,21 @@ def validate(
         raise typer.Exit(MISSED)
 
 
+@app.command(epilog="Example: `vtrial replay results/my-trial --subjects 100`")
+def replay(
+    record: Annotated[Path, typer.Argument(help="A run's folder or record.")],
+    subjects: Annotated[int, typer.Option(help="Of each arm, the first ones.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Solve realised doses again as fixed ones; fails where the course is another."""
+    table = vt.diagnose.replay(record, subjects=subjects)
+    if as_json:
+        print_json(table.to_dict("records"))
+    else:
+        words = table.rename(columns={"largest": "largest difference [tolerances]"})
+        print_table(words, title="Realised doses, solved again")
+
+
 @app.command(epilog="Example: `vtrial sensitivity docetaxel-dose nadir --arm d100`")
 def sensitivity(
     protocol: Annotated[str, typer.Argument(help="A protocol sheet or shipped name.")],

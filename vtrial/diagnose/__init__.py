@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "library_solved": "vtrial.diagnose.catalogue",
+        "replay": "vtrial.diagnose.replay",
         "sensitivity": "vtrial.diagnose.sobol",
         "solving": "vtrial.diagnose.catalogue",
         "validate": "vtrial.diagnose.validation",

@@ -1,0 +1,183 @@
+"""Replay: realised doses solved once more, as fixed ones, beside their course.
+
+A course is a chain of stages, each of which goes on where the last one ended. Were
+anything lost or done twice between them, one solution under the doses that the ledger
+holds would say so.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from vtrial.conduct.allocated import arms_of
+from vtrial.conduct.plan import plan
+from vtrial.conduct.provenance import protocol_of
+from vtrial.dims import AMOUNT, ARMS, DOSES, INTO, RATE, REASON, TIME
+from vtrial.dosing.doses import DOSE, Doses, Times
+from vtrial.dosing.expansion import RANK
+from vtrial.errors import StoreError
+from vtrial.observe.block_program import Trial
+from vtrial.observe.bringing import padded
+from vtrial.protocol.protocol import Arm
+from vtrial.solver.host import simulate
+from vtrial.store.record import Record, open_record
+from vtrial.types import Given, Status
+
+MOST = 10.0  # tolerances by which two solutions may differ
+FLOOR = 1e-3  # of a subject's largest value; below it, differences are held against it
+_GIVEN = (Given.PLANNED, Given.CHANGED, Given.EXTRA)
+
+
+def replay(folder: str | Path, *, subjects: int = 20) -> pd.DataFrame:
+    """Solve the realised doses of a record's first subjects again, as fixed ones.
+
+    Returns
+    -------
+    A row an arm with a ledger and output: `arm`, `output`, `subjects`, `doses` and the
+    `largest` difference of its course, in tolerances (`numerics.rtol`), relative to the
+    value or to 0.1 % of the subject's largest. Where rules assign to states or inputs,
+    or a regimen begins at steady state, no doses can say the same: `largest` is NaN,
+    and only the ledger is made again.
+
+    Raises
+    ------
+    StoreError
+        If the ledger that is made again is not the record's, or a course differs by
+        more than 10 tolerances; or if the record has no ledger.
+    """
+    record = open_record(folder)
+    tree = record.tree()
+    planned = plan(protocol_of(record))
+    trial = Trial(planned.protocol, planned.cohort)
+    rows: list[dict[str, Any]] = []
+    for place, arm in enumerate(trial.protocol.arms):
+        if arm.kept:
+            rows += _replayed(trial, record, tree, place, arm, subjects)
+    if not rows:
+        raise StoreError(
+            at=str(record.path.parent),
+            found="without a ledger of doses",
+            allowed="a record of arms with `rules` or `adherence`",
+            write="",
+        )
+    return pd.DataFrame(rows)
+
+
+def _replayed(
+    trial: Trial, record: Record, tree: Any, place: int, arm: Arm, subjects: int
+) -> list[dict[str, Any]]:
+    """Return the rows of one arm."""
+    who = trial.identity(0)
+    mine = trial.protocol.potential == "all" or arms_of(trial, who) == place
+    chosen = np.flatnonzero(np.broadcast_to(mine, who.number.shape))[:subjects]
+    if not chosen.size:
+        return []
+    course = trial.course(arm, trial.people(who), chosen)
+    held = {
+        name: np.asarray(tree[f"{ARMS}/{arm.name}/{DOSES}/{name}"][chosen])
+        for name in (TIME, AMOUNT, RATE, INTO, REASON)
+    }
+    assert course.given is not None, "the arm has a ledger"
+    made = np.asarray(course.given.time)[: chosen.size]
+    made = np.where(np.isfinite(made), made, np.nan)
+    if not np.array_equal(made, held[TIME], equal_nan=True):
+        raise _differs(record, arm, "times of doses that are made again")
+    status = np.asarray(course.path.status)[: chosen.size] == Status.SOLVED
+    found = None
+    if _is_told_by_doses(arm):
+        found = _fixed(trial, arm, chosen, held, np.asarray(course.path.time))
+    rows = []
+    for output in trial.protocol.model.outputs:
+        largest = np.nan
+        if found is not None:
+            value = np.asarray(course.path.outputs[output.name])[: chosen.size]
+            other = np.asarray(found[output.name])
+            largest = (
+                _apart(value[status], other[status]) / trial.protocol.numerics.rtol
+            )
+        if largest > MOST:
+            raise _differs(record, arm, f"{output.name}, by {largest:.3g} tolerances")
+        rows.append(
+            {
+                "arm": arm.name,
+                "output": output.name,
+                "subjects": chosen.size,
+                "doses": int(np.isin(held[REASON], _GIVEN).sum()),
+                "largest": largest,
+            }
+        )
+    return rows
+
+
+def _is_told_by_doses(arm: Arm) -> bool:
+    """Return whether a course is that of its doses, and of nothing else."""
+    assigns = any(a.kind == "assign" for rule in arm.rules for a in rule.do)
+    steady = any(step.steady for step in arm.regimen.steps) if arm.regimen else False
+    return not assigns and not steady
+
+
+def _fixed(
+    trial: Trial,
+    arm: Arm,
+    chosen: np.ndarray,
+    held: dict[str, np.ndarray],
+    time: np.ndarray,
+) -> dict[str, Any]:
+    """Solve the doses of a ledger as they stand there."""
+    given = np.isin(held[REASON], _GIVEN)
+    when = np.where(given, held[TIME], np.inf)
+    order = np.argsort(when, axis=1, kind="stable")
+    rows = {
+        name: np.take_along_axis(np.where(given, held[name], 0), order, axis=1)
+        for name in (AMOUNT, RATE, INTO)
+    }
+    whole = np.zeros(order.shape, int)
+    doses = Doses(
+        time=np.take_along_axis(when, order, axis=1),  # type: ignore[arg-type]
+        amount=rows[AMOUNT].astype(float),
+        compartment=rows[INTO].astype(int),
+        rate=rows[RATE].astype(float),
+        interval=np.zeros(order.shape),  # type: ignore[arg-type]
+        steady=whole,  # type: ignore[arg-type]
+        event=whole + DOSE,  # type: ignore[arg-type]
+        rank=whole + RANK,  # type: ignore[arg-type]
+    )
+    who = trial.identity(0)
+    ready = trial.ready(arm, trial.people(who), padded(chosen, chosen.size))
+    inputs = {
+        name: np.asarray(value)[: chosen.size] if value.ndim else value
+        for name, value in ready.inputs.items()
+    }
+    seen = time[: chosen.size]
+    rank = np.broadcast_to(trial.schedule.rank, seen.shape)
+    times = Times(seen, rank, trial.schedule.occasion(seen))  # type: ignore[arg-type]
+    columns = any(np.ndim(value) == 2 for value in inputs.values())
+    starts = np.array([-np.inf, *trial.protocol.occasions[1:]])[None, :]
+    return simulate(
+        trial.protocol.model,
+        inputs,
+        doses,
+        times,
+        periods=starts if columns else None,
+        numerics=trial.protocol.numerics,
+    ).outputs
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the largest relative difference of two courses; 0 of nobody."""
+    there = np.isfinite(one) & np.isfinite(other)
+    size = np.where(there, np.abs(other), 0.0)
+    scale = np.maximum(size, FLOOR * size.max(axis=1, keepdims=True, initial=0.0))
+    away = np.where(there, np.abs(one - other), 0.0)
+    return float(np.max(away / np.where(scale > 0, scale, 1.0), initial=0.0))
+
+
+def _differs(record: Record, arm: Arm, what: str) -> StoreError:
+    return StoreError(
+        at=f"{record.path.parent}, arm {arm.name}",
+        found=f"another course when it is solved again: {what}",
+        allowed=f"the same doses, and courses within {MOST:g} tolerances",
+        write=record.again,
+    )
