@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "library_solved": "vtrial.diagnose.catalogue",
-        "replay": "vtrial.diagnose.replay",
+        "replay": "vtrial.diagnose.replaying",
         "sensitivity": "vtrial.diagnose.sobol",
         "solving": "vtrial.diagnose.catalogue",
         "validate": "vtrial.diagnose.validation",

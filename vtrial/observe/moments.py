@@ -159,7 +159,7 @@ def most_within(times: Float[np.ndarray, " time"], length: float) -> int:
 
     Examples
     --------
-    >>> most_within(np.array([0.0, 24.0, 48.0, 49.0]), 24.0)
+    >>> most_within(np.array([0.0, 24.0, 48.0, 49.0]), 25.0)
     3
     """
     ordered = np.sort(times)

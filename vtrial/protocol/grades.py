@@ -5,7 +5,8 @@ from typing import Literal
 from vtrial.errors import ProtocolError
 from vtrial.protocol.ctcae import FIXED, GRADES, ULN, Limits
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.shape import EndpointShape, ObservedShape
+from vtrial.protocol.observed_shape import ObservedShape
+from vtrial.protocol.shape import EndpointShape
 from vtrial.protocol.values import number_in
 from vtrial.sheets.sheet import Path_
 from vtrial.sheets.words import listed

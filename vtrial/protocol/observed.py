@@ -12,10 +12,10 @@ from vtrial.protocol.csv_columns import Column, CompleteRows, read_rows
 from vtrial.protocol.evidence import Observed, ObservedOutcomes
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.grades import read_grades
+from vtrial.protocol.observed_shape import ObservedShape
 from vtrial.protocol.protocol import Arm
 from vtrial.protocol.published import read_source
 from vtrial.protocol.scope import Known
-from vtrial.protocol.shape import ObservedShape
 from vtrial.protocol.values import number_in
 from vtrial.sheets.sheet import Path_
 from vtrial.sheets.words import listed

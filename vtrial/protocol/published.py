@@ -9,8 +9,9 @@ from vtrial.model.tree import Expression
 from vtrial.protocol.analysis import Comparison, effect_kind
 from vtrial.protocol.evidence import Published, Statistic
 from vtrial.protocol.faults import Faults
+from vtrial.protocol.observed_shape import SourceShape
 from vtrial.protocol.scope import Known
-from vtrial.protocol.shape import PublishedShape, SourceShape
+from vtrial.protocol.shape import PublishedShape
 from vtrial.protocol.subset import read_where
 from vtrial.protocol.values import difference_in, effect_in, number_in, share_in
 from vtrial.sheets.sheet import Path_
