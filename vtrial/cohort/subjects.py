@@ -24,7 +24,8 @@ class Subjects(NamedTuple):
     eligible (1: the first). `covariates` are by name, in the model's units where the
     model knows them, else in the cohort's. `parameters` are the population's, the same
     for all subjects of a replicate. `effects` are the random effects by name
-    (`eta.CL`), with a column an occasion if they change between occasions.
+    (`eta.CL`), with a column an occasion if they change between occasions. `classes`
+    say of which class of the model each subject is, from 1, by the name of the class.
     """
 
     replicate: Int[Array, " subject"]
@@ -33,13 +34,14 @@ class Subjects(NamedTuple):
     covariates: dict[str, Float[Array, " subject"]]
     parameters: dict[str, Float[Array, " subject"]]
     effects: dict[str, Float[Array, "subject *occasion"]]
+    classes: dict[str, Float[Array, " subject"]]
 
     def inputs(self) -> dict[str, Float[Array, "subject *occasion"]]:
         """Return all that a model's equations ask for; one column an occasion, if any.
 
         If one random effect changes between occasions, everything gets the axis.
         """
-        values = self.parameters | self.covariates | self.effects
+        values = self.parameters | self.covariates | self.effects | self.classes
         if all(value.ndim == 1 for value in values.values()):
             return values
         return {k: v if v.ndim == 2 else v[:, None] for k, v in values.items()}
@@ -55,7 +57,12 @@ class Subjects(NamedTuple):
             p.name: jnp.full(self.subject.shape, p.value, dtype=float)
             for p in model.parameters
         }
-        return self.without_effects()._replace(parameters=values)
+        classes = {
+            c.name: jnp.full(self.subject.shape, c.typical, dtype=float)
+            for c in model.classes
+        }
+        typical = self.without_effects()
+        return typical._replace(parameters=values, classes=classes)
 
 
 class Draw(NamedTuple):
@@ -65,6 +72,7 @@ class Draw(NamedTuple):
     covariates: dict[str, Float[Array, ""]]
     effects: dict[str, Float[Array, " *occasion"]]
     eligible: Float[Array, ""]
+    classes: dict[str, Float[Array, ""]]
 
 
 class Drawn(NamedTuple):

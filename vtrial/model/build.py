@@ -7,6 +7,8 @@ import numpy as np
 
 from vtrial.errors import Fault
 from vtrial.model.calculus import substitute
+from vtrial.model.chance import Chance
+from vtrial.model.classes import classes_of
 from vtrial.model.covariance import Matrix, settled
 from vtrial.model.error_equations import (
     error_correlation,
@@ -22,6 +24,7 @@ from vtrial.model.model import (
     Source,
 )
 from vtrial.model.shape import (
+    UNITS,
     CovariateShape,
     JointShape,
     ModelShape,
@@ -45,6 +48,7 @@ from vtrial.units import hours
 def build(
     shape: ModelShape,
     statements: Sequence[Statement],
+    chance: Chance | None = None,
     *,
     text: str = "",
     warnings: Sequence[Fault] = (),
@@ -58,12 +62,15 @@ def build(
     assigned = {s.name for s in statements if s.kind in ("assign", "derivative")}
     errors = error_statements(shape.outputs, assigned)
     names, correlation = error_correlation(shape.errors, shape.outputs)
+    covariates = tuple(_covariate(n, c) for n, c in shape.covariates.items())
+    typical = {p.name: p.value for p in parameters}
+    typical |= {c.name: c.typical for c in covariates}
     return Model(
         name=shape.model,
         statements=in_hours((*statements, *errors), shape.time),
         parameters=parameters,
-        covariates=tuple(_covariate(n, c) for n, c in shape.covariates.items()),
-        random=tuple(_block(row) for row in shape.random),
+        covariates=covariates,
+        random=tuple(_block(r) for r in shape.random if isinstance(r, RandomShape)),
         outputs=tuple(_output(name, shape.outputs) for name in shape.outputs),
         population=_population(parameters, shape.uncertainty),
         error_names=names,
@@ -73,6 +80,9 @@ def build(
         amount=shape.amount,
         molar_mass=shape.molar_mass or 0.0,
         nonnegative=tuple(shape.nonnegative),
+        classes=classes_of(shape, typical),
+        chance=chance,
+        unit="" if shape.unit == UNITS[0] else shape.unit,
         text=text,
         sources=tuple(_source(source) for source in shape.source),
         warnings=tuple(warnings),

@@ -7,7 +7,7 @@ a crowd, in any shapes that broadcast.
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike
 
 from vtrial.errors import Fault
+from vtrial.model.chance import Chance, bare
 from vtrial.model.positivity import ASSURED
 from vtrial.model.structure import Structure, analyse
 from vtrial.model.tree import (
@@ -98,6 +99,24 @@ class RandomBlock:
     freedom: float = 0.0
     student: float = 0.0
     box_cox: float = 0.0
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Classes of subjects, counted from 1: `name` is the class of a subject.
+
+    Fields
+    ------
+    probabilities
+        Of parameters and covariates; they are divided by their sum.
+    typical
+        The class of the typical subject, the most probable one.
+    """
+
+    name: str
+    probabilities: tuple[Expression, ...]
+    typical: float = 1.0
+    source: Source = Source()
 
 
 Law = Literal["normal", "log", "logit", "beta", "student"]
@@ -185,6 +204,8 @@ class Model:
     `draws` are values of the parameters `drawn`, of which a replicate takes a row.
     `error_correlation` is that of the residual errors of the outputs `error_names` at
     the same time.
+    `chance` is what happens between visits by draws and events, None if nothing does;
+    `unit` what a subject is called in a report, empty for a subject.
     `text` and `warnings` are for people and do not count as content.
     """
 
@@ -204,6 +225,9 @@ class Model:
     amount: str = "mg"
     molar_mass: float = 0.0
     nonnegative: tuple[str, ...] = ()
+    classes: tuple[Classes, ...] = ()
+    chance: Chance | None = None
+    unit: str = ""
     text: str = ""
     sources: tuple[Source, ...] = ()
     warnings: tuple[Fault, ...] = ()
@@ -219,16 +243,59 @@ class Model:
     @functools.cached_property
     def digest(self) -> str:
         """Name the content of the model; comments and positions do not count."""
-        names = set(self.__dataclass_fields__) - {"statements", "text", "warnings"}
-        content = [getattr(self, name) for name in sorted(names)]
-        content += [(s.kind, s.name, _bare(s.expression)) for s in self.statements]
+        content = [getattr(self, name) for name in sorted(_CONTENT)]
+        content += [(s.kind, s.name, bare(s.expression)) for s in self.statements]
+        if self.classes:
+            rows = [(c.name, *map(bare, c.probabilities)) for c in self.classes]
+            content.append(("classes", rows))
+        if self.chance is not None:
+            content.append(("chance", self.chance.content))
+        if self.unit:
+            content.append(("unit", self.unit))
         return hashlib.sha256(repr(content).encode()).hexdigest()
 
     @functools.cached_property
     def structure(self) -> Structure:
         """What depends on what (see `vtrial.model.structure`)."""
         outputs = tuple(equals for _, equals in self.observed)
-        return analyse(self.statements, outputs, self.nonnegative)
+        still = self.chance.names if self.chance else ()
+        return analyse(self.statements, outputs, self.nonnegative, still)
+
+    @functools.cached_property
+    def within(self) -> "Model":
+        """The model between two ticks or events, without chance.
+
+        What stands still there is a covariate; each hazard is integrated by a state
+        behind the model's own, and it and the gap of each condition are outputs, by
+        the names that `Event.gone` and `Event.gap` give.
+        """
+        chance = self.chance
+        if chance is None:
+            return self
+        hazards = [e for e in chance.events if e.by == "hazard"]
+        rates = [Statement("derivative", e.gone, e.of) for e in hazards]
+        gaps = [
+            Statement("assign", e.gap, e.of)
+            for e in chance.events
+            if e.by == "condition"
+        ]
+        still = tuple(Covariate(name) for name in chance.names)
+        watched = (*rates, *gaps)
+        return replace(
+            self,
+            statements=(*self.statements, *gaps, *rates),
+            covariates=(*self.covariates, *still),
+            outputs=(*self.outputs, *(Output(s.name, s.name) for s in watched)),
+            chance=None,
+        )
+
+    @functools.cached_property
+    def moved(self) -> tuple[Statement, ...]:
+        """The assignments that are no individual parameters, in order."""
+        static = {s.name for s in self.structure.static}
+        return tuple(
+            s for s in self.statements if s.kind == "assign" and s.name not in static
+        )
 
     @property
     def observed(self) -> tuple[tuple[str, str], ...]:
@@ -252,14 +319,17 @@ class Model:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Everything that must be given from outside: parameters, covariates, etas."""
+        """Everything that must be given from outside: parameters, covariates, etas.
+
+        The class of a subject is given, too.
+        """
         names = [p.name for p in self.parameters] + [c.name for c in self.covariates]
-        return (*names, *self.etas)
+        return (*names, *self.etas, *(c.name for c in self.classes))
 
     def typical(self) -> dict[str, float]:
         """Return the inputs of the typical subject: random effects zero."""
         values = {p.name: p.value for p in self.parameters}
-        values |= {c.name: c.typical for c in self.covariates}
+        values |= {c.name: c.typical for c in (*self.covariates, *self.classes)}
         return values | dict.fromkeys(self.etas, 0.0)
 
     def individual(self, inputs: Mapping[str, ArrayLike]) -> dict[str, Array]:
@@ -453,10 +523,8 @@ def _computed(
     return values
 
 
-def _bare(expression: Expression) -> object:
-    """Strip an expression of lines and columns."""
-    if isinstance(expression, Number):
-        return expression.value
-    if isinstance(expression, Name):
-        return expression.name
-    return (expression.function, *map(_bare, expression.arguments))
+# What is content whatever it holds; what is newer counts where something is given.
+_CONTENT = frozenset(Model.__dataclass_fields__) - {
+    *("statements", "text", "warnings"),
+    *("classes", "chance", "unit"),
+}

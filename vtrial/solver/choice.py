@@ -47,6 +47,7 @@ def choose(model: Model, numerics: Numerics) -> Choice:
     SolverError
         If the method that is asked for cannot solve the model.
     """
+    model = model.within
     structure, asked = model.structure, numerics.method
     if structure.is_algebra:
         return Choice(None, "the model has no differential equations")
@@ -81,6 +82,7 @@ def choose_under(model: Model, schedule: Schedule, numerics: Numerics) -> Choice
     SolverError
         If the method that is asked for cannot solve the model.
     """
+    model = model.within
     choice = choose(model, numerics)
     growth = [one.state for one in model.structure.growth if one.is_relative]
     places = [model.states.index(name) for name in growth]
