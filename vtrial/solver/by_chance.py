@@ -177,7 +177,7 @@ def _next_tick(
         return course.until, none, none > 0
     ordinal = jnp.floor((time + FINEST) / every).astype(int) + 1
     ordinal = jnp.maximum(ordinal, 1)
-    due = ordinal * every
+    due = ordinal.astype(float) * every
     is_tick = due <= course.until + FINEST
     return jnp.where(is_tick, due, course.until), ordinal, is_tick
 

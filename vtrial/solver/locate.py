@@ -159,7 +159,7 @@ def _where(chosen: Chosen, one: Any, other: Any) -> Any:
 
 def _looks(search: Search) -> Looks:
     """Lay times between two evenly, these included."""
-    share = jnp.arange(LOOKS + 1) / LOOKS
+    share = jnp.arange(LOOKS + 1)[None] / LOOKS
     return search.low[:, None] + (search.high - search.low)[:, None] * share
 
 

@@ -38,6 +38,8 @@ class Standing(NamedTuple):
         (subject, event) How often each event has come.
     times
         (subject, event, time) [h] When; NaN beyond the last, and beyond the most.
+    latest
+        (subject, event) [h] When last; minus infinity before the first.
     needs
         (subject, event) The integrated hazard at which it comes next; infinite if it
         does not.
@@ -50,6 +52,7 @@ class Standing(NamedTuple):
     held: Float[Array, "subject held"]
     fired: Int[Array, "subject event"]
     times: Float[Array, "subject event time"]
+    latest: Float[Array, "subject event"]
     needs: Float[Array, "subject event"]
     level: Float[Array, "subject event"]
 
@@ -115,11 +118,9 @@ def still_values(course: Course, standing: Standing) -> Values:
     chance, values = course.chance, {}
     for place, name in enumerate(chance.held):
         values[name] = standing.held[:, place]
-    last = jnp.where(jnp.isnan(standing.times), -jnp.inf, standing.times)
     for place, event in enumerate(chance.events):
         values[told("count", event.name)] = standing.fired[:, place].astype(float)
-        latest = jnp.max(last[:, place], axis=1, initial=-jnp.inf)
-        values[told("last", event.name)] = latest / chance.clock
+        values[told("last", event.name)] = standing.latest[:, place] / chance.clock
     return values
 
 
@@ -169,10 +170,13 @@ def fire(course: Course, standing: Standing, place: int, chosen: Chosen) -> Stan
     ordinal = standing.fired[:, place]
     fired = standing.fired.at[:, place].add(chosen.astype(standing.fired.dtype))
     kept = standing.times[:, place]
-    here = (jnp.arange(kept.shape[1]) == ordinal[:, None]) & chosen[:, None]
+    here = (jnp.arange(kept.shape[1])[None] == ordinal[:, None]) & chosen[:, None]
     times = jnp.where(here, state.time[:, None], kept)
+    latest = jnp.where(chosen, state.time, standing.latest[:, place])
     standing = standing._replace(
-        fired=fired, times=standing.times.at[:, place].set(times)
+        fired=fired,
+        times=standing.times.at[:, place].set(times),
+        latest=standing.latest.at[:, place].set(latest),
     )
     if event.by == "hazard":
         needs = _next(event, course.keys, fired[:, place])
@@ -287,6 +291,7 @@ def begun(course: Course, begin: Float[Array, " subject"]) -> Standing:
         held=jnp.zeros((count, len(chance.held))),
         fired=none,
         times=jnp.full((count, events, chance.most), jnp.nan),
+        latest=jnp.full((count, events), -jnp.inf),
         needs=jnp.stack(needs, axis=1) if needs else jnp.zeros((count, 0)),
         level=jnp.full((count, events), jnp.inf),
     )
