@@ -7,9 +7,10 @@ follows of them is statements of the same kind. Everything here is a pure functi
 arrays, elementwise over subjects.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,7 +28,8 @@ from vtrial.model.tree import (
 )
 
 MOST = 50  # events of a kind whose times are kept
-EVENT_WORDS = ("count", "last")
+_BEFORE = {"count": 0.0, "last": -math.inf}
+EVENT_WORDS = tuple(_BEFORE)
 Values = Mapping[str, ArrayLike]
 Keys = Key[Array, " subject"]
 
@@ -116,6 +118,11 @@ class Chance:
             told(word, event.name) for event in self.events for word in EVENT_WORDS
         )
         return tuple(words)
+
+    @property
+    def before(self) -> dict[str, float]:
+        """What is told of events before any has come."""
+        return {name: _BEFORE[name.partition("(")[0]] for name in self.told}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -284,8 +291,7 @@ def _drawn(
     return jax.vmap(LAWS[draw.law].draw)(own, *wide)
 
 
-@dataclass(frozen=True)
-class Law:
+class Law(NamedTuple):
     """A law that a tick can draw from, and the arguments behind the draw's name."""
 
     draw: Callable[..., Array]

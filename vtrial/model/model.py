@@ -475,6 +475,18 @@ class Model:
             for s in self.structure.properties
         }
 
+    def _at_first(self, individual: Mapping[str, ArrayLike]) -> dict[str, ArrayLike]:
+        """Return what stands still between ticks, as it starts, unless it is given."""
+        if self.chance is None:
+            return {}
+        starts = {s.name: s.expression for s in self.structure.initial}
+        first = {
+            name: evaluate(starts[name], individual) if name in starts else _zero()
+            for name in self.chance.held
+            if name not in individual
+        }
+        return dict(self.chance.before) | first
+
     def _values(
         self,
         time: ArrayLike,
@@ -486,6 +498,7 @@ class Model:
         known = {TIME: time, TIME_AFTER_DOSE: after_dose}
         return (
             {ASSURED: 1.0}
+            | self._at_first(individual)
             | dict(individual)
             | dict(zip(self.states, state, strict=True))
             | known

@@ -15,14 +15,16 @@ import numpy as np
 from vtrial.dosing import regimen
 from vtrial.endpoint import endpoint
 from vtrial.errors import StoreError
-from vtrial.model import model, tree
+from vtrial.model import chance, model, tree
 from vtrial.protocol import analysis, design, evidence
 from vtrial.protocol import protocol as nouns
 from vtrial.protocol.protocol import Protocol
 from vtrial.types import Numerics
 
 KIND = "is"
-_MODULES = (nouns, design, analysis, evidence, endpoint, regimen, model, tree)
+_MODULES = (
+    *(nouns, design, analysis, evidence, endpoint, regimen, model, chance, tree),
+)
 _KINDS: Mapping[str, Any] = MappingProxyType(
     {
         name: kind

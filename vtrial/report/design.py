@@ -17,8 +17,8 @@ from vtrial.report.words import (
     fixed,
     listing,
     number,
-    suffix,
     subject_words,
+    suffix,
 )
 
 
