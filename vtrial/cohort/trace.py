@@ -53,7 +53,7 @@ def _classes(
         upper = jnp.cumsum(jnp.maximum(jnp.stack(sizes), 0.0))
         own = purpose_key(key, f"class {one.name}")
         drawn = jax.random.uniform(own, (), float) * upper[-1]
-        classes[one.name] = 1.0 + jnp.sum(drawn >= upper[:-1])
+        classes[one.name] = 1.0 + jnp.sum(drawn >= upper[:-1], dtype=float)
     return classes
 
 

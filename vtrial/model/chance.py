@@ -7,6 +7,7 @@ follows of them is statements of the same kind. Everything here is a pure functi
 arrays, elementwise over subjects.
 """
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, ArrayLike, Float, Int, Key
 
 from vtrial.keys import purpose_number
@@ -184,16 +186,45 @@ def tick(
     """
     known, local, changed = dict(values), {}, {}
     for step in chance.steps:
+        alone = functools.partial(_alone, equations, known | local, ordinal)
         if isinstance(step, Draw):
-            arguments = [read(one, equations, known | local) for one in step.arguments]
-            local[step.place] = _drawn(step, arguments, keys, ordinal)
+            draw = functools.partial(_drawn, step, keys, ordinal)
+            local[step.place] = alone(step.arguments, draw)
             continue
-        value = read(step.expression, equations, known | local)
+        value = alone((step.expression,), lambda value: value)
         if step.kind == "assign":
             local[step.name] = value
         else:
             known[step.name] = changed[step.name] = value
     return changed
+
+
+def _alone(
+    equations: Sequence[Statement],
+    values: Values,
+    ordinal: Int[Array, " subject"],
+    expressions: Sequence[Expression],
+    then: Callable[..., Array],
+) -> Float[Array, " subject"]:
+    """Compute some expressions, and what is made of them, as a program of their own.
+
+    What is compiled together may round otherwise because of what stands beside it; a
+    branch is compiled by itself.
+    """
+    needs = [s for one in expressions for s in needs_of(one, equations)]
+    trees = [*expressions, *(statement.expression for statement in needs)]
+    names = {n.name for tree in trees for n in names_in(tree)}
+    given = {name: jnp.asarray(values[name]) for name in names & values.keys()}
+
+    def compute(given: dict[str, Array]) -> Array:
+        found = then(*(read(one, equations, given) for one in expressions))
+        return jnp.broadcast_to(found, ordinal.shape).astype(float)
+
+    def nothing(given: dict[str, Array]) -> Array:
+        del given
+        return jnp.zeros(ordinal.shape)
+
+    return lax.cond(jnp.any(ordinal > 0), compute, nothing, given)
 
 
 def then(
@@ -283,7 +314,7 @@ def _folded(keys: Keys, purpose: str, ordinal: Int[Array, " subject"]) -> Keys:
 
 
 def _drawn(
-    draw: Draw, arguments: Sequence[Array], keys: Keys, ordinal: Int[Array, " subject"]
+    draw: Draw, keys: Keys, ordinal: Int[Array, " subject"], *arguments: Array
 ) -> Float[Array, " subject"]:
     """Draw for every subject."""
     own = _folded(keys, f"process {draw.name}", ordinal)

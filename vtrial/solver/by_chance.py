@@ -12,18 +12,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.export import register_namedtuple_serialization
 from jaxtyping import Array, ArrayLike, Bool, Float, Key
 
 from vtrial.dosing.doses import Doses, Times
 from vtrial.dosing.schedule import FINEST, schedule_of_doses
 from vtrial.model.model import Model
+from vtrial.program_cache import kept
 from vtrial.solver.between_ticks import Outputs, advance, read_last
 from vtrial.solver.events import take
 from vtrial.solver.program import Program, compile_program
 from vtrial.solver.request import laid_out, refuse_doses
 from vtrial.solver.standing import Course, Standing, begun, do_tick, settle
 from vtrial.solver.trajectory import Trajectory
+from vtrial.solver.xla.compiled import MAKERS
 from vtrial.types import Numerics, Status
+
+register_namedtuple_serialization(Trajectory, serialized_name="vtrial:Trajectory")
 
 
 def solve_by_chance(
@@ -281,7 +286,8 @@ def simulate_by_chance(
     )
 
 
-@functools.partial(jax.jit, static_argnums=(0, 1, 2))
+# Not as other programs of the solver: XLA's fusion of several outputs fails on it.
+@functools.partial(kept, static=3, makers=MAKERS)
 def _compiled(
     program: Program,
     ticks: int,

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
+from jax import lax
 from jax.export import register_namedtuple_serialization
 from jaxtyping import Array, Bool, Float, Int, Key
 
@@ -213,7 +213,17 @@ def come_true(
     course: Course, standing: Standing, place: int, chosen: Chosen
 ) -> Standing:
     """Let an event with a condition come; note whether it is still true behind it."""
-    before = _gap(course, standing, place)
+    return _come_true(course, standing, place, chosen, _gap(course, standing, place))
+
+
+def _come_true(
+    course: Course,
+    standing: Standing,
+    place: int,
+    chosen: Chosen,
+    before: Float[Array, " subject"],
+) -> Standing:
+    """Let an event come whose gap is known."""
     standing = fire(course, standing, place, chosen)
     after = _gap(course, standing, place)
     # Whoever fires is a rounding away from true: what moves no further away stays so.
@@ -229,7 +239,8 @@ def settle(course: Course, standing: Standing, active: Chosen) -> Standing:
     Those that hold at the same time come in the order of the sheet; each event is
     looked at as often as there are events with a condition.
     """
-    for _ in course.conditions:
+
+    def look(_: Array, standing: Standing) -> Standing:
         for place in course.conditions:
             gap = _gap(course, standing, place)
             level = standing.level[:, place]
@@ -238,8 +249,12 @@ def settle(course: Course, standing: Standing, active: Chosen) -> Standing:
             level = jnp.where(fell, jnp.inf, level)
             standing = standing._replace(level=standing.level.at[:, place].set(level))
             turned = active & ~was & (gap >= 0) & may_come(course, standing, place)
-            standing = come_true(course, standing, place, turned)
-    return standing
+            standing = _come_true(course, standing, place, turned, gap)
+        return standing
+
+    if not course.conditions:
+        return standing
+    return lax.fori_loop(0, len(course.conditions), look, standing)
 
 
 def _gap(course: Course, standing: Standing, place: int) -> Float[Array, " subject"]:
@@ -302,5 +317,4 @@ def begun(course: Course, begin: Float[Array, " subject"]) -> Standing:
         if s.name in (*model.states, *chance.held)
     }
     everybody = jnp.ones((count,), bool)
-    standing = with_values(course, standing, starts, everybody)
-    return jax.tree.map(jnp.asarray, standing)
+    return with_values(course, standing, starts, everybody)
