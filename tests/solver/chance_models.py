@@ -8,6 +8,7 @@ import vtrial as vt
 from vtrial.dosing.doses import no_doses, times
 from vtrial.keys import subject_key
 from vtrial.solver.by_chance import simulate_by_chance
+from vtrial.solver.host import simulate
 from vtrial.types import Status
 
 
@@ -26,12 +27,11 @@ def keys_of(count, seed=0):
 def course_of(model, at, *, count, seed=0, doses=None, inputs=None, rank=0):
     """Return all outputs at times [d], (subject, time) each; everybody is solved."""
     asked = times(24.0 * np.asarray(at), rank=rank)
-    found = simulate_by_chance(
-        model,
-        model.typical() | (inputs or {}),
-        doses or no_doses(),
-        asked,
-        keys=keys_of(count, seed),
-    )
+    given, doses = model.typical() | (inputs or {}), doses or no_doses()
+    if model.chance is None:
+        found = simulate(model, given, doses, asked)
+    else:
+        keys = keys_of(count, seed)
+        found = simulate_by_chance(model, given, doses, asked, keys=keys)
     assert (np.asarray(found.status) == Status.SOLVED).all()
     return {name: np.asarray(value) for name, value in found.outputs.items()}
