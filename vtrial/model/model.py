@@ -480,12 +480,12 @@ class Model:
         if self.chance is None:
             return {}
         starts = {s.name: s.expression for s in self.structure.initial}
-        first = {
+        first: dict[str, ArrayLike] = {
             name: evaluate(starts[name], individual) if name in starts else _zero()
             for name in self.chance.held
             if name not in individual
         }
-        return dict(self.chance.before) | first
+        return {**self.chance.before, **first}
 
     def _values(
         self,

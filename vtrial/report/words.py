@@ -34,7 +34,7 @@ class Clock(NamedTuple):
     step: float
 
 
-def subject_words(unit: str, many: float = 1.0) -> str:
+def subject_words(unit: str, many: SupportsFloat = 1) -> str:
     """Return what a subject is called, one or several, by a model's `unit`.
 
     Examples
@@ -42,7 +42,7 @@ def subject_words(unit: str, many: float = 1.0) -> str:
     >>> subject_words(""), subject_words("machine", 3)
     ('subject', 'machines')
     """
-    return f"{unit or 'subject'}{'s'[: many != 1]}"
+    return f"{unit or 'subject'}{'s'[: float(many) != 1]}"
 
 
 def number(value: float, digits: int = 3) -> str:
