@@ -150,6 +150,42 @@ def test_what_is_wrong_is_told_with_its_line(old, new, line, found, write):
         assert fault.write == write
 
 
+NOISE = """
+model: made-up
+time: d
+step: 0.5 d
+equations: |
+  d/dt(x) = -x
+  noise(x) = 0.3*(1 + x)
+outputs:
+  x: {}
+"""
+
+
+def test_noise_is_per_root_of_the_time():
+    model = model_of(NOISE)
+    assert (model.noisy, model.step) == (("x",), 12.0)
+    found = model.noise(0.0, (1.0,), model.individual({}))
+    assert float(found[0]) == pytest.approx(0.6 / 24**0.5)
+    assert model.within.structure.nonnegative.states == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "found"),
+    [
+        ("step: 0.5 d\n", "", 1, "missing, though `x` has noise"),
+        ("  noise(x) = 0.3*(1 + x)\n", "", 4, "given, though no state has noise"),
+        ("noise(x)", "noise(y)", 7, "`y` is no state"),
+        ("noise(x) = 0.3", "noise(x) = 0.3*z", 7, "`z`, an unknown name"),
+        ("0.5 d", "-1 d", 4, "-1 d"),
+        ("= -x", "= -lag(x, 2)", 6, "`lag(`, a state's past"),
+    ],
+)
+def test_noise_that_cannot_be_is_refused(old, new, line, found):
+    faults = told(old, new, text=NOISE)
+    assert any(found in f.found and f.line in (line, line - 1) for f in faults), faults
+
+
 def test_ticks_stand_once():
     text = SHEET + "every 3 d: |\n  x <- 0\n"
     assert any("given again" in f.found for f in told("y: {}", "y: {}", text=text))

@@ -82,6 +82,7 @@ def build(
         nonnegative=tuple(shape.nonnegative),
         classes=classes_of(shape, typical),
         chance=chance,
+        step=hours(shape.step) if shape.step else 0.0,
         unit="" if shape.unit == UNITS[0] else shape.unit,
         text=text,
         sources=tuple(_source(source) for source in shape.source),
@@ -98,12 +99,14 @@ def in_hours(statements: Sequence[Statement], unit: str) -> tuple[Statement, ...
         clock: Call("/", (Name(clock), Number(size)))
         for clock in (TIME, TIME_AFTER_DOSE)
     }
-    scales = {"derivative": "/", "rate": "/", "lag": "*", "duration": "*"}
+    scales = {"derivative": "/", "rate": "/", "lag": "*", "duration": "*", "noise": "/"}
     converted = []
     for statement in statements:
         expression = substitute(statement.expression, clocks)
         if statement.kind in scales:
-            expression = Call(scales[statement.kind], (expression, Number(size)))
+            # Noise is per root of the time.
+            by = math.sqrt(size) if statement.kind == "noise" else size
+            expression = Call(scales[statement.kind], (expression, Number(by)))
         kind, name, line = statement.kind, statement.name, statement.line
         converted.append(Statement(kind, name, expression, line))
     return tuple(converted)

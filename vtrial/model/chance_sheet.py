@@ -114,6 +114,22 @@ def read_chance(sheet: Sheet, shape: ModelShape) -> ChanceText:
     return found
 
 
+def step_faults(
+    sheet: Sheet, shape: ModelShape, statements: Sequence[Statement]
+) -> list[Fault]:
+    """Find noise without a step, and a step without noise."""
+    noisy = [s.name for s in statements if s.kind == "noise"]
+    if noisy and shape.step is None:
+        found = f"missing, though `{noisy[0]}` has noise"
+        such = "given, such as `step: 0.05 d`; halve it until nothing changes"
+        return [sheet.fault(("step",), found=found, allowed=such, write="")]
+    if shape.step is not None and not noisy:
+        found = "given, though no state has noise"
+        allowed = "left out, or with a line such as `noise(x) = 0.3`"
+        return [sheet.fault(("step",), found=found, allowed=allowed, write="")]
+    return []
+
+
 def _happening(
     sheet: Sheet, name: str, shape: EventShape, found: ChanceText
 ) -> Happening:
@@ -294,7 +310,7 @@ def chance_of(
     text: ChanceText, statements: Sequence[Statement], unit: str
 ) -> Chance | None:
     """Make the Chance of a text without faults, in hours."""
-    if text.is_empty:
+    if text.is_empty and not any(s.kind == "noise" for s in statements):
         return None
     size = hours(f"1 {unit}")
     clocks: Mapping[str, Expression] = {

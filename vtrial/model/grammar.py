@@ -68,7 +68,7 @@ target: _DDT "(" NAME ")" -> derivative
      | "(" test ")"
 _DDT.3: /d\/dt(?=\s*\()/
 _INIT.3: /init(?=\s*\()/
-PROPERTY.3: /(F|lag|rate|duration)(?=\s*\()/
+PROPERTY.3: /(F|lag|rate|duration|noise)(?=\s*\()/
 COMPARE: "<=" | ">=" | "==" | "!=" | "<" | ">"
 SIGN: "+" | "-"
 SCALE: "*" | "/"
@@ -80,7 +80,7 @@ NAME: /[A-Za-z][A-Za-z0-9_]*/
 %ignore /[ \t\r\n\f]+/
 """
 _BEGINS = re.compile(
-    r"\s*(?:(?:d/dt|init|F|lag|rate|duration)\s*\(\s*\w+\s*\)|[A-Za-z]\w*)\s*=(?!=)"
+    r"\s*(?:(?:d/dt|init|F|lag|rate|duration|noise)\s*\(\s*\w+\s*\)|[A-Za-z]\w*)\s*=(?!=)"
 )
 _ARROW = re.compile(r"(\s*[A-Za-z]\w*\s*)<-")
 _STRENGTH = {

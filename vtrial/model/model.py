@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike
 
 from vtrial.errors import Fault
-from vtrial.model.chance import Chance, bare
+from vtrial.model.chance import Chance, bare, read
 from vtrial.model.positivity import ASSURED
 from vtrial.model.structure import Structure, analyse
 from vtrial.model.tree import (
@@ -29,6 +29,7 @@ from vtrial.model.tree import (
 )
 
 Row = tuple[Array | None, ...]
+KEY_PARTS = ("key(0)", "key(1)", "key(2)", "key(3)")  # of a subject, where noise is
 
 _NOTHING: Mapping[str, ArrayLike] = MappingProxyType({})
 
@@ -204,7 +205,8 @@ class Model:
     `draws` are values of the parameters `drawn`, of which a replicate takes a row.
     `error_correlation` is that of the residual errors of the outputs `error_names` at
     the same time.
-    `chance` is what happens between visits by draws and events, None if nothing does;
+    `chance` is what happens between visits by draws, events and noise, None if nothing
+    does; `step` [h] lies between two steps of a solution with noise;
     `unit` what a subject is called in a report, empty for a subject.
     `text` and `warnings` are for people and do not count as content.
     """
@@ -227,6 +229,7 @@ class Model:
     nonnegative: tuple[str, ...] = ()
     classes: tuple[Classes, ...] = ()
     chance: Chance | None = None
+    step: float = 0.0
     unit: str = ""
     text: str = ""
     sources: tuple[Source, ...] = ()
@@ -250,6 +253,8 @@ class Model:
             content.append(("classes", rows))
         if self.chance is not None:
             content.append(("chance", self.chance.content))
+        if self.step:
+            content.append(("step", self.step))
         if self.unit:
             content.append(("unit", self.unit))
         return hashlib.sha256(repr(content).encode()).hexdigest()
@@ -279,7 +284,8 @@ class Model:
             for e in chance.events
             if e.by == "condition"
         ]
-        still = tuple(Covariate(name) for name in chance.names)
+        keys = KEY_PARTS if self.noisy else ()
+        still = tuple(Covariate(name) for name in (*chance.names, *keys))
         watched = (*rates, *gaps)
         return replace(
             self,
@@ -288,6 +294,11 @@ class Model:
             outputs=(*self.outputs, *(Output(s.name, s.name) for s in watched)),
             chance=None,
         )
+
+    @functools.cached_property
+    def noisy(self) -> tuple[str, ...]:
+        """The states that have noise."""
+        return tuple(s.name for s in self.statements if s.kind == "noise")
 
     @functools.cached_property
     def moved(self) -> tuple[Statement, ...]:
@@ -466,6 +477,22 @@ class Model:
             values[statement.name] = evaluate(statement.expression, values)
         return {name: evaluate(Name(equals), values) for name, equals in self.observed}
 
+    def noise(
+        self,
+        time: ArrayLike,
+        state: Sequence[ArrayLike],
+        individual: Mapping[str, ArrayLike],
+        *,
+        after_dose: ArrayLike = 0.0,
+    ) -> tuple[Array, ...]:
+        """Return the noise of every state, per root of an hour; 0 for none."""
+        values = self._values(time, state, individual, after_dose)
+        known = {s.name: s.expression for s in self.statements if s.kind == "noise"}
+        return tuple(
+            read(known[name], self.moved, values) if name in known else _zero()
+            for name in self.states
+        )
+
     def properties(
         self, individual: Mapping[str, ArrayLike]
     ) -> dict[tuple[str, str], Array]:
@@ -539,5 +566,5 @@ def _computed(
 # What is content whatever it holds; what is newer counts where something is given.
 _CONTENT = frozenset(Model.__dataclass_fields__) - {
     *("statements", "text", "warnings"),
-    *("classes", "chance", "unit"),
+    *("classes", "chance", "step", "unit"),
 }

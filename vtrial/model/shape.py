@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from vtrial.model.chance import MOST
-from vtrial.model.error_shape import ErrorShape, ErrorsShape
+from vtrial.model.error_shape import ErrorShape, ErrorsShape, time_span
 from vtrial.model.field_types import (
     Duration,
     Finite,
@@ -345,6 +345,11 @@ class ModelShape(Part):
         {},
         description="What happens to a subject between visits, by name.",
         examples=[{"failure": {"hazard": 0.1, "recurrent": True}}],
+    )
+    step: Annotated[str, BeforeValidator(time_span)] | None = Field(
+        None,
+        description="Time between two steps of a solution with noise.",
+        examples=["0.05 d"],
     )
     unit: Annotated[
         Literal["patient", "machine", "department-day", "outbreak", "site"],

@@ -15,6 +15,7 @@ from vtrial.model.chance_sheet import (
     chance_of,
     check_chance,
     read_chance,
+    step_faults,
 )
 from vtrial.model.check import check_units
 from vtrial.model.classes import (
@@ -484,6 +485,7 @@ def _check_chance(draft: _Draft) -> list[Fault]:
         inputs=inputs | effects | {*draft.classes},
         observed=observed | draft.doubtful,
     )
+    faults += step_faults(sheet, shape, draft.statements)
     return faults + class_faults(sheet, shape, inputs)
 
 

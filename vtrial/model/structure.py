@@ -166,6 +166,8 @@ def analyse(
     seen = {n.name for s in (*dynamic, *derivatives) for n in names_in(s.expression)}
     watched = {n.name for s in observed for n in names_in(s.expression)}
     kept = find_nonnegative(states, dynamic, derivatives, declared=nonnegative)
+    if any(s.kind == "noise" for s in statements):
+        kept = Nonnegative()  # noise leads anywhere
     parted = part_jumps(
         states,
         keep_powers_real(dynamic, states, dynamic, kept),

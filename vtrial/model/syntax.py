@@ -207,6 +207,13 @@ def _unknown(node: Call, known: Collection[str]) -> Wrong:
         found = f"`{node.function}(`, a draw"
         allowed = "in the block of a tick, `every 1 d: |`; elsewhere read what it made"
         return Wrong(node.line, node.column, found, allowed)
+    if node.function == "lag" and len(node.arguments) == 2:
+        found = "`lag(`, a state's past"
+        allowed = (
+            "of what is there now: no equation can look back. A chain of states, each "
+            "fed by the one before, delays by a law of its own"
+        )
+        return Wrong(node.line, node.column, found, allowed)
     if node.function in EVENT_WORDS:
         found = f"`{node.function}(`, not of an event"
         allowed = f"of one by its name, as `{node.function}(failure)`"

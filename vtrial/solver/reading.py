@@ -14,6 +14,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vtrial.dosing.doses import Doses, Times
 from vtrial.dosing.schedule import FINEST
+from vtrial.solver.key_parts import key_parts
 from vtrial.solver.method import after_dose
 from vtrial.solver.standing import (
     Course,
@@ -115,6 +116,9 @@ def solved(
     """Solve from where subjects stand, up to a time, as between two events."""
     program = replace(course.program, model=course.model.within)
     still = {k: v[:, None] for k, v in still_values(course, standing).items()}
+    if course.model.noisy:
+        parts = key_parts(course.keys)
+        still |= {name: part[:, None] for name, part in parts.items()}
     begin = standing.state.time
     end = course.until if until is None else until
     path = program.solve(
