@@ -237,7 +237,8 @@ def _most(begin: np.ndarray, end: np.ndarray, every: float) -> int:
     until = np.searchsorted(
         (begin + row).ravel(), (edges + every + slack + row).ravel()
     )
-    return max(int((until - first).max()), 1)
+    most = max(int((until - first).max()), 1)
+    return 1 << (most - 1).bit_length()  # so that blocks hardly ever differ in it
 
 
 def simulate_by_chance(
