@@ -55,6 +55,7 @@ def test_an_outbreak_ends_where_the_final_size_says():
     assert 1 - left / 763 > 0.97, "while two in three were in bed: the known misfit"
 
 
+@pytest.mark.slow
 def test_measures_are_taken_when_so_many_are_ill():
     """At the alarm exactly 5 % are infectious; isolation then changes their course."""
     model = vt.load_model("outbreak-sir")
@@ -68,6 +69,7 @@ def test_measures_are_taken_when_so_many_are_ill():
     assert (taken[first + 1 : first + 20] < plain[first + 1 : first + 20]).all()
 
 
+@pytest.mark.slow
 def test_the_mean_life_to_failure_is_the_integral():
     """A gamma process reaches 20 after 5.125 years, by 4 a year and rate 1."""
     alive = lambda t: special.gammainc(max(4 * t, 1e-9), 20)  # noqa: E731
@@ -95,6 +97,7 @@ def test_replacement_by_condition_has_its_closed_form(worn, share, seen):
     np.testing.assert_allclose(found["out"], out)
 
 
+@pytest.mark.slow
 def test_replacement_by_age_fails_by_the_gamma_law():
     model = vt.load_model("machine-wear")
     found = course_of(model, [4 * YEAR], count=MANY, inputs={"OLD": 3.0})

@@ -42,6 +42,7 @@ def test_an_ornstein_uhlenbeck_process_has_its_moments():
         assert near(y[:, place].var(), variance, variance * np.sqrt(2 / MANY) * 1.2)
 
 
+@pytest.mark.slow
 def test_milsteins_method_is_of_strong_order_one():
     """Geometric growth is x(T) = exp((0.3 - 0.5^2/2) T + 0.5 W(T)) along the path."""
     steps, count = (0.1, 0.05, 0.025), 200

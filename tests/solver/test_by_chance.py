@@ -145,6 +145,7 @@ def test_a_constant_hazard_gives_poisson_counts(every, hazard, more):
     assert np.isinf(since[n == 0]).all()
 
 
+@pytest.mark.slow
 def test_a_hazard_is_integrated_to_where_it_comes():
     """Time to the first event of a Weibull hazard: survival exp(-(t/8)^2)."""
     model = model_of(
@@ -182,6 +183,7 @@ def test_a_condition_is_located_to_a_millionth():
     np.testing.assert_allclose(found["A"], np.exp(-0.3 * (20 - 4 * period)), rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_condition_that_stays_true_comes_once():
     body = DECAY.replace('["A <- 1"]', "[]")
     found = course_of(model_of(body, outputs="n: {}, at: {}"), [20.0], count=2)
@@ -189,6 +191,7 @@ def test_a_condition_that_stays_true_comes_once():
     np.testing.assert_allclose(found["at"], np.log(4) / 0.3, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_condition_may_be_made_of_several():
     body = DECAY.replace("A <= 0.25", "A <= 0.25 or (not A > 0.5 and t > 3)")
     found = course_of(model_of(body, outputs="n: {}, at: {}"), [3.5], count=2)
