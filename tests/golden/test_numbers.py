@@ -11,7 +11,10 @@ import pytest
 from tests.golden.measure import TABLE, THINNED, measured
 from vtrial.sheets.find import shipped
 
-SLOW = ("highrif", "surmount-1", "surmount-1-composition", "t1d-basal-bolus")
+SLOW = (
+    *("highrif", "surmount-1", "surmount-1-composition", "t1d-basal-bolus"),
+    *("mri-service", "outbreak"),
+)
 
 
 def test_every_shipped_protocol_has_numbers():

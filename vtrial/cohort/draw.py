@@ -73,6 +73,7 @@ def sample(
     _refuse_unfit(cohort, whole.screened)
     parameters = [p.name for p in model.parameters] if model else []
     effects = list(model.etas) if model else []
+    classes = [c.name for c in model.classes] if model else []
     return Subjects(
         replicate=jnp.asarray(who[0]),
         subject=jnp.asarray(who[1]),
@@ -81,6 +82,7 @@ def sample(
         covariates={name: whole.draw.covariates[name] for name in cohort.names},
         parameters={name: whole.draw.parameters[name] for name in parameters},
         effects={name: whole.draw.effects[name] for name in effects},
+        classes={name: whole.draw.classes[name] for name in classes},
     )
 
 

@@ -65,7 +65,7 @@ def program(
         effects = between(model, occasions=occasions, uncertainty=uncertainty)
     if cohort.eligibility is not None:
         numpyro.factor("eligibility", jnp.where(eligible > 0, 0.0, -jnp.inf))
-    return Draw(parameters, covariates, effects, eligible)
+    return Draw(parameters, covariates, effects, eligible, {})
 
 
 def population(

@@ -27,9 +27,10 @@ class Subjects(NamedTuple):
     eligible (1: the first). `covariates` are by name, in the model's units where the
     model knows them, else in the cohort's. `parameters` are the population's, the same
     for all subjects of a replicate. `effects` are the random effects by name
-    (`eta.CL`), with a column an occasion if they change between occasions. `turn`
-    counts who was turned away in this one's place because of what was measured; without
-    it nobody was measured before.
+    (`eta.CL`), with a column an occasion if they change between occasions. `classes`
+    say of which class of the model each subject is, from 1, by the name of the class.
+    `turn` counts who was turned away in this one's place because of what was measured;
+    without it nobody was measured before.
     """
 
     replicate: Int[Array, " subject"]
@@ -38,6 +39,7 @@ class Subjects(NamedTuple):
     covariates: dict[str, Float[Array, " subject"]]
     parameters: dict[str, Float[Array, " subject"]]
     effects: dict[str, Float[Array, "subject *occasion"]]
+    classes: dict[str, Float[Array, " subject"]]
     turn: Int[Array, " subject"] | None = None
 
     def keys(
@@ -53,7 +55,7 @@ class Subjects(NamedTuple):
 
         If one random effect changes between occasions, everything gets the axis.
         """
-        values = self.parameters | self.covariates | self.effects
+        values = self.parameters | self.covariates | self.effects | self.classes
         if all(value.ndim == 1 for value in values.values()):
             return values
         return {k: v if v.ndim == 2 else v[:, None] for k, v in values.items()}
@@ -69,7 +71,12 @@ class Subjects(NamedTuple):
             p.name: jnp.full(self.subject.shape, p.value, dtype=float)
             for p in model.parameters
         }
-        return self.without_effects()._replace(parameters=values)
+        classes = {
+            c.name: jnp.full(self.subject.shape, c.typical, dtype=float)
+            for c in model.classes
+        }
+        typical = self.without_effects()
+        return typical._replace(parameters=values, classes=classes)
 
 
 class Draw(NamedTuple):
@@ -79,6 +86,7 @@ class Draw(NamedTuple):
     covariates: dict[str, Float[Array, ""]]
     effects: dict[str, Float[Array, " *occasion"]]
     eligible: Float[Array, ""]
+    classes: dict[str, Float[Array, ""]]
 
 
 class Drawn(NamedTuple):

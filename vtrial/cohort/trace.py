@@ -5,13 +5,15 @@ import functools
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from vtrial.cohort.cohort import Cohort
 from vtrial.cohort.keyed import Keys, draw
 from vtrial.cohort.prior import people, program
-from vtrial.cohort.subjects import MAX_SCREENED, Asked, Drawn
-from vtrial.keys import replicate_key, subject_key
+from vtrial.cohort.subjects import MAX_SCREENED, Asked, Draw, Drawn
+from vtrial.keys import purpose_key, replicate_key, subject_key
+from vtrial.model.model import Model
+from vtrial.model.tree import evaluate
 
 
 def drawn(
@@ -39,9 +41,25 @@ def drawn(
             subject=subject,
             replicate=replicate,
         )
-        return Drawn(draw(declare, Keys(**keys, attempt=attempt)), attempt + 1)
+        found = draw(declare, Keys(**keys, attempt=attempt))
+        classes = _classes(asked.model, keys["subject"], found)
+        return Drawn(found._replace(classes=classes), attempt + 1)
 
     return jax.vmap(one)(replicate, subject, turn)
+
+
+def _classes(
+    model: Model | None, key: Key[Array, ""], found: Draw
+) -> dict[str, Float[Array, ""]]:
+    """Draw of which class of the model a subject is, each by a key of its own."""
+    known, classes = found.parameters | found.covariates, {}
+    for one in model.classes if model else ():
+        sizes = [evaluate(p, known).astype(float) for p in one.probabilities]
+        upper = jnp.cumsum(jnp.maximum(jnp.stack(sizes), 0.0))
+        own = purpose_key(key, f"class {one.name}")
+        drawn = jax.random.uniform(own, (), float) * upper[-1]
+        classes[one.name] = 1.0 + jnp.sum(drawn >= upper[:-1], dtype=float)
+    return classes
 
 
 def _attempt(

@@ -268,6 +268,7 @@ def _typical(protocol: Protocol, people: Subjects) -> Subjects:
         covariates={k: _median(v) for k, v in people.covariates.items()},
         parameters={k: jnp.full(1, typical[k]) for k in people.parameters},
         effects={k: jnp.zeros_like(v[:1]) for k, v in people.effects.items()},
+        classes={k: jnp.full(1, typical[k]) for k in people.classes},
     )
 
 
@@ -283,7 +284,8 @@ def _stacked(people: list[Subjects]) -> Subjects:
         parts = [getattr(one, name) for one in people]
         return {key: jnp.concatenate([part[key] for part in parts]) for key in parts[0]}
 
-    fields = {name: joined(name) for name in ("covariates", "parameters", "effects")}
+    names = ("covariates", "parameters", "effects", "classes")
+    fields = {name: joined(name) for name in names}
     replicate, subject, screened = (
         jnp.concatenate([getattr(one, name) for one in people])
         for name in ("replicate", "subject", "screened")

@@ -7,6 +7,8 @@ import numpy as np
 
 from vtrial.errors import Fault
 from vtrial.model.calculus import substitute
+from vtrial.model.chance import Chance
+from vtrial.model.classes import classes_of
 from vtrial.model.covariance import Matrix, settled
 from vtrial.model.error_equations import (
     error_correlation,
@@ -22,6 +24,7 @@ from vtrial.model.model import (
     Source,
 )
 from vtrial.model.shape import (
+    UNITS,
     CovariateShape,
     JointShape,
     ModelShape,
@@ -45,6 +48,7 @@ from vtrial.units import hours
 def build(
     shape: ModelShape,
     statements: Sequence[Statement],
+    chance: Chance | None = None,
     *,
     text: str = "",
     warnings: Sequence[Fault] = (),
@@ -58,12 +62,15 @@ def build(
     assigned = {s.name for s in statements if s.kind in ("assign", "derivative")}
     errors = error_statements(shape.outputs, assigned)
     names, correlation = error_correlation(shape.errors, shape.outputs)
+    covariates = tuple(_covariate(n, c) for n, c in shape.covariates.items())
+    typical = {p.name: p.value for p in parameters}
+    typical |= {c.name: c.typical for c in covariates}
     return Model(
         name=shape.model,
         statements=in_hours((*statements, *errors), shape.time),
         parameters=parameters,
-        covariates=tuple(_covariate(n, c) for n, c in shape.covariates.items()),
-        random=tuple(_block(row) for row in shape.random),
+        covariates=covariates,
+        random=tuple(_block(r) for r in shape.random if isinstance(r, RandomShape)),
         outputs=tuple(_output(name, shape.outputs) for name in shape.outputs),
         population=_population(parameters, shape.uncertainty),
         error_names=names,
@@ -73,6 +80,10 @@ def build(
         amount=shape.amount,
         molar_mass=shape.molar_mass or 0.0,
         nonnegative=tuple(shape.nonnegative),
+        classes=classes_of(shape, typical),
+        chance=chance,
+        step=hours(shape.step) if shape.step else 0.0,
+        unit="" if shape.unit == UNITS[0] else shape.unit,
         text=text,
         sources=tuple(_source(source) for source in shape.source),
         warnings=tuple(warnings),
@@ -88,12 +99,14 @@ def in_hours(statements: Sequence[Statement], unit: str) -> tuple[Statement, ...
         clock: Call("/", (Name(clock), Number(size)))
         for clock in (TIME, TIME_AFTER_DOSE)
     }
-    scales = {"derivative": "/", "rate": "/", "lag": "*", "duration": "*"}
+    scales = {"derivative": "/", "rate": "/", "lag": "*", "duration": "*", "noise": "/"}
     converted = []
     for statement in statements:
         expression = substitute(statement.expression, clocks)
         if statement.kind in scales:
-            expression = Call(scales[statement.kind], (expression, Number(size)))
+            # Noise is per root of the time.
+            by = math.sqrt(size) if statement.kind == "noise" else size
+            expression = Call(scales[statement.kind], (expression, Number(by)))
         kind, name, line = statement.kind, statement.name, statement.line
         converted.append(Statement(kind, name, expression, line))
     return tuple(converted)

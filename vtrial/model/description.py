@@ -4,8 +4,9 @@ import dataclasses
 import math
 from collections.abc import Iterable, Sequence
 
+from vtrial.model.chance import Draw
 from vtrial.model.grammar import write_expression, write_statement
-from vtrial.model.model import Model, Output, Parameter, RandomBlock, Source
+from vtrial.model.model import Classes, Model, Output, Parameter, RandomBlock, Source
 from vtrial.model.structure import Dependence
 
 
@@ -28,6 +29,8 @@ def describe(model: Model) -> str:
         ),
         "Covariates": _table(_covariate_rows(model)),
         "Random effects": _table([r for b in model.random for r in _random_rows(b)]),
+        "Classes": [_class_words(one) for one in model.classes],
+        "Between visits": chance_words(model),
         "Outputs": _table([_output_row(output) for output in model.outputs]),
         "Residual errors, at the same time": _correlations(
             model.error_names, model.error_correlation
@@ -84,6 +87,9 @@ def describe_data(model: Model) -> dict[str, object]:
             for c in model.covariates
         ],
         "random": [_block_data(block) for block in model.random],
+        "classes": {c.name: len(c.probabilities) for c in model.classes},
+        "unit": model.unit or None,
+        "between": chance_words(model),
         "outputs": [
             {
                 "name": o.name,
@@ -103,6 +109,38 @@ def describe_data(model: Model) -> dict[str, object]:
         "analysis": _analysis_data(model),
         "warnings": [str(warning) for warning in model.warnings],
     }
+
+
+def chance_words(model: Model) -> list[str]:
+    """Return what a model leaves to chance between visits, a line each."""
+    chance = model.chance
+    if chance is None:
+        return []
+    lines = [f"Held states: {_listing(chance.held)}"] if chance.held else []
+    if chance.steps:
+        lines.append(f"every {chance.every:g} h")
+    for step in chance.steps:
+        if isinstance(step, Draw):
+            of = ", ".join(map(write_expression, step.arguments))
+            lines.append(f"  {step.place} is drawn" + (f", with {of}" if of else ""))
+            continue
+        sign = "<-" if step.kind == "update" else "="
+        lines.append(f"  {step.name} {sign} {write_expression(step.expression)}")
+    for event in chance.events:
+        cause = write_expression(event.of)
+        cause = (
+            f"hazard {cause} [1/h]" if event.by == "hazard" else f"when {cause} >= 0"
+        )
+        often = ", again and again" if event.recurrent else ""
+        lines.append(f"{event.name}: {cause}{often}")
+        for step in event.then:
+            lines.append(f"  {step.name} <- {write_expression(step.expression)}")
+    return lines
+
+
+def _class_words(one: Classes) -> str:
+    sizes = ", ".join(map(write_expression, one.probabilities))
+    return f"{one.name}: 1 to {len(one.probabilities)}, with probabilities {sizes}"
 
 
 def _block_data(block: RandomBlock) -> dict[str, object]:

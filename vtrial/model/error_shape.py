@@ -51,7 +51,7 @@ def _or_equation(plain: Callable[[object], float], words: str) -> BeforeValidato
     return BeforeValidator(read, json_schema_input_type=Given)
 
 
-def _time_span(value: object) -> str:
+def time_span(value: object) -> str:
     """Take a time above 0, in words."""
     try:
         span = hours(str(value))
@@ -81,7 +81,7 @@ ShareEquation = Annotated[
     Given, _or_equation(as_share, "a share, such as 8 %, or an equation")
 ]
 NumberEquation = Annotated[Given, _or_equation(as_number, "a number or an equation")]
-Span = Annotated[str, BeforeValidator(_time_span, json_schema_input_type=str)]
+Span = Annotated[str, BeforeValidator(time_span, json_schema_input_type=str)]
 Range = Annotated[
     list[float], BeforeValidator(_range, json_schema_input_type=list[float])
 ]

@@ -14,6 +14,7 @@ from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedInput
 
 from vtrial.errors import Fault, ModelError
+from vtrial.model.chance import EVENT_WORDS, LAWS, told
 from vtrial.model.syntax import COMPARISONS, Wrong, every_fault, spoken, wrong_calls
 from vtrial.model.tree import (
     FUNCTIONS,
@@ -25,6 +26,7 @@ from vtrial.model.tree import (
     Number,
     Statement,
     names_in,
+    table,
 )
 from vtrial.sheets.words import listed, nearest
 
@@ -64,22 +66,25 @@ target: _DDT "(" NAME ")" -> derivative
      | ETA -> name
      | "if" "(" test "," test "," test ")" -> choice
      | (NAME | PROPERTY) "(" [test ("," test)*] ")" -> call
+     | OPEN test ("," test)* "]" "[" NAME "]" -> table
      | "(" test ")"
 _DDT.3: /d\/dt(?=\s*\()/
 _INIT.3: /init(?=\s*\()/
-PROPERTY.3: /(F|lag|rate|duration)(?=\s*\()/
+PROPERTY.3: /(F|lag|rate|duration|noise)(?=\s*\()/
 COMPARE: "<=" | ">=" | "==" | "!=" | "<" | ">"
 SIGN: "+" | "-"
 SCALE: "*" | "/"
 _POWER: "^" | "**"
+OPEN: "["
 ETA.2: /eta\.[A-Za-z][A-Za-z0-9_]*/
 NUMBER: /(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?/
 NAME: /[A-Za-z][A-Za-z0-9_]*/
 %ignore /[ \t\r\n\f]+/
 """
 _BEGINS = re.compile(
-    r"\s*(?:(?:d/dt|init|F|lag|rate|duration)\s*\(\s*\w+\s*\)|[A-Za-z]\w*)\s*=(?!=)"
+    r"\s*(?:(?:d/dt|init|F|lag|rate|duration|noise)\s*\(\s*\w+\s*\)|[A-Za-z]\w*)\s*=(?!=)"
 )
+_ARROW = re.compile(r"(\s*[A-Za-z]\w*\s*)<-")
 _STRENGTH = {
     "or": 1,
     "and": 2,
@@ -136,6 +141,39 @@ def parse_leniently(text: str) -> tuple[tuple[Statement, ...], list[Fault], set[
     return tuple(statements), faults, doubtful
 
 
+def parse_updates(text: str) -> tuple[tuple[Statement, ...], list[Fault], set[str]]:
+    """Parse a block of updates `x <- ...` and locals `r = ...`; see `parse_leniently`.
+
+    Only here may something be drawn.
+    """
+    statements: list[Statement] = []
+    faults: list[Fault] = []
+    doubtful: set[str] = set()
+    lines = _lines(text)
+    while True:
+        body = ""
+        try:
+            line, body = next(lines, (0, ""))
+            if not line:
+                break
+            arrow = _ARROW.match(body)
+            # Two signs for two, so that columns stay what they are.
+            plain = f"{arrow[1]}= {body[arrow.end() :]}" if arrow else body
+            statement, wrong = _statement(plain, line, _drawing())
+            faults += [one.fault() for one in wrong]
+            if statement.kind != "assign":
+                found = f"`{_left(statement)} = ...`"
+                raise _raised(line, 1, found, "an update `x <- ...`, or `r = ...`")
+            kind = "update" if arrow else "assign"
+            statements.append(
+                Statement(kind, statement.name, statement.expression, line)
+            )
+        except ModelError as error:
+            faults += error.faults
+            doubtful |= set(re.findall(r"[A-Za-z]\w*", re.split("=|<-", body)[0]))
+    return tuple(statements), faults, doubtful
+
+
 def reserved_words() -> frozenset[str]:
     """Name the words of the language, which no parameter or variable may be called."""
     return RESERVED | _functions()
@@ -175,7 +213,7 @@ def parse_expression(
         count = "empty" if not lines else f"{len(lines)} lines"
         raise _raised(1, 1, count, "one expression, such as `WT / 70`")
     line, body = lines[0]
-    target, tree, wrong = _parse(body, line, more)
+    target, tree, wrong = _parse(body, line, more=more)
     faults = [one.fault() for one in wrong]
     if target is not None:
         found, allowed = "an assignment", "an expression, in which `==` compares"
@@ -185,23 +223,32 @@ def parse_expression(
     return tree
 
 
+def unknown_names(expression: Expression, known: Collection[str]) -> list[Fault]:
+    """Find the names of an expression that are not known."""
+    names = names_in(expression)
+    return [_unknown(name, known, ()) for name in names if name.name not in known]
+
+
 def check_names(
     statements: Sequence[Statement],
     known: Collection[str],
     *,
     doubtful: Collection[str] = (),
+    held: Collection[str] = (),
 ) -> list[Fault]:
     """Find names that nothing defines, or that are used before they are assigned.
 
     `known` are the parameters, covariates and random effects of the model; `doubtful`
-    names, of lines that could not be parsed, are let pass as variable or state.
+    names, of lines that could not be parsed, are let pass as variable or state; `held`
+    names are of no equation but may have a start.
     """
     states = [s.name for s in statements if s.kind == "derivative"]
     later = {s.name for s in statements if s.kind == "assign"}
-    seen = {*known, *states, *doubtful, TIME, TIME_AFTER_DOSE}
+    seen = {*known, *states, *doubtful, *held, TIME, TIME_AFTER_DOSE}
     faults = []
     for statement in statements:
-        faults += _check_target(statement, states, known, doubtful)
+        started = [*states, *held] if statement.kind == "initial" else states
+        faults += _check_target(statement, started, known, doubtful)
         # Derivatives and initial values may look at anything assigned in the block.
         visible = seen if statement.kind == "assign" else seen | later
         for name in names_in(statement.expression):
@@ -314,9 +361,20 @@ class _Build(Transformer):
     def choice(self, parts):
         return Call("if", tuple(parts))
 
+    def table(self, parts):
+        opened, *values, index = parts
+        if len(values) > MAX_ARGUMENTS:
+            allowed = f"at most {MAX_ARGUMENTS} values"
+            raise _raised(*self._at(opened), f"a table of {len(values)}", allowed)
+        return table(values, self.name([index]), self._at(opened))
+
     def call(self, parts):
         token, arguments = parts[0], tuple(p for p in parts[1:] if p is not None)
         line, column = self._at(token)
+        if token in EVENT_WORDS and len(arguments) == 1:
+            (of,) = arguments
+            if isinstance(of, Name):
+                return Name(told(str(token), of.name), column, line)
         return Call(str(token), arguments, column, line)
 
 
@@ -325,9 +383,11 @@ def _parser() -> Lark:
     return Lark(_GRAMMAR, start="line", parser="lalr", transformer=_Build())
 
 
-def _statement(body: str, line: int) -> tuple[Statement, list[Wrong]]:
+def _statement(
+    body: str, line: int, functions: frozenset[str] | None = None
+) -> tuple[Statement, list[Wrong]]:
     """Parse one statement; return it and the functions in it that are none."""
-    target, tree, wrong = _parse(body, line)
+    target, tree, wrong = _parse(body, line, functions)
     if target is None:
         raise ModelError.of([_alone(body, line).fault(), *(w.fault() for w in wrong)])
     kind, name, (row, column) = target
@@ -347,7 +407,10 @@ def _alone(body: str, line: int) -> Wrong:
 
 
 def _parse(
-    body: str, line: int, more: Mapping[str, tuple[int, int]] = NONE_MORE
+    body: str,
+    line: int,
+    functions: frozenset[str] | None = None,
+    more: Mapping[str, tuple[int, int]] = NONE_MORE,
 ) -> tuple[tuple[str, str, tuple[int, int]] | None, Expression, list[Wrong]]:
     """Parse one statement's text, and bound what comes of it."""
 
@@ -365,7 +428,8 @@ def _parse(
     target, tree = found  # type: ignore[misc]
     if _depth(tree) > MAX_CHAIN:
         raise _raised(line, 1, "too long a chain", f"at most {MAX_CHAIN} long")
-    return target, tree, wrong_calls(tree, _functions(), MAX_ARGUMENTS, more)
+    known = functions or _functions()
+    return target, tree, wrong_calls(tree, known, MAX_ARGUMENTS, more)
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
@@ -384,7 +448,7 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
             joined, first, depth = "", 0, 0
         first = first or number
         joined += ("\n" if joined else "") + body
-        depth += body.count("(") - body.count(")")
+        depth += sum(map(body.count, "([")) - sum(map(body.count, ")]"))
         if depth > 0 and len(joined) <= MAX_LINE:
             continue
         count += 1
@@ -404,7 +468,7 @@ def _bound(body: str, line: int, count: int) -> None:
         raise _raised(line, 1, "too many lines", f"at most {MAX_STATEMENTS}")
     depth = 0
     for character in body:
-        depth += (character == "(") - (character == ")")
+        depth += (character in "([") - (character in ")]")
         if depth > MAX_DEPTH:
             raise _raised(line, 1, "brackets too deep", f"at most {MAX_DEPTH} deep")
     runs = re.findall(r"(?:[-+]\s*|not\s+){2,}|(?:\^|\*\*)", body)
@@ -526,6 +590,12 @@ def _functions() -> frozenset[str]:
     """Name the functions that a text may call by name."""
     words = {name for name in FUNCTIONS if name.isidentifier()}
     return frozenset(words - RESERVED - {"negative"})
+
+
+@functools.cache
+def _drawing() -> frozenset[str]:
+    """Name the functions that a tick may call: those that draw, too."""
+    return _functions() | frozenset(LAWS)
 
 
 def _fault(

@@ -7,7 +7,7 @@ a crowd, in any shapes that broadcast.
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike
 
 from vtrial.errors import Fault
+from vtrial.model.chance import Chance, bare, read
 from vtrial.model.positivity import ASSURED
 from vtrial.model.structure import Structure, analyse
 from vtrial.model.tree import (
@@ -28,6 +29,7 @@ from vtrial.model.tree import (
 )
 
 Row = tuple[Array | None, ...]
+KEY_PARTS = ("key(0)", "key(1)", "key(2)", "key(3)")  # of a subject, where noise is
 
 _NOTHING: Mapping[str, ArrayLike] = MappingProxyType({})
 
@@ -98,6 +100,24 @@ class RandomBlock:
     freedom: float = 0.0
     student: float = 0.0
     box_cox: float = 0.0
+
+
+@dataclass(frozen=True)
+class Classes:
+    """Classes of subjects, counted from 1: `name` is the class of a subject.
+
+    Fields
+    ------
+    probabilities
+        Of parameters and covariates; they are divided by their sum.
+    typical
+        The class of the typical subject, the most probable one.
+    """
+
+    name: str
+    probabilities: tuple[Expression, ...]
+    typical: float = 1.0
+    source: Source = Source()
 
 
 Law = Literal["normal", "log", "logit", "beta", "student"]
@@ -185,6 +205,9 @@ class Model:
     `draws` are values of the parameters `drawn`, of which a replicate takes a row.
     `error_correlation` is that of the residual errors of the outputs `error_names` at
     the same time.
+    `chance` is what happens between visits by draws, events and noise, None if nothing
+    does; `step` [h] lies between two steps of a solution with noise;
+    `unit` what a subject is called in a report, empty for a subject.
     `text` and `warnings` are for people and do not count as content.
     """
 
@@ -204,6 +227,10 @@ class Model:
     amount: str = "mg"
     molar_mass: float = 0.0
     nonnegative: tuple[str, ...] = ()
+    classes: tuple[Classes, ...] = ()
+    chance: Chance | None = None
+    step: float = 0.0
+    unit: str = ""
     text: str = ""
     sources: tuple[Source, ...] = ()
     warnings: tuple[Fault, ...] = ()
@@ -219,16 +246,67 @@ class Model:
     @functools.cached_property
     def digest(self) -> str:
         """Name the content of the model; comments and positions do not count."""
-        names = set(self.__dataclass_fields__) - {"statements", "text", "warnings"}
-        content = [getattr(self, name) for name in sorted(names)]
-        content += [(s.kind, s.name, _bare(s.expression)) for s in self.statements]
+        content = [getattr(self, name) for name in sorted(_CONTENT)]
+        content += [(s.kind, s.name, bare(s.expression)) for s in self.statements]
+        if self.classes:
+            rows = [(c.name, *map(bare, c.probabilities)) for c in self.classes]
+            content.append(("classes", rows))
+        if self.chance is not None:
+            content.append(("chance", self.chance.content))
+        if self.step:
+            content.append(("step", self.step))
+        if self.unit:
+            content.append(("unit", self.unit))
         return hashlib.sha256(repr(content).encode()).hexdigest()
 
     @functools.cached_property
     def structure(self) -> Structure:
         """What depends on what (see `vtrial.model.structure`)."""
         outputs = tuple(equals for _, equals in self.observed)
-        return analyse(self.statements, outputs, self.nonnegative)
+        still = self.chance.names if self.chance else ()
+        return analyse(self.statements, outputs, self.nonnegative, still)
+
+    @functools.cached_property
+    def within(self) -> "Model":
+        """The model between two ticks or events, without chance.
+
+        What stands still there is a covariate; each hazard is integrated by a state
+        behind the model's own, and it and the gap of each condition are outputs, by
+        the names that `Event.gone` and `Event.gap` give.
+        """
+        chance = self.chance
+        if chance is None:
+            return self
+        hazards = [e for e in chance.events if e.by == "hazard"]
+        rates = [Statement("derivative", e.gone, e.of) for e in hazards]
+        gaps = [
+            Statement("assign", e.gap, e.of)
+            for e in chance.events
+            if e.by == "condition"
+        ]
+        keys = KEY_PARTS if self.noisy else ()
+        still = tuple(Covariate(name) for name in (*chance.names, *keys))
+        watched = (*rates, *gaps)
+        return replace(
+            self,
+            statements=(*self.statements, *gaps, *rates),
+            covariates=(*self.covariates, *still),
+            outputs=(*self.outputs, *(Output(s.name, s.name) for s in watched)),
+            chance=None,
+        )
+
+    @functools.cached_property
+    def noisy(self) -> tuple[str, ...]:
+        """The states that have noise."""
+        return tuple(s.name for s in self.statements if s.kind == "noise")
+
+    @functools.cached_property
+    def moved(self) -> tuple[Statement, ...]:
+        """The assignments that are no individual parameters, in order."""
+        static = {s.name for s in self.structure.static}
+        return tuple(
+            s for s in self.statements if s.kind == "assign" and s.name not in static
+        )
 
     @property
     def observed(self) -> tuple[tuple[str, str], ...]:
@@ -252,14 +330,17 @@ class Model:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Everything that must be given from outside: parameters, covariates, etas."""
+        """Everything that must be given from outside: parameters, covariates, etas.
+
+        The class of a subject is given, too.
+        """
         names = [p.name for p in self.parameters] + [c.name for c in self.covariates]
-        return (*names, *self.etas)
+        return (*names, *self.etas, *(c.name for c in self.classes))
 
     def typical(self) -> dict[str, float]:
         """Return the inputs of the typical subject: random effects zero."""
         values = {p.name: p.value for p in self.parameters}
-        values |= {c.name: c.typical for c in self.covariates}
+        values |= {c.name: c.typical for c in (*self.covariates, *self.classes)}
         return values | dict.fromkeys(self.etas, 0.0)
 
     def individual(self, inputs: Mapping[str, ArrayLike]) -> dict[str, Array]:
@@ -396,6 +477,22 @@ class Model:
             values[statement.name] = evaluate(statement.expression, values)
         return {name: evaluate(Name(equals), values) for name, equals in self.observed}
 
+    def noise(
+        self,
+        time: ArrayLike,
+        state: Sequence[ArrayLike],
+        individual: Mapping[str, ArrayLike],
+        *,
+        after_dose: ArrayLike = 0.0,
+    ) -> tuple[Array, ...]:
+        """Return the noise of every state, per root of an hour; 0 for none."""
+        values = self._values(time, state, individual, after_dose)
+        known = {s.name: s.expression for s in self.statements if s.kind == "noise"}
+        return tuple(
+            read(known[name], self.moved, values) if name in known else _zero()
+            for name in self.states
+        )
+
     def properties(
         self, individual: Mapping[str, ArrayLike]
     ) -> dict[tuple[str, str], Array]:
@@ -404,6 +501,18 @@ class Model:
             (s.kind, s.name): evaluate(s.expression, individual)
             for s in self.structure.properties
         }
+
+    def _at_first(self, individual: Mapping[str, ArrayLike]) -> dict[str, ArrayLike]:
+        """Return what stands still between ticks, as it starts, unless it is given."""
+        if self.chance is None:
+            return {}
+        starts = {s.name: s.expression for s in self.structure.initial}
+        first: dict[str, ArrayLike] = {
+            name: evaluate(starts[name], individual) if name in starts else _zero()
+            for name in self.chance.held
+            if name not in individual
+        }
+        return {**self.chance.before, **first}
 
     def _values(
         self,
@@ -416,6 +525,7 @@ class Model:
         known = {TIME: time, TIME_AFTER_DOSE: after_dose}
         return (
             {ASSURED: 1.0}
+            | self._at_first(individual)
             | dict(individual)
             | dict(zip(self.states, state, strict=True))
             | known
@@ -453,10 +563,8 @@ def _computed(
     return values
 
 
-def _bare(expression: Expression) -> object:
-    """Strip an expression of lines and columns."""
-    if isinstance(expression, Number):
-        return expression.value
-    if isinstance(expression, Name):
-        return expression.name
-    return (expression.function, *map(_bare, expression.arguments))
+# What is content whatever it holds; what is newer counts where something is given.
+_CONTENT = frozenset(Model.__dataclass_fields__) - {
+    *("statements", "text", "warnings"),
+    *("classes", "chance", "step", "unit"),
+}

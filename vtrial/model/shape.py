@@ -1,10 +1,12 @@
 """The shape of a model sheet: which keys there are, and what each may hold."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from vtrial.model.error_shape import ErrorShape, ErrorsShape
+from vtrial.model.chance import MOST
+from vtrial.model.error_shape import ErrorShape, ErrorsShape, time_span
 from vtrial.model.field_types import (
     Duration,
     Finite,
@@ -24,6 +26,11 @@ from vtrial.model.field_types import (
 from vtrial.sheets.choice import Words
 from vtrial.sheets.validate import sheet_name, wrong
 from vtrial.sheets.words import listed
+
+TICK = re.compile(r"every\s+")
+UNITS = ("patient", "machine", "department-day", "outbreak", "site")
+MOST_KEPT = 1000  # times of an event
+ROUNDED = 0.005  # by which rounded probabilities may miss their sum
 
 
 class CovariateShape(Part):
@@ -153,6 +160,81 @@ class RandomShape(Part):
         return self
 
 
+class ClassShape(Part):
+    """Classes of subjects: each subject is of one, by chance."""
+
+    class_: Symbol = Field(
+        alias="class",
+        description="Name of the class, which equations read: 1, 2 and so on.",
+        examples=["g"],
+    )
+    probabilities: list[Finite | str] = Field(
+        min_length=2,
+        description="Of each class: numbers, or equations of parameters and "
+        "covariates.",
+        examples=[[0.3, 0.5, 0.2]],
+    )
+    source: SourceShape | None = Field(None, description="Where it is from.")
+
+    @model_validator(mode="after")
+    def _adds_up(self) -> "ClassShape":
+        numbers = [one for one in self.probabilities if not isinstance(one, str)]
+        if any(one < 0 for one in numbers):
+            raise wrong("a probability below 0", "0 or more", key="probabilities")
+        whole = len(numbers) == len(self.probabilities)
+        if whole and abs(sum(numbers) - 1) > ROUNDED:
+            found = f"probabilities that add up to {sum(numbers):g}"
+            raise wrong(found, "probabilities that add up to 1", key="probabilities")
+        return self
+
+
+class EventShape(Part):
+    """Something that happens to a subject, by a hazard or a condition."""
+
+    hazard: Finite | str | None = Field(
+        None,
+        description="Its hazard per unit of time: a number or an equation.",
+        examples=["0.2*exp(z)"],
+    )
+    when: str | None = Field(
+        None, description="The condition at which it happens.", examples=["x >= 20"]
+    )
+    recurrent: bool = Field(
+        False, description="Whether it may happen again, instead of once."
+    )
+    then: list[str] = Field(
+        [],
+        description="What follows of it: updates, one after another.",
+        examples=[["x <- 0"]],
+    )
+    at_most: int = Field(
+        MOST,
+        ge=1,
+        le=MOST_KEPT,
+        alias="at most",
+        description="How many of its times are kept; its count goes on.",
+        examples=[20],
+    )
+
+    @model_validator(mode="after")
+    def _one_cause(self) -> "EventShape":
+        if (self.hazard is None) == (self.when is None):
+            found = "without a cause" if self.hazard is None else "of two causes"
+            raise wrong(found, 'given one of them: `hazard: 0.1` or `when: "x >= 20"`')
+        return self
+
+
+def _of_row(row: object) -> str:
+    return "class row" if isinstance(row, dict) and "class" in row else "effect row"
+
+
+# The tags are none of a row's keys, so that places of faults are told from them.
+RandomRow = Annotated[
+    Annotated[RandomShape, Tag("effect row")] | Annotated[ClassShape, Tag("class row")],
+    Discriminator(_of_row),
+]
+
+
 class JointShape(Part):
     """The joint uncertainty of several parameters."""
 
@@ -232,9 +314,9 @@ class ModelShape(Part):
         description="Values in the population, by name.",
         examples=[{"tvCL": {"value": 5.0, "unit": "L/h"}}],
     )
-    random: list[RandomShape] = Field(
+    random: list[RandomRow] = Field(
         [],
-        description="Random effects between subjects or occasions.",
+        description="Random effects between subjects or occasions, and classes.",
         examples=[[{"of": "CL", "variance": 0.09}]],
     )
     uncertainty: list[JointShape] = Field(
@@ -254,14 +336,42 @@ class ModelShape(Part):
     nonnegative: list[Symbol] = Field(
         [], description="States never below 0.", examples=[["central"]]
     )
+    every: dict[str, str] = Field(
+        {},
+        description="What is done at each tick, under the time between two.",
+        examples=[{"1 d": "x <- x + normal(step)"}],
+    )
+    events: dict[Symbol, EventShape] = Field(
+        {},
+        description="What happens to a subject between visits, by name.",
+        examples=[{"failure": {"hazard": 0.1, "recurrent": True}}],
+    )
+    step: Annotated[str, BeforeValidator(time_span)] | None = Field(
+        None,
+        description="Time between two steps of a solution with noise.",
+        examples=["0.05 d"],
+    )
+    unit: Annotated[
+        Literal["patient", "machine", "department-day", "outbreak", "site"],
+        BeforeValidator(Words(*UNITS, place="unit")),
+    ] = Field("patient", description="What a subject is, where it is no patient.")
 
     @model_validator(mode="before")
     @classmethod
-    def _empty_is_left_out(cls, data: object) -> object:
-        """Take a section with nothing under it as left out."""
+    def _as_meant(cls, data: object) -> object:
+        """Leave out sections with nothing under them; take `every 1 d` as a section."""
         if not isinstance(data, dict):
             return data
-        return {key: value for key, value in data.items() if value is not None}
+        given = {key: value for key, value in data.items() if value is not None}
+        ticks = {key: given.pop(key) for key in list(given) if TICK.match(str(key))}
+        if not ticks:
+            return given
+        both = given.get("every", {})
+        if len(ticks) > 1 or both:
+            first = next(iter(ticks))
+            raise wrong("given again", "one block for all ticks", key=first)
+        ((key, text),) = ticks.items()
+        return given | {"every": {TICK.sub("", str(key)): text}}
 
 
 def _check_correlation(rows: list[list[float]], size: int, covariance: object) -> None:

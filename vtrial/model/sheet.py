@@ -10,14 +10,30 @@ from pydantic import BaseModel, ValidationError
 
 from vtrial.errors import Fault, ModelError
 from vtrial.model.build import build, covariance
+from vtrial.model.chance_sheet import (
+    ChanceText,
+    chance_of,
+    check_chance,
+    read_chance,
+    step_faults,
+)
 from vtrial.model.check import check_units
+from vtrial.model.classes import (
+    class_faults,
+    probabilities_of,
+    rows_of,
+    table_faults,
+)
 from vtrial.model.covariance import flaw, settled
 from vtrial.model.error_equations import check_errors, error_statements
 from vtrial.model.grammar import ETA, check_names, parse_leniently
 from vtrial.model.model import Model
 from vtrial.model.shape import (
+    TICK,
+    ClassShape,
     CovariateShape,
     ErrorsShape,
+    EventShape,
     JointShape,
     ModelShape,
     OutputShape,
@@ -82,9 +98,11 @@ def library() -> list[str]:
 def model_schema() -> dict[str, object]:
     """Return the JSON Schema of model sheets."""
     schema = ModelShape.model_json_schema(by_alias=True)
+    ticks = {"type": "string", "description": "What is done at each tick."}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
+        "patternProperties": {"^every ": ticks},
         "title": "vtrial model sheet",
     }
 
@@ -107,9 +125,13 @@ def read_model(sheet: Sheet, statements: Sequence[Statement] | None = None) -> M
         for warning in check_units(draft.shape, draft.statements, draft.errors)
     ]
     warnings.sort(key=lambda fault: fault.line)
-    model = build(draft.shape, draft.statements, text=sheet.text, warnings=warnings)
+    chance = chance_of(draft.chance, draft.statements, draft.shape.time)
+    model = build(
+        draft.shape, draft.statements, chance, text=sheet.text, warnings=warnings
+    )
     try:
-        _ = model.structure  # what cannot be analysed is refused here, not in a run
+        # What cannot be analysed is refused here, not in a run.
+        _ = model.structure, model.within.structure
     except ModelError as error:
         raise ModelError.of(placed(sheet, f) for f in error.faults) from None
     return model
@@ -129,8 +151,11 @@ def _drafted(
         faults += [placed(sheet, fault) for fault in parsing]
     else:
         draft.statements = tuple(statements)
+    draft.chance = read_chance(sheet, draft.shape)
+    faults += draft.chance.faults
     for check in (_check_equations, _check_random, _check_uncertainty, _check_outputs):
         faults += check(draft)
+    faults += _check_chance(draft)
     faults += check_errors(sheet, draft.shape.outputs, draft.shape.errors, draft.known)
     return draft, list(dict.fromkeys(faults))
 
@@ -173,6 +198,7 @@ class _Draft:
     shape: ModelShape
     statements: tuple[Statement, ...] = ()
     doubtful: set[str] = field(default_factory=set)
+    chance: ChanceText = field(default_factory=ChanceText)
 
     def keys(self, section: str) -> list[str]:
         """Name the entries of a section, those with faults included."""
@@ -190,6 +216,17 @@ class _Draft:
         return names
 
     @property
+    def classes(self) -> dict[str, int]:
+        """How many classes there are, by name."""
+        rows = rows_of(self.shape)
+        return {row.class_: len(row.probabilities) for row in rows}
+
+    @property
+    def still(self) -> set[str]:
+        """What stands still between ticks and events: held states, what is told."""
+        return {*self.chance.held(self.statements), *self.chance.told}
+
+    @property
     def states(self) -> list[str]:
         return [s.name for s in self.statements if s.kind == "derivative"]
 
@@ -203,7 +240,8 @@ class _Draft:
     def known(self) -> set[str]:
         """All that an equation behind the block may name."""
         inputs = {*self.keys("parameters"), *self.keys("covariates")}
-        return inputs | self.assigned | {ETA + name for name in self.effects}
+        effects = {ETA + name for name in self.effects}
+        return inputs | self.assigned | effects | self.still | {*self.classes}
 
     @property
     def errors(self) -> tuple[Statement, ...]:
@@ -252,10 +290,23 @@ def _sound(sheet: Sheet) -> ModelShape:
         "parameters": _sound_map(data.get("parameters"), ParameterShape),
         "outputs": _sound_map(data.get("outputs"), OutputShape),
         "errors": _sound_rows(data.get("errors"), ErrorsShape),
-        "random": _sound_rows(data.get("random"), RandomShape),
+        "random": [
+            *_sound_rows(data.get("random"), RandomShape),
+            *_sound_rows(data.get("random"), ClassShape),
+        ],
+        "every": _sound_ticks(data),
+        "events": _sound_map(data.get("events"), EventShape),
         "uncertainty": _sound_rows(data.get("uncertainty"), JointShape),
     }
     return ModelShape.model_construct(**sound)
+
+
+def _sound_ticks(data: Mapping[str, object]) -> dict[str, str]:
+    """Return the blocks of ticks that are text."""
+    own = data.get("every")
+    found = dict(own) if isinstance(own, dict) else {}
+    found |= {TICK.sub("", key): text for key, text in data.items() if TICK.match(key)}
+    return {key: text for key, text in found.items() if isinstance(text, str)}
 
 
 def _sound_map(entries: object, kind: type[BaseModel]) -> dict[str, BaseModel]:
@@ -282,10 +333,13 @@ def _tried(entry: object, kind: type[BaseModel]) -> BaseModel | None:
 def _check_equations(draft: _Draft) -> list[Fault]:
     """Find unknown and doubled names, and starts that would need time or states."""
     sheet = draft.sheet
-    inputs = [*draft.keys("parameters"), *draft.keys("covariates")]
+    inputs = [*draft.keys("parameters"), *draft.keys("covariates"), *draft.classes]
     known = {*inputs, *(ETA + name for name in draft.effects)}
-    found = check_names(draft.statements, known, doubtful=draft.doubtful)
-    found += _check_starts(draft.statements)
+    doubtful = draft.doubtful | draft.chance.doubtful
+    found = check_names(draft.statements, known, doubtful=doubtful, held=draft.still)
+    found += _check_starts(draft.statements, draft.still)
+    lines = [(s.expression, s.line) for s in draft.statements]
+    found += table_faults(lines, draft.classes)
     faults = [placed(sheet, fault) for fault in found]
     for name in sorted({name for name in inputs if inputs.count(name) > 1}):
         faults.append(
@@ -314,17 +368,23 @@ def _check_equations(draft: _Draft) -> list[Fault]:
     return faults
 
 
-def _check_starts(statements: Sequence[Statement]) -> list[Fault]:
-    """Find starts and dose properties that would need to know the time or a state."""
+def _check_starts(statements: Sequence[Statement], held: set[str]) -> list[Fault]:
+    """Find starts and dose properties that would need to know the time or a state.
+
+    What is held may decide about doses, but not about a start.
+    """
     states = [s.name for s in statements if s.kind == "derivative"]
-    moving = {TIME, TIME_AFTER_DOSE, *states}
+    moving, late = {TIME, TIME_AFTER_DOSE, *states}, set(held)
     faults = []
     for statement in statements:
-        needs = [n for n in names_in(statement.expression) if n.name in moving]
-        if statement.kind == "assign" and needs:
+        needs = {n.name for n in names_in(statement.expression)}
+        if statement.kind == "assign" and needs & moving:
             moving.add(statement.name)
+        elif statement.kind == "assign" and needs & late:
+            late.add(statement.name)
     for statement in statements:
-        needs = [n for n in names_in(statement.expression) if n.name in moving]
+        before = moving | late if statement.kind == "initial" else moving
+        needs = [n for n in names_in(statement.expression) if n.name in before]
         if statement.kind in ("initial", *PROPERTIES) and needs:
             word = "init" if statement.kind == "initial" else statement.kind
             faults.append(
@@ -346,10 +406,11 @@ def _check_random(draft: _Draft) -> list[Fault]:
     sheet, faults = draft.sheet, []
     text = re.sub(r"#[^\n]*", "", draft.shape.equations)
     used = set(re.findall(r"eta\.([A-Za-z]\w*)", text))
+    read = [s.expression for s in (*draft.statements, *draft.errors)]
     used |= {
         n.name.removeprefix(ETA)
-        for s in (*draft.statements, *draft.errors)
-        for n in names_in(s.expression)
+        for expression in (*read, *draft.chance.read)
+        for n in names_in(expression)
         if n.name.startswith(ETA)
     }
     seen: set[str] = set()
@@ -410,6 +471,24 @@ def _check_uncertainty(draft: _Draft) -> list[Fault]:
     return faults
 
 
+def _check_chance(draft: _Draft) -> list[Fault]:
+    """Find what is wrong in ticks, events and the probabilities of classes."""
+    sheet, shape = draft.sheet, draft.shape
+    inputs = {*draft.keys("parameters"), *draft.keys("covariates")}
+    effects = {ETA + name for name in draft.effects}
+    observed = {output.equals or name for name, output in shape.outputs.items()}
+    observed |= {n.name for s in draft.errors for n in names_in(s.expression)}
+    faults = check_chance(
+        sheet,
+        draft.chance,
+        draft.statements,
+        inputs=inputs | effects | {*draft.classes},
+        observed=observed | draft.doubtful,
+    )
+    faults += step_faults(sheet, shape, draft.statements)
+    return faults + class_faults(sheet, shape, inputs)
+
+
 def _check_outputs(draft: _Draft) -> list[Fault]:
     """Find outputs that name nothing."""
     sheet, faults = draft.sheet, []
@@ -426,7 +505,9 @@ def _check_outputs(draft: _Draft) -> list[Fault]:
             )
     assigned = draft.assigned
     inputs = {*draft.keys("parameters"), *draft.keys("covariates")}
+    inputs |= {*draft.classes, *draft.still, *draft.chance.doubtful}
     known = sorted(assigned | inputs | draft.doubtful)
+    assigned |= draft.still
     for name, output in draft.shape.outputs.items():
         equals = output.equals or name
         if equals in known:
@@ -447,7 +528,9 @@ def _check_outputs(draft: _Draft) -> list[Fault]:
 def _unused(draft: _Draft) -> list[Fault]:
     """Warn of parameters and covariates that nothing reads."""
     statements = (*draft.statements, *draft.errors)
-    read = {n.name for s in statements for n in names_in(s.expression)}
+    expressions = [*(s.expression for s in statements), *draft.chance.read]
+    expressions += [p for row in rows_of(draft.shape) for p in probabilities_of(row)]
+    read = {n.name for one in expressions for n in names_in(one)}
     read |= {o.equals or name for name, o in draft.shape.outputs.items()}
     return [
         draft.sheet.fault(

@@ -150,21 +150,24 @@ def analyse(
     statements: Sequence[Statement],
     outputs: Sequence[str],
     nonnegative: Sequence[str] = (),
+    moving: Sequence[str] = (),
 ) -> Structure:
     """Sort a model's statements by dependency and find the shape of its dynamics.
 
     Assignments are kept in the order in which they are written; a name may be
     assigned once. `outputs` are the names that are observed, `nonnegative` states that
-    are said not to go below zero.
+    are said not to go below zero, `moving` names of no equation that change in time.
     """
     derivatives = tuple(s for s in statements if s.kind == "derivative")
     states = tuple(s.name for s in derivatives)
-    static, moved = _sorted_by_movement(statements, states)
+    static, moved = _sorted_by_movement(statements, (*states, *moving))
     dynamic = _needed(moved, [s.expression for s in derivatives])
     observed = _needed(moved, [Name(name) for name in outputs])
     seen = {n.name for s in (*dynamic, *derivatives) for n in names_in(s.expression)}
     watched = {n.name for s in observed for n in names_in(s.expression)}
     kept = find_nonnegative(states, dynamic, derivatives, declared=nonnegative)
+    if any(s.kind == "noise" for s in statements):
+        kept = Nonnegative()  # noise leads anywhere
     parted = part_jumps(
         states,
         keep_powers_real(dynamic, states, dynamic, kept),
@@ -214,10 +217,10 @@ def needed(
 
 
 def _sorted_by_movement(
-    statements: Sequence[Statement], states: Sequence[str]
+    statements: Sequence[Statement], names: Sequence[str]
 ) -> tuple[list[Statement], list[Statement]]:
-    """Split assignments into static ones and those that vary in time."""
-    moving = {*CLOCKS, *states}
+    """Split assignments into static ones and those that vary in time, as names do."""
+    moving = {*CLOCKS, *names}
     static, moved = [], []
     for statement in statements:
         if statement.kind != "assign":

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from vtrial.errors import Fault
-from vtrial.model.tree import FUNCTIONS, Call, Expression
+from vtrial.model.chance import EVENT_WORDS, LAWS
+from vtrial.model.tree import FUNCTIONS, Call, Expression, Name
 from vtrial.sheets.choice import choice
 from vtrial.sheets.synonyms import hint
 from vtrial.sheets.words import listed
@@ -24,6 +25,9 @@ _SPOKEN = {
     "LPAR": "`(`",
     "RPAR": "`)`",
     "COMMA": "`,`",
+    "OPEN": "a table `[`",
+    "LSQB": "`[`, and the name that chooses,",
+    "RSQB": "`]`",
     "EQUAL": "`=`",
     "SIGN": "`+` or `-`",
     "SCALE": "`*` or `/`",
@@ -185,6 +189,8 @@ def wrong_calls(
             found.append(_unknown(node, [*known, "if"]))
         elif node.function in more:
             found += _counted(node, *more[node.function])
+        elif node.function in LAWS:
+            found += _draw(node)
         elif node.function in known:
             function = FUNCTIONS[node.function]
             limit = most if function.most < 0 else function.most
@@ -192,8 +198,37 @@ def wrong_calls(
     return sorted(found)
 
 
+def _draw(node: Call) -> list[Wrong]:
+    """Find a draw without a name, or with too few or too many arguments."""
+    law, count = LAWS[node.function], len(node.arguments)
+    such = f"`{node.function}({', '.join(('name', *law.arguments))})`"
+    if node.arguments and not isinstance(node.arguments[0], Name):
+        found = f"`{node.function}` without a name"
+        allowed = f"given one first, by which it is keyed, as {such}"
+        return [Wrong(node.line, node.column, found, allowed)]
+    if count == 1 + len(law.arguments):
+        return []
+    found = f"`{node.function}` with {count} arguments"
+    return [Wrong(node.line, node.column, found, f"given as {such}")]
+
+
 def _unknown(node: Call, known: Collection[str]) -> Wrong:
     """Describe a function that the language does not have."""
+    if node.function in LAWS:
+        found = f"`{node.function}(`, a draw"
+        allowed = "in the block of a tick, `every 1 d: |`; elsewhere read what it made"
+        return Wrong(node.line, node.column, found, allowed)
+    if node.function == "lag" and len(node.arguments) == 2:
+        found = "`lag(`, a state's past"
+        allowed = (
+            "of what is there now: no equation can look back. A chain of states, each "
+            "fed by the one before, delays by a law of its own"
+        )
+        return Wrong(node.line, node.column, found, allowed)
+    if node.function in EVENT_WORDS:
+        found = f"`{node.function}(`, not of an event"
+        allowed = f"of one by its name, as `{node.function}(failure)`"
+        return Wrong(node.line, node.column, found, allowed)
     allowed, write = choice(node.function, known, place="function", page="model.md")
     found = f"`{node.function}(`, an unknown function"
     return Wrong(node.line, node.column, found, allowed, write, node.function)

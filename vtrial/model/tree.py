@@ -4,7 +4,7 @@ Three kinds of node suffice: a number, a name, and a function applied to argumen
 operators are functions with a symbol for a name. Nothing here knows text or YAML.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import jax.numpy as jnp
@@ -81,6 +81,21 @@ def names_in(expression: Expression) -> Iterator[Name]:
             yield node
         elif isinstance(node, Call):
             stack.extend(reversed(node.arguments))
+
+
+def table(
+    values: Sequence[Expression], index: Name, place: tuple[int, int] = (0, 0)
+) -> Expression:
+    """Return the choice that `[a, b, c][index]` stands for; its index counts from 1.
+
+    The choices carry the place of the bracket, by which they are known for a table.
+    """
+    line, column = place
+    chosen = values[-1]
+    for number, value in reversed(list(enumerate(values[:-1], start=1))):
+        here = Call("==", (index, Number(float(number))))
+        chosen = Call("if", (here, value, chosen), column, line)
+    return chosen
 
 
 def evaluate(expression: Expression, values: Mapping[str, ArrayLike]) -> Array:

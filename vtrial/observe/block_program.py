@@ -51,6 +51,7 @@ from vtrial.observe.undefined import undefined
 from vtrial.program_cache import kept
 from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.sketch import sketch
+from vtrial.solver.by_chance import simulate_by_chance
 from vtrial.solver.host import simulate
 from vtrial.solver.program import bucket
 from vtrial.solver.trajectory import Trajectory
@@ -250,14 +251,16 @@ class Trial:
     def solve(self, ready: Ready, numerics: Numerics) -> Trajectory:
         """Solve what is ready; where nothing differs, one solution is everybody's."""
         columns = any(value.ndim == 2 for value in ready.inputs.values())
-        path = simulate(
+        go = functools.partial(simulate, real=ready.real)
+        if self.protocol.model.chance is not None:
+            go = functools.partial(simulate_by_chance, keys=ready.keys)
+        path = go(
             self.protocol.model,
             ready.inputs,
             ready.doses,
             ready.times,
             periods=periods_of(self.protocol) if columns else None,
             numerics=numerics,
-            real=ready.real,
         )
         count = ready.keys.size
         outputs = {

@@ -15,7 +15,7 @@ import numpy as np
 from vtrial.dosing import regimen
 from vtrial.endpoint import endpoint
 from vtrial.errors import StoreError
-from vtrial.model import model, tree
+from vtrial.model import chance, model, tree
 from vtrial.protocol import adherence, analysis, design, eligible, evidence, rules
 from vtrial.protocol import protocol as nouns
 from vtrial.protocol.protocol import Protocol
@@ -23,17 +23,8 @@ from vtrial.types import Numerics
 
 KIND = "is"
 _MODULES = (
-    nouns,
-    rules,
-    adherence,
-    design,
-    analysis,
-    eligible,
-    evidence,
-    endpoint,
-    regimen,
-    model,
-    tree,
+    *(nouns, rules, adherence, design, analysis, eligible, evidence),
+    *(endpoint, regimen, model, chance, tree),
 )
 _KINDS: Mapping[str, Any] = MappingProxyType(
     {

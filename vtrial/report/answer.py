@@ -30,6 +30,7 @@ from vtrial.report.words import (
     interval,
     listing,
     number,
+    subject_words,
 )
 
 MOST_MISSES = 6
@@ -192,11 +193,12 @@ def _failed(protocol: Protocol, flow: Flow) -> list[Sentence]:
     """Return how many solutions failed, and whether arms differ in that."""
     lost = [arm.lost for arm in flow.arms]
     failed, total = sum(one for one, _ in lost), sum(of for _, of in lost)
+    unit = protocol.model.unit
     if not failed:
-        return [Sentence("No subject's equations failed to solve.")]
+        return [Sentence(f"No {subject_words(unit)}'s equations failed to solve.")]
     said = [
         Sentence(
-            f"The equations of {count(failed)} subject{'s'[: failed != 1]} "
+            f"The equations of {count(failed)} {subject_words(unit, failed)} "
             f"({_percent(failed, total)}) could not be solved; they are counted, not "
             "imputed."
         )

@@ -17,6 +17,7 @@ from vtrial.report.words import (
     fixed,
     listing,
     number,
+    subject_words,
     suffix,
 )
 
@@ -173,7 +174,8 @@ def _entry(data: object, *path: str) -> object:
 
 def size_in_words(protocol: Protocol) -> str:
     """Return the number of subjects and trials that were simulated."""
-    subjects = f"{count(protocol.subjects)} subject{'s'[: protocol.subjects != 1]}"
+    words = subject_words(protocol.model.unit, protocol.subjects)
+    subjects = f"{count(protocol.subjects)} {words}"
     if protocol.replicates == 1:
         return f"one trial of {subjects}"
     total = count(protocol.total)
@@ -200,11 +202,12 @@ def allocation_in_words(protocol: Protocol) -> str:
 
 def potential_in_words(protocol: Protocol) -> str:
     """Return under which arms a subject is simulated."""
+    one = subject_words(protocol.model.unit)
     if len(protocol.arms) == 1:
-        return "every subject under the one arm"
+        return f"every {one} under the one arm"
     if protocol.potential == "all":
-        return "every subject under every arm, with the same random numbers"
-    return "every subject under the arm it was allocated to"
+        return f"every {one} under every arm, with the same random numbers"
+    return f"every {one} under the arm it was allocated to"
 
 
 def visit_in_words(protocol: Protocol, visit: Visit) -> str:
@@ -254,7 +257,8 @@ def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
         limits = listing([number(limit, 4) for limit in endpoint.grades])
         words = f"grade of the {words}, by {limits}"
     if endpoint.binary:
-        words = f"share of subjects with {words}, {_bounds(protocol, endpoint)}"
+        many = subject_words(protocol.model.unit, 2)
+        words = f"share of {many} with {words}, {_bounds(protocol, endpoint)}"
     if endpoint.kind.baseline and endpoint.baseline:
         upto = timing_of(protocol).duration(endpoint.baseline)
         words += f" (baseline: last value up to {upto})"

@@ -9,7 +9,7 @@ from vtrial.analysis.estimates import MISS, UNDECIDED, WITHIN
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.answer_table import ordered_endpoints
 from vtrial.report.gallery import Shown
-from vtrial.report.words import count, slug
+from vtrial.report.words import count, slug, subject_words
 
 Drawn = Mapping[str, Sequence[Shown]]
 
@@ -55,11 +55,12 @@ def gists_of(
         float(frames["failures"]["count"].sum()) if len(frames["failures"]) else 0.0
     )
     trials = f"{count(protocol.replicates)} trials"
+    thing = subject_words(protocol.model.unit)
     return {
         "published": ", ".join(met) or "nothing",
         "endpoints": _counted(frames["endpoints"]["endpoint"].nunique(), "endpoint"),
         "operating": trials if protocol.replicates > 1 else "one trial",
-        "failures": _counted(failed, "subject") if failed else "none",
+        "failures": _counted(failed, thing) if failed else "none",
         "sources": _counted(sources, "source") if sources else "none",
     }
 

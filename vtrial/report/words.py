@@ -34,6 +34,17 @@ class Clock(NamedTuple):
     step: float
 
 
+def subject_words(unit: str, many: SupportsFloat = 1) -> str:
+    """Return what a subject is called, one or several, by a model's `unit`.
+
+    Examples
+    --------
+    >>> subject_words(""), subject_words("machine", 3)
+    ('subject', 'machines')
+    """
+    return f"{unit or 'subject'}{'s'[: float(many) != 1]}"
+
+
 def number(value: float, digits: int = 3) -> str:
     """Write a number with significant digits; powers of ten where they are clearer.
 

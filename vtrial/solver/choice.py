@@ -31,11 +31,12 @@ class Choice(NamedTuple):
     reason: str
     methods: tuple[Method, Method] | None = None
     border: float = 1.0
+    other: str = "algebra"  # of METHODS, where a protocol can ask for none
 
     @property
     def words(self) -> str:
         """Method and reason, in one line."""
-        return f"{self.method or 'algebra'}: {self.reason}"
+        return f"{self.method or self.other}: {self.reason}"
 
 
 @functools.lru_cache(maxsize=256)
@@ -47,7 +48,11 @@ def choose(model: Model, numerics: Numerics) -> Choice:
     SolverError
         If the method that is asked for cannot solve the model.
     """
+    model = model.within
     structure, asked = model.structure, numerics.method
+    if model.noisy:
+        reason = f"noise is followed in steps of {model.step:g} h"
+        return Choice(None, reason, other="brownian")
     if structure.is_algebra:
         return Choice(None, "the model has no differential equations")
     shape = structure.driver
@@ -81,7 +86,10 @@ def choose_under(model: Model, schedule: Schedule, numerics: Numerics) -> Choice
     SolverError
         If the method that is asked for cannot solve the model.
     """
+    model = model.within
     choice = choose(model, numerics)
+    if model.noisy:
+        return choice
     growth = [one.state for one in model.structure.growth if one.is_relative]
     places = [model.states.index(name) for name in growth]
     if numerics.method != "auto" or not schedule.enters(places) or not places:

@@ -14,11 +14,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, ArrayLike, Float, Key
 
 from vtrial.dosing.doses import Doses, Times
 from vtrial.dosing.schedule import ANYTHING, Schedule, between, schedule_of_doses
+from vtrial.errors import SolverError
+from vtrial.keys import subject_key
 from vtrial.model.model import Model
+from vtrial.solver.by_chance import simulate_by_chance
 from vtrial.solver.choice import choose_under
 from vtrial.solver.fallback import failed_rows, next_methods
 from vtrial.solver.grouping import parted
@@ -55,6 +58,7 @@ def simulate(
     until: Float[ArrayLike, "*#subject"] | None = None,
     keep_states: bool = False,
     real: int | None = None,
+    seed: int | None = None,
 ) -> Trajectory:
     """Solve a model for every subject, and observe it.
 
@@ -85,13 +89,15 @@ def simulate(
         Only so many subjects are solved, the first ones. Those behind them are there
         so that numbers of subjects which differ compile nothing: what is returned for
         them means nothing.
+    seed
+        Of what the model leaves to chance; each subject draws by its number.
 
     Raises
     ------
     SolverError
         If an input is missing, sizes do not fit together, a dose asks for what the
-        model does not say, or the method cannot solve the model. Nothing has been
-        compiled then.
+        model does not say, a model with chance has no seed, or the method cannot solve
+        the model. Nothing has been compiled then.
 
     Notes
     -----
@@ -99,6 +105,18 @@ def simulate(
     earlier. Under `jax.jit` nothing is known of the doses, and any kind of them is
     compiled for: a `Program` is told beforehand, and is faster there.
     """
+    if model.chance is not None:
+        if seed is None or start is not None or until is not None or keep_states:
+            raise _without_seed(model)
+        return simulate_by_chance(
+            model,
+            inputs,
+            doses,
+            times,
+            keys=_keys(seed, inputs, doses, times),
+            periods=periods,
+            numerics=numerics,
+        )
     return simulate_from(
         model,
         inputs,
@@ -126,6 +144,8 @@ def simulate_from(
     **how: Any,
 ) -> Trajectory:
     """Simulate, with initial values that hold at `begin` [h] instead of time 0."""
+    if model.chance is not None:
+        raise _without_seed(model)
     batch = laid_out(model, inputs, doses, times, begin=begin, **how)
     make = functools.partial(
         compile_program,
@@ -168,6 +188,26 @@ def simulate_from(
         whole = jax.tree.map(functools.partial(_padded, to=room), whole)
     whole = jax.tree.map(functools.partial(jax.device_put, may_alias=True), whole)
     return trajectory_of(whole[0], jnp.asarray(times.time, float), whole[1])
+
+
+def _without_seed(model: Model) -> SolverError:
+    return SolverError(
+        at=model.name,
+        found="left to chance between visits, which is drawn by a subject's key",
+        allowed="simulated in a trial, or from its start with a seed; "
+        "`vtrial.solver.by_chance.solve_by_chance` goes by stages",
+        write="simulate(..., seed=0)",
+    )
+
+
+def _keys(
+    seed: int, inputs: Mapping[str, ArrayLike], doses: Doses, times: Times
+) -> Key[Array, " subject"]:
+    """Return the keys of subjects by their number, of replicate 0."""
+    shapes = [np.shape(value) for value in inputs.values()]
+    rows = [shape[0] for shape in shapes if shape]
+    count = max([*rows, doses.time.shape[0], times.time.shape[0]])
+    return jax.vmap(functools.partial(subject_key, seed, 0))(jnp.arange(count))
 
 
 def _looked_at(

@@ -26,6 +26,13 @@ def _explicit(*given: Any, solver: str) -> AbstractMethod:
     return Explicit(*given, tableau=tableau_of(solver))
 
 
+def _brownian(*given: Any) -> AbstractMethod:
+    """Make the method for noise, which needs diffrax, too."""
+    from vtrial.solver.brownian import Brownian
+
+    return Brownian(*given)
+
+
 METHODS: dict[str, Callable[..., AbstractMethod]] = {
     "algebra": Algebra,
     "closed form": ClosedForm,
@@ -35,6 +42,7 @@ METHODS: dict[str, Callable[..., AbstractMethod]] = {
     "hybrid explicit": functools.partial(Explicit, hybrid=True),
     "hybrid stiff": functools.partial(Stiff, hybrid=True),
     "diffrax": _diffrax,
+    "brownian": _brownian,
 } | {
     name: functools.partial(make, solver=name.removeprefix(f"{door} "))
     for door, make in (("diffrax", _diffrax), ("explicit", _explicit))

@@ -160,7 +160,8 @@ def compile_program(
     SolverError
         If the method that `numerics` asks for cannot solve the model.
     """
-    chosen = method or choose_under(model, schedule, numerics).method or "algebra"
+    choice = choose_under(model, schedule, numerics)
+    chosen = method or choice.method or choice.other
     program = Program(model, schedule, numerics, chosen, keep_states)
     return replace(program, kernel=kernel and is_possible(_layout(program)))
 

@@ -6,7 +6,7 @@ from typing import Any
 from vtrial.program_cache import Compiled
 from vtrial.xla_flags import options_of_solver
 
-MAKERS = ("xla_flags.py", "types.py", "model", "dosing", "solver")
+MAKERS = ("xla_flags.py", "types.py", "keys.py", "model", "dosing", "solver")
 
 
 def compiled(
