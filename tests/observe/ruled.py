@@ -28,7 +28,6 @@ covariates:
 """
 HEAD = """
 protocol: ruled
-model: halving
 cohort: folk
 subjects: {subjects}
 seed: 5
@@ -36,19 +35,19 @@ keep: {{trajectories: all, measurements: true}}
 """
 
 
-def trial_of(folder, body, subjects=4):
+def trial_of(folder, body, subjects=4, model="model: halving\n"):
     """Write the sheets, and return the trial of a protocol."""
     (folder / "halving.yaml").write_text(MODEL)
     (folder / "folk.yaml").write_text(COHORT)
     path = folder / "ruled.yaml"
-    path.write_text(HEAD.format(subjects=subjects) + body)
+    path.write_text(HEAD.format(subjects=subjects) + model + body)
     planned = vt.plan(vt.load_protocol(str(path)))
     return Trial(planned.protocol, planned.cohort)
 
 
-def rows(folder, body, subjects=4):
+def rows(folder, body, **how):
     """Simulate the whole trial as one block, and return its rows."""
-    return rows_of(trial_of(folder, body, subjects), 0)
+    return rows_of(trial_of(folder, body, **how), 0)
 
 
 def doses(found, arm="a"):

@@ -225,3 +225,36 @@ def test_realised_doses_solve_to_the_same_course(tmp_path):
         course.path.outputs["level"][:4], path.outputs["level"], rtol=1e-10
     )
     assert len(set(amount[0].tolist())) > 2
+
+
+COUNTING = """
+model: counting
+equations: |
+  init(n) = 0
+  init(total) = 0
+  d/dt(area) = n
+  seen = n
+every 1 d: |
+  n <- n + 1
+  total <- total + normal(noise)
+outputs:
+  seen: {equals: n}
+  area: {}
+  total: {}
+"""
+
+
+def test_rules_act_on_what_chance_has_made(tmp_path):
+    """A state that grows by one a day, and is set back when it is seen at three."""
+    (tmp_path / "counting.yaml").write_text(COUNTING)
+    visits = "visits: {v: {at: day 1, repeat: every 1 d x 8, measure: [seen, area, total]}}\n"
+    plain = "model: counting\narms: {a: {}, b: {rules: []}}\npotential: all\n" + visits
+    rules = "rules: {back: {when: seen >= 3, do: 'n <- 0'}}\n"
+    found = rows(tmp_path, plain + rules, model="")
+    seen = found["arms/a/measurements/measured"][0]
+    assert seen[:, 0].tolist() == [1, 2, 3, 1, 2, 3, 1, 2]
+    np.testing.assert_allclose(seen[:, 1] / 24, [0, 1, 3, 3, 4, 6, 6, 7], atol=1e-9)
+    assert acted(found, 0) == [3, 6]
+    # Draws of chance are those of who nothing was done to.
+    other = found["arms/b/measurements/measured"][0]
+    np.testing.assert_array_equal(seen[:, 2], other[:, 2])

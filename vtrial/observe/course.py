@@ -32,42 +32,13 @@ from vtrial.observe.realised import (
     plan_of,
 )
 from vtrial.observe.residual_draws import residual_normals
+from vtrial.observe.stages import Brought, Stands, stages_of
 from vtrial.solver.events import same
 from vtrial.solver.program import Program
-from vtrial.solver.trajectory import State, Trajectory
+from vtrial.solver.trajectory import Trajectory
 from vtrial.types import Status
 
 LONG_AGO = -1e7  # [h] when doses were that only tell how large they are
-
-
-class Brought(NamedTuple):
-    """What subjects bring to a course.
-
-    Fields
-    ------
-    inputs
-        Of the model.
-    people
-        What rules may ask beside what is measured, and keys.
-    tables
-        All regimens.
-    taken
-        [h] When visits are held, had nothing been delayed.
-    left
-        [h] When they leave of themselves.
-    attends
-        Which visits they come to; None: all.
-    periods
-        [h] When columns of inputs begin to hold; None: there is one.
-    """
-
-    inputs: dict[str, Array]
-    people: People
-    tables: Tables
-    taken: Float[Array, "subject visit"]
-    left: Float[Array, " subject"]
-    attends: Bool[Array, "subject visit"] | None
-    periods: Float[Array, "1 period"] | None
 
 
 class Decisions(NamedTuple):
@@ -96,7 +67,7 @@ class Followed(NamedTuple):
 class _Carry(NamedTuple):
     """What goes from one moment to the next; `visit` and `grid` count what is past."""
 
-    state: State
+    state: Stands
     standing: Standing
     past: Past
     seen: Seen
@@ -106,7 +77,7 @@ class _Carry(NamedTuple):
     steps: Int[Array, " subject"]
 
 
-for _kind in (Brought, People, Tables, Rows, Ledger, Decisions, Followed, Trajectory):
+for _kind in (Brought, People, Tables, Rows, Ledger, Decisions, Followed):
     register_namedtuple_serialization(
         _kind, serialized_name=f"vtrial:course.{_kind.__name__}"
     )
@@ -120,13 +91,14 @@ def follow(frame: Frame, program: Program, brought: Brought) -> Followed:
     visits, end = frame.plan.planned.size, carry.standing.left
     time = jnp.concatenate([carry.seen.time[:, :visits], solve.grid_times()], axis=1)
     missed = (carry.visit < visits) | (carry.grid < frame.plan.grid.size)
-    status = carry.state.status
+    end_of = solve.stages.state(carry.state)
+    status = end_of.status
     lost = missed & (status == Status.SOLVED)
     status = jnp.where(lost, int(Status.UNSCHEDULED), status)
     fine = (status == Status.SOLVED)[:, None]
     outputs = {k: jnp.where(fine, v[:, :-1], jnp.nan) for k, v in carry.truth.items()}
     path = Trajectory(
-        time, outputs, None, status, carry.steps, jnp.zeros_like(status), carry.state
+        time, outputs, None, status, carry.steps, jnp.zeros_like(status), end_of
     )
     decisions = jax.tree.map(lambda v: jnp.moveaxis(v, 0, 1), decisions)
     return Followed(path, time[:, :visits], end, frame.compact(given), decisions)
@@ -136,7 +108,8 @@ class _Solver:
     """A frame with what subjects brought: the steps of the scan."""
 
     def __init__(self, frame: Frame, program: Program, brought: Brought) -> None:
-        self.frame, self.program, self.brought = frame, program, brought
+        self.frame, self.brought = frame, brought
+        self.stages = stages_of(frame, program, brought)
         plan, keys = frame.plan, brought.people.keys
         self.count = keys.shape[0]
         taken = jnp.broadcast_to(brought.taken, (self.count, plan.planned.size))
@@ -163,9 +136,7 @@ class _Solver:
         """Return how things stand at the beginning."""
         frame, plan = self.frame, self.frame.plan
         begin = jnp.full(self.count, frame.begin)
-        state = self.program.start(
-            self.brought.inputs, begin, periods=self.brought.periods
-        )
+        state = self.stages.start(begin)
         inputs = {name: self.brought.people.known[name] for name in frame.inputs}
         doses = plan_of(
             self.count,
@@ -173,9 +144,9 @@ class _Solver:
             recent=frame.recent,
             extra=frame.extra,
         )
-        none = jnp.zeros(self.count)
+        none, amounts = jnp.zeros(self.count), self.stages.amounts(state)
         standing = Standing(
-            doses, none, self.brought.left, inputs, state.amounts, none + jnp.inf
+            doses, none, self.brought.left, inputs, amounts, none + jnp.inf
         )
         places = plan.planned.size + frame.moments.more + 1
         blank = jnp.full((self.count, places), jnp.nan)
@@ -190,7 +161,7 @@ class _Solver:
             jnp.asarray(known),
         )
         size = plan.planned.size + plan.grid.size + 1
-        real = state.amounts.dtype
+        real = amounts.dtype
         truth = {
             name: jnp.full((self.count, size), jnp.nan, real)
             for name, _ in frame.protocol.model.observed
@@ -219,11 +190,11 @@ class _Solver:
         carry = carry._replace(standing=carry.standing._replace(plan=plan))
         carry, values = self._advance(carry, doses, until)
         carry = self._measured_again(carry, item, until, here, values)
-        here &= carry.state.status == Status.SOLVED
+        here &= self.stages.state(carry.state).status == Status.SOLVED
         here &= until <= carry.standing.left
         if self.brought.attends is not None:
             here &= self.brought.attends[:, item.place] | item.again | item.later
-        standing = carry.standing._replace(amounts=carry.state.amounts)
+        standing = carry.standing._replace(amounts=self.stages.amounts(carry.state))
         past, standing, acted = decide(
             frame.rules,
             item.moment,
@@ -236,7 +207,7 @@ class _Solver:
             dosed=frame.dosed,
             tables=self.brought.tables,
         )
-        state = carry.state._replace(amounts=standing.amounts)
+        state = self.stages.changed(carry.state, standing.amounts)
         told = frame.told(carry.seen, until)
         decisions = Decisions(jnp.where(here, until, jnp.inf), acted, told)
         carry = carry._replace(state=state, past=past, standing=standing)
@@ -246,7 +217,7 @@ class _Solver:
         self, carry: _Carry, item: Stage
     ) -> tuple[Float[Array, " subject"], Bool[Array, " subject"]]:
         """Return when the moment is [h], and for whom there is one."""
-        standing, now = carry.standing, carry.state.time
+        standing, now = carry.standing, self.stages.state(carry.state).time
         taken = jnp.broadcast_to(
             self.brought.taken, (self.count, self.brought.taken.shape[1])
         )
@@ -283,18 +254,17 @@ class _Solver:
         now = jnp.full((self.count, 1), BEFORE_DOSE)
         time = jnp.concatenate([visits.time, grid.time, until[:, None]], axis=1)
         rank = jnp.concatenate([visits.rank, grid.rank, now], axis=1)
-        path = self.program.solve(
+        path, state = self.stages.solve(
             {**self.brought.inputs, **standing.inputs},
             as_doses(beside(doses, self._sizes(standing))),
             Times(time, rank, frame.plan.occasion(time)),
-            periods=self.brought.periods,
-            start=carry.state,
-            until=until,
+            carry.state,
+            until,
         )
         carry = self._kept(carry, path, visits, grid)
         values = {name: value[:, -1] for name, value in path.outputs.items()}
         carry = carry._replace(
-            state=path.end,
+            state=state,
             visit=carry.visit + moved,
             grid=carry.grid + ahead,
             steps=carry.steps + path.steps,

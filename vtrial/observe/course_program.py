@@ -25,12 +25,13 @@ from vtrial.observe.bringing import (
     padded,
     periods_of,
 )
-from vtrial.observe.course import Brought, Followed, follow
+from vtrial.observe.course import Followed, follow
 from vtrial.observe.decisions import People
 from vtrial.observe.frame import Frame, regimens_of
 from vtrial.observe.measuring import Who, hazard_of, leaving
 from vtrial.observe.realised import Rows, as_doses, tables_of, with_habits
 from vtrial.observe.scheme import MAKERS, Scheme
+from vtrial.observe.stages import Brought
 from vtrial.program_cache import kept
 from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.solver.choice import choose_under
@@ -127,7 +128,8 @@ def _spread(
 
     def solve(part: np.ndarray) -> Any:
         some = _part(brought, padded(part, length))
-        seen = _follow(frame.scheme, frame.arm, frame.recent, method, numerics, some)
+        go = _follow_by_chance if frame.protocol.model.chance else _follow
+        seen = go(frame.scheme, frame.arm, frame.recent, method, numerics, some)
         return jax.tree.map(lambda value: value[: part.size], seen)
 
     if len(ends) == 1:
@@ -136,8 +138,7 @@ def _spread(
     return solve_parts(solve, [rows[slice(*end)] for end in ends], ends, known)
 
 
-@functools.partial(compiled, static=5, kept=True, beside=MAKERS)
-def _follow(
+def _all_followed(
     scheme: Scheme,
     shape: Arm,
     recent: int,
@@ -151,6 +152,11 @@ def _follow(
         scheme.protocol.model, frame.schedule, numerics, method=method
     )
     return follow(frame, program, brought)
+
+
+_follow = compiled(_all_followed, static=5, kept=True, beside=MAKERS)
+# XLA's fusion of several outputs fails on ticks and events: as in the solver.
+_follow_by_chance = kept(_all_followed, static=5, makers=(*MAKERS, "solver"))
 
 
 @functools.partial(kept, static=2, makers=MAKERS)

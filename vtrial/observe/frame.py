@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, Key
 from vtrial.dosing.doses import AFTER_DOSE
 from vtrial.dosing.regimen import Regimen
 from vtrial.dosing.schedule import FINEST, Schedule, schedule_of
-from vtrial.model.model import Output
+from vtrial.model.model import Model, Output
 from vtrial.model.residual import measured
 from vtrial.observe.actions import Dosed, assigned, given_extra, switched_to
 from vtrial.observe.alike import shape_of
@@ -98,7 +98,7 @@ class Frame:
         """What is given."""
         regimens = regimens_of(self.arm)
         every = [*regimens, *given_extra(self.rules)]
-        return Dosed(regimens, self.protocol.model.states, groups_of(every))
+        return Dosed(regimens, names_of(self.protocol.model), groups_of(every))
 
     @functools.cached_property
     def inputs(self) -> tuple[str, ...]:
@@ -188,7 +188,9 @@ class Frame:
         infused = sorted({place for part in parts for place in part.infused or ()})
         overlaps = max(part.overlaps for part in parts)
         seen = self.width_visits + self.width_grid + 1
-        return Schedule(tuple(infused), False, overlaps, between=seen)
+        by_chance = self.protocol.model.chance is not None  # which reads in parts
+        between = None if by_chance else seen
+        return Schedule(tuple(infused), False, overlaps, between=between)
 
     def output(self, name: str) -> Output:
         """Return an output of the model."""
@@ -267,6 +269,18 @@ class Frame:
             return every
         planned = sum(one.count for one in regimens)
         return min(every, planned + stages * self.extra)
+
+
+def names_of(model: Model) -> tuple[str, ...]:
+    """Name what stands among the amounts that rules may assign to, in its order.
+
+    That is the states; behind them the integrated hazards, and the held states.
+    """
+    if model.chance is None:
+        return model.states
+    hazards = [e.name for e in model.chance.events if e.by == "hazard"]
+    unnamed = [f"hazard of {name}" for name in hazards]
+    return (*model.states, *unnamed, *model.chance.held)
 
 
 def frame_of(scheme: Scheme, arm: Arm) -> Frame:

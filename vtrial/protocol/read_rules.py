@@ -331,6 +331,7 @@ class _Reader:
         """Read an assignment to an input or a state."""
         model = self.known.model
         names = [*model.states, *model.inputs] if model else []
+        names += model.chance.held if model and model.chance else ()
         if model and target not in names:
             self.faults.unknown(path, target, names, "state or input of the model")
             return None
