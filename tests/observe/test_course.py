@@ -80,6 +80,7 @@ def test_what_is_done_to_a_dose(tmp_path, rule):
 SEEN = {
     "level > 70": [2, 3, 4, 5, 6, 7],
     "previous(level) > 70": [3, 4, 5, 6, 7],
+    "level - ago(level, 3 d) > 30 and day > 2": [3, 4],
     "nadir(level, start) < 60 and day > 2": [3, 4, 5, 6, 7],
     "peak(level, 1 d) > 90": [4, 5, 6, 7],
     "mean(level, start) > 60": [4, 5, 6, 7],
@@ -88,7 +89,7 @@ SEEN = {
     "days below(level, 60) >= 2": [2, 3, 4, 5, 6, 7],
     "days above(level, 70, start) >= 2": [4, 5, 6, 7],
     "cycle == 3": [3],
-    "r10 == 0 and day > 3": [4],
+    "r11 == 0 and day > 3": [4],
     "dose >= 100 and WT > 0 and day == 1": [1],
     "nadir(level, cycle) == 50": [1],
 }
@@ -247,7 +248,8 @@ outputs:
 def test_rules_act_on_what_chance_has_made(tmp_path):
     """A state that grows by one a day, and is set back when it is seen at three."""
     (tmp_path / "counting.yaml").write_text(COUNTING)
-    visits = "visits: {v: {at: day 1, repeat: every 1 d x 8, measure: [seen, area, total]}}\n"
+    visits = "visits: {v: {at: day 1, repeat: every 1 d x 8, measure: "
+    visits += "[seen, area, total]}}\n"
     plain = "model: counting\narms: {a: {}, b: {rules: []}}\npotential: all\n" + visits
     rules = "rules: {back: {when: seen >= 3, do: 'n <- 0'}}\n"
     found = rows(tmp_path, plain + rules, model="")

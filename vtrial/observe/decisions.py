@@ -34,7 +34,7 @@ class Past(NamedTuple):
         (subject, rule) How often each acted, and at how many decisions in a row it
         held.
     latest
-        (subject, rule) [h] When it last acted; -inf: never.
+        (subject, rule) [h] When it was last to act, heeded or not; -inf: never.
     due
         (subject, slot) [h] When what was put off is to be done; inf: nothing is.
     changes, changed
@@ -113,6 +113,8 @@ def decide(
         may = found & ~taken & _is_free(rule, place, past, now)
         if not rule.also:
             taken |= may
+        times = jnp.where(may, now, past.latest[:, place])
+        past = past._replace(latest=past.latest.at[:, place].set(times))
         may &= _is_heeded(rule, people.keys, moment.token)
         if rule.after:
             past, may = _in_time(rule, place, moment, now, may, past)
@@ -216,11 +218,7 @@ def _noted(
     after: Float[Array, "subject group"],
 ) -> Past:
     """Note that a rule acted, and whether the dose is another one now."""
-    times = jnp.where(acts, now, past.latest[:, place])
-    past = past._replace(
-        acts=past.acts.at[:, place].add(acts.astype(past.acts.dtype)),
-        latest=past.latest.at[:, place].set(times),
-    )
+    past = past._replace(acts=past.acts.at[:, place].add(acts.astype(past.acts.dtype)))
     if not rule.changes:
         return past
     moved = jnp.abs(after - before) > CLOSE * jnp.abs(before)

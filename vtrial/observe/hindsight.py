@@ -89,6 +89,9 @@ def looked_back(
         known &= value != 0
     if history.word in ("last", "previous"):
         return _nth_last(value, known, seen.time, int(history.word == "previous"))
+    if history.word == "ago":
+        before = seen.time <= _begin(history, now, marks)[:, None] + NEAR
+        return _nth_last(value, known & before, seen.time, 0)
     if history.word == "baseline":
         return _nth_last(value, known & (seen.time <= NEAR), seen.time, 0)
     if history.limit is not None:

@@ -24,7 +24,7 @@ _PLAIN = ("last", "previous", "baseline")
 FUNCTIONS = {
     word: (2, 3) if word in _LIMITED else (1, 1) if word in _PLAIN else (1, 2)
     for word in get_args(Word)
-}
+} | {"ago": (2, 2)}
 _SPOKEN = re.compile(r"\bdays\s+(below|above)\s*\(")
 _SPAN = re.compile(r"(?<=,)(\s*)(\d+(?:\.\d+)?)\s*(h|d|wk)(\s*\))")
 _HOURS = {"h": 1.0, "d": 24.0, "wk": 168.0}
@@ -100,6 +100,8 @@ class _Reader:
         since: Since = "start" if word in (*_PLAIN, *_LIMITED) else "change"
         if len(arguments) == FUNCTIONS[word][1] and word not in _PLAIN:
             since = self._since(arguments.pop(), node)
+        if word == "ago" and not isinstance(since, float):
+            self._fault(node, "`ago` of no span", "a span, as in `ago(x, 3 d)`")
         limit = arguments.pop() if word in _LIMITED else None
         inner = arguments[0]
         found = list(names_in(inner))

@@ -50,7 +50,7 @@ class RuleShape(Shape):
     )
     lockout: Name | None = Field(
         None,
-        description="For how long it does not act again.",
+        description="For how long there is no other decision to act.",
         examples=["14 d"],
     )
     after: Name | None = Field(

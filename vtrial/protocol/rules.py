@@ -15,6 +15,7 @@ Since = Literal["start", "change", "cycle"] | float
 Word = Literal[
     "last",
     "previous",
+    "ago",
     "baseline",
     "nadir",
     "peak",
@@ -110,7 +111,7 @@ class Rule:
     most
         How often it acts on one subject at most; 0: without an end.
     lockout
-        [h] After it acted, for how long it does not again.
+        [h] After a decision to act, heeded or not, for how long there is no other.
     after
         [h] From the decision until it is done.
     success
