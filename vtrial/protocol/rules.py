@@ -38,6 +38,7 @@ Act = Literal[
     "leave",
 ]
 CHANGES = ("scale", "add", "fix", "step", "switch")  # of the dose
+MOST_RULES = 30  # of an arm, so that those which acted are bits of a whole number
 MOST_DELAYS = 4  # at one visit, where the sheet does not say
 
 
