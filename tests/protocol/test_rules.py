@@ -5,8 +5,9 @@ import pytest
 import vtrial as vt
 from tests.wrong_sheets.corpus import HERE, faults_of
 from tests.wrong_sheets.splice import Spliced
-from vtrial.protocol.conditions import Names, read_condition
-from vtrial.protocol.rules import MOST_RULES
+from vtrial.conduct import explain
+from vtrial.protocol.conditions import FUNCTIONS, OWN, Names, read_condition
+from vtrial.protocol.rules import DOES, LOOKS_BACK, MOST_RULES, NAMED
 
 SHEET = "rules.yaml"
 SOUND = Spliced((HERE / SHEET).read_text())
@@ -209,3 +210,17 @@ def test_a_limit_is_no_span():
     assert told.histories[0].limit.value == 2.0
     with pytest.raises(vt.VtrialError, match="numbers have no units"):
         read_condition("max(conc, 7 d) > 4", names)
+
+
+def test_everything_that_a_rule_may_say_is_explained(tmp_path):
+    assert list(LOOKS_BACK) == list(FUNCTIONS)
+    assert set(NAMED) | {"t", "dose"} == set(OWN)
+    for word, (example, says) in DOES.items():
+        assert says in explain(word)
+        ladder = ', ladder: "25, 50 mg"' if "step" in example else ""
+        text = CYCLES.replace("WHEN, do: hold", f"conc > 1, do: {example}{ladder}")
+        assert faults_of(SHEET, text, tmp_path) == (), example
+    for word in LOOKS_BACK:
+        assert "rules.NAME.when" in explain(word.replace("_", " "))
+    with pytest.raises(vt.VtrialError, match="Write `hold`"):
+        explain("withhold")

@@ -29,7 +29,7 @@ def ledger_rows(
 def _blank(frame: Frame, size: int) -> dict[str, np.ndarray]:
     """Return rows of nobody."""
     doses = (size, frame.most_doses)
-    blank = {
+    blank: dict[str, np.ndarray] = {
         f"{DOSES}/{TIME}": np.full(doses, np.nan),
         f"{DOSES}/{AMOUNT}": np.full(doses, np.nan),
         f"{DOSES}/{RATE}": np.full(doses, np.nan),
