@@ -22,7 +22,10 @@ from vtrial.sheets.synonyms import folded
 from vtrial.sheets.words import slips
 from vtrial.units import factor, quantity
 
-SHEETS = ("pk.yaml", "people.yaml", "arms.yaml", "endpoints.yaml", "analysis.yaml")
+SHEETS = (
+    *("pk.yaml", "people.yaml", "arms.yaml", "endpoints.yaml", "analysis.yaml"),
+    "rules.yaml",
+)
 THIN = 20  # of so many wrong sheets one is read, unless the slow tests run, too
 FOREIGN = ("pydantic", "Shape", "Input should", "valid dictionary", "instance of")
 BEAL = (("M1", "drop"), ("M5", "LLOQ/2"), ("M6", "LLOQ/2 once"), ("M7", "zero"))

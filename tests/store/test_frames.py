@@ -1,10 +1,11 @@
-"""A record's subjects and trajectories as tidy tables."""
+"""A record's subjects, trajectories, doses and decisions as tidy tables."""
 
 import numpy as np
 import pytest
 
 import vtrial as vt
 from tests.jobs.test_points import SHEET
+from tests.observe.ruled import COHORT, HEAD, MODEL
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +51,62 @@ def test_what_is_not_kept_is_told(tmp_path):
     record = vt.run(vt.load_protocol(text), out=tmp_path, workers=0)
     with pytest.raises(vt.VtrialError, match="trajectories: quantiles"):
         record.trajectories()
+
+
+RULED = """
+arms:
+  a: {dose: 100 mg every 24 h x 3}
+  b: {dose: 100 mg every 24 h x 3, rules: [more]}
+visits: {v: {at: "day 1, day 2", measure: [level, mark]}}
+rules:
+  less: {when: level > 40, do: reduce to 50 %, also: true}
+  more: {when: day > 1, do: give 7 mg}
+endpoints: {top: {of: level, take: maximum}}
+"""
+
+
+@pytest.fixture(scope="module")
+def ruled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ruled")
+    (folder / "halving.yaml").write_text(MODEL)
+    (folder / "folk.yaml").write_text(COHORT)
+    (folder / "ruled.yaml").write_text(HEAD.format(subjects=4) + RULED)
+    return vt.run(vt.load_protocol(str(folder / "ruled.yaml")), workers=0, out=folder)
+
+
+def test_doses_say_what_was_given_and_why(ruled):
+    table = ruled.doses()
+    assert table.attrs["units"] == {"time": "h", "amount": "mg", "rate": "mg/h"}
+    assert set(table["arm"]) == {"a", "b"}
+    table = table[table["arm"] == "a"]
+    for _, one in table.groupby("subject"):
+        # 50 on day 1: 50 mg; 50 on day 2, too: 25 mg, and 7 mg beside.
+        order = one.sort_values(["time", "reason"])
+        assert order["time"].tolist() == [0.0, 24.0, 48.0, 48.0]
+        assert order["amount"].tolist() == [100.0, 50.0, 7.0, 25.0]
+        changed, added = "changed by a rule", "added by a rule"
+        assert order["reason"].tolist() == ["as planned", changed, added, changed]
+        assert set(order["state"]) == {"central"}
+
+
+def test_decisions_name_rules_and_what_was_known(ruled):
+    table = ruled.decisions()
+    assert table.attrs["units"] == {"time": "h", "planned": "h", "level": "mg"}
+    columns = ["arm", "replicate", "subject", "visit", "planned", "time", "acted"]
+    assert table.columns.tolist() == [*columns, "level"]
+    assert set(table["visit"]) == {"v"}
+    ruled_by_both = table[table["arm"] == "a"]
+    other, table = table[table["arm"] == "b"], ruled_by_both
+    assert np.isnan(other["level"]).all()  # a rule that looks at nothing
+    assert set(other["acted"]) == {"", "more"}
+    first, second = (table[table["time"] == time] for time in (24.0, 48.0))
+    assert set(first["acted"]) == {"less"}
+    assert set(second["acted"]) == {"less, more"}
+    np.testing.assert_allclose(table["level"], 50.0, rtol=1e-6)
+
+
+def test_a_record_without_a_ledger_says_so(record):
+    with pytest.raises(vt.VtrialError, match="rules or adherence"):
+        record.doses()
+    with pytest.raises(vt.VtrialError, match="trial with rules"):
+        record.decisions()

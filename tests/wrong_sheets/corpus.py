@@ -104,4 +104,5 @@ _READERS = {
     "arms.yaml": build_protocol,
     "endpoints.yaml": build_protocol,
     "analysis.yaml": build_protocol,
+    "rules.yaml": build_protocol,
 }

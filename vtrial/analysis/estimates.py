@@ -137,6 +137,9 @@ PREDICTIVE_SHARES = [
     "median",
     "high",
 ]
+RULES = ["arm", "rule", "n", "acted", "acted_error", "times", "times_error"]
+DOSES = ["arm", "reason", "n", "count", "share", "mc_error"]
+GIVEN = ["arm", "into", "unit", "time", "n", "given", "low", "median", "high"]
 DISTRIBUTIONS = ["arm", "endpoint", "unit", "low", "high", "count", "share"]
 FAILURES = ["arm", "status", "count"]
 PUBLISHED = [
@@ -265,6 +268,18 @@ class Estimates:
     courses
         True values of single subjects over time [h], of the first fifty of an arm at
         most, where the record keeps them. `subject` is the number in the `replicate`.
+    rules
+        What each rule of an arm did: the share of its `n` solved subjects on whom it
+        `acted` at least once, and how many `times` on average, with their Monte Carlo
+        errors.
+    doses
+        Of an arm with rules or adherence the doses that were due or added, a row for
+        each reason why they are as they are: their `count`, and the `share` of all `n`.
+    given
+        The doses of such an arm into a state, over time [h]: of `n` subjects a dose was
+        due about then, of which doses the share `given` was given; the median of what a
+        subject got for each of them (0 if it was not given), and where 90 % of subjects
+        lie. What rules gave beside the planned is left out.
     published
         A row for each published number: the limits that count as within, and the
         simulated value; of those in the arm `where` a condition holds, if there is
@@ -293,6 +308,9 @@ class Estimates:
     predictive_shares: pd.DataFrame = none_of(PREDICTIVE_SHARES)
     courses: pd.DataFrame = none_of(COURSES)
     proportions: pd.DataFrame = none_of(PROPORTIONS)
+    rules: pd.DataFrame = none_of(RULES)
+    doses: pd.DataFrame = none_of(DOSES)
+    given: pd.DataFrame = none_of(GIVEN)
 
     def published_words(self) -> pd.DataFrame:
         """Return the published numbers beside the simulated ones, in words."""

@@ -19,6 +19,7 @@ from vtrial.analysis.estimates import (
     Estimates,
 )
 from vtrial.analysis.gather import Bounds, Gathered, joined
+from vtrial.analysis.ledger import ledger_of
 from vtrial.analysis.lost import Lost
 from vtrial.analysis.operating import convergence_of, operating_of, power_of
 from vtrial.analysis.published import published_of
@@ -75,6 +76,7 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         predictive_events=seen.predictive_events.table(protocol),
         predictive_shares=seen.predictive_shares.table(protocol),
         courses=courses_of(tree, protocol),
+        **ledger_of(tree, protocol)._asdict(),
     )
 
 

@@ -395,6 +395,9 @@ def _numbers(record: object, trial: object) -> dict[str, object]:
     names = ("endpoints", "contrasts", "published", "failures", "missing")
     tables = {name: getattr(found, name).to_dict("records") for name in names}
     tables["comparisons"] = tables.pop("contrasts")
+    if len(found.doses):
+        ledger = ("rules", "doses", "given")
+        tables |= {name: getattr(found, name).to_dict("records") for name in ledger}
     return tables
 
 

@@ -17,6 +17,7 @@ from vtrial.endpoint.registry import kinds
 from vtrial.errors import SheetError
 from vtrial.measure.registry import measures
 from vtrial.model.shape import ModelShape
+from vtrial.protocol.rules import DOES, LOOKS_BACK, NAMED
 from vtrial.protocol.shape import ProtocolShape
 from vtrial.sheets.keys import SAME as KEYS
 from vtrial.sheets.synonyms import SAME as WORDS
@@ -147,11 +148,11 @@ def _unknown(word: str) -> SheetError:
 def _all() -> tuple[Entry, ...]:
     """Return the entries of all kinds of sheets, words behind keys."""
     keys = [e for kind, shape in SHAPES.items() for e in _entries(shape, kind)]
-    return (*keys, *_words())
+    return (*keys, *_words(), *_rules())
 
 
 def _words() -> Iterator[Entry]:
-    """Yield the kinds of endpoints and the measures."""
+    """Yield the kinds of endpoints, the measures, and what rules may say."""
     for word, kind in kinds().items():
         limits = [key for key in ("low", "high") if getattr(kind, key) == "must"]
         needs = f"; needs {' and '.join(limits)}" if limits else ""
@@ -166,6 +167,21 @@ def _words() -> Iterator[Entry]:
         such = "".join(f", {example}" for _, _, example in one.needs)
         example = f"{{compare: high with low, on: {on}, by: {word}{such}}}"
         yield Entry("protocol", ("analysis", "by"), word, says, "", example)
+
+
+def _rules() -> Iterator[Entry]:
+    """Yield the functions and names of conditions of rules, and what is done."""
+    when, do = (("rules", NAME, key) for key in ("when", "do"))
+    for word, says in LOOKS_BACK.items():
+        limit = ", 1" if word.startswith("days") else " < 1" if word == "count" else ""
+        name = word.replace("_", " ")
+        example = f"{{when: {name}(anc{limit}) > 2, do: hold}}"
+        yield Entry("protocol", when, name, f"{says}, of an output", "", example)
+    for word, says in NAMED.items():
+        example = f"{{when: {word} == 1 and anc < 1, do: hold}}"
+        yield Entry("protocol", when, word, says, "", example)
+    for word, (example, says) in DOES.items():
+        yield Entry("protocol", do, word, says, "", f"{{when: anc < 1, do: {example}}}")
 
 
 def _entries(

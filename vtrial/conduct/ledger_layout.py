@@ -55,14 +55,16 @@ def ledger_variables(protocol: Protocol, arm: Arm, at: str) -> list[Variable]:
         return found
     moment, moments = (SUBJECT, MOMENT), (frame.moments.count,)
     known = (*moments, len(frame.looked_at))
-    return [
-        *found,
+    found += [
         Variable(f"{at}/{DECISIONS}/{TIME}", moment, moments, attributes=HOURS),
         Variable(
             f"{at}/{DECISIONS}/{ACTED}", moment, moments, "int32", 0, attributes=rules
         ),
-        Variable(f"{at}/{DECISIONS}/{KNOWN}", (*moment, OUTPUT), known),
     ]
+    if frame.looked_at:
+        path = f"{at}/{DECISIONS}/{KNOWN}"
+        found.append(Variable(path, (*moment, OUTPUT), known))
+    return found
 
 
 def ledger_coordinates(protocol: Protocol, arm: Arm, at: str) -> list[Coordinate]:
@@ -75,8 +77,10 @@ def ledger_coordinates(protocol: Protocol, arm: Arm, at: str) -> list[Coordinate
     planned = frame.plan.planned[place]
     outputs = list(frame.looked_at)
     units = {"units": [frame.output(name).unit for name in outputs]}
-    return [
+    found = [
         Coordinate(f"{at}/{DECISIONS}/{MOMENT}", visits),
         Coordinate(f"{at}/{DECISIONS}/{PLANNED}", planned, HOURS, MOMENT),
-        Coordinate(f"{at}/{DECISIONS}/{OUTPUT}", outputs, units),
     ]
+    if outputs:
+        found.append(Coordinate(f"{at}/{DECISIONS}/{OUTPUT}", outputs, units))
+    return found

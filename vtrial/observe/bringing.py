@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from jax.export import register_namedtuple_serialization
 from jaxtyping import Array, Float, Int, Key
 
 from vtrial.cohort.subjects import Subjects
@@ -31,6 +32,9 @@ class Borne(NamedTuple):
     doses: Doses
     keys: Key[Array, " place"]
     given: Ledger | None
+
+
+register_namedtuple_serialization(Borne, serialized_name="vtrial:observe.Borne")
 
 
 def brought(

@@ -22,8 +22,6 @@ from vtrial.observe.hindsight import (
 from vtrial.observe.realised import Tables, next_amounts
 from vtrial.protocol.rules import Rule
 
-MOST_RULES = 30  # of an arm, so that those which acted are bits of a whole number
-
 
 class Past(NamedTuple):
     """What rules did to subjects so far.

@@ -29,7 +29,7 @@ def ledger_rows(
 def _blank(frame: Frame, size: int) -> dict[str, np.ndarray]:
     """Return rows of nobody."""
     doses = (size, frame.most_doses)
-    blank = {
+    blank: dict[str, np.ndarray] = {
         f"{DOSES}/{TIME}": np.full(doses, np.nan),
         f"{DOSES}/{AMOUNT}": np.full(doses, np.nan),
         f"{DOSES}/{RATE}": np.full(doses, np.nan),
@@ -39,11 +39,14 @@ def _blank(frame: Frame, size: int) -> dict[str, np.ndarray]:
     if not frame.rules:
         return blank
     moments = (size, frame.moments.count)
-    return blank | {
+    blank |= {
         f"{DECISIONS}/{TIME}": np.full(moments, np.nan),
         f"{DECISIONS}/{ACTED}": np.zeros(moments, "int32"),
-        f"{DECISIONS}/{KNOWN}": np.full((*moments, len(frame.looked_at)), np.nan),
     }
+    if frame.looked_at:
+        known = (*moments, len(frame.looked_at))
+        blank[f"{DECISIONS}/{KNOWN}"] = np.full(known, np.nan)
+    return blank
 
 
 def _given(given: Ledger) -> dict[str, Any]:
@@ -73,4 +76,6 @@ def _put(
 ) -> None:
     """Put what was found of the chosen subjects into their rows."""
     for path, values in found.items():
+        if path not in rows:  # rules that look at no output know none
+            continue
         rows[path][chosen] = values[: chosen.size]

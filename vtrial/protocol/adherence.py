@@ -11,7 +11,7 @@ from vtrial.protocol.faults import Faults
 from vtrial.protocol.times import duration
 from vtrial.protocol.values import share_in
 from vtrial.sheets.sheet import Path_
-from vtrial.sheets.words import listed
+from vtrial.sheets.words import listed, nearest
 
 ENOUGH = 1e-6  # by which the probabilities of a row may miss 1
 _RATE = re.compile(r"([\d.eE+-]+)\s*(%?)\s*(?:/|per)\s*(.+)")
@@ -67,6 +67,13 @@ def read_adherence(
         return None
     before = len(faults.entries)
     states = tuple(shape.states)
+    twice = [name for name in states if states.count(name) > 1]
+    if twice:
+        faults.add(
+            (*path, "states"),
+            found=f"`{twice[0]}` twice",
+            allowed="states with names of their own",
+        )
     rows = _transitions(path, shape, faults)
     between = _between(path, shape, states, faults)
     shares = []
@@ -102,8 +109,9 @@ def _transitions(
     if len(shape.transitions) != size:
         faults.add(
             at,
-            found=f"{len(shape.transitions)} rows for {size} `states`",
-            allowed="a row for each state: the probabilities of the next one",
+            found=f"{_counted(len(shape.transitions), 'row')} for "
+            f"{_counted(size, 'state')}",
+            allowed="`states`, and a row for each: probabilities of the next one",
         )
         return ()
     for place, row in enumerate(shape.transitions):
@@ -112,7 +120,7 @@ def _transitions(
             faults.add(
                 (*at, place),
                 found=f"{row}",
-                allowed=f"{size} probabilities, of going from `{name}` to "
+                allowed=f"{size} probabilities from 0 to 1, of going from `{name}` to "
                 + listed(shape.states),
             )
         elif abs(math.fsum(row) - 1) > ENOUGH:
@@ -122,6 +130,11 @@ def _transitions(
                 allowed="probabilities that sum to 1",
             )
     return tuple(map(tuple, shape.transitions))
+
+
+def _counted(number: int, thing: str) -> str:
+    """Write a number of things."""
+    return f"{number} {thing}{'s'[: number != 1]}"
 
 
 def _between(
@@ -137,10 +150,13 @@ def _between(
                 found=f"`{words}`",
                 allowed="two states, as in `take to holiday`; there are "
                 + (listed(states) or "none"),
+                write=_pair(words, states),
                 old=words,
             )
             continue
         first, second = (states.index(part) for part in parts)
+        if first >= len(shape.transitions) or second >= len(shape.transitions[first]):
+            continue  # there is no such probability, which is told
         if not 0 < shape.transitions[first][second] < 1:
             faults.add(
                 (*path, "between", words),
@@ -149,6 +165,13 @@ def _between(
             )
         found.append((first, second, spread))
     return tuple(found)
+
+
+def _pair(words: str, states: Sequence[str]) -> str:
+    """Write two states as they are parted here; "" where two are not named."""
+    parts = re.split(r"\s*(?:->|→|>|=>)\s*|\s+to\s+", words)
+    parts = [part if part in states else nearest(part, states) for part in parts]
+    return " to ".join(parts) if len(parts) == 2 and all(parts) else ""
 
 
 def _rate(path: Path_, words: float | str | None, faults: Faults) -> float:
@@ -181,7 +204,16 @@ def _jitter(path: Path_, words: str | None, gap: float, faults: Faults) -> float
     try:
         jitter = duration(words)
     except ProtocolError as error:
-        faults.relay(path, error)
+        signed = re.fullmatch(r"\s*(±|\+/?-)\s*(.+)", words)
+        if not signed:
+            faults.relay(path, error)
+            return 0.0
+        faults.add(
+            path,
+            found=f"`{words}`",
+            allowed="a duration without a sign: doses are early or late by it",
+            write=signed[2],
+        )
         return 0.0
     if gap and jitter >= gap / 2:
         faults.add(

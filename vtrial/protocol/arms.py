@@ -19,7 +19,7 @@ from vtrial.protocol.adherence import read_adherence
 from vtrial.protocol.design import Allocation, Dropout
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.protocol import Arm
-from vtrial.protocol.rules import Rule
+from vtrial.protocol.rules import MOST_RULES, Rule
 from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import ArmShape, DesignShape, DropoutShape
 from vtrial.protocol.times import moment
@@ -53,6 +53,14 @@ def with_rules(
             if name not in names:
                 faults.unknown(("arms", arm.name, "rules", place), name, names, "rule")
         mine = tuple(r for n, r in rules.items() if asked is None or n in asked)
+        if len(mine) > MOST_RULES:
+            path = ("arms", arm.name) if asked is None else ("arms", arm.name, "rules")
+            faults.add(
+                path,
+                found=f"under {len(mine)} rules",
+                allowed=f"at most {MOST_RULES} for an arm: `rules` of an arm names its "
+                "own; `or` in a condition, and a list in `do`, make one of several",
+            )
         found.append(replace(arm, rules=mine))
     return tuple(found)
 

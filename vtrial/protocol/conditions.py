@@ -12,8 +12,10 @@ from typing import cast, get_args
 from vtrial.errors import Fault, ModelError
 from vtrial.model.grammar import parse_expression, write_expression
 from vtrial.model.plain import call
+from vtrial.model.tree import FUNCTIONS as ORDINARY
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
 from vtrial.protocol.rules import Condition, History, Since, Word, name_of
+from vtrial.sheets.synonyms import meant
 from vtrial.sheets.words import listed, nearest
 
 HOURS_PER_DAY = 24.0
@@ -26,16 +28,25 @@ FUNCTIONS = {
     for word in get_args(Word)
 } | {"ago": (2, 2)}
 _SPOKEN = re.compile(r"\bdays\s+(below|above)\s*\(")
-_SPAN = re.compile(r"(?<=,)(\s*)(\d+(?:\.\d+)?)\s*(h|d|wk)(\s*\))")
-_HOURS = {"h": 1.0, "d": 24.0, "wk": 168.0}
+_SPAN = re.compile(r"(?<=,)(\s*)(\d+(?:\.\d+)?)\s*([A-Za-z]*)(\s*\))")
+_HOURS = {
+    **dict.fromkeys(("h", "hour", "hours"), 1.0),
+    **dict.fromkeys(("d", "day", "days"), 24.0),
+    **dict.fromkeys(("wk", "week", "weeks"), 168.0),
+}
+_UNKNOWN = ", an unknown function"
 
 
 @dataclass(frozen=True)
 class Names:
-    """What the equations of a rule may name: what is measured, and what else."""
+    """What the equations of a rule may name: what is measured, and what else.
+
+    `unmeasured` is what the model has and no visit measures, so that nobody knows it.
+    """
 
     measured: Collection[str]
     others: Collection[str]
+    unmeasured: Collection[str] = ()
 
     @functools.cached_property
     def all(self) -> list[str]:
@@ -51,26 +62,78 @@ def read_condition(text: str, names: Names) -> Condition:
     ModelError
         With every fault: it is no equation, or names what a rule cannot know.
     """
-    tree = parse_expression(_plain(text), more=FUNCTIONS)
+    plain, wrong = _plain(text)
+    try:
+        tree = parse_expression(plain, more=FUNCTIONS)
+    except ModelError as error:
+        raise ModelError.of([*wrong, *map(_told, error.faults)]) from None
     reader = _Reader(names)
     lifted = reader.lifted(tree)
-    if reader.faults:
-        raise ModelError.of(reader.faults)
+    if wrong or reader.faults:
+        raise ModelError.of([*wrong, *reader.faults])
     return Condition(lifted, tuple(reader.histories))
 
 
-def _plain(text: str) -> str:
+def _plain(text: str) -> tuple[str, list[Fault]]:
     """Write `days below(` as a name, and `21 d` at the end of a function in hours.
 
-    The text stays as long as it was, so that columns stay.
+    The text stays as long as it was, so that columns stay. What is no span of time in
+    its place is told.
     """
+    wrong = []
+    text = _SPOKEN.sub(r"days_\1(", text)
 
     def in_hours(found: re.Match[str]) -> str:
-        hours = f"{found[1]}{float(found[2]) * _HOURS[found[3]]:g}{found[4]}"
+        word, place = _around(text, found.start())
+        most = FUNCTIONS.get(word, (0, 1 if word in ORDINARY else place + 1))[1]
+        if place + 1 != (2 if word in _PLAIN else most):
+            return found[0]
+        number, unit = float(found[2]), found[3]
+        if not unit and word not in FUNCTIONS:
+            return found[0]
+        if unit not in _HOURS:
+            said = found[0][: -len(found[4])].strip()
+            known = "" if unit else ", without a unit"
+            allowed = "a span of time with h, d or wk, such as `21 d`"
+            at = _place(text, found.start(2))
+            wrong.append(Fault("equations", f"`{said}`{known}", allowed, "", "", *at))
+        hours = f"{found[1]}{number * _HOURS.get(unit, 1.0) or 1.0:g}{found[4]}"
         return hours.ljust(len(found[0]))
 
-    text = _SPOKEN.sub(r"days_\1(", text)
-    return _SPAN.sub(in_hours, text)
+    return _SPAN.sub(in_hours, text), wrong
+
+
+def _around(text: str, end: int) -> tuple[str, int]:
+    """Name the function whose argument ends a text there, and count those before it."""
+    depth = place = 0
+    for at in range(end - 1, -1, -1):
+        letter = text[at]
+        if letter == "(" and not depth:
+            named = re.search(r"\w+$", text[:at].rstrip())
+            return (named[0] if named else ""), place
+        depth += {")": 1, "(": -1}.get(letter, 0)
+        place += letter == "," and not depth
+    return "", place
+
+
+def _place(text: str, at: int) -> tuple[int, int]:
+    """Return line and column of a place in a text, from 1."""
+    before = text[:at]
+    return before.count("\n") + 1, at - before.rfind("\n")
+
+
+def _told(fault: Fault) -> Fault:
+    """Tell what is wrong with a function as one that looks back."""
+    if fault.found.endswith(_UNKNOWN):
+        allowed = f"one of {listed(FUNCTIONS)} (docs/protocol.md), or a function of "
+        allowed += "equations, such as `max(a, b)`"
+        write = fault.write or meant("history", fault.old)
+        return fault._replace(allowed=allowed, write=write)
+    for word, ours in (("max", "peak"), ("min", "nadir")):
+        if fault.found.startswith(f"`{word}` with 1 "):
+            allowed = f"`{ours}(...)` of one output over time, or {fault.allowed}"
+            return fault._replace(allowed=allowed)
+    return fault
 
 
 @dataclass
@@ -134,6 +197,12 @@ class _Reader:
     def _check(self, name: Name, known: Collection[str], kind: str) -> None:
         """Find names that nothing bears."""
         if name.name in known:
+            return
+        if name.name in self.names.unmeasured:
+            listing = listed(self.names.measured, like=name.name) or "none"
+            allowed = f"an output that is measured: {listing}; `measure` of a visit "
+            allowed += "says what is"
+            self._fault(name, f"`{name.name}`, which no visit measures", allowed)
             return
         allowed = f"a {kind}: {listed(known, like=name.name)}"
         if not known:

@@ -176,6 +176,7 @@ class Randomised:
 
 
 Texts = Annotated[list[str], BeforeValidator(_texts), OneOrMany()]
+Names = Annotated[list[str], BeforeValidator(as_many), OneOrMany()]
 Value = Annotated[float | str, BeforeValidator(as_number_or_text), _Number()]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 

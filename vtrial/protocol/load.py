@@ -45,7 +45,7 @@ from vtrial.protocol.visits import read_occasions, read_visits
 from vtrial.sheets.find import find_sheet, refuse_other, shipped
 from vtrial.sheets.given import given_sheet
 from vtrial.sheets.remedy import proved
-from vtrial.sheets.sheet import Sheet, read_sheet
+from vtrial.sheets.sheet import Path_, Sheet, read_sheet
 from vtrial.sheets.validate import check_shape
 from vtrial.sheets.words import listed, nearest
 from vtrial.types import Numerics
@@ -255,6 +255,7 @@ def _build(
     )
     keep = _asked_for(_keep(shape.keep, known, faults), analysis.comparisons, observed)
     _check_numbers(shape, known, faults)
+    _check_predictions(shape, keep, arms, faults)
     faults.refuse()
     assert known.model is not None, "a sheet without a model has faults"
     protocol = Protocol(
@@ -506,6 +507,28 @@ def _asked_for(
         keep.measurements or mixed or bool(observed) or predictions != kinds[0]
     )
     return dataclasses.replace(keep, measurements=measurements, predictions=predictions)
+
+
+def _check_predictions(
+    shape: ProtocolShape, keep: Keep, arms: tuple[Arm, ...], faults: Faults
+) -> None:
+    """Refuse predictions of the population where doses follow what was measured.
+
+    They are of a subject by its design alone: with doses as they are planned.
+    """
+    kept = [arm.name for arm in arms if arm.kept]
+    if keep.predictions == "nothing" or not kept:
+        return
+    path: Path_ = ("keep", "predictions")
+    if shape.keep.predictions == "nothing":
+        path = ("observed",)
+    faults.add(
+        path,
+        found=f"with predictions of the population, while rules or adherence change "
+        f"doses under {listed(kept)}",
+        allowed="left out, or asked for without rules and adherence: a prediction has "
+        "the doses that are planned",
+    )
 
 
 def _check_tolerances(shape: ProtocolShape, known: Known, faults: Faults) -> None:

@@ -1,5 +1,6 @@
 """Rules of a sheet: when they are decided, on what, and what they do."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,13 @@ from vtrial.endpoint.equation import called
 from vtrial.errors import DosingError, ModelError, ProtocolError
 from vtrial.model.grammar import parse_expression
 from vtrial.model.tree import Call, Expression, Number, names_in
-from vtrial.protocol.conditions import Names, outputs_of, read_condition
+from vtrial.protocol.conditions import (
+    HOURS_PER_DAY,
+    Names,
+    may_hold,
+    outputs_of,
+    read_condition,
+)
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.protocol import Visit
 from vtrial.protocol.rule_shape import RuleShape
@@ -19,8 +26,10 @@ from vtrial.protocol.scope import Known
 from vtrial.protocol.times import duration
 from vtrial.protocol.values import share_in
 from vtrial.sheets.sheet import Path_
+from vtrial.sheets.synonyms import meant
 from vtrial.sheets.words import listed, nearest
 
+TRIFLE = 1e-9  # of a cycle, within which it begins
 _WAYS = (
     "`hold`, `hold for 7 d`, `resume`, `delay 7 d`, `reduce to 80 %`, `reduce by 20 %`,"
     " `reduce one step`, `increase by 25 mg`, `set dose 60 mg/m2`, `switch to 50 mg"
@@ -29,14 +38,8 @@ _WAYS = (
 _CHANGE = re.compile(
     r"(reduce|increase)\s+(?:(to|by)\s+(.+)|(one|\d+)\s+steps?)", re.DOTALL
 )
-_ASSIGNED = re.compile(r"([A-Za-z][\w.]*)\s*<-\s*(.+)", re.DOTALL)
 _PERCENT = re.compile(r"[\d.]+\s*%")
-_MEANT = {
-    **dict.fromkeys(("pause", "interrupt", "skip", "withhold"), "hold"),
-    **dict.fromkeys(("restart", "continue", "rechallenge"), "resume"),
-    **dict.fromkeys(("discontinue", "stop treatment", "stop dosing"), "stop"),
-    **dict.fromkeys(("withdraw", "drop out", "leave study"), "leave"),
-}
+_HEADS = ("hold", "resume", "delay", "reduce", "increase", "stop", "leave")
 
 
 def read_rules(
@@ -49,7 +52,7 @@ def read_rules(
     """Read the rules that make sense, by name, in the order of the sheet."""
     found = {}
     for name, shape in shapes.items():
-        reader = _Reader(name, shape, list(shapes), visits, known, faults)
+        reader = _Reader(name, shape, list(known.rules), visits, known, faults)
         rule = reader.rule()
         if rule is not None:
             found[name] = rule
@@ -79,15 +82,20 @@ class _Reader:
         model = self.known.model
         measured = {o for v in self.visits for o in v.measure}
         measured |= {o for some in (self.known.measured or {}).values() for o in some}
+        measured |= _told_as_measured(self.faults.sheet.value(("visits",)))
         parameters = [p.name for p in model.parameters] if model else []
         others = [*sorted(self.known.covariates), *parameters]
-        return Names(sorted(measured), [*others, *map(called, self.rules)])
+        others += map(called, self.rules)
+        outputs = [output.name for output in model.outputs] if model else []
+        unmeasured = {*outputs, *(model.states if model else ())} - measured
+        return Names(sorted(measured), others, unmeasured - {*others})
 
     def rule(self) -> Rule | None:
         """Return the rule; None if anything in it is wrong."""
         shape, before = self.shape, len(self.faults.entries)
         when = self._condition()
         at = self._at(when)
+        self._check_acts(when, at)
         do = [self._action(place, text) for place, text in enumerate(shape.do)]
         into = self._into()
         hours = [self._hours(key) for key in ("lockout", "after")]
@@ -148,6 +156,28 @@ class _Reader:
             )
         return tuple(looked)
 
+    def _check_acts(self, when: Condition | None, at: Sequence[str]) -> None:
+        """Find rules that can never act, whatever is measured."""
+        if when is not None and not may_hold(when, {}):
+            self.faults.add(
+                (*self.path, "when"),
+                found=f"`{self.shape.when}`, which never holds",
+                allowed="a condition that some subject may meet",
+            )
+            return
+        times = {t for visit in self.visits if visit.name in at for t in visit.times}
+        cycle = self.known.cycle
+        whole = len(self.visits) == len(self.known.visits)
+        if not (cycle > 0 and times and whole):
+            return
+        if not any(may_hold(when, one) for t in times for one in _days(t, cycle)):
+            self.faults.add(
+                (*self.path, "when"),
+                found=f"`{self.shape.when}`, which holds at no time of {listed(at)}",
+                allowed=f"a cycle and a day of it ({cycle / HOURS_PER_DAY:g} days "
+                "long) on which there is a visit",
+            )
+
     def _into(self) -> int | None:
         """Return the position of the state whose doses it is about."""
         model, name = self.known.model, self.shape.into
@@ -170,7 +200,11 @@ class _Reader:
 
     def _success(self) -> float:
         try:
-            return share_in(self.shape.success)
+            success = share_in(self.shape.success)
+            if not success:
+                found, allowed = f"`{self.shape.success}`", "above 0"
+                self.faults.add((*self.path, "success"), found=found, allowed=allowed)
+            return success
         except ProtocolError as error:
             self.faults.relay((*self.path, "success"), error)
             return 1.0
@@ -228,17 +262,26 @@ class _Reader:
         texts = [text.strip() for text in texts]
         unit = re.sub(r"^[\d.]+\s*", "", texts[-1]) if texts else ""
         full = [f"{t} {unit}" if re.fullmatch(r"[\d.]+", t) else t for t in texts]
-        found = [self._dose(path, text) for text in full]
+        found: list[Expression | None] = []
+        before = len(self.faults.entries)
+        for text in reversed(full):  # the last one says the unit of all
+            if len(self.faults.entries) == before:
+                found.insert(0, self._dose(path, text))
+        if len(self.faults.entries) > before:
+            return ()
         numbers = [float(re.match(r"[\d.]*", t)[0] or "nan") for t in full]  # type: ignore[index]
         told = [re.sub(r"^[\d.]+\s*", "", text) for text in full]
         falls = [b <= a for a, b in zip(numbers, numbers[1:], strict=False)]
         if len(set(told)) <= 1 and any(falls):
             place = falls.index(True)
+            down = all(b < a for a, b in zip(numbers, numbers[1:], strict=False))
+            numbered = [re.match(r"[\d.]*", text)[0] for text in texts]  # type: ignore[index]
             self.faults.add(
                 path,
                 found=f"`{texts[place + 1]}` after `{texts[place]}`",
                 allowed="doses from the lowest to the highest, each once: "
                 + listed([f"{n:g}" for n in sorted(set(numbers))]),
+                write=", ".join(reversed(numbered)) + f" {unit}" if down else "",
             )
         return tuple(one for one in found if one is not None)
 
@@ -278,10 +321,26 @@ class _Reader:
         if head == "give" and rest:
             regimen = self._regimen(path, rest, single=True)
             return Action("give", regimen=regimen) if regimen else None
-        assigned = _ASSIGNED.fullmatch(words)
-        if assigned:
-            return self._assigned(path, assigned[1], assigned[2])
+        if "<-" in words:
+            return self._assignment(path, words)
         self._strange(path, words)
+        return None
+
+    def _assignment(self, path: Path_, words: str) -> Action | None:
+        """Read `central <- 0`."""
+        target, _, text = (part.strip() for part in words.partition("<-"))
+        model = self.known.model
+        names = [*model.states, *model.inputs] if model else []
+        if not target:
+            allowed = f"a state or input of the model before `<-`: {listed(names)}"
+            found = f"`{words}`, an assignment to nothing"
+            self.faults.add(path, found=found, allowed=allowed)
+        elif not text:
+            allowed = f"a value or an equation behind `<-`, such as `{target} <- 0`"
+            found = f"`{words}`, an assignment of nothing"
+            self.faults.add(path, found=found, allowed=allowed)
+        else:
+            return self._assigned(path, target, text)
         return None
 
     def _simple(self, path: Path_, words: str) -> Action | bool | None:
@@ -289,6 +348,10 @@ class _Reader:
         head, _, rest = words.partition(" ")
         if words in ("hold", "resume", "stop", "leave"):
             return Action(words)
+        if words == "delay":
+            allowed = "with how long: `delay 7 d`"
+            self.faults.add(path, found="`delay`, without a time", allowed=allowed)
+            return True
         if head == "delay" or (head == "hold" and rest.startswith("for ")):
             span = rest.removeprefix("for ").removeprefix("by ")
             try:
@@ -312,7 +375,7 @@ class _Reader:
         if _PERCENT.fullmatch(amount):
             share = float(amount.rstrip("% ")) / 100.0
             share = share if way == "to" else 1.0 + sign * share
-            if share < 0 or (share - 1.0) * sign < 0:
+            if share < 0 or (share - 1.0) * sign <= 0:
                 self.faults.add(
                     path,
                     found=f"`{words}`",
@@ -340,12 +403,38 @@ class _Reader:
 
     def _strange(self, path: Path_, words: str) -> None:
         """Refuse words that say nothing that can be done."""
-        head = words.partition(" ")[0]
-        write = _MEANT.get(words.lower(), "")
-        near = nearest(head, ("hold", "resume", "delay", "reduce", "increase", "stop"))
+        old, write = words, ""
+        parts = words.split(" ")
+        for size in range(len(parts), 0, -1):
+            first = " ".join(parts[:size])
+            if ours := meant("do", first):
+                old, write = first, ours
+                break
+        head = parts[0]
+        near = nearest(head, _HEADS)
         if not write and near and near != head:
-            write = words.replace(head, near, 1)
-        self.faults.add(path, found=f"`{words}`", allowed=_WAYS, write=write, old=words)
+            old, write = head, near
+        if not write and " = " in words:
+            old, write = "=", meant("do", "=")
+        self.faults.add(path, found=f"`{words}`", allowed=_WAYS, write=write, old=old)
+
+
+def _told_as_measured(visits: object) -> set[str]:
+    """Name what visits of a sheet measure, those with faults included."""
+    every = visits.values() if isinstance(visits, dict) else ()
+    told = [visit.get("measure") for visit in every if isinstance(visit, dict)]
+    lists = [one if isinstance(one, list) else [one] for one in told if one]
+    return {str(name) for one in lists for name in one}
+
+
+def _days(time: float, cycle: float) -> list[dict[str, float]]:
+    """Return cycle and day of the cycle at a time [h], before and after a dose."""
+    turns = time / cycle
+    found = []
+    for begun in (math.floor(turns + TRIFLE), math.ceil(turns - TRIFLE) - 1):
+        day = (time - max(begun, 0) * cycle) / HOURS_PER_DAY
+        found.append({"cycle": float(max(begun, 0) + 1), "day_of_cycle": day})
+    return found
 
 
 def _negative(amount: Expression) -> Expression:

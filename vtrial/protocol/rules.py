@@ -38,7 +38,53 @@ Act = Literal[
     "stop",
     "leave",
 ]
+LOOKS_BACK: dict[Word, str] = {  # what each function of a condition says
+    "last": "the last value that is known",
+    "previous": "the value before the last one",
+    "baseline": "the last value up to hour 0",
+    "nadir": "the lowest value since the dose was last changed",
+    "peak": "the highest value since the dose was last changed",
+    "mean": "the mean of the values since the dose was last changed",
+    "count": "how many values since then meet a condition",
+    "days_below": "for how many days values were below a limit, from the start on",
+    "days_above": "for how many days values were above a limit, from the start on",
+}
+DOES = {  # what a rule may do: its first words, an example, and what that is
+    "hold": (
+        "hold for 14 d",
+        "doses that fall due are not given, for a time or until "
+        "`resume`; without either to the end",
+    ),
+    "resume": ("resume", "doses that were held are given again"),
+    "delay": (
+        "delay 7 d",
+        "the whole later schedule moves, and the visit is held again",
+    ),
+    "reduce to": ("reduce to 80 %", "every dose to come, by a factor, or to an amount"),
+    "reduce by": ("reduce by 20 %", "every dose to come by a factor, or an amount"),
+    "reduce one step": ("reduce one step", "down the `ladder`"),
+    "increase to": ("increase to 50 mg", "the dose to come, to an amount"),
+    "increase by": (
+        "increase by 25 mg",
+        "every dose to come by a factor, or an amount",
+    ),
+    "increase one step": ("increase one step", "up the `ladder`"),
+    "set dose": ("set dose 60 mg/m2", "an amount in dosing words"),
+    "switch to": ("switch to 200 mg every 12 h x 14", "another regimen, from now on"),
+    "give": ("give 10 mg over 1 h", "beside what is planned, at once"),
+    "<-": ("central <- 0", "give a state, or an input of the model, another value"),
+    "stop": ("stop", "no doses any more"),
+    "leave": ("leave", "no part in the study any more"),
+}
+NAMED = {  # what conditions may name beside outputs, covariates and parameters
+    "day": "days from the start",
+    "cycle": "the number of the cycle, by the plan",
+    "day_of_cycle": "days from the beginning of the cycle, by the plan",
+    "level": "how many of the ladder's doses are not above the dose",
+    "changes": "how often the dose was changed",
+}
 CHANGES = ("scale", "add", "fix", "step", "switch")  # of the dose
+MOST_RULES = 30  # of an arm, so that those which acted are bits of a whole number
 MOST_DELAYS = 4  # at one visit, where the sheet does not say
 
 

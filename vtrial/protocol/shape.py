@@ -18,6 +18,7 @@ from vtrial.protocol.field_types import (
     MOST,
     Margin,
     Name,
+    Names,
     OneOrMany,
     OrEmpty,
     Randomised,
@@ -61,7 +62,7 @@ class ArmShape(Shape):
         description="Values or equations of parameters, covariates, random effects.",
         examples=[{"SLOPE": "0.5 * SLOPE"}],
     )
-    rules: list[str] | None = Field(
+    rules: Names | None = Field(
         None,
         description="Names of the rules that hold here; all if left out.",
         examples=[["hold", "reduce"]],

@@ -21,6 +21,7 @@ from vtrial.report.flow import draw_flow, flow_of
 from vtrial.report.forest import draw_contrasts, draw_published, draw_shares
 from vtrial.report.frames import each_row
 from vtrial.report.histogram import Bars, draw_distribution
+from vtrial.report.ledger import draw_given
 from vtrial.report.predictive import draw_predictive
 from vtrial.report.proportions import draw_proportions
 from vtrial.report.subgroups import draw_attainment, draw_subgroups, effects_of
@@ -68,6 +69,7 @@ def draw_all(
         "bands": _bands,
         "others": _others,
         "courses": _courses,
+        "given": _given,
         "predictive": _predictive,
         "predictive_events": _predictive_events,
         "predictive_shares": _predictive_shares,
@@ -99,7 +101,7 @@ def _without_helpers(frames: Frames, protocol: Protocol) -> Frames:
 
 _BY_ARM = {
     *("survival", "bands", "others", "courses", "predictive", "predictive_events"),
-    *("predictive_shares", "distributions", "persons"),
+    *("predictive_shares", "distributions", "persons", "given"),
 }
 
 
@@ -285,6 +287,10 @@ def _courses(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
         yield from draw_courses(
             protocol, output, rows, bands[bands["output"] == output]
         )
+
+
+def _given(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    yield from draw_given(protocol, frames["given"], frames["doses"])
 
 
 def _predictive(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:

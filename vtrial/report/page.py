@@ -51,6 +51,8 @@ from vtrial.report.gallery import (
     on_or_off,
 )
 from vtrial.report.gist import answering_figure, gists_of
+from vtrial.report.ledger import doses_table, rules_table
+from vtrial.report.rules import rules_lines
 from vtrial.report.sheet_time import in_sheet_time
 from vtrial.report.tables import (
     comparisons_list,
@@ -88,6 +90,9 @@ _FRAMES = (
     "predictive_shares",
     "courses",
     "proportions",
+    "rules",
+    "doses",
+    "given",
 )
 _SECTIONS = (
     ("answer", "Answer"),
@@ -95,6 +100,7 @@ _SECTIONS = (
     ("flow", "Flow"),
     ("contrasts", "Comparisons"),
     ("bands", "Over time"),
+    ("ledger", "Doses given"),
     ("published", "Published"),
     ("endpoints", "Endpoints"),
     ("dose", "Dose"),
@@ -194,6 +200,7 @@ def write_page(
         published=_if_any(published_table, frames["published"]),
         design=design_lines(protocol),
         arms=arms_in_words(protocol),
+        rules=rules_lines(protocol),
         visits=[Line(v.name, visit_in_words(protocol, v)) for v in protocol.visits],
         endpoint_lines=[
             Line(capital(point.title or point.name), endpoint_in_words(protocol, point))
@@ -208,6 +215,8 @@ def write_page(
         contrasts=_if_any(lambda f: contrasts_table(protocol, f), frames["contrasts"]),
         failures=_if_any(lambda f: failures_table(protocol, f), frames["failures"]),
         fallbacks=_if_any(lambda f: fallbacks_table(protocol, f), frames["fallbacks"]),
+        acts=_if_any(lambda f: rules_table(protocol, f), frames["rules"]),
+        doses=_if_any(lambda f: doses_table(protocol, f), frames["doses"]),
         interval_note=interval_in_words(frames["endpoints"]),
         contrast_note=interval_in_words(frames["contrasts"]),
         operating=_if_any(lambda f: operating_table(protocol, f), frames["operating"]),
@@ -234,6 +243,7 @@ def _sections(
     there = {
         name: any(drawn[part] for part in parts) for name, parts in _IF_ANY.items()
     }
+    there["ledger"] = bool(len(frames["doses"]))
     there["operating"] = there["operating"] or bool(len(frames["operating"]))
     return [(name, title) for name, title in _SECTIONS if there.get(name, True)]
 

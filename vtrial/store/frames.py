@@ -1,4 +1,4 @@
-"""A record's subjects and trajectories as tidy tables, a row each."""
+"""A record's subjects, trajectories, doses and decisions as tidy tables."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -6,25 +6,37 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vtrial.dims import (
+    ACTED,
+    AMOUNT,
     ARM,
     ARMS,
     COUNT,
+    DECISIONS,
+    DOSES,
     ENDPOINT,
     EVENT,
     FALLBACK,
+    INTO,
+    KNOWN,
+    MOMENT,
     NUMBER,
     OUTCOME,
     OUTCOMES,
     OUTPUT,
+    PLANNED,
     QUANTILE,
+    RATE,
+    REASON,
     REPLICATE,
     SKETCH,
+    STATE,
     STATUS,
     SUBJECT,
     SUBJECTS,
     TIME,
     TRAJECTORIES,
     VALUE,
+    VISIT,
 )
 from vtrial.errors import StoreError
 from vtrial.sheets.words import listed, nearest
@@ -112,6 +124,103 @@ def trajectories_of(tree: "xr.DataTree") -> "pd.DataFrame":
         )
     table = pd.concat(frames, ignore_index=True)
     table = table[[ARM, *(name for name in table.columns if name != ARM)]]
+    table.attrs[UNITS] = units
+    return table
+
+
+def doses_of(tree: "xr.DataTree") -> "pd.DataFrame":
+    """Return a row a dose that was due or added, in the arms that keep a ledger.
+
+    Columns are `arm`, `replicate`, `subject`, `time` [h], `amount`, `rate`, `state`
+    (where it goes, by name) and `reason` in words. A dose that was not given has
+    amount 0. `attrs` hold `units`.
+    """
+    who, frames, units = _group(tree, SUBJECTS), [], {}
+    for arm in _arms_with(tree, DOSES, "adherence: {taken: 90 %}"):
+        kept = _group(tree, f"{ARMS}/{arm}/{DOSES}")
+        time = kept[TIME].values.astype(float)
+        time = np.where(np.isfinite(time), time, np.inf)
+        order = np.argsort(time, axis=1, kind="stable")
+        rows, place = np.nonzero(np.isfinite(np.take_along_axis(time, order, axis=1)))
+        cell = (rows, order[rows, place])
+        found = {ARM: arm, **_who(who, rows), TIME: time[cell]}
+        found |= {
+            name: kept[name].values[cell].astype(float) for name in (AMOUNT, RATE)
+        }
+        for name, called in ((INTO, STATE), (REASON, REASON)):
+            words = np.array([*kept[name].attrs[MEANS]], object)
+            found[called] = words[kept[name].values[cell].astype(int) + 1]
+        frames.append(found)
+        units = {name: str(kept[name].attrs[UNITS]) for name in (TIME, AMOUNT, RATE)}
+    return _stacked(frames, units)
+
+
+def decisions_of(tree: "xr.DataTree") -> "pd.DataFrame":
+    """Return a row for each moment at which a subject's rules were decided.
+
+    Columns are `arm`, `replicate`, `subject`, `visit`, `planned` and `time` [h], the
+    names of the rules that `acted` (several with commas, empty: none), and for each
+    output that rules look at its last value known then. `attrs` hold `units`.
+    """
+    who, frames = _group(tree, SUBJECTS), []
+    units: dict[str, str] = {TIME: "h", PLANNED: "h"}
+    for arm in _arms_with(tree, DECISIONS, "rules: {r: {when: ..., do: hold}}"):
+        kept = _group(tree, f"{ARMS}/{arm}/{DECISIONS}")
+        time = kept[TIME].values.astype(float)
+        rows, place = np.nonzero(np.isfinite(time))
+        found = {
+            ARM: arm,
+            **_who(who, rows),
+            VISIT: np.array([*kept[MOMENT].values], object)[place],
+            PLANNED: kept[PLANNED].values.astype(float)[place],
+            TIME: time[rows, place],
+            ACTED: _acted(kept[ACTED], rows, place),
+        }
+        outputs = [*map(str, kept[OUTPUT].values)] if KNOWN in kept else []
+        if outputs:
+            told = map(str, kept[OUTPUT].attrs[UNITS])
+            units |= dict(zip(outputs, told, strict=True))
+        for column, name in enumerate(outputs):
+            found[name] = kept[KNOWN].values[rows, place, column].astype(float)
+        frames.append(found)
+    return _stacked(frames, units)
+
+
+def _acted(kept: Any, rows: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Name the rules that acted, of which each is a bit."""
+    names, masks = kept.attrs[MEANS], kept.attrs["flag_masks"]
+    bits, which = np.unique(kept.values[rows, place].astype(int), return_inverse=True)
+    words = [
+        ", ".join(
+            str(name)
+            for name, mask in zip(names, masks, strict=True)
+            if one & int(mask)
+        )
+        for one in bits.tolist()
+    ]
+    return np.array([*words, ""], object)[which.reshape(-1)]
+
+
+def _who(who: Any, rows: np.ndarray) -> dict[str, Any]:
+    """Return replicate and number of the subjects of some rows."""
+    return {REPLICATE: who[REPLICATE].values[rows], SUBJECT: who[NUMBER].values[rows]}
+
+
+def _arms_with(tree: "xr.DataTree", part: str, write: str) -> list[str]:
+    """Return the arms that keep a part of the ledger; there must be one."""
+    arms = [str(name) for name in _group(tree, SUBJECTS)[ARM].attrs[MEANS]]
+    found = [arm for arm in arms if f"/{ARMS}/{arm}/{part}" in tree.groups]
+    if not found:
+        lacks = "rules" if part == DECISIONS else "rules or adherence"
+        raise StoreError(part, "not kept", f"of a trial with {lacks}", write)
+    return found
+
+
+def _stacked(frames: list[dict[str, Any]], units: dict[str, str]) -> "pd.DataFrame":
+    """Stand arms one below the other."""
+    import pandas as pd
+
+    table = pd.concat(map(pd.DataFrame, frames), ignore_index=True)
     table.attrs[UNITS] = units
     return table
 

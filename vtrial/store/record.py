@@ -258,6 +258,36 @@ class Record:
 
         return trajectories_of(self.tree())
 
+    def doses(self) -> "pd.DataFrame":
+        """Return a row a dose of the arms with rules or adherence, as it was given.
+
+        Columns: arm by name, replicate, subject, time [h], amount, rate, state, and the
+        reason in words. `attrs["units"]` has the units.
+
+        Raises
+        ------
+        StoreError
+            If no arm keeps a ledger, or the record is not finished or torn.
+        """
+        from vtrial.store.frames import doses_of
+
+        return doses_of(self.tree())
+
+    def decisions(self) -> "pd.DataFrame":
+        """Return a row for each moment at which a subject's rules were decided.
+
+        Columns: arm, replicate, subject, visit, when it was planned and held [h], which
+        rules acted, and the values known then. `attrs["units"]` has the units.
+
+        Raises
+        ------
+        StoreError
+            If no arm has rules, or the record is not finished or torn.
+        """
+        from vtrial.store.frames import decisions_of
+
+        return decisions_of(self.tree())
+
     def _guarded(self) -> GuardedStore:
         """Return the record's files, none of which is handed out if it is torn."""
         laid = self.laid
