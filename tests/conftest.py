@@ -23,9 +23,9 @@ from vtrial import program_cache
 
 # By room: of so many cases of a test one is run.
 THINNED = {
-    **{"analysis": 6, "cases": 12, "cli": 6, "cohort": 5, "conduct": 16},
+    **{"analysis": 6, "cases": 12, "cli": 6, "cohort": 6, "conduct": 20},
     **{"diagnose": 12, "endpoint": 12, "jobs": 5, "measure": 12, "model": 12},
-    **{"observe": 6, "protocol": 2, "reference": 8, "report": 8, "solver": 24},
+    **{"observe": 6, "protocol": 3, "reference": 10, "report": 10, "solver": 32},
     **{"store": 5, "testing": 3},
 }
 LIBRARY = ("test_library_", 10)  # of so many of its models' tests one is run

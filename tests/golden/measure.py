@@ -14,6 +14,7 @@ COLUMNS = ["protocol", "of", "what", "value", "tolerance"]
 TOLERANCE = 1e-4  # a hundred times the solver's, for errors add up along a course
 THINNED = {
     "docetaxel-dose": {"replicates": 2},
+    "docetaxel-label": {"replicates": 1, "subjects": 60},
     "highrif": {"replicates": 1, "subjects": 60},
     "monet-1": {"replicates": 1, "subjects": 120},
     "mri-service": {"replicates": 1, "subjects": 300},
@@ -23,6 +24,8 @@ THINNED = {
     "surmount-1-composition": {"replicates": 1, "subjects": 100},
     "t1d-basal-bolus": {"replicates": 1, "subjects": 24},
     "theophylline-single-dose": {"replicates": 10},
+    "warfarin-adherence": {"replicates": 1, "subjects": 60},
+    "warfarin-genotype": {"replicates": 1, "subjects": 100},
 }
 
 

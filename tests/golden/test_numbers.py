@@ -12,7 +12,15 @@ from tests.golden.measure import TABLE, THINNED, measured
 from vtrial.sheets.find import shipped
 
 SLOW = (
-    *("highrif", "surmount-1", "surmount-1-composition", "t1d-basal-bolus"),
+    *(
+        "highrif",
+        "surmount-1",
+        "surmount-1-composition",
+        "t1d-basal-bolus",
+        "docetaxel-label",
+        "warfarin-adherence",
+        "warfarin-genotype",
+    ),
     *("mri-service", "outbreak"),
 )
 

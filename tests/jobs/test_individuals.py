@@ -74,6 +74,7 @@ def test_subjects_are_drawn_by_their_id_and_as_in_a_population(folder):
     assert not simulate(folder)["one"].any()
 
 
+@pytest.mark.slow
 def test_effects_that_change_between_occasions_are_drawn_for_each(folder):
     (folder / "shown.yaml").write_text(OCCASIONS)
     rows = "".join(

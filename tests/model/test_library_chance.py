@@ -46,6 +46,7 @@ def test_outbreaks_by_chance_end_as_the_embedded_chain_says():
         assert near((further <= most).mean(), share, error)
 
 
+@pytest.mark.slow
 def test_an_outbreak_ends_where_the_final_size_says():
     model = vt.load_model("outbreak-sir")
     found = course_of(model, [200], count=1)["infected"][0, 0]

@@ -27,6 +27,7 @@ outputs:
 """
 
 
+@pytest.mark.slow
 def test_visits_move_nothing_and_seeds_do():
     model = load_model(SHEET)
     few = simulate_population(model, times="day 10, day 30", subjects=30, seed=3)

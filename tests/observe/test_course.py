@@ -130,6 +130,7 @@ def test_a_result_is_not_known_at_once(tmp_path):
     assert acted(rows(tmp_path, DAILY + late + rule), 0) == [3, 4, 5, 6, 7]
 
 
+@pytest.mark.slow
 def test_the_first_rule_acts_and_others_if_it_lets_them(tmp_path):
     rules = "rules: {one: {when: level > 40, do: 'K <- K'@}, two: {do: 'K <- K'}}\n"
     alone = rows(tmp_path, DAILY + MORNING + rules.replace("@", ""))
@@ -146,6 +147,7 @@ def test_states_and_parameters_are_set(tmp_path):
     np.testing.assert_allclose(level[:5], [0, 50, 75, 25, 31.25], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_what_is_given_beside_and_what_comes_instead(tmp_path):
     rules = "rules: {more: {when: day == 2, do: give 40 mg and 10 mg},"
     rules += ' other: {when: day == 4, do: "switch to 8 mg every 12 h x 3"}}\n'
@@ -163,6 +165,7 @@ def test_who_leaves_is_seen_no_more(tmp_path):
     assert np.isfinite(level).tolist() == [True] * 4 + [False] * 4
 
 
+@pytest.mark.slow
 def test_some_decisions_are_not_acted_on(tmp_path):
     rule = "rules: {r: {do: 'K <- K', success: 40 %}}\n"
     found = rows(tmp_path, DAILY + MORNING + rule, subjects=500)
@@ -170,6 +173,7 @@ def test_some_decisions_are_not_acted_on(tmp_path):
     assert abs(share - 0.4) < 3 * np.sqrt(0.24 / 4000)
 
 
+@pytest.mark.slow
 def test_what_never_acts_moves_nothing(tmp_path):
     """Nor does another arm, another visit or another rule: to the last bit."""
     noisy = "rules: {down: {when: level > 60, do: stop, success: 0.3}@}\n"

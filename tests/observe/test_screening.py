@@ -71,6 +71,7 @@ def measured(sheets, found, output="base"):
     return np.where(found["subjects/arm"] == 0, low, high)
 
 
+@pytest.mark.slow
 def test_who_is_let_in_at_once_stays_who_it_was(base):
     before = rows(base)
     high = before["subjects/arm"] == 1  # has three times of what was measured

@@ -32,6 +32,7 @@ def near(found, exact, error):
     return abs(found - exact) < 3 * error
 
 
+@pytest.mark.slow
 def test_an_ornstein_uhlenbeck_process_has_its_moments():
     y = course_of(model_of(OU.format(step=0.02)), [1, 4], count=MANY)["y"]
     for place, day in enumerate((1, 4)):

@@ -134,16 +134,17 @@ def _fixed(
         for name in (AMOUNT, RATE, INTO)
     }
     whole = np.zeros(order.shape, int)
-    doses = Doses(
-        time=np.take_along_axis(when, order, axis=1),  # type: ignore[arg-type]
-        amount=rows[AMOUNT].astype(float),
-        compartment=rows[INTO].astype(int),
-        rate=rows[RATE].astype(float),
-        interval=np.zeros(order.shape),  # type: ignore[arg-type]
-        steady=whole,  # type: ignore[arg-type]
-        event=whole + DOSE,  # type: ignore[arg-type]
-        rank=whole + RANK,  # type: ignore[arg-type]
-    )
+    fields: dict[str, Any] = {
+        "time": np.take_along_axis(when, order, axis=1),
+        "amount": rows[AMOUNT].astype(float),
+        "compartment": rows[INTO].astype(int),
+        "rate": rows[RATE].astype(float),
+        "interval": np.zeros(order.shape),
+        "steady": whole,
+        "event": whole + DOSE,
+        "rank": whole + RANK,
+    }
+    doses = Doses(**fields)
     who = trial.identity(0)
     ready = trial.ready(arm, trial.people(who), padded(chosen, chosen.size))
     inputs = {

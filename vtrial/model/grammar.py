@@ -15,7 +15,15 @@ from lark.exceptions import UnexpectedInput
 
 from vtrial.errors import Fault, ModelError
 from vtrial.model.chance import EVENT_WORDS, LAWS, told
-from vtrial.model.syntax import COMPARISONS, Wrong, every_fault, spoken, wrong_calls
+from vtrial.model.syntax import (
+    COMPARISONS,
+    Wrong,
+    depth_of,
+    every_fault,
+    left_of,
+    spoken,
+    wrong_calls,
+)
 from vtrial.model.tree import (
     FUNCTIONS,
     TIME,
@@ -162,7 +170,7 @@ def parse_updates(text: str) -> tuple[tuple[Statement, ...], list[Fault], set[st
             statement, wrong = _statement(plain, line, _drawing())
             faults += [one.fault() for one in wrong]
             if statement.kind != "assign":
-                found = f"`{_left(statement)} = ...`"
+                found = f"`{left_of(statement)} = ...`"
                 raise _raised(line, 1, found, "an update `x <- ...`, or `r = ...`")
             kind = "update" if arrow else "assign"
             statements.append(
@@ -189,7 +197,7 @@ def parse_assignments(text: str) -> tuple[Statement, ...]:
     """
     statements = parse_model(text)
     faults = [
-        _fault(s.line, 1, f"`{_left(s)} = ...`", f"an assignment: `{s.name} = ...`")
+        _fault(s.line, 1, f"`{left_of(s)} = ...`", f"an assignment: `{s.name} = ...`")
         for s in statements
         if s.kind != "assign"
     ]
@@ -426,7 +434,7 @@ def _parse(
         told = every_fault(padded, parsed)
         raise ModelError.of(one.fault() for one in told)
     target, tree = found  # type: ignore[misc]
-    if _depth(tree) > MAX_CHAIN:
+    if depth_of(tree) > MAX_CHAIN:
         raise _raised(line, 1, "too long a chain", f"at most {MAX_CHAIN} long")
     known = functions or _functions()
     return target, tree, wrong_calls(tree, known, MAX_ARGUMENTS, more)
@@ -476,17 +484,6 @@ def _bound(body: str, line: int, count: int) -> None:
         raise _raised(line, 1, "signs or powers too deep", "fewer of them")
 
 
-def _depth(tree: Expression) -> int:
-    """Measure how deep a tree goes, without recursion."""
-    deepest, stack = 0, [(tree, 1)]
-    while stack:
-        node, depth = stack.pop()
-        deepest = max(deepest, depth)
-        if isinstance(node, Call):
-            stack.extend((argument, depth + 1) for argument in node.arguments)
-    return deepest
-
-
 def _repeats(statements: Sequence[Statement]) -> list[Fault]:
     """Find what is said twice, and what is said of no state."""
     seen: dict[tuple[str, str], int] = {}
@@ -498,7 +495,7 @@ def _repeats(statements: Sequence[Statement]) -> list[Fault]:
                 _fault(
                     statement.line,
                     1,
-                    f"`{_left(statement)}` again (first on line {seen[key]})",
+                    f"`{left_of(statement)}` again (first on line {seen[key]})",
                     "said once",
                 )
             )
@@ -521,13 +518,13 @@ def _check_target(
     doubtful: Collection[str],
 ) -> list[Fault]:
     """Find a name that is two things, or a property of something that is no state."""
-    name, left = statement.name, _left(statement)
+    name, left = statement.name, left_of(statement)
     if statement.kind in ("assign", "derivative"):
         taken = "an input of the model" if name in known else ""
         if statement.kind == "assign" and name in states:
             taken = "a state"
         found = f"`{left} =`, though `{name}` is {taken}"
-        write = _left(Statement(statement.kind, f"{name}_i", Number(0.0)))
+        write = left_of(Statement(statement.kind, f"{name}_i", Number(0.0)))
         allowed = f"a new name, such as `{write} = ...`"
         return [_fault(statement.line, 1, found, allowed)] if taken else []
     if name in states or name in doubtful:
@@ -574,15 +571,7 @@ def write_statement(statement: Statement) -> str:
     >>> write_statement(parse_model("d/dt(central)=-(CL / V)*central")[0])
     'd/dt(central) = -(CL/V)*central'
     """
-    return f"{_left(statement)} = {write_expression(statement.expression)}"
-
-
-def _left(statement: Statement) -> str:
-    """Write the left-hand side of a statement."""
-    words = {"derivative": "d/dt", "initial": "init"}
-    if statement.kind == "assign":
-        return statement.name
-    return f"{words.get(statement.kind, statement.kind)}({statement.name})"
+    return f"{left_of(statement)} = {write_expression(statement.expression)}"
 
 
 @functools.cache

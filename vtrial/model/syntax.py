@@ -12,7 +12,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 
 from vtrial.errors import Fault
 from vtrial.model.chance import EVENT_WORDS, LAWS
-from vtrial.model.tree import FUNCTIONS, Call, Expression, Name
+from vtrial.model.tree import FUNCTIONS, Call, Expression, Name, Statement
 from vtrial.sheets.choice import choice
 from vtrial.sheets.synonyms import hint
 from vtrial.sheets.words import listed
@@ -169,6 +169,17 @@ def _foreign(before: str, behind: str, row: int, column: int) -> Wrong | None:
     return Wrong(row, column, f"`{old}`", near or f"`{write.strip()}`", write, old)
 
 
+def depth_of(tree: Expression) -> int:
+    """Measure how deep a tree goes, without recursion."""
+    deepest, stack = 0, [(tree, 1)]
+    while stack:
+        node, depth = stack.pop()
+        deepest = max(deepest, depth)
+        if isinstance(node, Call):
+            stack.extend((argument, depth + 1) for argument in node.arguments)
+    return deepest
+
+
 def wrong_calls(
     tree: Expression,
     functions: Collection[str],
@@ -300,3 +311,11 @@ def _mended(body: str, wrong: Wrong, old: str, write: str) -> str:
         return ""
     rows[wrong.line - 1] = row[:place] + write + row[place + len(old) :]
     return "\n".join(rows)
+
+
+def left_of(statement: Statement) -> str:
+    """Write the left-hand side of a statement."""
+    words = {"derivative": "d/dt", "initial": "init"}
+    if statement.kind == "assign":
+        return statement.name
+    return f"{words.get(statement.kind, statement.kind)}({statement.name})"

@@ -23,7 +23,6 @@ from vtrial.cohort.subjects import Subjects
 from vtrial.dosing.doses import Doses, Times
 from vtrial.observe.alike import shape_of
 from vtrial.observe.bringing import (
-    Borne,
     Identity,
     Inputs,
     brought,
@@ -130,7 +129,6 @@ class Course(NamedTuple):
 
 register_namedtuple_serialization(Doses, serialized_name="vtrial:Doses")
 register_namedtuple_serialization(Times, serialized_name="vtrial:Times")
-register_namedtuple_serialization(Borne, serialized_name="vtrial:Borne")
 register_namedtuple_serialization(Ready, serialized_name="vtrial:Ready")
 register_namedtuple_serialization(Seen, serialized_name="vtrial:observe.Seen")
 
