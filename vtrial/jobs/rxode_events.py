@@ -6,7 +6,8 @@ the rate in AMT, the second one negative, where it ends.
 
 References
 ----------
-Fidler ML et al., rxode2: event types and classic events (vignette of rxode2 2.0).
+Fidler ML et al., rxode2: event types and classic events (vignette of rxode2 2.0); the
+digits were not checked against a run of rxode2.
 """
 
 from typing import NamedTuple
