@@ -51,7 +51,9 @@ def trial(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ruled")
     (folder / "halving.yaml").write_text(MODEL)
     (folder / "folk.yaml").write_text(COHORT)
-    (folder / "ruled.yaml").write_text(HEAD.format(subjects=4) + BODY)
+    (folder / "ruled.yaml").write_text(
+        HEAD.format(subjects=4) + "model: halving\n" + BODY
+    )
     return vt.load_protocol(str(folder / "ruled.yaml"))
 
 

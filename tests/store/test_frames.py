@@ -70,7 +70,9 @@ def ruled(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ruled")
     (folder / "halving.yaml").write_text(MODEL)
     (folder / "folk.yaml").write_text(COHORT)
-    (folder / "ruled.yaml").write_text(HEAD.format(subjects=4) + RULED)
+    (folder / "ruled.yaml").write_text(
+        HEAD.format(subjects=4) + "model: halving\n" + RULED
+    )
     return vt.run(vt.load_protocol(str(folder / "ruled.yaml")), workers=0, out=folder)
 
 

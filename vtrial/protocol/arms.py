@@ -51,7 +51,9 @@ def with_rules(
         asked = shapes[arm.name].rules
         for place, name in enumerate(asked or ()):
             if name not in names:
-                faults.unknown(("arms", arm.name, "rules", place), name, names, "rule")
+                path: Path_ = ("arms", arm.name, "rules")
+                many = isinstance(faults.sheet.value(path), list)
+                faults.unknown((*path, place) if many else path, name, names, "rule")
         mine = tuple(r for n, r in rules.items() if asked is None or n in asked)
         if len(mine) > MOST_RULES:
             path = ("arms", arm.name) if asked is None else ("arms", arm.name, "rules")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import cast, get_args
 
 from vtrial.errors import Fault, ModelError
+from vtrial.model.chance import EVENT_WORDS
 from vtrial.model.grammar import parse_expression, write_expression
 from vtrial.model.plain import call
 from vtrial.model.tree import FUNCTIONS as ORDINARY
@@ -27,6 +28,7 @@ FUNCTIONS = {
     word: (2, 3) if word in _LIMITED else (1, 1) if word in _PLAIN else (1, 2)
     for word in get_args(Word)
 } | {"ago": (2, 2)}
+_TOLD = re.compile(rf"({'|'.join(EVENT_WORDS)})\((\w+)\)")
 _SPOKEN = re.compile(r"\bdays\s+(below|above)\s*\(")
 _SPAN = re.compile(r"(?<=,)(\s*)(\d+(?:\.\d+)?)\s*([A-Za-z]*)(\s*\))")
 _HOURS = {
@@ -148,6 +150,10 @@ class _Reader:
 
     def lifted(self, node: Expression) -> Expression:
         """Return an equation with names in the place of such functions."""
+        told = _TOLD.fullmatch(node.name) if isinstance(node, Name) else None
+        if isinstance(node, Name) and told:  # the language takes it for an event's
+            inner = Name(told[2], node.column, node.line)
+            node = Call(told[1], (inner,), node.column, node.line)
         if isinstance(node, Name):
             self._check(node, self.names.all, "name")
             return node

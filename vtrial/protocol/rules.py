@@ -41,6 +41,7 @@ Act = Literal[
 LOOKS_BACK: dict[Word, str] = {  # what each function of a condition says
     "last": "the last value that is known",
     "previous": "the value before the last one",
+    "ago": "the last value that is at least so old",
     "baseline": "the last value up to hour 0",
     "nadir": "the lowest value since the dose was last changed",
     "peak": "the highest value since the dose was last changed",
