@@ -37,6 +37,7 @@ _MAKERS = (
     "design",
     "conduct/allocated.py",
     "conduct/layout.py",
+    "conduct/ledger_layout.py",
 )
 
 
