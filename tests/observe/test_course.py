@@ -264,3 +264,26 @@ def test_rules_act_on_what_chance_has_made(tmp_path):
     # Draws of chance are those of who nothing was done to.
     other = found["arms/b/measurements/measured"][0]
     np.testing.assert_array_equal(seen[:, 2], other[:, 2])
+
+
+TWO = """
+model: two
+parameters:
+  K: {value: 0.1, unit: 1/h}
+equations: |
+  d/dt(depot)   = -K * depot
+  d/dt(central) = -K * central
+  level = central
+outputs:
+  level: {unit: mg}
+"""
+
+
+def test_a_change_is_of_the_state_that_it_names_whatever_else_is_given(tmp_path):
+    (tmp_path / "two.yaml").write_text(TWO)
+    body = 'model: two\narms: {a: {dose: "100 mg into central every 24 h x 3"}}\n'
+    body += "visits: {v: {at: day 1, repeat: every 1 d x 2, measure: [level]}}\n"
+    body += "rules:\n  more: {when: day == 1, do: give 7 mg into depot, also: true}\n"
+    body += "  less: {into: central, do: reduce to 50 %}\n"
+    time, amount = doses(rows(tmp_path, body, model=""))
+    assert (time, sorted(amount)) == ([0, 1, 1, 2], [7, 25, 50, 100])

@@ -61,7 +61,7 @@ class Dosed(NamedTuple):
     states
         Names of the model's states.
     groups
-        Positions of those that are dosed.
+        Positions of those that regimens dose, in the order of `Tables.group`.
     """
 
     regimens: tuple[Regimen, ...]

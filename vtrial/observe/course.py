@@ -58,7 +58,6 @@ class Followed(NamedTuple):
     """How subjects fared: true values at their own times, and why it came so."""
 
     path: Trajectory
-    taken: Float[Array, "subject visit"]
     left: Float[Array, " subject"]
     given: Ledger
     decisions: Decisions
@@ -101,7 +100,7 @@ def follow(frame: Frame, program: Program, brought: Brought) -> Followed:
         time, outputs, None, status, carry.steps, jnp.zeros_like(status), end_of
     )
     decisions = jax.tree.map(lambda v: jnp.moveaxis(v, 0, 1), decisions)
-    return Followed(path, time[:, :visits], end, frame.compact(given), decisions)
+    return Followed(path, end, frame.compact(given), decisions)
 
 
 class _Solver:
@@ -113,6 +112,7 @@ class _Solver:
         plan, keys = frame.plan, brought.people.keys
         self.count = keys.shape[0]
         taken = jnp.broadcast_to(brought.taken, (self.count, plan.planned.size))
+        self.planned = taken
         rank = jnp.asarray(plan.rank[: plan.planned.size])
         order = jnp.lexsort((jnp.broadcast_to(rank, taken.shape), taken), axis=1)
         self.order, self.taken = order, jnp.take_along_axis(taken, order, axis=1)
@@ -218,10 +218,7 @@ class _Solver:
     ) -> tuple[Float[Array, " subject"], Bool[Array, " subject"]]:
         """Return when the moment is [h], and for whom there is one."""
         standing, now = carry.standing, self.stages.state(carry.state).time
-        taken = jnp.broadcast_to(
-            self.brought.taken, (self.count, self.brought.taken.shape[1])
-        )
-        visit = taken[:, item.place] + standing.shift
+        visit = self.planned[:, item.place] + standing.shift
         put_off = carry.past.due[:, item.moment.slot]
         due = jnp.min(jnp.where(item.moment.does, put_off, jnp.inf), axis=1)
         last = jnp.maximum(self.taken[:, -1] + standing.shift, self.frame.last)

@@ -98,8 +98,8 @@ def decide(
     taken, acted = ~here, jnp.zeros(now.shape, int)
     standing = standing._replace(again=jnp.full_like(now, jnp.inf))
     marks = Marks(past.changed, moment.began + standing.shift)
+    amounts = next_amounts(standing.plan, tables, len(dosed.groups))
     for place, rule in enumerate(rules):
-        amounts = next_amounts(standing.plan, tables, len(dosed.groups))
         dose = _dose(rule, dosed, amounts)
         values = _names(rules, moment, now, seen, people, past, dose)
         decides = moment.decides[place] & here
@@ -119,6 +119,7 @@ def decide(
         standing = act(rule, may, now, values, standing, dosed=dosed, tables=tables)
         after = next_amounts(standing.plan, tables, len(dosed.groups))
         past = _noted(rule, place, may, now, past, amounts, after)
+        amounts = after
         acted += jnp.where(may, 1 << place, 0)
     return past, standing, acted
 

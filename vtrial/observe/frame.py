@@ -97,8 +97,7 @@ class Frame:
     def dosed(self) -> Dosed:
         """What is given."""
         regimens = regimens_of(self.arm)
-        every = [*regimens, *given_extra(self.rules)]
-        return Dosed(regimens, names_of(self.protocol.model), groups_of(every))
+        return Dosed(regimens, names_of(self.protocol.model), groups_of(regimens))
 
     @functools.cached_property
     def inputs(self) -> tuple[str, ...]:
