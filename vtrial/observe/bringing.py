@@ -1,5 +1,6 @@
 """What subjects under an arm bring to the solver: inputs, doses, keys."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 from vtrial.cohort.subjects import Subjects
 from vtrial.dosing.doses import Doses
 from vtrial.dosing.expansion import expand, written
+from vtrial.dosing.regimen import Regimen
 from vtrial.model.tree import evaluate
 from vtrial.observe.adherence import Habits, habits_of, taken_by
 from vtrial.observe.realised import Ledger
@@ -51,11 +53,7 @@ def brought(
     another one compiles nothing.
     """
     inputs = inputs_under(shape, numbers, people, place)
-    needs = shape.regimen.needs if shape.regimen else ()
-    doses = expand(
-        shape.regimen,
-        {n: numbers[n] if n in numbers else first_occasion(inputs[n]) for n in needs},
-    )
+    doses = expand(shape.regimen, asked_by([shape.regimen], inputs, numbers))
     known, given = set(protocol.model.inputs), None
     kept = {k: v for k, v in inputs.items() if k in known}
     keys = people.keys(seed, place)
@@ -63,6 +61,15 @@ def brought(
     if habits is not None:
         doses, given = taken_by(habits, doses)
     return Borne(kept, doses, keys, given)
+
+
+def asked_by(
+    regimens: Sequence[Regimen | None], inputs: Inputs, numbers: Inputs
+) -> Inputs:
+    """Return what amounts ask for: values of subjects, and an arm's numbers behind."""
+    needs = sorted({name for one in regimens if one for name in one.needs})
+    mine = {n: first_occasion(inputs[n]) for n in needs if n not in numbers}
+    return mine | {name: numbers[name] for name in needs if name in numbers}
 
 
 def habits_under(shape: Arm, keys: Key[Array, " place"]) -> Habits | None:

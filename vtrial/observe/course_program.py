@@ -19,6 +19,7 @@ from vtrial.observe.adherence import attended
 from vtrial.observe.alike import shape_of
 from vtrial.observe.bringing import (
     Inputs,
+    asked_by,
     first_occasion,
     habits_under,
     inputs_under,
@@ -174,10 +175,7 @@ def _bring(
     inputs = inputs_under(shape, numbers, people, place)
     known = {name: first_occasion(value) for name, value in inputs.items()}
     regimens = regimens_of(shape)
-    needs = {name for one in regimens for name in one.needs}
-    tables = tables_of(
-        regimens, {n: numbers[n] if n in numbers else known[n] for n in needs}
-    )
+    tables = tables_of(regimens, asked_by(regimens, inputs, numbers))
     keys = people.keys(seed, place)
     habits = habits_under(shape, keys)
     if habits is not None:
