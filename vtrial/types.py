@@ -117,6 +117,8 @@ class Given(IntEnum):
         return _GIVEN_WORDS[self]
 
 
+TAKEN = (Given.PLANNED, Given.CHANGED, Given.EXTRA)  # reasons of doses that were given
+
 _GIVEN_WORDS = {
     Given.PLANNED: "as planned",
     Given.CHANGED: "changed by a rule",

@@ -23,11 +23,10 @@ from vtrial.observe.bringing import padded
 from vtrial.protocol.protocol import Arm
 from vtrial.solver.host import simulate
 from vtrial.store.record import Record, open_record
-from vtrial.types import Given, Status
+from vtrial.types import TAKEN, Status
 
 MOST = 10.0  # tolerances by which two solutions may differ
 FLOOR = 1e-3  # of a subject's largest value; below it, differences are held against it
-_GIVEN = (Given.PLANNED, Given.CHANGED, Given.EXTRA)
 
 
 def replay(folder: str | Path, *, subjects: int = 20) -> pd.DataFrame:
@@ -104,7 +103,7 @@ def _replayed(
                 "arm": arm.name,
                 "output": output.name,
                 "subjects": chosen.size,
-                "doses": int(np.isin(held[REASON], _GIVEN).sum()),
+                "doses": int(np.isin(held[REASON], TAKEN).sum()),
                 "largest": largest,
             }
         )
@@ -126,7 +125,7 @@ def _fixed(
     time: np.ndarray,
 ) -> dict[str, Any]:
     """Solve the doses of a ledger as they stand there."""
-    given = np.isin(held[REASON], _GIVEN)
+    given = np.isin(held[REASON], TAKEN)
     when = np.where(given, held[TIME], np.inf)
     order = np.argsort(when, axis=1, kind="stable")
     rows = {

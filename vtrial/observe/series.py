@@ -9,9 +9,7 @@ from vtrial.dosing.doses import Doses
 from vtrial.observe.course import Decisions
 from vtrial.observe.realised import Ledger
 from vtrial.protocol.protocol import Arm, Protocol
-from vtrial.types import Given
-
-NOT_GIVEN = (Given.HELD, Given.STOPPED, Given.MISSED)
+from vtrial.types import TAKEN, Given
 
 Times = tuple[Float[Array, "subject row"], Float[Array, "subject row"]]
 
@@ -47,7 +45,7 @@ def series_of(
     for name in asked_of_ledger(protocol):
         if name == DOSE:
             assert given is not None, "doses are known"
-            taken = ~np.isin(np.asarray(given.reason), [int(r) for r in NOT_GIVEN])
+            taken = np.isin(np.asarray(given.reason), TAKEN)
             taken &= np.isfinite(np.asarray(given.time))
             value = np.where(taken, np.asarray(given.amount), np.nan)
             found[name] = _series(given.time, value)
