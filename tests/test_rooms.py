@@ -33,7 +33,7 @@ MAY_IMPORT = {  # in the order the data walks; CONTRIBUTING.md draws it
     "observe": UPSTREAM,
     "store": GROUND,
     "design": GROUND | {"protocol"},
-    "analysis": GROUND | {"protocol", "endpoint", "measure"},
+    "analysis": GROUND | {"protocol", "endpoint", "measure", "design"},
     "conduct": WALK,
     "diagnose": WALK | {"conduct"},
     "jobs": WALK | {"conduct"},

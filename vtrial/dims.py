@@ -35,6 +35,7 @@ POINT = "point"
 SKETCH = "sketch"
 SCREENED = "screened"
 ESTIMATES = "estimates"
+ENACTED = "enacted"
 
 NUMBER = "number"
 OUTCOME = "outcome"

@@ -139,6 +139,17 @@ PREDICTIVE_SHARES = [
 ]
 RULES = ["arm", "rule", "n", "acted", "acted_error", "times", "times_error"]
 DOSES = ["arm", "reason", "n", "count", "share", "mc_error"]
+ENACTED_ROWS = [
+    *("of", "measure", "unit", "value", "mc_error", "low", "high", "trials"),
+]
+LOOKS = [
+    *("look", "held", "time", "enrolled", "known", "events"),
+    *("ended", "ended_error", "trials"),
+]
+DECIDED = [
+    *("comparison", "look", "decision", "share", "mc_error", "low", "high", "trials"),
+]
+ALLOCATED = ["arm", "look", "value", "mc_error", "low", "high", "trials"]
 GIVEN = ["arm", "into", "unit", "time", "n", "given", "low", "median", "high"]
 DISTRIBUTIONS = ["arm", "endpoint", "unit", "low", "high", "count", "share"]
 FAILURES = ["arm", "status", "count"]
@@ -280,6 +291,23 @@ class Estimates:
         due about then, of which doses the share `given` was given; the median of what a
         subject got for each of them (0 if it was not given), and where 90 % of subjects
         lie. What rules gave beside the planned is left out.
+    enacted
+        What enacted trials did, a row for each measure of the whole trial (`of` is
+        empty) or of a comparison: `expected size`, `expected duration` [h] and their
+        quantiles, `ended early`; `shown` (the power, or the type I error), the mean
+        `estimate`, the `true effect` (paired, of all subjects), `bias` in all trials
+        and `where shown` (of ratios of the logarithm), and `coverage` of the usual
+        interval. `low` and `high` are 95 % Monte Carlo limits.
+    looks
+        In which share of the trials each look was `held`, on average when [h] and with
+        how many subjects enrolled, known, and with an event; in which share it was the
+        last one (`ended`).
+    decided
+        The share of all trials in which a look decided a comparison: `success` or
+        `futile`.
+    allocated
+        The number of subjects in each arm (`look` is empty), or the probability of the
+        arm after a look: mean, Monte Carlo error, and where 90 % of the trials lie.
     published
         A row for each published number: the limits that count as within, and the
         simulated value; of those in the arm `where` a condition holds, if there is
@@ -311,6 +339,10 @@ class Estimates:
     rules: pd.DataFrame = none_of(RULES)
     doses: pd.DataFrame = none_of(DOSES)
     given: pd.DataFrame = none_of(GIVEN)
+    enacted: pd.DataFrame = none_of(ENACTED_ROWS)
+    looks: pd.DataFrame = none_of(LOOKS)
+    decided: pd.DataFrame = none_of(DECIDED)
+    allocated: pd.DataFrame = none_of(ALLOCATED)
 
     def published_words(self) -> pd.DataFrame:
         """Return the published numbers beside the simulated ones, in words."""

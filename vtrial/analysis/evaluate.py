@@ -8,6 +8,7 @@ import xarray as xr
 
 from vtrial.analysis.bands import over_time
 from vtrial.analysis.courses import courses_of
+from vtrial.analysis.enacted import enacted_of
 from vtrial.analysis.estimates import (
     CONTRASTS,
     DISTRIBUTIONS,
@@ -77,6 +78,7 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         predictive_shares=seen.predictive_shares.table(protocol),
         courses=courses_of(tree, protocol),
         **ledger_of(tree, protocol)._asdict(),
+        **enacted_of(tree, protocol)._asdict(),
     )
 
 

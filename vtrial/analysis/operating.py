@@ -90,7 +90,7 @@ def power_of(comparison: Comparison, p: Numbers) -> Measured:
     NaN if no trial has a p-value.
     """
     known = p[np.isfinite(p)]
-    return _proportion(known < comparison.alpha)
+    return proportion_of(known < comparison.alpha)
 
 
 def convergence_of(
@@ -121,7 +121,7 @@ def _plain(
 ) -> Iterator[tuple[str, Measured]]:
     """Yield the measures that need no true effect."""
     yield "power", power_of(comparison, made.p)
-    yield "expected size", _mean(size)
+    yield "expected size", mean_of(size)
     estimate = _scaled(comparison, made.estimate)
     estimate = estimate[np.isfinite(estimate)]
     if len(estimate) > 1:
@@ -147,9 +147,9 @@ def _against_truth(
     if count < 2:
         return
     target = effect if own else np.full(len(effect), effect[known].mean())
-    yield "bias", _mean((estimate - target)[known])
+    yield "bias", mean_of((estimate - target)[known])
     bounded = known & ~np.isnan(low) & ~np.isnan(high)
-    yield "coverage", _proportion(((low <= target) & (target <= high))[bounded])
+    yield "coverage", proportion_of(((low <= target) & (target <= high))[bounded])
     if own:
         whole = float(estimate[known].var(ddof=1))
         parameters = effect[known].var(ddof=1) - np.nanmean(error[known] ** 2)
@@ -181,7 +181,7 @@ def _family(
         ("any of the family", np.any(found, axis=1)),
         ("all of the family", np.all(found, axis=1)),
     ]
-    return [_row(name, measure, _proportion(shown)) for name, shown in named]
+    return [_row(name, measure, proportion_of(shown)) for name, shown in named]
 
 
 def _two_sided(protocol: Protocol, place: int, p: Numbers) -> Numbers:
@@ -199,7 +199,7 @@ def _scaled(comparison: Comparison, value: Numbers) -> Numbers:
         return np.log(value)
 
 
-def _proportion(true: np.ndarray) -> Measured:
+def proportion_of(true: np.ndarray) -> Measured:
     """Return a proportion of trials with Wilson's limits; none of no trials.
 
     Where all or none of them are counted, its error is the half width of that interval
@@ -216,7 +216,7 @@ def _proportion(true: np.ndarray) -> Measured:
     return Measured(share, error, low, high, trials)
 
 
-def _mean(value: np.ndarray) -> Measured:
+def mean_of(value: np.ndarray) -> Measured:
     """Return a mean over trials with Student's limits."""
     trials = len(value)
     mean, error = float(value.mean()), float(value.std(ddof=1) / np.sqrt(trials))

@@ -44,11 +44,11 @@ def _batch(trial: Trial, replicate: int, batch: int) -> np.ndarray:
         seed=trial.protocol.seed,
         replicate=who.replicate,
         subject=who.number,
-        strata=_numbered(np.stack(strata, axis=1)),
+        strata=numbered(np.stack(strata, axis=1)),
     )
 
 
-def _numbered(strata: np.ndarray) -> np.ndarray:
+def numbered(strata: np.ndarray) -> np.ndarray:
     """Give each combination of values a number that depends on nothing else."""
     kinds, place = np.unique(strata, axis=0, return_inverse=True)
     names = [zlib.crc32(np.ascontiguousarray(kind).tobytes()) >> 1 for kind in kinds]

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from vtrial.errors import ProtocolError
 from vtrial.protocol.adherence_shape import AdherenceShape
 from vtrial.protocol.faults import Faults
+from vtrial.protocol.rates import rate_in
 from vtrial.protocol.times import duration
 from vtrial.protocol.values import share_in
 from vtrial.sheets.sheet import Path_
 from vtrial.sheets.words import listed, nearest
 
 ENOUGH = 1e-6  # by which the probabilities of a row may miss 1
-_RATE = re.compile(r"([\d.eE+-]+)\s*(%?)\s*(?:/|per)\s*(.+)")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def read_adherence(
         except ProtocolError as error:
             faults.relay((*path, key), error)
             shares.append(1.0)
-    stop = _rate((*path, "stop"), shape.stop, faults)
+    stop = _hazard((*path, "stop"), shape.stop, faults)
     jitter = _jitter((*path, "jitter"), shape.jitter, gap, faults)
     if len(faults.entries) > before:
         return None
@@ -174,27 +174,15 @@ def _pair(words: str, states: Sequence[str]) -> str:
     return " to ".join(parts) if len(parts) == 2 and all(parts) else ""
 
 
-def _rate(path: Path_, words: float | str | None, faults: Faults) -> float:
-    """Read a hazard [1/h] such as `0.0019 / d`."""
+def _hazard(path: Path_, words: float | str | None, faults: Faults) -> float:
+    """Read a hazard [1/h]; 0 if there is none."""
     if words is None:
         return 0.0
-    found = _RATE.fullmatch(str(words).strip())
     try:
-        if not found:
-            raise ValueError
-        number = float(found[1]) / (100.0 if found[2] else 1.0)
-        unit = found[3].strip()
-        hours = duration(unit if unit[0].isdigit() else f"1 {unit}")
-        if number < 0:
-            raise ValueError
-    except (ValueError, ProtocolError):
-        faults.add(
-            path,
-            found=f"`{words}`",
-            allowed="a hazard: a number by a time, such as `0.0019 / d`",
-        )
+        return rate_in(words)
+    except ProtocolError as error:
+        faults.relay(path, error)
         return 0.0
-    return number / hours
 
 
 def _jitter(path: Path_, words: str | None, gap: float, faults: Faults) -> float:

@@ -37,6 +37,7 @@ from vtrial.protocol.observed import read_observed
 from vtrial.protocol.parameters import with_parameters_of
 from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit
 from vtrial.protocol.published import read_published, read_source
+from vtrial.protocol.read_enactment import read_enactment
 from vtrial.protocol.read_rules import read_rules
 from vtrial.protocol.scope import Known, find_covariates, find_model
 from vtrial.protocol.shape import KeepShape, ProtocolShape
@@ -246,6 +247,15 @@ def _build(
     analysis, published = _read_comparisons(
         shape, places, endpoints, visits, known=known, faults=faults
     )
+    enactment = read_enactment(
+        shape.design,
+        _in_all(shape.subjects),
+        names,
+        endpoints,
+        analysis.comparisons,
+        potential=shape.potential,
+        faults=faults,
+    )
     occasions = read_occasions(shape.occasions, known, faults)
     grid = _read_grid(
         shape, endpoints, visits, arms, occasions, last, known=known, faults=faults
@@ -272,6 +282,7 @@ def _build(
         random_effects=shape.random_effects,
         eligible=eligible,
         design=Design(allocation, dropout),
+        enactment=enactment,
         visits=visits,
         grid=grid.times,
         added=grid.added,

@@ -15,6 +15,7 @@ from vtrial.protocol.adherence import Adherence
 from vtrial.protocol.analysis import Analysis
 from vtrial.protocol.design import Design
 from vtrial.protocol.eligible import Eligible
+from vtrial.protocol.enactment import Enactment
 from vtrial.protocol.evidence import Correct, Evidence
 from vtrial.protocol.rules import Rule
 from vtrial.protocol.subset import Words
@@ -105,6 +106,7 @@ class Protocol:
     random_effects: Literal["on", "off"] = "on"
     eligible: Eligible | None = None
     design: Design = Design()
+    enactment: Enactment | None = None
     visits: tuple[Visit, ...] = ()
     grid: tuple[float, ...] = ()
     added: tuple[int, ...] = ()
@@ -212,7 +214,7 @@ class Protocol:
 
 
 _ASIDE = {
-    *("model", "title", "replicates", "analysis", "evidence"),
+    *("model", "title", "replicates", "analysis", "evidence", "enactment"),
     *("sources", "path", "text", "data", "words"),
 }
 WORDS = {"title", "words", "source", "sources"}

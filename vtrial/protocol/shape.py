@@ -13,6 +13,7 @@ from vtrial.endpoint.registry import kinds
 from vtrial.measure.registry import measures
 from vtrial.protocol.adherence_shape import AdherenceShape
 from vtrial.protocol.analysis import Covariance, Freedom, Procedure, Ties
+from vtrial.protocol.enactment_shape import Accruals, AdaptationShape, Looks
 from vtrial.protocol.evidence import Correct, Statistic
 from vtrial.protocol.field_types import (
     MOST,
@@ -152,6 +153,51 @@ class DesignShape(Shape):
         examples=["simple", {"permuted block": 6}],
     )
     dropout: DropoutShape | None = Field(None, description="Nobody if left out.")
+    accrual: Accruals | None = Field(
+        None,
+        description="How fast subjects come; all are there at once if left out.",
+        examples=["20 / month"],
+    )
+    arrivals: Literal["fixed", "poisson"] = Field(
+        "fixed", description="Evenly, or by chance at these rates."
+    )
+    outcome: Name | None = Field(
+        None,
+        description="The endpoint by which looks count who is known; that of the "
+        "first comparison if left out.",
+    )
+    known_after: Name | None = Field(
+        None,
+        alias="known after",
+        description="How long until an outcome is reported.",
+        examples=["7 d"],
+    )
+    planned: int | None = Field(
+        None,
+        ge=1,
+        le=MOST,
+        description="How many are enrolled unless a look changes it; all if left out.",
+    )
+    looks: Looks = Field(
+        default_factory=dict,
+        description="When the data are looked at, by name; the last one is the end.",
+        examples=[{"interim": "50 %", "final": "100 %"}],
+    )
+    adapt: dict[str, AdaptationShape] = Field(
+        default_factory=dict,
+        description="What looks decide, by name.",
+        examples=[{"stop": {"by": "group sequential"}}],
+    )
+    stop: Literal["all decided", "first success"] = Field(
+        "all decided", description="When a trial with several comparisons ends early."
+    )
+    trials: int | None = Field(
+        None,
+        ge=1,
+        le=MOST,
+        description="How many are enacted; one a replicate if left out, with more "
+        "their subjects are drawn from all that are simulated.",
+    )
 
 
 Take = Annotated[

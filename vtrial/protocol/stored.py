@@ -16,14 +16,22 @@ from vtrial.dosing import regimen
 from vtrial.endpoint import endpoint
 from vtrial.errors import StoreError
 from vtrial.model import chance, model, tree
-from vtrial.protocol import adherence, analysis, design, eligible, evidence, rules
+from vtrial.protocol import (
+    adherence,
+    analysis,
+    design,
+    eligible,
+    enactment,
+    evidence,
+    rules,
+)
 from vtrial.protocol import protocol as nouns
 from vtrial.protocol.protocol import Protocol
 from vtrial.types import Numerics
 
 KIND = "is"
 _MODULES = (
-    *(nouns, rules, adherence, design, analysis, eligible, evidence),
+    *(nouns, rules, adherence, design, enactment, analysis, eligible, evidence),
     *(endpoint, regimen, model, chance, tree),
 )
 _KINDS: Mapping[str, Any] = MappingProxyType(

@@ -1,0 +1,191 @@
+"""Enact the trials of a record: what each would have seen, and when it would have ended.
+
+No equation is solved again. What was enacted is kept in the record, and more trials are
+added to it.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from vtrial.analysis.comparison import truth
+from vtrial.analysis.enacted import TRUTH, enacted_name, read_trials
+from vtrial.analysis.gather import joined
+from vtrial.analysis.locked import Sights
+from vtrial.analysis.reading import Chunk, check_record, chunks_of
+from vtrial.conduct.allocated import numbered
+from vtrial.conduct.progress import progress
+from vtrial.design.draws import uniforms
+from vtrial.design.enact import enact
+from vtrial.design.trials import Trials, together
+from vtrial.dims import ENACTED
+from vtrial.errors import ProtocolError
+from vtrial.measure.groups import Pairs
+from vtrial.protocol.enactment import Enactment
+from vtrial.protocol.protocol import Protocol
+from vtrial.store.record import Record
+
+TOGETHER = 300_000  # subjects of the trials that are enacted side by side
+POOL = 200_000  # subjects at most of whom those of further trials are drawn
+DIMS = {
+    **dict.fromkeys(("at", "enrolled", "known", "events"), ("trial", "look")),
+    **dict.fromkeys(
+        ("decision", "estimate", "error", "z"), ("trial", "look", "comparison")
+    ),
+    "weights": ("trial", "look", "arm"),
+    "allocated": ("trial", "arm"),
+    **dict.fromkeys(("success", "final", "final_error"), ("trial", "comparison")),
+    **dict.fromkeys(("ended", "duration", "size"), ("trial",)),
+}
+
+
+def enact_record(
+    record: Record, protocol: Protocol, *, trials: int | None = None
+) -> Trials:
+    """Enact the trials of a finished record as its protocol says.
+
+    Parameters
+    ----------
+    record, protocol
+        The record, and a protocol that asks what it holds; accrual, looks and
+        adaptations may be others than those that it was run with.
+    trials
+        How many; by default as many as the protocol says, or as there are replicates.
+        Up to the number of replicates each trial has its replicate's own subjects, in
+        larger numbers they are drawn anew from all, with replacement.
+
+    Raises
+    ------
+    ProtocolError
+        If the sheet says nothing of looks or accrual, or asks for what the record does
+        not hold.
+    """
+    if protocol.enactment is None:
+        raise ProtocolError(
+            at="design",
+            found="silent on accrual and looks",
+            allowed="`accrual` and `looks`, such as "
+            "`design: {accrual: 20 / month, looks: {interim: 50 %, final: 100 %}}`",
+            write="",
+        )
+    tree = record.tree()
+    check_record(tree, protocol)
+    asked = trials or protocol.enactment.trials or protocol.replicates
+    pooled = asked > protocol.replicates
+    name = enacted_name(protocol, pooled=pooled)
+    kept = read_trials(tree, name)
+    held = kept[0] if kept is not None else None
+    have = len(held) if held is not None else 0
+    if held is not None and have >= asked:
+        return _first(held, asked)
+    parts = [held] if held is not None else []
+    with progress(asked, done=have, words="enacting trials") as advance:
+        for part in _parts(record, protocol, protocol.enactment, have, asked, pooled):
+            parts.append(part)
+            advance(len(part))
+    made = together(parts)
+    for field in dataclasses.fields(Trials):
+        path = f"{ENACTED}/{name}/{field.name}"
+        record.put(path, getattr(made, field.name), dims=DIMS[field.name])
+    effects = kept[1] if kept is not None else _truths(record, protocol)
+    record.put(f"{ENACTED}/{name}/{TRUTH}", effects, dims=("comparison", "worth"))
+    return made
+
+
+def _parts(
+    record: Record,
+    protocol: Protocol,
+    enactment: Enactment,
+    first: int,
+    last: int,
+    pooled: bool,
+) -> Iterator[Trials]:
+    """Enact some trials at a time."""
+    tree = record.tree()
+    many = max(1, TOGETHER // protocol.subjects)
+    if not pooled:
+        for chunk in chunks_of(tree, protocol):
+            yield from _of_chunk(chunk, protocol, enactment, first, last)
+        return
+    pool = _pool(next(iter(chunks_of(tree, protocol))), protocol)
+    size = pool.replicates * pool.subjects
+    for start in range(first, last, many):
+        numbers = np.arange(start, min(start + many, last))
+        drawn = uniforms(
+            "people", seed=protocol.seed, trials=numbers, subjects=protocol.subjects
+        )
+        people = np.minimum((drawn * size).astype(int), size - 1)
+        sights = Sights(pool, protocol, enactment, people)
+        yield _enacted(sights, numbers)
+
+
+def _of_chunk(
+    chunk: Chunk, protocol: Protocol, enactment: Enactment, first: int, last: int
+) -> Iterator[Trials]:
+    """Enact those of a chunk's own trials that are asked for."""
+    many = max(1, TOGETHER // protocol.subjects)
+    stop = min(chunk.start + chunk.replicates, last)
+    for start in range(max(chunk.start, first), stop, many):
+        numbers = np.arange(start, min(start + many, stop))
+        part = dataclasses.replace(
+            chunk, start=start, replicates=len(numbers), _kept={}
+        )
+        yield _enacted(Sights(part, protocol, enactment), numbers)
+
+
+def _pool(chunk: Chunk, protocol: Protocol) -> Chunk:
+    """Return the people from whom further trials are drawn."""
+    most = max(1, POOL // protocol.subjects)
+    return dataclasses.replace(chunk, replicates=min(chunk.replicates, most), _kept={})
+
+
+def _enacted(sights: Sights, numbers: np.ndarray) -> Trials:
+    """Enact trials with these numbers."""
+    protocol = sights.protocol
+    allocation, strata = protocol.design.allocation, None
+    if allocation.by == "stratified":
+        columns = [sights.covariate(name) for name in allocation.strata]
+        strata = numbered(np.stack(columns, axis=-1).reshape(-1, len(columns)))
+    return enact(
+        sights.enactment,
+        allocation,
+        sights,
+        comparisons=[one.name for one in protocol.analysis.comparisons],
+        seed=protocol.seed,
+        trials=numbers,
+        subjects=protocol.subjects,
+        strata=strata,
+    )
+
+
+def _truths(record: Record, protocol: Protocol) -> np.ndarray:
+    """Return each comparison's paired effect over all trials, and its error.
+
+    Ratios are their logarithms. NaN where subjects are simulated in their arm alone.
+    """
+    comparisons = protocol.analysis.comparisons
+    found = np.full((len(comparisons), 2), np.nan)
+    if protocol.potential != "all":
+        return found
+    parts: list[list[Pairs]] = [[] for _ in comparisons]
+    for chunk in chunks_of(record.tree(), protocol):
+        for place, comparison in enumerate(comparisons):
+            parts[place].append(truth(chunk, comparison))
+    for place, comparison in enumerate(comparisons):
+        effect, error, _ = joined(parts[place])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            effect = np.log(effect) if comparison.measure.ratio else effect
+        known = np.isfinite(effect)
+        if known.any():
+            many = int(known.sum())
+            within = np.sqrt(np.nansum(error[known] ** 2)) / many
+            between = effect[known].std(ddof=1) / np.sqrt(many) if many > 1 else within
+            found[place] = effect[known].mean(), between
+    return found
+
+
+def _first(trials: Trials, count: int) -> Trials:
+    """Return the first so many trials."""
+    names = [field.name for field in dataclasses.fields(Trials)]
+    return Trials(*(getattr(trials, one)[:count] for one in names))

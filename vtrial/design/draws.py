@@ -1,0 +1,47 @@
+"""A trial's own draws, by its number, a purpose and the subject; never by position."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from vtrial.keys import purpose_key, replicate_key
+from vtrial.program_cache import kept
+
+MAKERS = ("keys.py", "design")
+
+
+def uniforms(
+    purpose: str, *, seed: int, trials: Int[np.ndarray, " trial"], subjects: int
+) -> Float[np.ndarray, "trial subject"]:
+    """Return a uniform draw for each subject of each trial, for a purpose in words.
+
+    Examples
+    --------
+    >>> few = uniforms("arms", seed=1, trials=np.arange(2), subjects=2)
+    >>> more = uniforms("arms", seed=1, trials=np.arange(3), subjects=5)
+    >>> bool((few == more[:2, :2]).all())
+    True
+    """
+    drawn = _drawn(purpose, subjects, jnp.asarray(trials), np.int64(seed))
+    return np.asarray(drawn)
+
+
+@functools.partial(kept, static=2, makers=MAKERS)
+def _drawn(
+    purpose: str,
+    subjects: int,
+    trials: Int[Array, " trial"],
+    seed: Int[Array, ""] | np.int64,
+) -> Float[Array, "trial subject"]:
+    """Draw, by the trial's own key and the subject's number."""
+
+    def one(trial: Int[Array, ""]) -> Float[Array, " subject"]:
+        key = purpose_key(replicate_key(jnp.asarray(seed), trial), purpose)
+        fold = functools.partial(jax.random.fold_in, key)
+        keys = jax.vmap(fold)(jnp.arange(subjects))
+        return jax.vmap(lambda k: jax.random.uniform(k, (), jnp.float64))(keys)
+
+    return jax.vmap(one)(trials)

@@ -1,0 +1,326 @@
+"""Enact trials: enrol, allocate, look, decide, go on; all trials side by side.
+
+Nothing is simulated here. What each subject would show under each arm is known, and an
+enactment finds out which of it the trial sees, and when.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from vtrial.design.accrual import enrolments
+from vtrial.design.allocation import allocate
+from vtrial.design.calendar import Calendar, held_at
+from vtrial.design.draws import uniforms
+from vtrial.design.kind import Verdict, View
+from vtrial.design.registry import kinds_of_adaptation
+from vtrial.design.sight import Arms, Effects, Lock, Sight
+from vtrial.design.trials import Decision, Trials
+from vtrial.protocol.design import Allocation
+from vtrial.protocol.enactment import Enactment
+
+
+def enact(
+    enactment: Enactment,
+    allocation: Allocation,
+    sight: Sight,
+    *,
+    comparisons: Sequence[str],
+    seed: int,
+    trials: Int[np.ndarray, " trial"],
+    subjects: int,
+    strata: Int[np.ndarray, "trial subject"] | None = None,
+) -> Trials:
+    """Enact some trials.
+
+    A trial depends on its number and the seed alone, not on which others are enacted
+    with it.
+
+    Parameters
+    ----------
+    enactment, allocation
+        How the trial goes on, and how subjects are allocated until a look changes it;
+        from then on each later subject's arm is drawn with the new probabilities.
+    sight
+        What is known of the subjects at which time.
+    comparisons
+        What is decided. Those that no adaptation is on are tested at the end.
+    seed, trials
+        The seed, and the trials' numbers.
+    subjects
+        How many a trial can enrol.
+    strata
+        For stratified allocation.
+    """
+    course = _Course.begun(
+        enactment,
+        allocation,
+        sight,
+        comparisons=tuple(comparisons),
+        seed=seed,
+        trials=trials,
+        subjects=subjects,
+        strata=strata,
+    )
+    for place in range(len(enactment.looks)):
+        course.look(place)
+    return course.ended()
+
+
+def assigned(
+    ticket: Float[np.ndarray, "trial subject"], weights: Float[np.ndarray, "trial arm"]
+) -> Arms:
+    """Return the arms that uniform draws choose with each trial's probabilities."""
+    limits = np.cumsum(weights, axis=1)
+    limits = limits / limits[:, -1:]
+    arm = np.zeros(ticket.shape, int)
+    for one in range(weights.shape[1] - 1):
+        arm += ticket >= limits[:, one, None]
+    return arm
+
+
+@dataclass
+class _Course:
+    """All trials on their way from look to look."""
+
+    enactment: Enactment
+    sight: Sight
+    comparisons: tuple[str, ...]
+    base: Float[np.ndarray, " arm"]
+    came: Float[np.ndarray, "trial subject"]
+    ticket: Float[np.ndarray, "trial subject"]
+    arm: Arms
+    weights: Float[np.ndarray, "trial arm"]
+    among: Bool[np.ndarray, "trial arm"]
+    size: Int[np.ndarray, " trial"]
+    running: Bool[np.ndarray, " trial"]
+    open: Bool[np.ndarray, "trial comparison"]
+    end: Float[np.ndarray, " trial"]
+    place: Int[np.ndarray, " trial"]
+    allocated: Int[np.ndarray, "trial arm"]
+    final: Float[np.ndarray, "trial comparison"]
+    final_error: Float[np.ndarray, "trial comparison"]
+    success: Bool[np.ndarray, "trial comparison"]
+    past: dict[tuple[str, int], Effects] = field(default_factory=dict)
+    rows: list[dict[str, np.ndarray]] = field(default_factory=list)
+
+    @classmethod
+    def begun(
+        cls,
+        enactment: Enactment,
+        allocation: Allocation,
+        sight: Sight,
+        *,
+        comparisons: tuple[str, ...],
+        seed: int,
+        trials: np.ndarray,
+        subjects: int,
+        strata: np.ndarray | None,
+    ) -> "_Course":
+        """Enrol everybody, and allocate as it is planned."""
+        count, many = len(trials), len(comparisons)
+        base = np.asarray(allocation.weights, float)
+        base = base / base.sum()
+        whole = np.repeat(trials, subjects), np.tile(np.arange(subjects), count)
+        arm = allocate(
+            allocation,
+            seed=seed,
+            replicate=whole[0],
+            subject=whole[1],
+            strata=None if strata is None else strata.reshape(-1),
+        )
+        shape = {"seed": seed, "trials": trials, "subjects": subjects}
+        return cls(
+            enactment,
+            sight,
+            comparisons,
+            base,
+            enrolments(enactment.accrual, **shape),
+            uniforms("adapted arms", **shape),
+            arm.reshape(count, subjects),
+            np.tile(base, (count, 1)),
+            np.ones((count, len(base)), bool),
+            np.full(count, enactment.planned),
+            np.ones(count, bool),
+            np.ones((count, many), bool),
+            np.zeros(count),
+            np.zeros(count, int),
+            np.zeros((count, len(base)), int),
+            np.full((count, many), np.nan),
+            np.full((count, many), np.nan),
+            np.zeros((count, many), bool),
+        )
+
+    def look(self, place: int) -> None:
+        """Hold a look: lock, decide, and change what is decided."""
+        look = self.enactment.looks[place]
+        last = place == len(self.enactment.looks) - 1
+        limit = np.arange(self.came.shape[1]) < self.size[:, None]
+        planned = np.where(limit, self.arm, -1)
+        enrolled = np.where(limit, self.came, np.inf)
+        known, events = self.sight.times(planned, enrolled)
+        at = np.maximum(held_at(look, Calendar(enrolled, known, events)), self.end)
+        if last:  # what is never reached ends once everything is known
+            everything = np.where(limit, known, 0.0).max(axis=1)
+            at = np.where(np.isfinite(at), at, np.maximum(everything, self.end))
+        held = self.running & np.isfinite(at)
+        inside = (enrolled <= at[:, None]) & held[:, None]
+        lock = Lock(np.where(inside, planned, -1), enrolled, at)
+        view = View(
+            self.enactment,
+            place,
+            lock,
+            self.sight,
+            *(self.base, self.weights, self.among, self.size, self.came.shape[1]),
+            self.past,
+        )
+        verdicts = [
+            kinds_of_adaptation()[one.by].decide(one, view)
+            for one in self.enactment.adaptations
+            if place in one.looks
+        ]
+        decision = self._decided(view, verdicts, held, last=last)
+        self._note(view, decision, held, known=known, events=events)
+        self._end(lock, decision, held, place, last=last)
+        self._change(verdicts, at, held)
+
+    def _decided(
+        self, view: View, verdicts: Sequence[Verdict], held: np.ndarray, *, last: bool
+    ) -> np.ndarray:
+        """Return the decision on each comparison; what stays open ends at the last."""
+        made = np.full(self.open.shape, int(Decision.NONE))
+        ruled = {name for one in self.enactment.adaptations for name in one.on}
+        for i, name in enumerate(self.comparisons):
+            now = np.zeros(len(held), int)
+            shown, futile = np.zeros(len(held), bool), np.zeros(len(held), bool)
+            for verdict in verdicts:
+                shown |= verdict.success.get(name, False)
+                futile |= verdict.futile.get(name, False)
+            if last and name not in ruled:
+                shown |= view.effects(name).p < self.sight.alpha(name)
+            futile |= last & ~shown
+            now[futile] = Decision.FUTILE
+            now[shown] = Decision.SUCCESS
+            made[:, i] = np.where(held & self.open[:, i], now, Decision.NONE)
+        return made
+
+    def _note(
+        self,
+        view: View,
+        decision: np.ndarray,
+        held: np.ndarray,
+        *,
+        known: np.ndarray,
+        events: np.ndarray,
+    ) -> None:
+        """Note what the look saw, and keep the estimates of what it decided."""
+        lock = view.lock
+        found = [view.effects(name) for name in self.comparisons]
+        row = {
+            "at": np.where(held, lock.at, np.nan),
+            "decision": decision,
+            **{
+                name: np.stack([getattr(one, name) for one in found], axis=1)
+                if found
+                else np.zeros((len(held), 0))
+                for name in ("estimate", "error", "z")
+            },
+        }
+        for name, times in (
+            ("enrolled", lock.enrolled),
+            ("known", known),
+            ("events", events),
+        ):
+            counted = (times <= lock.at[:, None]).sum(axis=1)
+            row[name] = np.where(held, counted, np.nan)
+        for name in ("estimate", "error", "z"):
+            row[name] = np.where(held[:, None], row[name], np.nan)
+        for i, name in enumerate(self.comparisons):
+            self.past[name, view.place] = found[i]
+        ends = decision > Decision.GO_ON
+        self.final = np.where(ends, row["estimate"], self.final)
+        self.final_error = np.where(ends, row["error"], self.final_error)
+        self.success |= decision == Decision.SUCCESS
+        self.open &= ~ends
+        self.rows.append(row)
+
+    def _end(
+        self,
+        lock: Lock,
+        decision: np.ndarray,
+        held: np.ndarray,
+        place: int,
+        *,
+        last: bool,
+    ) -> None:
+        """End trials in which everything is decided."""
+        none = not self.comparisons
+        over = ~self.open.any(axis=1) & (not none)
+        if self.enactment.stop == "first success":
+            over |= (decision == Decision.SUCCESS).any(axis=1)
+        over = held & (over | last)
+        counts = [(lock.arm == one).sum(axis=1) for one in range(len(self.base))]
+        self.allocated[over] = np.stack(counts, axis=1)[over]
+        self.place[over] = place
+        self.end = np.where(held, lock.at, self.end)
+        self.running &= ~over
+
+    def _change(
+        self, verdicts: Sequence[Verdict], at: np.ndarray, held: np.ndarray
+    ) -> None:
+        """Change size, arms and probabilities for whoever comes after the look."""
+        before = self.weights
+        on = held & self.running
+        among, weights = self.among, self.weights
+        for verdict in verdicts:
+            if verdict.among is not None:
+                among = among & verdict.among
+            if verdict.weights is not None:
+                weights = verdict.weights
+            if verdict.size is not None:
+                size = np.clip(verdict.size, 1, self.came.shape[1])
+                self.size = np.where(on, size, self.size)
+        among = among & self._wanted()
+        none = ~among.any(axis=1)
+        among = np.where(none[:, None], self.among, among)
+        weights = np.where(among, weights, 0.0)
+        total = weights.sum(axis=1, keepdims=True)
+        planned = np.where(among, self.base, 0.0)
+        planned = planned / planned.sum(axis=1, keepdims=True)
+        weights = np.where(total > 0, weights / np.where(total > 0, total, 1), planned)
+        self.among = np.where(on[:, None], among, self.among)
+        self.weights = np.where(on[:, None], weights, self.weights)
+        changed = (self.weights != before).any(axis=1) & on
+        later = self.came > at[:, None]
+        drawn = assigned(self.ticket, self.weights)
+        self.arm = np.where(changed[:, None] & later, drawn, self.arm)
+        self.rows[-1]["weights"] = np.where(held[:, None], self.weights, np.nan)
+
+    def _wanted(self) -> np.ndarray:
+        """Return which arms any open comparison is about, or none at all."""
+        wanted = np.ones_like(self.among)
+        sides = [self.sight.sides(name) for name in self.comparisons]
+        for arm in range(wanted.shape[1]):
+            about = [i for i, pair in enumerate(sides) if arm in pair]
+            if about:
+                wanted[:, arm] = self.open[:, about].any(axis=1)
+        return wanted
+
+    def ended(self) -> Trials:
+        """Gather what the looks noted."""
+        stacked = {
+            name: np.stack([row[name] for row in self.rows], axis=1)
+            for name in self.rows[0]
+        }
+        return Trials(
+            **stacked,  # type: ignore[arg-type] # arrays by name
+            allocated=self.allocated,
+            ended=self.place,
+            success=self.success,
+            final=self.final,
+            final_error=self.final_error,
+            duration=self.end,
+            size=self.allocated.sum(axis=1),
+        )

@@ -1,0 +1,98 @@
+"""What an adaptation sees at a look, and what it may decide."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from vtrial.design.sight import Effects, Lock, Sight
+from vtrial.protocol.enactment import Adaptation, Enactment
+
+Each = Bool[np.ndarray, " trial"]
+ByArm = Float[np.ndarray, "trial arm"]
+
+
+class Verdict(NamedTuple):
+    """What is decided in each trial; nothing is changed where a part is left out.
+
+    Fields
+    ------
+    success, futile
+        By comparison: whether it is shown, or given up.
+    weights
+        The probabilities of the arms for those who are still to come.
+    among
+        Which arms go on.
+    size
+        How many subjects are enrolled in all.
+    """
+
+    success: Mapping[str, Each] = {}
+    futile: Mapping[str, Each] = {}
+    weights: ByArm | None = None
+    among: Bool[np.ndarray, "trial arm"] | None = None
+    size: Int[np.ndarray, " trial"] | None = None
+
+
+@dataclass
+class View:
+    """A look at all trials of an enactment.
+
+    Parameters
+    ----------
+    enactment, place
+        What the sheet says, and which look it is.
+    lock, sight
+        The locked data.
+    base, weights
+        The planned probabilities of the arms, and each trial's present ones.
+    among
+        Which arms are open.
+    size, most
+        How many subjects each trial is to enrol, and how many it can.
+    past
+        The effects of earlier looks, by comparison and look.
+    """
+
+    enactment: Enactment
+    place: int
+    lock: Lock
+    sight: Sight
+    base: Float[np.ndarray, " arm"]
+    weights: ByArm
+    among: Bool[np.ndarray, "trial arm"]
+    size: Int[np.ndarray, " trial"]
+    most: int
+    past: Mapping[tuple[str, int], Effects]
+    now: dict[str, Effects] = field(default_factory=dict)
+
+    @property
+    def last(self) -> bool:
+        """Whether it is the last look."""
+        return self.place == len(self.enactment.looks) - 1
+
+    def effects(self, comparison: str) -> Effects:
+        """Return what a comparison shows now."""
+        if comparison not in self.now:
+            self.now[comparison] = self.sight.effects(comparison, self.lock)
+        return self.now[comparison]
+
+    def z(self, comparison: str, adaptation: Adaptation) -> Float[np.ndarray, " trial"]:
+        """Return the test statistic, positive where the effect is as it should be."""
+        return signed(adaptation, self.effects(comparison))
+
+
+def signed(adaptation: Adaptation, effects: Effects) -> Float[np.ndarray, " trial"]:
+    """Return a test statistic, positive where the effect is as it should be."""
+    return effects.z if adaptation.better == "higher" else -effects.z
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one adaptation decides; `word` is what a sheet says at `by`."""
+
+    word: str
+    place: int
+    decide: Callable[[Adaptation, View], Verdict]

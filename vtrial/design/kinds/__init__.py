@@ -1,0 +1,1 @@
+"""The adaptations: a file declares some, as `KINDS`."""

@@ -1,0 +1,123 @@
+"""How a trial goes on and when it is looked at, as data; the record knows nothing of it.
+
+Whatever stands here depends on what many subjects had shown by some day. It is enacted
+from a record that holds what each would have shown, without solving an equation again.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Counter = Literal["hours", "enrolled", "known", "events"]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """From `start` [h] on so many subjects come an hour: at first, and at its end.
+
+    Between both the rate rises (or falls) in a line. The last one has no end, and one
+    rate.
+    """
+
+    start: float
+    rate: float
+    last: float
+
+
+@dataclass(frozen=True)
+class Accrual:
+    """When subjects come: by rates over the calendar, evenly or as a Poisson process.
+
+    Without stretches all are there from the beginning.
+    """
+
+    stretches: tuple[Stretch, ...] = ()
+    by: Literal["fixed", "poisson"] = "fixed"
+
+
+@dataclass(frozen=True)
+class Milestone:
+    """Reached once a counter is at least so high.
+
+    The calendar counts in hours from the first day of accrual. `of`: the number is a
+    share of the planned subjects.
+    """
+
+    counter: Counter
+    number: float
+    of: Literal["", "subjects"] = ""
+
+
+@dataclass(frozen=True)
+class Look:
+    """When data are locked and looked at: once all milestones of any set are reached.
+
+    `information` is the share of what the last look will know, where the sheet says it.
+    """
+
+    name: str
+    when: tuple[tuple[Milestone, ...], ...]
+    information: float | None = None
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """What is decided at looks, and by which rule; `by` is its word.
+
+    Parameters
+    ----------
+    name, by
+        What the sheet calls it, and its kind.
+    on
+        Names of comparisons, or of one endpoint.
+    looks
+        The places of looks at which it acts.
+    better
+        Whether a higher or a lower value of the endpoint (or effect) is the aim.
+    options
+        Names and numbers (or words) of the kind's other options.
+    """
+
+    name: str
+    by: str
+    on: tuple[str, ...]
+    looks: tuple[int, ...]
+    better: Literal["higher", "lower"] = "higher"
+    options: tuple[tuple[str, float | str | bool | tuple[float, ...]], ...] = ()
+
+    def option(self, name: str) -> float | str | bool | tuple[float, ...] | None:
+        """Return an option; None if it is not given."""
+        return dict(self.options).get(name)
+
+    def number(self, name: str, usual: float) -> float:
+        """Return an option that is a number."""
+        found = self.option(name)
+        assert found is None or isinstance(found, int | float), "the loader has looked"
+        return usual if found is None else float(found)
+
+
+@dataclass(frozen=True)
+class Enactment:
+    """Accrual, looks and adaptations of a trial.
+
+    `outcome` names the endpoint by which looks count who is known and who had an event,
+    `delay` [h] is how long an outcome takes until it is reported. `planned` subjects
+    are enrolled unless a look changes that; there are as many as the protocol has
+    subjects at most. `trials` are enacted: as many as the record has replicates if 0.
+    """
+
+    accrual: Accrual = Accrual()
+    outcome: str = ""
+    delay: float = 0.0
+    looks: tuple[Look, ...] = ()
+    adaptations: tuple[Adaptation, ...] = ()
+    planned: int = 0
+    trials: int = 0
+    stop: Literal["all decided", "first success"] = "all decided"
+
+    @property
+    def allocates(self) -> bool:
+        """Whether a subject's arm depends on what others have shown."""
+        return any(one.by in ALLOCATING for one in self.adaptations)
+
+
+ALLOCATING = ("response adaptive", "drop arms", "select arms")
