@@ -39,6 +39,7 @@ _VERBS = {
     "VtrialError": "vtrial.errors",
     "doses": "vtrial.dosing.said",
     "doctor": "vtrial.diagnose.doctor",
+    "enact": "vtrial.conduct.enacting",
     "evaluate": "vtrial.analysis.evaluate",
     "juxtapose": "vtrial.report.run_comparison",
     "load_cohort": "vtrial.cohort.sheet",

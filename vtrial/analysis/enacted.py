@@ -15,12 +15,14 @@ from vtrial.analysis.operating import Measured, mean_of, proportion_of
 from vtrial.analysis.reading import dataset
 from vtrial.design.trials import Decision, Trials
 from vtrial.dims import ENACTED
+from vtrial.fingerprint import fingerprint
 from vtrial.measure.statistic import normal_limit
 from vtrial.protocol.analysis import Comparison, effect_unit
 from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.stored import as_data
 
 TRUTH = "truth"
+MAKERS = ("keys.py", "design", "measure", "analysis/locked.py")  # of what is enacted
 
 
 class Characteristics(NamedTuple):
@@ -33,13 +35,17 @@ class Characteristics(NamedTuple):
 
 
 def enacted_name(protocol: Protocol, *, pooled: bool) -> str:
-    """Name an enactment by all that decides it; how many trials is no part of it."""
+    """Name an enactment by all that decides it, the code included.
+
+    How many trials there are is no part of it.
+    """
     assert protocol.enactment is not None, "the caller has looked"
     said = [
         as_data(dataclasses.replace(protocol.enactment, trials=0)),
         *([as_data(one) for one in part] for part in _asked(protocol)),
         as_data(protocol.design),
         protocol.replicates if pooled else 0,
+        fingerprint(*MAKERS),
     ]
     text = json.dumps(said, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -118,6 +118,11 @@ class Sights:
     people: People | None = None
     _views: dict[int, Locked] = field(default_factory=dict)
 
+    @property
+    def count(self) -> int:
+        """How many subjects a trial can enrol."""
+        return self.chunk.subjects if self.people is None else self.people.shape[1]
+
     def view(self, lock: Lock) -> Locked:
         """Return the chunk as it is at a look."""
         if id(lock) not in self._views:

@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 import vtrial as vt
+from vtrial.cli.designs import designs
 from vtrial.cli.jobs import jobs
 from vtrial.cli.say import open_page, print_json, print_table, say, warn
 
@@ -156,6 +157,8 @@ def run(
     record = conduct(
         trial, out=out, workers=workers, scheduler=scheduler, restart=restart
     )
+    if trial.enactment is not None:
+        vt.enact(record, trial)
     if report:
         loading.join()
     page = _report(record, trial, quiet=as_json) if report else None
@@ -372,6 +375,7 @@ def doctor(
 
 
 app.add_typer(jobs)
+app.add_typer(designs)
 
 
 @app.callback(invoke_without_command=True)

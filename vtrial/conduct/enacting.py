@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
+import xarray as xr
 
 from vtrial.analysis.comparison import truth
 from vtrial.analysis.enacted import TRUTH, enacted_name, read_trials
@@ -17,12 +18,11 @@ from vtrial.analysis.reading import Chunk, check_record, chunks_of
 from vtrial.conduct.allocated import numbered
 from vtrial.conduct.progress import progress
 from vtrial.design.draws import uniforms
-from vtrial.design.enact import enact
+from vtrial.design.enact import enact as enact_trials
 from vtrial.design.trials import Trials, together
 from vtrial.dims import ENACTED
 from vtrial.errors import ProtocolError
 from vtrial.measure.groups import Pairs
-from vtrial.protocol.enactment import Enactment
 from vtrial.protocol.protocol import Protocol
 from vtrial.store.record import Record
 
@@ -40,9 +40,7 @@ DIMS = {
 }
 
 
-def enact_record(
-    record: Record, protocol: Protocol, *, trials: int | None = None
-) -> Trials:
+def enact(record: Record, protocol: Protocol, *, trials: int | None = None) -> Trials:
     """Enact the trials of a finished record as its protocol says.
 
     Parameters
@@ -80,50 +78,60 @@ def enact_record(
     if held is not None and have >= asked:
         return _first(held, asked)
     parts = [held] if held is not None else []
-    with progress(asked, done=have, words="enacting trials") as advance:
-        for part in _parts(record, protocol, protocol.enactment, have, asked, pooled):
+    with progress(asked, done=have, words="enacted trials") as advance:
+        for part in _parts(tree, protocol, have, asked, pooled):
             parts.append(part)
             advance(len(part))
     made = together(parts)
     for field in dataclasses.fields(Trials):
         path = f"{ENACTED}/{name}/{field.name}"
         record.put(path, getattr(made, field.name), dims=DIMS[field.name])
-    effects = kept[1] if kept is not None else _truths(record, protocol)
+    effects = kept[1] if kept is not None else truths(tree, protocol)
     record.put(f"{ENACTED}/{name}/{TRUTH}", effects, dims=("comparison", "worth"))
     return made
 
 
-def _parts(
-    record: Record,
+def enact_from_all(
+    tree: xr.DataTree,
     protocol: Protocol,
-    enactment: Enactment,
+    *,
     first: int,
     last: int,
-    pooled: bool,
+    subjects: int | None = None,
 ) -> Iterator[Trials]:
-    """Enact some trials at a time."""
-    tree = record.tree()
-    many = max(1, TOGETHER // protocol.subjects)
-    if not pooled:
-        for chunk in chunks_of(tree, protocol):
-            yield from _of_chunk(chunk, protocol, enactment, first, last)
-        return
+    """Enact trials whose subjects are drawn from all that are simulated.
+
+    With replacement, so that a trial may have more `subjects` than one of the record.
+    Some trials are given at a time.
+    """
+    assert protocol.enactment is not None, "the caller has looked"
+    count = subjects or protocol.subjects
+    many = max(1, TOGETHER // count)
     pool = _pool(next(iter(chunks_of(tree, protocol))), protocol)
     size = pool.replicates * pool.subjects
     for start in range(first, last, many):
         numbers = np.arange(start, min(start + many, last))
-        drawn = uniforms(
-            "people", seed=protocol.seed, trials=numbers, subjects=protocol.subjects
-        )
+        drawn = uniforms("people", seed=protocol.seed, trials=numbers, subjects=count)
         people = np.minimum((drawn * size).astype(int), size - 1)
-        sights = Sights(pool, protocol, enactment, people)
-        yield _enacted(sights, numbers)
+        yield _enacted(Sights(pool, protocol, protocol.enactment, people), numbers)
+
+
+def _parts(
+    tree: xr.DataTree, protocol: Protocol, first: int, last: int, pooled: bool
+) -> Iterator[Trials]:
+    """Enact some trials at a time."""
+    if pooled:
+        yield from enact_from_all(tree, protocol, first=first, last=last)
+        return
+    for chunk in chunks_of(tree, protocol):
+        yield from _of_chunk(chunk, protocol, first, last)
 
 
 def _of_chunk(
-    chunk: Chunk, protocol: Protocol, enactment: Enactment, first: int, last: int
+    chunk: Chunk, protocol: Protocol, first: int, last: int
 ) -> Iterator[Trials]:
     """Enact those of a chunk's own trials that are asked for."""
+    assert protocol.enactment is not None, "the caller has looked"
     many = max(1, TOGETHER // protocol.subjects)
     stop = min(chunk.start + chunk.replicates, last)
     for start in range(max(chunk.start, first), stop, many):
@@ -131,7 +139,7 @@ def _of_chunk(
         part = dataclasses.replace(
             chunk, start=start, replicates=len(numbers), _kept={}
         )
-        yield _enacted(Sights(part, protocol, enactment), numbers)
+        yield _enacted(Sights(part, protocol, protocol.enactment), numbers)
 
 
 def _pool(chunk: Chunk, protocol: Protocol) -> Chunk:
@@ -147,19 +155,19 @@ def _enacted(sights: Sights, numbers: np.ndarray) -> Trials:
     if allocation.by == "stratified":
         columns = [sights.covariate(name) for name in allocation.strata]
         strata = numbered(np.stack(columns, axis=-1).reshape(-1, len(columns)))
-    return enact(
+    return enact_trials(
         sights.enactment,
         allocation,
         sights,
         comparisons=[one.name for one in protocol.analysis.comparisons],
         seed=protocol.seed,
         trials=numbers,
-        subjects=protocol.subjects,
+        subjects=sights.count,
         strata=strata,
     )
 
 
-def _truths(record: Record, protocol: Protocol) -> np.ndarray:
+def truths(tree: xr.DataTree, protocol: Protocol) -> np.ndarray:
     """Return each comparison's paired effect over all trials, and its error.
 
     Ratios are their logarithms. NaN where subjects are simulated in their arm alone.
@@ -169,7 +177,7 @@ def _truths(record: Record, protocol: Protocol) -> np.ndarray:
     if protocol.potential != "all":
         return found
     parts: list[list[Pairs]] = [[] for _ in comparisons]
-    for chunk in chunks_of(record.tree(), protocol):
+    for chunk in chunks_of(tree, protocol):
         for place, comparison in enumerate(comparisons):
             parts[place].append(truth(chunk, comparison))
     for place, comparison in enumerate(comparisons):

@@ -34,7 +34,7 @@ _MAKERS = (
     "endpoint",
     "solver",
     "observe",
-    "design",
+    "design/allocation.py",
     "conduct/allocated.py",
     "conduct/layout.py",
     "conduct/ledger_layout.py",

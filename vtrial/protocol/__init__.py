@@ -18,5 +18,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "build_protocol": "vtrial.protocol.load",
         "load_protocol": "vtrial.protocol.load",
         "protocol_schema": "vtrial.protocol.schema",
+        "share_in": "vtrial.protocol.values",
     },
 )

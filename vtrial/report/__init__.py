@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "Run": "vtrial.report.run_comparison",
         "differences": "vtrial.report.run_comparison",
         "differences_in_words": "vtrial.report.run_comparison",
+        "enacted_in_words": "vtrial.report.enacted",
         "juxtapose": "vtrial.report.run_comparison",
         "plot_profiles": "vtrial.report.profiles",
         "render": "vtrial.report.page",

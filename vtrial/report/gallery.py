@@ -17,6 +17,7 @@ from vtrial.report.courses import draw_courses
 from vtrial.report.design import factors_shown
 from vtrial.report.dose import doses_of, draw_dose_response
 from vtrial.report.drawing import Drawing, keep, read_off
+from vtrial.report.enacted import draw_allocation, draw_decisions
 from vtrial.report.flow import draw_flow, flow_of
 from vtrial.report.forest import draw_contrasts, draw_published, draw_shares
 from vtrial.report.frames import each_row
@@ -70,6 +71,8 @@ def draw_all(
         "others": _others,
         "courses": _courses,
         "given": _given,
+        "decisions": _decisions,
+        "allocation": _allocation,
         "predictive": _predictive,
         "predictive_events": _predictive_events,
         "predictive_shares": _predictive_shares,
@@ -287,6 +290,16 @@ def _courses(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
         yield from draw_courses(
             protocol, output, rows, bands[bands["output"] == output]
         )
+
+
+def _decisions(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    """Draw what becomes of comparisons from look to look."""
+    yield from draw_decisions(protocol, frames["decided"])
+
+
+def _allocation(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
+    """Draw how allocation changes."""
+    yield from draw_allocation(protocol, frames["allocated"])
 
 
 def _given(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:

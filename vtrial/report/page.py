@@ -42,6 +42,13 @@ from vtrial.report.design import (
     visit_in_words,
 )
 from vtrial.report.drawing import house_style
+from vtrial.report.enacted import (
+    enacted_table,
+    enacted_words,
+    enactment_lines,
+    looks_table,
+    sizes_table,
+)
 from vtrial.report.flow import flow_of, flow_table
 from vtrial.report.gallery import (
     MOST_DETAILS,
@@ -93,12 +100,17 @@ _FRAMES = (
     "rules",
     "doses",
     "given",
+    "enacted",
+    "looks",
+    "decided",
+    "allocated",
 )
 _SECTIONS = (
     ("answer", "Answer"),
     ("design", "Design"),
     ("flow", "Flow"),
     ("contrasts", "Comparisons"),
+    ("enacted", "Enacted"),
     ("bands", "Over time"),
     ("ledger", "Doses given"),
     ("published", "Published"),
@@ -217,6 +229,8 @@ def write_page(
         fallbacks=_if_any(lambda f: fallbacks_table(protocol, f), frames["fallbacks"]),
         acts=_if_any(lambda f: rules_table(protocol, f), frames["rules"]),
         doses=_if_any(lambda f: doses_table(protocol, f), frames["doses"]),
+        course=enactment_lines(protocol),
+        enacted=_enacted(frames, protocol),
         interval_note=interval_in_words(frames["endpoints"]),
         contrast_note=interval_in_words(frames["contrasts"]),
         operating=_if_any(lambda f: operating_table(protocol, f), frames["operating"]),
@@ -236,6 +250,22 @@ def _if_any(make: object, frame: pd.DataFrame) -> object:
     return make(frame) if len(frame) else None  # type: ignore[operator]
 
 
+def _enacted(
+    frames: Mapping[str, pd.DataFrame], protocol: Protocol
+) -> tuple[str, list[object]]:
+    """Say how enacted trials went, and lay it down; nothing if none were."""
+    frame = frames["enacted"]
+    if not len(frame):
+        return "", []
+    tables: list[object] = [
+        looks_table(protocol, frames["looks"], frames["decided"]),
+        sizes_table(protocol, frame, frames["allocated"]),
+    ]
+    if protocol.analysis.comparisons:
+        tables.insert(0, enacted_table(protocol, frame))
+    return enacted_words(protocol, frame), tables
+
+
 def _sections(
     frames: Mapping[str, pd.DataFrame], drawn: Mapping[str, list[Shown]]
 ) -> list[tuple[str, str]]:
@@ -244,6 +274,7 @@ def _sections(
         name: any(drawn[part] for part in parts) for name, parts in _IF_ANY.items()
     }
     there["ledger"] = bool(len(frames["doses"]))
+    there["enacted"] = bool(len(frames["enacted"]))
     there["operating"] = there["operating"] or bool(len(frames["operating"]))
     return [(name, title) for name, title in _SECTIONS if there.get(name, True)]
 

@@ -1,0 +1,85 @@
+"""The commands of trial designs: what they would do, and how large a trial must be."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import vtrial as vt
+from vtrial.cli.say import print_json, print_table, say, write_csv
+
+designs = typer.Typer()
+
+Protocol = Annotated[str, typer.Argument(help="A protocol sheet, or a shipped name.")]
+Trials = Annotated[int | None, typer.Option(min=1, help="How many are enacted.")]
+Workers = Annotated[
+    int | None,
+    typer.Option(help="Processes on this machine; 0: none, in this one.", min=0),
+]
+Grid = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Other values of a key below `design`, or of a parameter: "
+        "`looks.interim=30 %, 50 %`, `parameters.CL=4, 5`; several are combined."
+    ),
+]
+Table = Annotated[Path | None, typer.Option(help="Write the table as CSV.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Power = Annotated[str, typer.Option(help="The power to reach, such as `90 %`.")]
+Comparison = Annotated[
+    str, typer.Option(help="Name of the comparison; the first if left out.")
+]
+
+
+@designs.command(
+    epilog="Example: `vtrial design docetaxel-adaptive --trials 1000 --grid "
+    "'adapt.lean.floor=5 %, 20 %'`"
+)
+def design(
+    protocol: Protocol,
+    trials: Trials = None,
+    grid: Grid = None,
+    workers: Workers = None,
+    table: Table = None,
+    as_json: Json = False,
+) -> None:
+    """Enact a trial's design many times over, from one simulation of its subjects."""
+    variations = dict(vt.conduct.read_variation(text) for text in grid or ())
+    trial = vt.load_protocol(protocol)
+    found = vt.conduct.design_table(trial, variations, trials=trials, workers=workers)
+    if table:
+        write_csv(found, table)
+    if as_json:
+        print_json(found.to_dict("records"))
+        return
+    print_table(vt.report.enacted_in_words(found), title="Operating characteristics")
+
+
+@designs.command(epilog="Example: `vtrial size my-trial.yaml --power '90 %'`")
+def size(
+    protocol: Protocol,
+    power: Power = "90 %",
+    comparison: Comparison = "",
+    trials: Trials = None,
+    workers: Workers = None,
+    as_json: Json = False,
+) -> None:
+    """Find the smallest trial that shows a comparison with a power."""
+    trial = vt.load_protocol(protocol)
+    record = vt.run(trial, workers=workers)
+    found = vt.conduct.size_for(
+        record,
+        trial,
+        power=vt.protocol.share_in(power),
+        comparison=comparison,
+        trials=trials or 2000,
+    )
+    if as_json:
+        tried = found.tried.to_dict("records")
+        print_json(found._asdict() | {"tried": tried})
+        return
+    print_table(found.tried, title="Sizes that were tried")
+    say(
+        f"{found.size} subjects: power {100 * found.power:.1f} % (Monte Carlo error "
+        f"{100 * found.mc_error:.1f} pp); by the normal approximation {found.guess}."
+    )
