@@ -17,7 +17,7 @@ from vtrial.design.trials import Decision, Trials
 from vtrial.dims import ENACTED
 from vtrial.fingerprint import fingerprint
 from vtrial.measure.statistic import normal_limit
-from vtrial.protocol.analysis import Comparison, effect_unit
+from vtrial.protocol.analysis import Comparison, effect_kind, effect_unit
 from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.stored import as_data
 
@@ -144,10 +144,10 @@ def _compared(
     one about the estimate, as if there had been one look.
     """
     name, ratio = comparison.name, comparison.measure.ratio
+    endpoint = protocol.endpoint(comparison.endpoint)
+    points = effect_kind(comparison.by, endpoint)[0] == "difference"
     unit = (
-        "1"
-        if ratio
-        else effect_unit(comparison.by, protocol.endpoint(comparison.endpoint))
+        "points" if points else "1" if ratio else effect_unit(comparison.by, endpoint)
     )
     yield _row(name, "shown", "share", proportion_of(trials.success[:, place]))
     estimate, error = trials.final[:, place], trials.final_error[:, place]

@@ -12,7 +12,7 @@ from scipy import special
 
 from vtrial.analysis.comparison import answered
 from vtrial.analysis.reading import Chunk
-from vtrial.design.sight import Arms, Effects, Lock, Seen, Subjects
+from vtrial.design.sight import AbstractSight, Arms, Effects, Lock, Seen, Subjects
 from vtrial.dims import BASELINE, EVENT, MEASURED, OUTCOME
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.endpoint.equation import asked_by, called
@@ -63,7 +63,8 @@ class Locked(Chunk):
         self, arm: str, endpoint: str, variable: str = OUTCOME
     ) -> Float[np.ndarray, "replicate subject"]:
         """Return what is known of an endpoint under an arm."""
-        assert self.of is not None and self.lock is not None
+        assert self.of is not None
+        assert self.lock is not None
         assert self.protocol is not None
         found = self.taken(self.of.values(arm, endpoint, variable))
         point = self.protocol.endpoint(endpoint)
@@ -84,7 +85,8 @@ class Locked(Chunk):
         self, arm: str, endpoint: Endpoint, variable: str = MEASURED
     ) -> Float[np.ndarray, "replicate subject visit"]:
         """Return what is known of the values at an endpoint's visits."""
-        assert self.of is not None and self.lock is not None
+        assert self.of is not None
+        assert self.lock is not None
         found = self.taken(self.of.measured(arm, endpoint, variable))
         followed = self.lock.at[:, None] - self.delay - self.lock.enrolled
         planned = self.of.planned(endpoint)
@@ -106,7 +108,7 @@ def end_of(endpoint: Endpoint, protocol: Protocol) -> float:
 
 
 @dataclass
-class Sights:
+class Sights(AbstractSight):
     """What an enactment sees of a chunk: the answers to its questions.
 
     `chunk` holds the people; `people` their places for each trial, or None.

@@ -1,4 +1,4 @@
-"""Enact the trials of a record: what each would have seen, and when it would have ended.
+"""Enact the trials of a record: what each would have seen, and when it had ended.
 
 No equation is solved again. What was enacted is kept in the record, and more trials are
 added to it.

@@ -16,7 +16,7 @@ from vtrial.design.calendar import Calendar, held_at
 from vtrial.design.draws import uniforms
 from vtrial.design.kind import Verdict, View
 from vtrial.design.registry import kinds_of_adaptation
-from vtrial.design.sight import Arms, Effects, Lock, Sight
+from vtrial.design.sight import AbstractSight, Arms, Effects, Lock
 from vtrial.design.trials import Decision, Trials
 from vtrial.protocol.design import Allocation
 from vtrial.protocol.enactment import Enactment
@@ -25,7 +25,7 @@ from vtrial.protocol.enactment import Enactment
 def enact(
     enactment: Enactment,
     allocation: Allocation,
-    sight: Sight,
+    sight: AbstractSight,
     *,
     comparisons: Sequence[str],
     seed: int,
@@ -86,7 +86,7 @@ class _Course:
     """All trials on their way from look to look."""
 
     enactment: Enactment
-    sight: Sight
+    sight: AbstractSight
     comparisons: tuple[str, ...]
     base: Float[np.ndarray, " arm"]
     came: Float[np.ndarray, "trial subject"]
@@ -111,7 +111,7 @@ class _Course:
         cls,
         enactment: Enactment,
         allocation: Allocation,
-        sight: Sight,
+        sight: AbstractSight,
         *,
         comparisons: tuple[str, ...],
         seed: int,

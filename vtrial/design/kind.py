@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from vtrial.design.sight import Effects, Lock, Sight
+from vtrial.design.sight import AbstractSight, Effects, Lock
 from vtrial.protocol.enactment import Adaptation, Enactment
 
 Each = Bool[np.ndarray, " trial"]
@@ -59,7 +59,7 @@ class View:
     enactment: Enactment
     place: int
     lock: Lock
-    sight: Sight
+    sight: AbstractSight
     base: Float[np.ndarray, " arm"]
     weights: ByArm
     among: Bool[np.ndarray, "trial arm"]

@@ -1,6 +1,7 @@
 """What an enactment sees of its subjects: outcomes as they are known at some time."""
 
-from typing import NamedTuple, Protocol
+import abc
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -52,24 +53,30 @@ class Seen(NamedTuple):
     binary: bool
 
 
-class Sight(Protocol):
+class AbstractSight(abc.ABC):
     """What an enactment asks of the data; whoever holds the record answers."""
 
+    @abc.abstractmethod
     def times(self, arm: Arms, enrolled: Subjects) -> tuple[Subjects, Subjects]:
         """Return when the outcome of each is known, and when its event is [h]."""
 
+    @abc.abstractmethod
     def effects(self, comparison: str, lock: Lock) -> Effects:
         """Compare two arms by what is known."""
 
+    @abc.abstractmethod
     def seen(self, endpoint: str, lock: Lock) -> Seen:
         """Return an endpoint's values as they are known."""
 
+    @abc.abstractmethod
     def sides(self, comparison: str) -> tuple[int, int]:
         """Return the places of a comparison's arm and of its reference."""
 
+    @abc.abstractmethod
     def alpha(self, comparison: str) -> float:
         """Return the p-value below which a comparison is significant by itself."""
 
+    @abc.abstractmethod
     def scaled(self, comparison: str, effect: float) -> float:
         """Return an effect on the scale of `Effects`: ratios as their logarithms."""
 

@@ -1,4 +1,4 @@
-"""How a trial goes on and when it is looked at, as data; the record knows nothing of it.
+"""How a trial goes on and when it is looked at, as data; no record depends on it.
 
 Whatever stands here depends on what many subjects had shown by some day. It is enacted
 from a record that holds what each would have shown, without solving an equation again.

@@ -387,7 +387,7 @@ def _check_whole(
     endpoints: Sequence[Endpoint],
     faults: Faults,
 ) -> None:
-    """Refuse looks out of order, and adaptive allocation of a record that lacks arms."""
+    """Refuse looks out of order, and allocation to arms that a record lacks."""
     if made.allocates and potential != "all":
         by = next(one.by for one in made.adaptations if one.by in ALLOCATING)
         faults.add(

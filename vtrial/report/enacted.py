@@ -1,4 +1,4 @@
-"""Enacted trials: the design in words, tables of what it did, decisions and arms drawn."""
+"""Enacted trials: the design in words, what it did as tables and figures."""
 
 from collections.abc import Iterator, Sequence
 
@@ -35,7 +35,7 @@ from vtrial.report.words import (
 
 MONTH, DAY = 730.5, 24.0
 _LONG = 120 * DAY  # from which on durations are told in months
-_SHARES = ("share",)
+_BARE = ("logarithm", "1", "h")  # units that are not written behind a number
 _TOLD = {
     "shown": "Shown",
     "estimate": "Mean estimate",
@@ -183,18 +183,20 @@ def enacted_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
     return make_table("enacted", caption, ["Comparison", *map(_TOLD.get, heads)], rows)  # type: ignore[list-item]
 
 
+def _kind(unit: str) -> Kind:
+    """Return what kind of number a characteristic is."""
+    kinds: dict[str, Kind] = {"share": "share", "points": "points"}
+    return kinds.get(unit, "plain")
+
+
 def _cell(row: object) -> Cell:
     """Write one characteristic with its Monte Carlo error."""
     if row is None:
         return Cell("–")
-    kind: Kind = "share" if row.unit == "share" else "plain"  # type: ignore[attr-defined]
-    unit = "" if row.unit in ("share", "logarithm", "1") else row.unit  # type: ignore[attr-defined]
+    kind = _kind(row.unit)  # type: ignore[attr-defined]
+    unit = "" if kind != "plain" or row.unit in _BARE else row.unit  # type: ignore[attr-defined]
     error = row.mc_error  # type: ignore[attr-defined]
-    small = (
-        f"± {error_words(error, 'points' if kind == 'share' else kind)}"
-        if np.isfinite(error)
-        else ""
-    )
+    small = f"± {error_words(error, kind)}" if np.isfinite(error) else ""
     return Cell(amount(row.value, error, kind, unit), small)  # type: ignore[attr-defined]
 
 
@@ -206,7 +208,8 @@ def looks_table(
     shares = {
         (row.comparison, row.look, row.decision): row for row in each_row(decided)
     }
-    heads = ["Look", "Held", "When", "Enrolled", "Known", "Events"]
+    timed = bool((looks["events"] > 0).any())
+    heads = ["Look", "Held", "When", "Enrolled", "Known", *["Events"] * timed]
     several = len(names) > 1
     for name in names:
         of = f": {name}" if several else ""
@@ -217,7 +220,8 @@ def looks_table(
         cells = [
             amount(row.held, 0.001, "share"),
             span_words(row.time),
-            *(amount(value, 0.5) for value in (row.enrolled, row.known, row.events)),
+            *(amount(value, 0.5) for value in (row.enrolled, row.known)),
+            *([amount(row.events, 0.5)] if timed else []),
         ]
         for name in names:
             cells += [
@@ -269,11 +273,10 @@ def enacted_in_words(table: pd.DataFrame) -> pd.DataFrame:
     kept = [name for name in table.columns if name not in own]
     rows = []
     for row in each_row(table):
-        kind: Kind = "share" if row.unit == "share" else "plain"
-        hours = row.unit == "h"
-        unit = "" if row.unit in ("share", "logarithm", "1", "h") else row.unit
+        kind, hours = _kind(row.unit), row.unit == "h"
+        unit = "" if kind != "plain" or row.unit in _BARE else row.unit
         known = np.isfinite(row.mc_error)
-        error = error_words(row.mc_error, "points" if kind == "share" else kind)
+        error = error_words(row.mc_error, kind)
         rows.append(
             {
                 **{name: getattr(row, name) for name in kept if name.isidentifier()},
@@ -316,16 +319,10 @@ def draw_decisions(protocol: Protocol, decided: pd.DataFrame) -> Iterator[Drawin
         axes.set_xlabel("Shown by then (left), open, given up (right) [% of trials]")
         for place in places:
             words = f"{shown[place]:.0f} | {futile[place]:.0f}"
-            axes.annotate(
-                words,
-                (50.0, place),
-                ha="center",
-                va="center",
-                fontsize=8,
-                color=MUTED,
-            )
+            style = {"ha": "left", "va": "center", "fontsize": 8, "color": MUTED}
+            axes.annotate(words, (101.5, place), annotation_clip=False, **style)
         title = f"Decisions: {comparison}"
-        caption = "Share of trials in which it is shown (left) or given up (right) by each look."
+        caption = "Share of trials that show it (left) or give it up (right) by a look."
         yield Drawing(
             f"decisions-{slug(str(comparison))}", title, caption, caption, figure, rows
         )
