@@ -74,7 +74,9 @@ def test_the_last_milestone_of_a_set_counts_and_the_first_set():
     both = Look("a", ((Milestone("known", 2.0), Milestone("events", 2.0)),))
     either = Look("b", ((Milestone("events", 3.0),), (Milestone("hours", 7.0),)))
     never = Look("c", ((Milestone("events", 4.0),),))
-    found = [float(held_at(one, calendar)[0]) for one in (both, either, never)]
+    found = [
+        float(held_at(one, calendar, np.array([4]))[0]) for one in (both, either, never)
+    ]
     assert found == [20.0, 7.0, np.inf]
 
 

@@ -15,7 +15,7 @@ from vtrial.analysis.reading import Chunk
 from vtrial.design.sight import AbstractSight, Arms, Effects, Lock, Seen, Subjects
 from vtrial.dims import BASELINE, EVENT, MEASURED, OUTCOME
 from vtrial.endpoint.endpoint import Endpoint
-from vtrial.endpoint.equation import asked_by, called
+from vtrial.endpoint.equation import end_of
 from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.enactment import Enactment
 from vtrial.protocol.protocol import Protocol
@@ -72,7 +72,7 @@ class Locked(Chunk):
         if variable == BASELINE:
             return np.where(followed >= 0, found, np.nan)
         if not point.event:
-            ends = end_of(point, self.protocol)
+            ends = end_of(point, {one.name: one for one in self.protocol.endpoints})
             return np.where(followed >= ends, found, np.nan)
         followed = followed - point.start
         seen = followed > 0
@@ -98,15 +98,6 @@ class Locked(Chunk):
         return self.of.planned(endpoint)
 
 
-def end_of(endpoint: Endpoint, protocol: Protocol) -> float:
-    """Return when an endpoint is known [h], the latest of those in an equation."""
-    named = {called(one.name): one for one in protocol.endpoints}
-    parts = [named[name] for name in asked_by(endpoint) if name in named]
-    parts += [protocol.endpoint(name) for name in endpoint.first_of]
-    ends = [end_of(one, protocol) for one in parts]
-    return max([endpoint.end, *ends]) if not parts else max(ends)
-
-
 @dataclass
 class Sights(AbstractSight):
     """What an enactment sees of a chunk: the answers to its questions.
@@ -119,6 +110,11 @@ class Sights(AbstractSight):
     enactment: Enactment
     people: People | None = None
     _views: dict[int, Locked] = field(default_factory=dict)
+
+    @property
+    def named(self) -> dict[str, Endpoint]:
+        """The endpoints by name."""
+        return {one.name: one for one in self.protocol.endpoints}
 
     @property
     def count(self) -> int:
@@ -149,7 +145,7 @@ class Sights(AbstractSight):
         point = self.protocol.endpoint(self.enactment.outcome)
         delay = self.enactment.delay
         if not point.event:
-            known = enrolled + end_of(point, self.protocol) + delay
+            known = enrolled + end_of(point, self.named) + delay
             return known, np.full_like(known, np.inf)
         lock = Lock(arm, enrolled, np.full(len(arm), np.inf))
         view = self.view(lock)

@@ -269,7 +269,7 @@ def rescaled(protocol: Protocol, size: int) -> Protocol:
     ratio = size / enactment.planned
 
     def moved(one: Milestone) -> Milestone:
-        if one.counter == "hours":
+        if one.counter == "hours" or one.of:
             return one
         return dataclasses.replace(one, number=one.number * ratio)
 
@@ -285,6 +285,6 @@ def rescaled(protocol: Protocol, size: int) -> Protocol:
 
 def _plain(protocol: Protocol) -> Enactment:
     """Return a trial without looks before its end."""
-    end = Look("end", ((Milestone("known", float(protocol.subjects)),),), 1.0)
+    end = Look("end", ((Milestone("known", 1.0, "subjects"),),), 1.0)
     outcome = protocol.analysis.comparisons[0].endpoint
     return Enactment(outcome=outcome, looks=(end,), planned=protocol.subjects)

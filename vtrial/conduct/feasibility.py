@@ -6,8 +6,9 @@ from vtrial.cohort.check import check_cohort
 from vtrial.cohort.cohort import Cohort
 from vtrial.conduct.extent import faults_of_size
 from vtrial.conduct.impossible import arm_faults
+from vtrial.design.registry import kinds_of_adaptation
 from vtrial.dims import ARM, BASELINE, REPLICATE, SCREENED, SUBJECT
-from vtrial.errors import Fault, SolverError, UnitError
+from vtrial.errors import Fault, ProtocolError, SolverError, UnitError
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
 from vtrial.observe.screening import LEAST, scarce, share_let_in
 from vtrial.protocol.protocol import Protocol
@@ -36,8 +37,28 @@ def faults_of(protocol: Protocol, cohort: Cohort) -> list[Fault]:
         *_tolerance(protocol, sheet),
         *arm_faults(protocol, sheet),
         *faults_of_size(protocol, cohort, sheet),
+        *_adaptations(protocol, sheet),
     ]
     return faults or [*_screened(protocol, cohort, sheet)]
+
+
+def _adaptations(protocol: Protocol, sheet: Sheet) -> Iterator[Fault]:
+    """Yield why an adaptation of the trial cannot be enacted."""
+    if protocol.enactment is None:
+        return
+    for one in protocol.enactment.adaptations:
+        check = kinds_of_adaptation()[one.by].check
+        try:
+            if check is not None:
+                check(one, protocol.enactment)
+        except ProtocolError as error:
+            for fault in error.faults:
+                yield sheet.fault(
+                    ("design", "adapt", one.name),
+                    found=f"{fault.at}: {fault.found}",
+                    allowed=fault.allowed,
+                    write="",
+                )
 
 
 def method_of(protocol: Protocol) -> Choice:

@@ -38,7 +38,7 @@ def enrolments(
         due = np.asarray(_waits(subjects, jnp.asarray(trials), np.int64(seed)))
     else:
         due = np.broadcast_to(np.arange(subjects) + 0.5, (len(trials), subjects))
-    return _reached(accrual, due)
+    return accrual.reached(due)
 
 
 @functools.partial(kept, static=1, makers=MAKERS)
@@ -55,17 +55,3 @@ def _waits(
         return jnp.cumsum(waits)
 
     return jax.vmap(one)(trials)
-
-
-def _reached(accrual: Accrual, due: Times) -> Times:
-    """Return when the rates have summed up to what is due."""
-    start = np.array([one.start for one in accrual.stretches])
-    first = np.array([one.rate for one in accrual.stretches])
-    last = np.array([one.last for one in accrual.stretches])
-    length = np.append(np.diff(start), np.inf)
-    slope = (last - first) / length
-    before = np.append(0.0, np.cumsum((first + last)[:-1] / 2 * length[:-1]))
-    place = np.searchsorted(before, due, side="right") - 1
-    rest, rate = due - before[place], first[place]
-    root = np.sqrt(np.maximum(rate**2 + 2 * slope[place] * rest, 0.0))
-    return start[place] + 2 * rest / (rate + root)

@@ -161,7 +161,9 @@ class _Course:
         planned = np.where(limit, self.arm, -1)
         enrolled = np.where(limit, self.came, np.inf)
         known, events = self.sight.times(planned, enrolled)
-        at = np.maximum(held_at(look, Calendar(enrolled, known, events)), self.end)
+        at = np.maximum(
+            held_at(look, Calendar(enrolled, known, events), self.size), self.end
+        )
         if last:  # what is never reached ends once everything is known
             everything = np.where(limit, known, 0.0).max(axis=1)
             at = np.where(np.isfinite(at), at, np.maximum(everything, self.end))

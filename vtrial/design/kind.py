@@ -91,8 +91,12 @@ def signed(adaptation: Adaptation, effects: Effects) -> Float[np.ndarray, " tria
 
 @dataclass(frozen=True)
 class Kind:
-    """How one adaptation decides; `word` is what a sheet says at `by`."""
+    """How one adaptation decides; `word` is what a sheet says at `by`.
+
+    `check` raises a `ProtocolError` for what cannot be enacted.
+    """
 
     word: str
     place: int
     decide: Callable[[Adaptation, View], Verdict]
+    check: Callable[[Adaptation, Enactment], None] | None = None

@@ -33,6 +33,14 @@ def asked_by(endpoint: Endpoint) -> list[str]:
     return list(dict.fromkeys(name.name for name in names_in(endpoint.equals)))
 
 
+def end_of(endpoint: Endpoint, named: Mapping[str, Endpoint]) -> float:
+    """Return when an endpoint is known [h]: the latest of those in its equation."""
+    by_call = {called(name): one for name, one in named.items()}
+    parts = [by_call[name] for name in asked_by(endpoint) if name in by_call]
+    parts += [named[name] for name in endpoint.first_of if name in named]
+    return max([end_of(one, named) for one in parts], default=endpoint.end)
+
+
 def covariates_of(endpoint: Endpoint) -> list[str]:
     """Name the covariates that the equation asks for of which an endpoint is."""
     if endpoint.formula is None:

@@ -16,6 +16,10 @@ FAMILIES = (
     "Pocock spending",
     "Hwang-Shih-DeCani",
     "Kim-DeMets",
+    "user spending",
+    "critical values",
+    "Pampallona-Tsiatis",
+    "triangular",
     "none",
 )
 
@@ -43,7 +47,7 @@ _ALL = (
         "that keep the type I error over all looks (Jennison and Turnbull 2000).",
         (
             *("alpha", "efficacy", "parameter", "futility", "futility parameter"),
-            *("power", "binding"),
+            *("power", "binding", "sides"),
         ),
     ),
     AdaptationKind(

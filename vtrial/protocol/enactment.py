@@ -7,6 +7,8 @@ from a record that holds what each would have shown, without solving an equation
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 Counter = Literal["hours", "enrolled", "known", "events"]
 
 
@@ -33,18 +35,43 @@ class Accrual:
     stretches: tuple[Stretch, ...] = ()
     by: Literal["fixed", "poisson"] = "fixed"
 
+    def reached(self, due: np.ndarray) -> np.ndarray:
+        """Return when the rates have summed up to so many subjects [h].
+
+        Examples
+        --------
+        >>> Accrual((Stretch(10.0, 0.5, 0.5),)).reached(np.array([1.0, 4.0])).tolist()
+        [12.0, 18.0]
+        """
+        if not self.stretches:
+            return np.zeros(due.shape)
+        start = np.array([one.start for one in self.stretches])
+        first = np.array([one.rate for one in self.stretches])
+        last = np.array([one.last for one in self.stretches])
+        length = np.append(np.diff(start), np.inf)
+        slope = (last - first) / length
+        before = np.append(0.0, np.cumsum((first + last)[:-1] / 2 * length[:-1]))
+        place = np.searchsorted(before, due, side="right") - 1
+        rest, rate = due - before[place], first[place]
+        root = np.sqrt(np.maximum(rate**2 + 2 * slope[place] * rest, 0.0))
+        return start[place] + 2 * rest / (rate + root)
+
 
 @dataclass(frozen=True)
 class Milestone:
     """Reached once a counter is at least so high.
 
     The calendar counts in hours from the first day of accrual. `of`: the number is a
-    share of the planned subjects.
+    share of the subjects that are to be enrolled, which a look may change.
     """
 
     counter: Counter
     number: float
     of: Literal["", "subjects"] = ""
+
+    def counted(self, size: int) -> float:
+        """Return the number for a trial of so many subjects."""
+        return self.number * size if self.of else self.number
 
 
 @dataclass(frozen=True)

@@ -94,14 +94,21 @@ class AdaptationShape(Shape):
     efficacy: Family | None = Field(
         None, description="Boundaries; `O'Brien-Fleming spending` if left out."
     )
-    parameter: float | None = Field(None, description="Of a family that has one.")
+    parameter: float | list[float] | None = Field(
+        None,
+        description="Of a family that has one; a value a look of `critical values` and "
+        "`user spending` (the error spent by then).",
+    )
+    sides: Literal[1, 2] | None = Field(
+        None, description="2: an effect either way is shown; 1 if left out."
+    )
     futility: Value | list[float | str] | None = Field(
         None,
         description="A family of boundaries, or their values of z by look; a "
         "probability below which one stops.",
         examples=["O'Brien-Fleming spending", [0, 0.5], "10 %"],
     )
-    futility_parameter: float | None = Field(
+    futility_parameter: float | list[float] | None = Field(
         None, alias="futility parameter", description="Of its family."
     )
     power: Value | None = Field(

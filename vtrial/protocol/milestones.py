@@ -1,6 +1,5 @@
 """When a look is held: conditions on the calendar, enrolment and what is known."""
 
-import dataclasses
 import itertools
 import re
 from collections.abc import Mapping
@@ -112,17 +111,4 @@ def _number(tree: Expression, known: Mapping[str, float]) -> float:
         return compute(tree, known)
     raise ValueError(
         "a limit that is no number", f"a number, or one made of `{SUBJECTS}`"
-    )
-
-
-def resized(sets: Sets, planned: int) -> Sets:
-    """Return milestones with numbers in place of shares of so many subjects."""
-    return tuple(
-        tuple(
-            dataclasses.replace(one, number=one.number * planned, of="")
-            if one.of
-            else one
-            for one in parts
-        )
-        for parts in sets
     )

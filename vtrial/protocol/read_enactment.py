@@ -1,9 +1,12 @@
 """Read accrual, looks and adaptations of a trial from its sheet."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from vtrial.endpoint.endpoint import Endpoint
+from vtrial.endpoint.equation import end_of
 from vtrial.errors import ProtocolError
 from vtrial.protocol.adaptation_kinds import FAMILIES, AdaptationKind, adaptation_kinds
 from vtrial.protocol.analysis import Comparison
@@ -18,13 +21,15 @@ from vtrial.protocol.enactment import (
 )
 from vtrial.protocol.enactment_shape import AdaptationShape, LookShape, StretchShape
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.milestones import read_at, read_when, resized
+from vtrial.protocol.milestones import read_at, read_when
 from vtrial.protocol.rates import rate_in
 from vtrial.protocol.shape import DesignShape
 from vtrial.protocol.times import duration, moment
 from vtrial.protocol.values import effect_in, share_in
 from vtrial.sheets.sheet import Path_
 from vtrial.sheets.words import listed
+
+DAY, SLACK = 24.0, 1.5  # [h]; how much later than expected a last look may be
 
 PATH = ("design",)
 SHARES = ("alpha", "success", "floor", "below", "power")  # options that are shares
@@ -171,8 +176,28 @@ def _delay(shape: DesignShape, faults: Faults) -> float:
 def _looks(shape: DesignShape, planned: int, faults: Faults) -> tuple[Look, ...]:
     """Read all looks, in the order of the sheet; one at the end if it has none."""
     if not shape.looks:
-        return (Look("end", ((Milestone("known", float(planned)),),), 1.0),)
-    return tuple(_look(name, one, planned, faults) for name, one in shape.looks.items())
+        return (Look("end", ((Milestone("known", 1.0, "subjects"),),), 1.0),)
+    looks = [_look(name, one, planned, faults) for name, one in shape.looks.items()]
+    return tuple(_informed(looks, planned))
+
+
+def _informed(looks: Sequence[Look], planned: int) -> Iterator[Look]:
+    """Say the share of the information where counters of one kind tell it."""
+    ends = _alone(looks[-1])
+    for look in looks:
+        one = _alone(look)
+        if look.information is None and ends and one and one.counter == ends.counter:
+            share = min(one.counted(planned) / ends.counted(planned), 1.0)
+            look = replace(look, information=share)  # noqa: PLW2901
+        yield look
+
+
+def _alone(look: Look) -> Milestone | None:
+    """Return the one milestone of a look if it counts outcomes; else nothing."""
+    if len(look.when) != 1 or len(look.when[0]) != 1:
+        return None
+    (one,) = look.when[0]
+    return one if one.counter in ("known", "events") else None
 
 
 def _look(name: str, shape: LookShape, planned: int, faults: Faults) -> Look:
@@ -205,7 +230,7 @@ def _look(name: str, shape: LookShape, planned: int, faults: Faults) -> Look:
                     found=f"{one.number:g} {one.counter}, of {planned} subjects",
                     allowed=f"at most the {planned} subjects that are enrolled",
                 )
-    return Look(name, resized(when, planned), information)
+    return Look(name, when, information)
 
 
 class _Reader:
@@ -317,6 +342,8 @@ class _Reader:
                     made[key] = self._margin(value, on)
                 elif key in SHARES:
                     made[key] = share_in(value)
+                elif isinstance(value, list) and key.endswith("parameter"):
+                    made[key] = tuple(map(float, value))
                 elif key == "keep":
                     made |= self._kept(path, value)
                 else:
@@ -324,6 +351,9 @@ class _Reader:
             except ProtocolError as error:
                 self.faults.relay((*path, key), error)
         self._check_shares(path, made)
+        for key, value in made.items():
+            if isinstance(value, int) and not isinstance(value, bool):
+                made[key] = float(value)
         return tuple(sorted(made.items()))
 
     def _check_shares(self, path: Path_, made: Mapping[str, object]) -> None:
@@ -396,6 +426,7 @@ def _check_whole(
             allowed="`potential: all`, for a subject may get any arm then",
             write="all",
         )
+    _check_known(made, endpoints, faults)
     events = {one.name for one in endpoints if one.event}
     for look in made.looks:
         counted = {one.counter for parts in look.when for one in parts}
@@ -416,3 +447,52 @@ def _check_whole(
             found="shares " + ", ".join(f"{one:g}" for one in known),
             allowed="each look later than the one before",
         )
+
+
+def _check_known(
+    made: Enactment, endpoints: Sequence[Endpoint], faults: Faults
+) -> None:
+    """Refuse looks at which nothing is known yet, and those after everything is.
+
+    Times are those that are expected at the rates of accrual.
+    """
+    named = {one.name: one for one in endpoints}
+    outcome = named.get(made.outcome)
+    if outcome is None:
+        return
+    first, last = made.accrual.reached(np.array([0.5, made.planned - 0.5]))
+    least = outcome.start if outcome.event else end_of(outcome, named)
+    soon, late = first + least + made.delay, last + end_of(outcome, named) + made.delay
+    deciding = {place for one in made.adaptations for place in one.looks}
+    for place, look in enumerate(made.looks):
+        at = min(
+            max(_expected(one, made, soon - first) for one in parts)
+            for parts in look.when
+        )
+        path = (*PATH, "looks", look.name)
+        if at < soon and place in deciding:
+            faults.add(
+                path,
+                found=f"expected {at / DAY:.4g} d after the first day, when no "
+                f"`{made.outcome}` is known",
+                allowed=f"later than {soon / DAY:.4g} d: the first outcome is measured "
+                "and reported then; or no adaptation at this look",
+            )
+        calendar = all(one.counter == "hours" for parts in look.when for one in parts)
+        if calendar and at > SLACK * late + DAY:
+            faults.add(
+                path,
+                found=f"{at / DAY:.4g} d after the first day, long after the last "
+                "visit",
+                allowed=f"up to {late / DAY:.4g} d, when all outcomes are expected to "
+                "be known; or a share, such as `100 %`",
+            )
+
+
+def _expected(one: Milestone, made: Enactment, wait: float) -> float:
+    """Return when a milestone is expected [h]; events with the subjects at best."""
+    if one.counter == "hours":
+        return one.number
+    count = max(one.counted(made.planned) - 0.5, 0.5)
+    enrolled = float(made.accrual.reached(np.array([count]))[0])
+    return enrolled + (wait if one.counter == "known" else 0.0)

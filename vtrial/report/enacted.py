@@ -107,6 +107,8 @@ def _set(parts: Sequence[Milestone], outcome: str) -> str:
 def _milestone(one: Milestone, outcome: str) -> str:
     if one.counter == "hours":
         return f"at {span_words(one.number)}"
+    if one.of:
+        return f"once “{outcome}” is known of {number(100 * one.number)}\u202f%"
     many = count(float(np.ceil(one.number - 1e-9)))
     if one.counter == "known":
         return f"once “{outcome}” is known of {many}"

@@ -1,0 +1,125 @@
+"""Type I errors of every design under no effect, and power where it is exact."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from tests.design.sights import Given
+from vtrial.design.enact import enact
+from vtrial.design.trials import Decision
+from vtrial.protocol.design import Allocation
+from vtrial.protocol.enactment import (
+    Accrual,
+    Adaptation,
+    Enactment,
+    Look,
+    Milestone,
+    Stretch,
+)
+
+FEW, MANY = 2000, 10_000
+SUBJECTS = 120
+NULL = (0.0, 0.0)
+
+
+def look(name, share):
+    return Look(name, ((Milestone("known", share, "subjects"),),), share)
+
+
+LOOKS = (look("a", 1 / 3), look("b", 2 / 3), look("c", 1.0))
+
+
+def made(adaptation, *, trials, effects=NULL, looks=LOOKS, subjects=SUBJECTS, seed=5):
+    design = Enactment(
+        Accrual((Stretch(0.0, 1.0, 1.0),)),
+        "y",
+        looks=looks,
+        adaptations=(adaptation,),
+        planned=SUBJECTS,
+    )
+    draws = np.random.default_rng(seed).normal(size=(trials, subjects, 1))
+    sight = Given(draws + np.asarray(effects), {"main": (1, 0)})
+    return enact(
+        design,
+        Allocation((1, 1), "permuted block", 2),
+        sight,
+        comparisons=["main"],
+        seed=3,
+        trials=np.arange(trials),
+        subjects=subjects,
+    )
+
+
+def rule(by, looks=(0, 1, 2), **options):
+    given = tuple(sorted((key.replace("_", " "), one) for key, one in options.items()))
+    return Adaptation("rule", by, ("main",), looks, "higher", given)
+
+
+DESIGNS = {
+    "O'Brien-Fleming": rule("group sequential", efficacy="O'Brien-Fleming"),
+    "Pocock": rule("group sequential", efficacy="Pocock"),
+    "Wang-Tsiatis": rule("group sequential", efficacy="Wang-Tsiatis", parameter=0.25),
+    "spending": rule("group sequential"),
+    "Hwang-Shih-DeCani": rule(
+        "group sequential", efficacy="Hwang-Shih-DeCani", parameter=-2.0
+    ),
+    "two sides": rule("group sequential", sides=2.0, alpha=0.05),
+    "binding": rule(
+        "group sequential",
+        efficacy="O'Brien-Fleming spending",
+        futility="Pocock spending",
+        binding=True,
+    ),
+    "sample size": rule("sample size", looks=(1, 2)),
+}
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_no_effect_is_shown_as_often_as_alpha_says(name):
+    _hold(name, FEW)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DESIGNS)
+def test_no_effect_is_shown_as_often_as_alpha_says_in_many(name):
+    _hold(name, MANY)
+
+
+def _hold(name, trials):
+    one = DESIGNS[name]
+    found = made(one, trials=trials, subjects=2 * SUBJECTS)
+    alpha = one.number("alpha", 0.025)
+    bounds = stats.binom.interval(0.9973, trials, alpha)
+    assert bounds[0] <= found.success.sum() <= bounds[1]
+
+
+def test_boundaries_are_crossed_as_often_as_integrals_say():
+    """Power by look against the recursion's own integrals, at the trial's drift."""
+    from vtrial.design.sequential.boundaries import boundaries
+    from vtrial.design.sequential.plan import GroupSequential
+
+    effect = 0.5
+    found = made(DESIGNS["spending"], trials=FEW, effects=(0.0, effect))
+    drift = effect * np.sqrt(SUBJECTS / 4)
+    plan = GroupSequential((1 / 3, 2 / 3, 1.0), efficacy="O'Brien-Fleming spending")
+    exact = boundaries(plan).rejection(drift)
+    seen = (found.decision[:, :, 0] == Decision.SUCCESS).mean(axis=0)
+    error = np.sqrt(exact * (1 - exact) / FEW)
+    assert (np.abs(seen - exact) <= 3.5 * error + 1e-4).all()
+    stopped = np.array([40, 80, 120]) @ np.append(exact[:2], 1 - exact[:2].sum())
+    assert found.size.mean() == pytest.approx(stopped, abs=3.5 * 30 / np.sqrt(FEW))
+
+
+def test_promising_trials_are_enlarged_and_no_others():
+    from vtrial.design.kinds.sizes import conditional_power
+
+    effects = (0.0, 0.35)
+    found = made(
+        DESIGNS["sample size"], trials=FEW, effects=effects, subjects=2 * SUBJECTS
+    )
+    power = conditional_power(found.z[:, 1, 0], 2 / 3, 1.959964)
+    inside = (power >= 0.365) & (power < 0.9)
+    assert ((found.size > SUBJECTS) == inside).mean() > 0.99
+    assert found.size.max() <= 2 * SUBJECTS
+    plain = made(rule("predictive power", futility=0.0), trials=FEW, effects=effects)
+    assert found.success.mean() > plain.success.mean()

@@ -1,0 +1,97 @@
+"""Accrual, looks and adaptations of a sheet: what they mean, and what is refused."""
+
+import pytest
+
+from vtrial.errors import ProtocolError
+from vtrial.protocol.enactment import Milestone
+from vtrial.protocol.load import load_protocol
+
+SHEET = """
+protocol: looked-at
+model: theophylline
+cohort: theophylline-twelve
+subjects: 60
+potential: all
+arms:
+  low: {{dose: 100 mg}}
+  high: {{dose: 200 mg}}
+visits: {{a: {{at: "4 h, 8 h", measure: [conc]}}}}
+design:
+  accrual: {accrual}
+  known after: 7 d
+  looks: {looks}
+  adapt: {adapt}
+endpoints: {{peak: {{of: conc, take: maximum}}, ratio: {{equals: peak / WT}}}}
+analysis:
+  - {{name: main, compare: high with low, on: peak, by: difference of means}}
+"""
+STOP = "{stop: {by: posterior probability, success: 99 %}}"
+
+
+def load(*, accrual="20 / month", looks="{half: 50 %, end: 100 %}", adapt=STOP):
+    return load_protocol(SHEET.format(accrual=accrual, looks=looks, adapt=adapt))
+
+
+def refused(**changed):
+    with pytest.raises(ProtocolError) as caught:
+        load(**changed)
+    return str(caught.value)
+
+
+def test_a_sheet_says_how_the_trial_goes_on():
+    made = load(
+        looks="{a: 24 known, c: 100 %, "
+        "b: {when: known >= 40 and (month >= 3 or enrolled > 50)}}"
+    )
+    found = made.enactment
+    assert found is not None
+    assert (found.outcome, found.planned, found.delay) == ("peak", 60, 168.0)
+    assert found.looks[0].when == ((Milestone("known", 24.0),),)
+    assert found.looks[2].when == (
+        (Milestone("known", 40.0), Milestone("hours", 2191.5)),
+        (Milestone("known", 40.0), Milestone("enrolled", 51.0)),
+    )
+    assert found.accrual.stretches[0].rate == pytest.approx(20 / 730.5)
+    assert found.adaptations[0].on == ("main",)
+    assert found.adaptations[0].looks == (0, 1, 2)
+
+
+def test_what_looks_do_is_no_part_of_what_is_simulated():
+    assert load().digest == load(adapt="{}", accrual="3 / d").digest
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"looks": "{a: month 0, end: 100 %}"}, "when no `peak` is known"),
+        ({"looks": "{a: 2 enrolled, end: 100 %}"}, "when no `peak` is known"),
+        ({"looks": "{a: 50 %, end: month 90}"}, "long after the last visit"),
+        ({"looks": "{a: 10 events, end: 100 %}"}, "is no time to one"),
+        ({"looks": "{a: 80 known, end: 100 %}"}, "at most the 60 subjects"),
+        ({"looks": "{a: 60 %, b: 40 %, end: 100 %}"}, "each look later"),
+        ({"looks": "{a: {when: known <= 3}, end: 100 %}"}, "at least so high"),
+        ({"looks": "{a: soon, end: 100 %}"}, "`300 enrolled`"),
+        ({"accrual": "20"}, "rate: 20 / month"),
+        ({"accrual": "[5 / month, {from: month 0, rate: 9 / month}]"}, "later than"),
+        ({"accrual": "0 / month"}, "a rate above 0"),
+        ({"adapt": "{x: {by: drop arms, below: 5 %, on: main}}"}, "an endpoint: peak"),
+        ({"adapt": "{x: {by: drop arms}}"}, "without `below`"),
+        ({"adapt": "{x: {by: response adaptive, floor: 60 %}}"}, "at most 0.5"),
+        ({"adapt": "{x: {by: group sequential, alpha: 60 %}}"}, "below 50 %"),
+        ({"adapt": "{x: {by: group sequential, floor: 1 %}}"}, "given with `by"),
+        ({"adapt": "{x: {by: bayes}}"}, "posterior probability"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(changed, words):
+    said = refused(**changed)
+    assert words in said
+    assert "design" in said
+
+
+def test_allocation_by_looks_needs_everybody_under_every_arm():
+    text = SHEET.replace("potential: all\n", "")
+    adapt = "{lean: {by: response adaptive, floor: 10 %}}"
+    with pytest.raises(ProtocolError, match="potential: all"):
+        load_protocol(
+            text.format(accrual="20 / month", looks="{a: 50 %, b: 100 %}", adapt=adapt)
+        )
