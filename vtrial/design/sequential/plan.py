@@ -119,7 +119,7 @@ class GroupSequential:
         self._check_parameters(len(shares))
 
     def _check_parameters(self, looks: int) -> None:
-        """Refuse parameters of the wrong number and families that do not go together."""
+        """Refuse parameters of the wrong number, and families that do not agree."""
         for family, given, name in (
             (self.efficacy, self.efficacy_parameter, "efficacy_parameter"),
             (self.futility, self.futility_parameter, "futility_parameter"),

@@ -217,7 +217,7 @@ def crossing(
     --------
     >>> found = crossing([0.5, 1.0], [2.7965, 1.9774], drift=[0.0, 3.0])
     >>> [round(float(p), 4) for p in found.upper.sum(axis=-1)]
-    [0.025, 0.8488]
+    [0.025, 0.8482]
     """
     information = np.asarray(information, float)
     core = np.zeros(1) if inner is None else np.nan_to_num(np.asarray(inner, float))
