@@ -95,7 +95,7 @@ def _hold(name, trials):
 
 def test_boundaries_are_crossed_as_often_as_integrals_say():
     """Power by look against the recursion's own integrals, at the trial's drift."""
-    from vtrial.design.sequential.boundaries import boundaries
+    from vtrial.design.sequential.boundary import boundaries
     from vtrial.design.sequential.plan import GroupSequential
 
     effect = 0.5

@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 from vtrial.design.kind import Kind, Verdict, View
-from vtrial.design.sequential.boundaries import Boundaries, boundaries
+from vtrial.design.sequential.boundary import Boundaries, boundaries
 from vtrial.design.sequential.plan import NONE, ON_Z, GroupSequential
 from vtrial.errors import ProtocolError
 from vtrial.protocol.enactment import Adaptation, Enactment
