@@ -23,10 +23,10 @@ from vtrial import program_cache
 
 # By room: of so many cases of a test one is run.
 THINNED = {
-    **{"analysis": 6, "cases": 12, "cli": 6, "cohort": 6, "conduct": 20},
-    **{"diagnose": 12, "endpoint": 12, "jobs": 5, "measure": 12, "model": 12},
-    **{"observe": 6, "protocol": 3, "reference": 10, "report": 10, "solver": 32},
-    **{"store": 5, "testing": 3},
+    **{"analysis": 10, "cases": 20, "cli": 8, "cohort": 10, "conduct": 24},
+    **{"diagnose": 20, "endpoint": 20, "jobs": 8, "measure": 20, "model": 20},
+    **{"observe": 10, "protocol": 4, "reference": 16, "report": 16, "solver": 48},
+    **{"store": 8, "testing": 4},
 }
 LIBRARY = ("test_library_", 10)  # of so many of its models' tests one is run
 LEAST = 0.1  # [s] what compiles faster is not kept

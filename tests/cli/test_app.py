@@ -276,6 +276,7 @@ def opened(monkeypatch):
     return addresses
 
 
+@pytest.mark.slow
 def test_compare_two_runs(trial, tmp_path, opened):
     one, two = tmp_path / "one", tmp_path / "two"
     use("run", trial, "--out", one, "--workers", 0, "--no-report")

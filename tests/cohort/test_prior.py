@@ -286,6 +286,7 @@ def test_effects_of_a_study_are_one_for_all_its_subjects():
     assert len(set(found[:, 0])) == 3
 
 
+@pytest.mark.slow
 def test_other_laws_leave_the_normal_scores_alone():
     """The same scores are behind an effect, whatever its law."""
     plain, skewed = two_effects(), two_effects(box_cox=1.0)

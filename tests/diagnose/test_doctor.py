@@ -2,11 +2,14 @@
 
 import json
 
+import pytest
+
 import vtrial as vt
 from vtrial.diagnose import doctor as _  # noqa: F401
 from vtrial.diagnose.doctor import Finding, _guarded
 
 
+@pytest.mark.slow
 def test_this_machine_is_well():
     findings = {finding.item: finding for finding in vt.doctor()}
     bad = [finding for finding in findings.values() if not finding.ok]

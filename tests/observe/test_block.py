@@ -63,6 +63,7 @@ def test_everybody_is_there_once(sheets):
         assert times.sum() == own.sum()
 
 
+@pytest.mark.slow
 def test_another_block_size_draws_the_same(sheets):
     small, large = (rows(sheets.load(block=block)) for block in (7, 120))
     for path, values in small.items():
@@ -171,6 +172,7 @@ def test_only_the_first_trajectories_are_kept(sheets):
     assert not kept[40:].any()
 
 
+@pytest.mark.slow
 def test_a_failed_subject_is_data(sheets):
     sheets.change("body", "CL = tvCL", "CL = if(WT > 100, 0/0, 1) * tvCL")
     found = rows(sheets.load())

@@ -209,6 +209,7 @@ def test_endpoints_count_doses_and_decisions(tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_realised_doses_solve_to_the_same_course(tmp_path):
     """Every stage goes on where the last one ended: one solution says the same."""
     body = 'arms: {a: {dose: "100 mg over 30 h every 24 h x 8"}}\n' + MORNING

@@ -165,6 +165,7 @@ def test_a_true_value_at_a_dose_is_the_one_before_it(dosed):
         assert found["least"] == pytest.approx(found["trough"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_true_mean_counts_even_steps_alone(dosed):
     steps = np.arange(288.0, 313.0, 3.0)
     wanted = course("swallowed", steps).mean()

@@ -93,6 +93,7 @@ def test_the_error_is_measured_once(single, tmp_path, measured):
     assert measured == [30, 30]
 
 
+@pytest.mark.slow
 def test_a_run_stopped_before_it_measures_it_later(single, tmp_path, monkeypatch):
     out = tmp_path / "run"
 

@@ -617,6 +617,7 @@ PARSED = parse_sheet(SHEET, source=str(ROOT / "x.yaml"))
 ENTRIES = sorted(PARSED.lines, key=str)
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(st.sampled_from(ENTRIES), _values())
 def test_no_sheet_does_worse_than_be_refused(path, value):

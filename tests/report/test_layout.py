@@ -47,6 +47,7 @@ def outside(figure):
     return found
 
 
+@pytest.mark.slow
 def test_no_text_reaches_beyond_its_figure(dosed, full, tmp_path, monkeypatch):
     arms = tuple(replace(arm, title=f"{LONG} {arm.name}") for arm in dosed.arms)
     points = tuple(replace(p, title=f"{p.name}, {LONG}") for p in dosed.endpoints)

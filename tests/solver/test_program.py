@@ -115,6 +115,7 @@ def test_events_that_the_schedule_does_not_have_are_told(
     assert np.isfinite(conc).tolist() == [True, False]
 
 
+@pytest.mark.slow
 def test_more_observations_than_are_announced_are_told(made):
     model, _, doses = asked(made, "saturable")
     seen = np.stack([np.linspace(1.0, 23.0, 8), np.linspace(1.0, 8.0, 8)])

@@ -106,6 +106,7 @@ def test_few_intervals_are_solved(saturable, daily):
     assert whole.steps[0] < 40 * alone.steps[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "inputs"),
     [
