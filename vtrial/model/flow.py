@@ -5,6 +5,7 @@ expressions of the model's inputs, so that arms and subjects may differ in them;
 static here decides the shape of the work alone.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -181,6 +182,17 @@ def servers_names(station: str, pieces: int) -> tuple[str, ...]:
     ('physician.servers.1', 'physician.servers.2')
     """
     return tuple(f"{servers_name(station)}.{piece + 1}" for piece in range(pieces))
+
+
+def settable(name: str) -> str:
+    """Return what a sheet calls an input: a rota is one, though it is many inputs.
+
+    Examples
+    --------
+    >>> settable("physician.servers.3"), settable("CL")
+    ('physician.servers', 'CL')
+    """
+    return re.sub(r"(\.servers)\.\d+$", r"\1", name)
 
 
 def servers_name(station: str) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from vtrial.dosing import regimen
 from vtrial.endpoint import endpoint
 from vtrial.errors import StoreError
-from vtrial.model import chance, model, tree
+from vtrial.model import chance, flow, model, tree
 from vtrial.protocol import adherence, analysis, design, eligible, evidence, rules
 from vtrial.protocol import protocol as nouns
 from vtrial.protocol.protocol import Protocol
@@ -24,7 +24,7 @@ from vtrial.types import Numerics
 KIND = "is"
 _MODULES = (
     *(nouns, rules, adherence, design, analysis, eligible, evidence),
-    *(endpoint, regimen, model, chance, tree),
+    *(endpoint, regimen, model, chance, flow, tree),
 )
 _KINDS: Mapping[str, Any] = MappingProxyType(
     {
