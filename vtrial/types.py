@@ -46,6 +46,7 @@ class Status(IntEnum):
     BAD_DOSE = 7
     OUTPUT_NOT_FINITE = 8
     UNSCHEDULED = 9
+    OVERCROWDED = 10
 
     @property
     def words(self) -> str:
@@ -64,6 +65,7 @@ _STATUS_WORDS = {
     Status.BAD_DOSE: "dose, lag, bioavailability, rate or duration impossible",
     Status.OUTPUT_NOT_FINITE: "output not finite",
     Status.UNSCHEDULED: "events of a kind that the program's schedule does not have",
+    Status.OVERCROWDED: "more people came than there was room for",
 }
 
 

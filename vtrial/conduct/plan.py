@@ -177,7 +177,7 @@ def _arm_words(protocol: Protocol, index: int) -> str:
     arm = protocol.arms[index]
     parts = [arm.regimen.words if arm.regimen else "no doses"]
     if arm.set:
-        parts += ["sets " + ", ".join(name for name, _ in arm.set)]
+        parts += ["sets " + ", ".join(arm.sets)]
     weights = protocol.design.allocation.weights
     if len(protocol.arms) > 1:
         parts += [f"{weights[index]} of {sum(weights)} subjects"]

@@ -16,6 +16,7 @@ from jaxtyping import Array, ArrayLike
 
 from vtrial.errors import Fault
 from vtrial.model.chance import Chance, bare, read
+from vtrial.model.flow import Flow
 from vtrial.model.positivity import ASSURED
 from vtrial.model.structure import Structure, analyse
 from vtrial.model.tree import (
@@ -206,7 +207,8 @@ class Model:
     `error_correlation` is that of the residual errors of the outputs `error_names` at
     the same time.
     `chance` is what happens between visits by draws, events and noise, None if nothing
-    does; `step` [h] lies between two steps of a solution with noise;
+    does; `step` [h] lies between two steps of a solution with noise; `flow` is what
+    stands in the place of equations where people come, wait and are served;
     `unit` what a subject is called in a report, empty for a subject.
     `text` and `warnings` are for people and do not count as content.
     """
@@ -230,6 +232,7 @@ class Model:
     classes: tuple[Classes, ...] = ()
     chance: Chance | None = None
     step: float = 0.0
+    flow: Flow | None = None
     unit: str = ""
     text: str = ""
     sources: tuple[Source, ...] = ()
@@ -255,6 +258,8 @@ class Model:
             content.append(("chance", self.chance.content))
         if self.step:
             content.append(("step", self.step))
+        if self.flow is not None:
+            content.append(("flow", self.flow.content))
         if self.unit:
             content.append(("unit", self.unit))
         return hashlib.sha256(repr(content).encode()).hexdigest()
@@ -264,6 +269,8 @@ class Model:
         """What depends on what (see `vtrial.model.structure`)."""
         outputs = tuple(equals for _, equals in self.observed)
         still = self.chance.names if self.chance else ()
+        if self.flow is not None:
+            still = outputs  # which the flow tells, and no equation
         return analyse(self.statements, outputs, self.nonnegative, still)
 
     @functools.cached_property
@@ -566,5 +573,5 @@ def _computed(
 # What is content whatever it holds; what is newer counts where something is given.
 _CONTENT = frozenset(Model.__dataclass_fields__) - {
     *("statements", "text", "warnings"),
-    *("classes", "chance", "step", "unit"),
+    *("classes", "chance", "step", "flow", "unit"),
 }

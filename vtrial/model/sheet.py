@@ -26,6 +26,8 @@ from vtrial.model.classes import (
 )
 from vtrial.model.covariance import flaw, settled
 from vtrial.model.error_equations import check_errors, error_statements
+from vtrial.model.flow_shape import FlowShape
+from vtrial.model.flow_sheet import read_flow
 from vtrial.model.grammar import ETA, check_names, parse_leniently
 from vtrial.model.model import Model
 from vtrial.model.shape import (
@@ -115,6 +117,8 @@ def read_model(sheet: Sheet, statements: Sequence[Statement] | None = None) -> M
     ModelError
         With every fault of the sheet.
     """
+    if "kind" in sheet.data and statements is None:
+        return read_flow(sheet)
     draft, faults = _drafted(sheet, statements)
     if faults:
         faults = proved(sheet, faults, lambda other: _drafted(other, statements)[1])

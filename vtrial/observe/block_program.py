@@ -51,6 +51,7 @@ from vtrial.program_cache import kept
 from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.sketch import sketch
 from vtrial.solver.by_chance import simulate_by_chance
+from vtrial.solver.by_flow import simulate_flow
 from vtrial.solver.host import simulate
 from vtrial.solver.program import bucket
 from vtrial.solver.trajectory import Trajectory
@@ -252,6 +253,8 @@ class Trial:
         go = functools.partial(simulate, real=ready.real)
         if self.protocol.model.chance is not None:
             go = functools.partial(simulate_by_chance, keys=ready.keys)
+        if self.protocol.model.flow is not None:
+            go = functools.partial(simulate_flow, keys=ready.keys)
         path = go(
             self.protocol.model,
             ready.inputs,

@@ -20,8 +20,11 @@ def undefined(
     """Return the subjects with a non-finite output where a visit or endpoint reads it.
 
     The time of an event may be infinite, for it never comes, and so may be a
-    cumulative hazard, for it has come.
+    cumulative hazard, for it has come. What is told of a day of a flow is missing where
+    it is of nobody.
     """
+    if protocol.model.flow is not None:  # a mean over nobody fails nobody
+        return jnp.zeros(1, bool)
     told = {point.of for point in protocol.endpoints if point.kind.endless}
     found = jnp.zeros(1, bool)
     for name, looked in _looked_at(protocol, plan).items():

@@ -19,6 +19,7 @@ from vtrial.protocol.adherence import read_adherence
 from vtrial.protocol.design import Allocation, Dropout
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.protocol import Arm
+from vtrial.protocol.rota import rotas_of, settings
 from vtrial.protocol.rules import MOST_RULES, Rule
 from vtrial.protocol.scope import Known
 from vtrial.protocol.shape import ArmShape, DesignShape, DropoutShape
@@ -222,8 +223,10 @@ def _arm(name: str, shape: ArmShape, known: Known, faults: Faults) -> Arm:
     elif shape.dose is not None:
         _check_words((*path, "dose"), shape.dose, faults)
     sets = []
-    for target, value in shape.set.items():
-        expression = _setting((*path, "set", target), target, value, known, faults)
+    for written_, target, value in settings(
+        (*path, "set"), shape.set, known.model, faults
+    ):
+        expression = _setting((*path, "set", written_), target, value, known, faults)
         if expression is not None:
             sets.append((target, expression))
     times = np.unique(written(regimen).time) if regimen else np.zeros(0)
@@ -301,7 +304,9 @@ def _setting(
     """Read one value or equation that an arm sets."""
     inputs = known.model.inputs if known.model else ()
     if known.model and target not in inputs:
-        faults.unknown(path, target, inputs, "input of the model")
+        several = {name: key for key, names in rotas_of(known.model).items() for name in names}
+        shown = dict.fromkeys(several.get(name, name) for name in inputs)
+        faults.unknown(path, target, shown, "input of the model")
     if isinstance(value, int | float):
         return Number(float(value))
     try:

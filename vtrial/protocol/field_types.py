@@ -66,6 +66,16 @@ def as_number_or_text(value: object) -> object:
     return value
 
 
+def as_setting(value: object) -> object:
+    """Take a number, a text, or a list of numbers."""
+    if not isinstance(value, list):
+        return as_number_or_text(value)
+    for one in value:
+        if isinstance(one, bool) or not isinstance(one, int | float):
+            raise wrong(said(one), "a list of numbers")
+    return [as_number_or_text(one) for one in value]
+
+
 def as_values(value: object) -> object:
     """Take YAML's own `true` for the word."""
     if value is None:
@@ -137,6 +147,16 @@ class _Number:
         return dict(_NUMBER_OR_TEXT)
 
 
+class Several:
+    """Let the JSON Schema accept a number, a text, or a list of numbers."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        several = {"type": "array", "items": {"type": "number"}}
+        return {"anyOf": [*_NUMBER_OR_TEXT["anyOf"], several]}
+
+
 class Margin:
     """Let the JSON Schema accept a margin or two limits."""
 
@@ -178,6 +198,9 @@ class Randomised:
 Texts = Annotated[list[str], BeforeValidator(_texts), OneOrMany()]
 Names = Annotated[list[str], BeforeValidator(as_many), OneOrMany()]
 Value = Annotated[float | str, BeforeValidator(as_number_or_text), _Number()]
+Setting = Annotated[
+    float | str | list[float], BeforeValidator(as_setting), Several()
+]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 

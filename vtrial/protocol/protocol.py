@@ -9,6 +9,7 @@ from typing import Literal
 
 from vtrial.dosing.regimen import Regimen
 from vtrial.endpoint.endpoint import Endpoint
+from vtrial.model.flow import settable
 from vtrial.model.model import Model, Source
 from vtrial.model.tree import Expression
 from vtrial.protocol.adherence import Adherence
@@ -37,6 +38,11 @@ class Arm:
     set: tuple[tuple[str, Expression], ...] = ()
     rules: tuple[Rule, ...] = ()
     adherence: Adherence | None = None
+
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """Name what `set` sets, as a sheet does: a rota is one name of many inputs."""
+        return tuple(dict.fromkeys(settable(name) for name, _ in self.set))
 
     @property
     def kept(self) -> bool:

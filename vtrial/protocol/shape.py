@@ -26,6 +26,7 @@ from vtrial.protocol.field_types import (
     Shape,
     Texts,
     Truth,
+    Setting,
     Value,
     Words,
     as_below,
@@ -58,7 +59,7 @@ class ArmShape(Shape):
         description="Dosing words, or a list of them given together.",
         examples=["75 mg/m2 over 1 h every 21 d x 6", "100 mg every 24 h x 14"],
     )
-    set: dict[str, Value] = Field(
+    set: dict[str, Setting] = Field(
         default_factory=dict,
         description="Values or equations of parameters, covariates, random effects.",
         examples=[{"SLOPE": "0.5 * SLOPE"}],

@@ -15,7 +15,7 @@ import numpy as np
 from vtrial.dosing import regimen
 from vtrial.endpoint import endpoint
 from vtrial.errors import StoreError
-from vtrial.model import chance, model, tree
+from vtrial.model import chance, flow, model, tree
 from vtrial.protocol import (
     adherence,
     analysis,
@@ -32,7 +32,7 @@ from vtrial.types import Numerics
 KIND = "is"
 _MODULES = (
     *(nouns, rules, adherence, design, enactment, analysis, eligible, evidence),
-    *(endpoint, regimen, model, chance, tree),
+    *(endpoint, regimen, model, chance, flow, tree),
 )
 _KINDS: Mapping[str, Any] = MappingProxyType(
     {

@@ -157,7 +157,7 @@ def _treatment(protocol: Protocol, arm: Arm) -> str:
     """Return what is done to an arm."""
     parts = [arm.regimen.words] if arm.regimen is not None else []
     raw = _entry(protocol.data, "arms", arm.name, "set")
-    for name, _ in arm.set:
+    for name in arm.sets:
         given = raw.get(name) if isinstance(raw, Mapping) else None
         parts.append(f"sets {name}" + (f" = {given}" if given is not None else ""))
     return "; ".join(parts) or "no dose"

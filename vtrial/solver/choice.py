@@ -50,6 +50,9 @@ def choose(model: Model, numerics: Numerics) -> Choice:
     """
     model = model.within
     structure, asked = model.structure, numerics.method
+    if model.flow is not None:
+        reason = "people are followed from arrival to leaving"
+        return Choice(None, reason, other="queue")
     if model.noisy:
         reason = f"noise is followed in steps of {model.step:g} h"
         return Choice(None, reason, other="brownian")

@@ -22,6 +22,7 @@ from vtrial.errors import SolverError
 from vtrial.keys import subject_key
 from vtrial.model.model import Model
 from vtrial.solver.by_chance import simulate_by_chance
+from vtrial.solver.by_flow import simulate_flow
 from vtrial.solver.choice import choose_under
 from vtrial.solver.fallback import failed_rows, next_methods
 from vtrial.solver.grouping import parted
@@ -105,15 +106,20 @@ def simulate(
     earlier. Under `jax.jit` nothing is known of the doses, and any kind of them is
     compiled for: a `Program` is told beforehand, and is faster there.
     """
-    if model.chance is not None:
+    if model.chance is not None or model.flow is not None:
         if seed is None or start is not None or until is not None or keep_states:
             raise _without_seed(model)
+        keys = _keys(seed, inputs, doses, times)
+        if model.flow is not None:
+            return simulate_flow(
+                model, inputs, doses, times, keys=keys, periods=periods
+            )
         return simulate_by_chance(
             model,
             inputs,
             doses,
             times,
-            keys=_keys(seed, inputs, doses, times),
+            keys=keys,
             periods=periods,
             numerics=numerics,
         )
@@ -144,7 +150,7 @@ def simulate_from(
     **how: Any,
 ) -> Trajectory:
     """Simulate, with initial values that hold at `begin` [h] instead of time 0."""
-    if model.chance is not None:
+    if model.chance is not None or model.flow is not None:
         raise _without_seed(model)
     batch = laid_out(model, inputs, doses, times, begin=begin, **how)
     make = functools.partial(

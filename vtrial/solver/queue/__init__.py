@@ -1,0 +1,1 @@
+"""Queues: who comes, who is served when, and what is told of it."""
