@@ -42,7 +42,8 @@ class Layout(NamedTuple):
         """Lay it out in a new folder; return what the record is to know of it.
 
         It is to know the fingerprint of each file but the root's own metadata, how many
-        axes each array has that blocks fill, and the number of blocks. The groups below
+        axes each array has that blocks fill, and the number of blocks; an array that
+        holds nothing has no files that it could miss. The groups below
         the root say `once_more` whose record it is.
         """
         group = zarr.create_group(folder)
@@ -53,7 +54,7 @@ class Layout(NamedTuple):
             put_array(group, name, np.asarray(values), dims, attrs)
         for _, member in group.groups():
             member.update_attributes(dict(once_more))
-        arrays = {one.path: len(one.dims) for one in self.variables}
+        arrays = {one.path: len(one.dims) for one in self.variables if all(one.tail)}
         return {"files": prints(folder), "arrays": arrays, "blocks": self.blocks}
 
     def _array(self, group: zarr.Group, variable: Variable) -> None:
@@ -61,7 +62,8 @@ class Layout(NamedTuple):
         rows, height = (
             (self.blocks, 1) if variable.per_block else (self.subjects, self.block)
         )
-        shape = (height, *variable.tail)
+        # An axis may have no length, as that of endpoints where there are none.
+        shape = (height, *(max(1, size) for size in variable.tail))
         group.create_array(
             variable.path,
             shape=(rows, *variable.tail),

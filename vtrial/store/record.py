@@ -144,6 +144,8 @@ class Record:
                     allowed=f"of shape {(stop - start, *target.shape[1:])}",
                     write="",
                 )
+            if not rows.size:
+                continue
             with np.errstate(over="ignore"):  # what 32 bits cannot hold is infinite
                 rows = rows.astype(target.dtype, copy=False)
             files.append(self.path / path / shard_name(block, target.ndim))
