@@ -4,15 +4,23 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from vtrial.analysis.estimates import ALLOCATED, DECIDED, ENACTED_ROWS, LOOKS
+from vtrial.analysis.escalated import escalated_table
+from vtrial.analysis.estimates import (
+    ALLOCATED,
+    DECIDED,
+    ENACTED_ROWS,
+    ESCALATED,
+    LOOKS,
+)
 from vtrial.analysis.operating import Measured, mean_of, proportion_of
 from vtrial.analysis.reading import dataset
+from vtrial.design.escalation.enact import Escalated
 from vtrial.design.trials import Decision, Trials
 from vtrial.dims import ENACTED
 from vtrial.fingerprint import fingerprint
@@ -32,6 +40,13 @@ class Characteristics(NamedTuple):
     looks: pd.DataFrame
     decided: pd.DataFrame
     allocated: pd.DataFrame
+    escalated: pd.DataFrame
+
+
+NOTHING = Characteristics(
+    *(pd.DataFrame(columns=c) for c in (ENACTED_ROWS, LOOKS, DECIDED, ALLOCATED)),
+    pd.DataFrame(columns=ESCALATED),
+)
 
 
 def enacted_name(protocol: Protocol, *, pooled: bool) -> str:
@@ -56,16 +71,21 @@ def _asked(protocol: Protocol) -> tuple[Sequence[Any], Sequence[Any]]:
     return protocol.analysis.comparisons, protocol.endpoints
 
 
-def read_trials(tree: xr.DataTree, name: str) -> tuple[Trials, np.ndarray] | None:
-    """Read enacted trials and the comparisons' true effects; None if there are none."""
+Made = TypeVar("Made", Trials, Escalated)
+
+
+def read_enacted(
+    tree: xr.DataTree, name: str, kind: type[Made]
+) -> tuple[Made, np.ndarray] | None:
+    """Read enacted trials and the truth beside them; None if there are none."""
     paths = {group.strip("/") for group in tree.groups}
     if f"{ENACTED}/{name}" not in paths:
         return None
     found = dataset(tree, f"{ENACTED}/{name}")
-    names = [field.name for field in dataclasses.fields(Trials)]
+    names = [field.name for field in dataclasses.fields(kind)]
     if any(one not in found for one in (*names, TRUTH)):
         return None
-    made = Trials(*(found[one].values for one in names))
+    made = kind(**{one: found[one].values for one in names})
     return made, found[TRUTH].values
 
 
@@ -74,17 +94,18 @@ def enacted_of(tree: xr.DataTree, protocol: Protocol) -> Characteristics:
 
     Of two, the one with more trials, whose subjects were drawn from all.
     """
-    if protocol.enactment is not None:
-        for pooled in (True, False):
-            held = read_trials(tree, enacted_name(protocol, pooled=pooled))
-            if held is not None:
-                return characteristics(*held, protocol)
-    return Characteristics(
-        pd.DataFrame(columns=ENACTED_ROWS),
-        pd.DataFrame(columns=LOOKS),
-        pd.DataFrame(columns=DECIDED),
-        pd.DataFrame(columns=ALLOCATED),
-    )
+    if protocol.enactment is None:
+        return NOTHING
+    for pooled in (True, False):
+        name = enacted_name(protocol, pooled=pooled)
+        if protocol.enactment.escalation is not None:
+            climbed = read_enacted(tree, name, Escalated)
+            if climbed is not None:
+                table = escalated_table(*climbed, protocol)
+                return NOTHING._replace(escalated=table)
+        elif (held := read_enacted(tree, name, Trials)) is not None:
+            return characteristics(*held, protocol)
+    return NOTHING
 
 
 def characteristics(
@@ -105,6 +126,7 @@ def characteristics(
         pd.DataFrame(list(_looks(trials, looks)), columns=LOOKS),
         pd.DataFrame(list(_decided(trials, looks, protocol)), columns=DECIDED),
         pd.DataFrame(list(_allocated(trials, looks, protocol)), columns=ALLOCATED),
+        NOTHING.escalated,
     )
 
 

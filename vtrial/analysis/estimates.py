@@ -150,6 +150,10 @@ DECIDED = [
     *("comparison", "look", "decision", "share", "mc_error", "low", "high", "trials"),
 ]
 ALLOCATED = ["arm", "look", "value", "mc_error", "low", "high", "trials"]
+ESCALATED = [
+    *("arm", "truth", "selected", "selected_error", "treated", "treated_error"),
+    *("toxic", "toxic_error", "trials"),
+]
 GIVEN = ["arm", "into", "unit", "time", "n", "given", "low", "median", "high"]
 DISTRIBUTIONS = ["arm", "endpoint", "unit", "low", "high", "count", "share"]
 FAILURES = ["arm", "status", "count"]
@@ -308,6 +312,11 @@ class Estimates:
     allocated
         The number of subjects in each arm (`look` is empty), or the probability of the
         arm after a look: mean, Monte Carlo error, and where 90 % of the trials lie.
+    escalated
+        What dose escalations did, a row for each dose: its `truth`, the share of all
+        subjects with a toxicity under it; the share of trials that have `selected` it;
+        mean numbers `treated` and `toxic`; with their Monte Carlo errors. The row
+        without an arm has the share of trials that select none, and the totals.
     published
         A row for each published number: the limits that count as within, and the
         simulated value; of those in the arm `where` a condition holds, if there is
@@ -343,6 +352,7 @@ class Estimates:
     looks: pd.DataFrame = none_of(LOOKS)
     decided: pd.DataFrame = none_of(DECIDED)
     allocated: pd.DataFrame = none_of(ALLOCATED)
+    escalated: pd.DataFrame = none_of(ESCALATED)
 
     def published_words(self) -> pd.DataFrame:
         """Return the published numbers beside the simulated ones, in words."""

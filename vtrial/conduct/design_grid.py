@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
-from vtrial.analysis.enacted import characteristics
+from vtrial.analysis.enacted import enacted_of
 from vtrial.analysis.operating import proportion_of
-from vtrial.conduct.enacting import enact, enact_from_all, truths
+from vtrial.conduct.enacting import enact, enact_from_all
 from vtrial.conduct.run import run
 from vtrial.design.trials import together
 from vtrial.errors import ProtocolError
@@ -151,8 +151,9 @@ def design_table(
     frames = []
     for settings, one in varied(protocol, variations):
         record = run(one, workers=workers)
-        made = enact(record, one, trials=trials)
-        table = characteristics(made, truths(record.tree(), one), one).enacted
+        enact(record, one, trials=trials)
+        found = enacted_of(record.tree(), one)
+        table = found.enacted if len(found.enacted) else found.escalated.copy()
         for place, (key, value) in enumerate(settings.items()):
             table.insert(place, key, [value] * len(table))
         frames.append(table)

@@ -11,14 +11,16 @@ import numpy as np
 import xarray as xr
 
 from vtrial.analysis.comparison import truth
-from vtrial.analysis.enacted import TRUTH, enacted_name, read_trials
+from vtrial.analysis.enacted import TRUTH, Made, enacted_name, read_enacted
 from vtrial.analysis.gather import joined
 from vtrial.analysis.locked import Sights
 from vtrial.analysis.reading import Chunk, check_record, chunks_of
 from vtrial.conduct.allocated import numbered
+from vtrial.conduct.escalating import escalated
 from vtrial.conduct.progress import progress
 from vtrial.design.draws import uniforms
 from vtrial.design.enact import enact as enact_trials
+from vtrial.design.escalation.enact import Escalated
 from vtrial.design.trials import Trials, together
 from vtrial.dims import ENACTED
 from vtrial.errors import ProtocolError
@@ -37,10 +39,15 @@ DIMS = {
     "allocated": ("trial", "arm"),
     **dict.fromkeys(("success", "final", "final_error"), ("trial", "comparison")),
     **dict.fromkeys(("ended", "duration", "size"), ("trial",)),
+    **{"path": ("trial", "cohort"), "given": ("trial", "enrolled")},
+    **dict.fromkeys(("treated", "toxic", "responded"), ("trial", "dose")),
+    **dict.fromkeys(("selected", "stopped"), ("trial",)),
 }
 
 
-def enact(record: Record, protocol: Protocol, *, trials: int | None = None) -> Trials:
+def enact(
+    record: Record, protocol: Protocol, *, trials: int | None = None
+) -> Trials | Escalated:
     """Enact the trials of a finished record as its protocol says.
 
     Parameters
@@ -72,7 +79,9 @@ def enact(record: Record, protocol: Protocol, *, trials: int | None = None) -> T
     asked = trials or protocol.enactment.trials or protocol.replicates
     pooled = asked > protocol.replicates
     name = enacted_name(protocol, pooled=pooled)
-    kept = read_trials(tree, name)
+    if protocol.enactment.escalation is not None:
+        return _climbed(record, protocol, asked, name)
+    kept = read_enacted(tree, name, Trials)
     held = kept[0] if kept is not None else None
     have = len(held) if held is not None else 0
     if held is not None and have >= asked:
@@ -83,12 +92,33 @@ def enact(record: Record, protocol: Protocol, *, trials: int | None = None) -> T
             parts.append(part)
             advance(len(part))
     made = together(parts)
-    for field in dataclasses.fields(Trials):
+    effects = kept[1] if kept is not None else truths(tree, protocol)
+    _keep(record, name, made, effects, ("comparison", "worth"))
+    return made
+
+
+def _climbed(record: Record, protocol: Protocol, asked: int, name: str) -> Escalated:
+    """Enact dose escalations, unless the record holds so many."""
+    kept = read_enacted(record.tree(), name, Escalated)
+    if kept is not None and len(kept[0].selected) >= asked:
+        return _first(kept[0], asked)
+    made, truth = escalated(record.tree(), protocol, asked)
+    _keep(record, name, made, truth, ("dose",))
+    return made
+
+
+def _keep(
+    record: Record,
+    name: str,
+    made: Trials | Escalated,
+    truth: np.ndarray,
+    dims: tuple[str, ...],
+) -> None:
+    """Write enacted trials into the record, and the truth beside them."""
+    for field in dataclasses.fields(made):
         path = f"{ENACTED}/{name}/{field.name}"
         record.put(path, getattr(made, field.name), dims=DIMS[field.name])
-    effects = kept[1] if kept is not None else truths(tree, protocol)
-    record.put(f"{ENACTED}/{name}/{TRUTH}", effects, dims=("comparison", "worth"))
-    return made
+    record.put(f"{ENACTED}/{name}/{TRUTH}", truth, dims=dims)
 
 
 def enact_from_all(
@@ -193,7 +223,7 @@ def truths(tree: xr.DataTree, protocol: Protocol) -> np.ndarray:
     return found
 
 
-def _first(trials: Trials, count: int) -> Trials:
+def _first(trials: Made, count: int) -> Made:
     """Return the first so many trials."""
-    names = [field.name for field in dataclasses.fields(Trials)]
-    return Trials(*(getattr(trials, one)[:count] for one in names))
+    names = [field.name for field in dataclasses.fields(trials)]
+    return type(trials)(**{one: getattr(trials, one)[:count] for one in names})

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from vtrial.cohort.check import check_cohort
 from vtrial.cohort.cohort import Cohort
+from vtrial.conduct.escalating import faults_of_escalation
 from vtrial.conduct.extent import faults_of_size
 from vtrial.conduct.impossible import arm_faults
 from vtrial.design.registry import kinds_of_adaptation
@@ -38,6 +39,7 @@ def faults_of(protocol: Protocol, cohort: Cohort) -> list[Fault]:
         *arm_faults(protocol, sheet),
         *faults_of_size(protocol, cohort, sheet),
         *_adaptations(protocol, sheet),
+        *_escalation(protocol, sheet),
     ]
     return faults or [*_screened(protocol, cohort, sheet)]
 
@@ -59,6 +61,20 @@ def _adaptations(protocol: Protocol, sheet: Sheet) -> Iterator[Fault]:
                     allowed=fault.allowed,
                     write="",
                 )
+
+
+def _escalation(protocol: Protocol, sheet: Sheet) -> Iterator[Fault]:
+    """Yield why a dose escalation cannot be enacted."""
+    if protocol.enactment is None:
+        return
+    for error in faults_of_escalation(protocol.enactment):
+        for fault in error.faults:
+            yield sheet.fault(
+                ("design", "escalation"),
+                found=f"{fault.at.removeprefix('escalation.')}: {fault.found}",
+                allowed=fault.allowed,
+                write="",
+            )
 
 
 def method_of(protocol: Protocol) -> Choice:

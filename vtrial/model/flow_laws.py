@@ -59,5 +59,3 @@ LAWS: dict[str, LawKind] = {
     ),
     "deterministic": LawKind(_deterministic, ("mean",), "always that long"),
 }
-
-

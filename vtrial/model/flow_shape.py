@@ -123,9 +123,9 @@ class ArrivalsShape(Part):
         description="Kinds of people and their probabilities, the most urgent first.",
         examples=[{"urgent": 0.3, "minor": 0.7}],
     )
-    scale: Annotated[
-        float, BeforeValidator(as_size, json_schema_input_type=float)
-    ] = Field(1.0, description="Multiplies all rates; an arm sets arrivals.scale.")
+    scale: Annotated[float, BeforeValidator(as_size, json_schema_input_type=float)] = (
+        Field(1.0, description="Multiplies all rates; an arm sets arrivals.scale.")
+    )
     first: Symbol | dict[Symbol, Symbol] | None = Field(
         None,
         description="The station where people go first, or that of each class; the "
@@ -287,5 +287,3 @@ def opening(shape: ArrivalsShape) -> float:
     found = CLOCK.fullmatch(shape.from_)
     assert found is not None  # it was held against the pattern
     return int(found[1]) + int(found[2]) / 60
-
-

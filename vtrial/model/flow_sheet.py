@@ -443,4 +443,3 @@ def _parted(text: str) -> list[str]:
         else:
             parts[-1] += letter
     return [part for part in parts if part.strip()]
-

@@ -9,6 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from vtrial.protocol.escalation import Escalation
+
 Counter = Literal["hours", "enrolled", "known", "events"]
 
 
@@ -129,7 +131,8 @@ class Enactment:
     `outcome` names the endpoint by which looks count who is known and who had an event,
     `delay` [h] is how long an outcome takes until it is reported. `planned` subjects
     are enrolled unless a look changes that; there are as many as the protocol has
-    subjects at most. `trials` are enacted: as many as the record has replicates if 0.
+    subjects at most. `escalation` takes the place of looks. `trials` are enacted:
+    as many as the record has replicates if 0.
     """
 
     accrual: Accrual = Accrual()
@@ -140,6 +143,7 @@ class Enactment:
     planned: int = 0
     trials: int = 0
     stop: Literal["all decided", "first success"] = "all decided"
+    escalation: Escalation | None = None
 
     @property
     def allocates(self) -> bool:

@@ -20,6 +20,7 @@ from vtrial.protocol.enactment import (
     Stretch,
 )
 from vtrial.protocol.enactment_shape import AdaptationShape, LookShape, StretchShape
+from vtrial.protocol.escalation import read_escalation
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.milestones import read_at, read_when
 from vtrial.protocol.rates import rate_in
@@ -47,9 +48,17 @@ def read_enactment(
     faults: Faults,
 ) -> Enactment | None:
     """Read how the trial goes on; None where the sheet says nothing about it."""
-    if not {*KEYS, "stop", "trials"} & shape.model_fields_set:
+    if not {*KEYS, "stop", "trials", "escalation"} & shape.model_fields_set:
         return None
     before = len(faults.entries)
+    escalation = read_escalation(
+        shape.escalation,
+        arms,
+        endpoints,
+        subjects=subjects,
+        potential=potential,
+        faults=faults,
+    )
     planned = _planned(shape, subjects, faults)
     outcome = _outcome(shape, endpoints, comparisons, faults)
     looks = _looks(shape, planned, faults)
@@ -61,6 +70,7 @@ def read_enactment(
         planned=planned,
         trials=shape.trials or 0,
         stop=shape.stop,
+        escalation=escalation,
     )
     reader = _Reader(arms, endpoints, comparisons, looks, outcome, faults)
     adaptations = [reader.read(name, one) for name, one in shape.adapt.items()]

@@ -14,6 +14,7 @@ from vtrial.measure.registry import measures
 from vtrial.protocol.adherence_shape import AdherenceShape
 from vtrial.protocol.analysis import Covariance, Freedom, Procedure, Ties
 from vtrial.protocol.enactment_shape import Accruals, AdaptationShape, Looks
+from vtrial.protocol.escalation import EscalationShape
 from vtrial.protocol.evidence import Correct, Statistic
 from vtrial.protocol.field_types import (
     MOST,
@@ -23,10 +24,10 @@ from vtrial.protocol.field_types import (
     OneOrMany,
     OrEmpty,
     Randomised,
+    Setting,
     Shape,
     Texts,
     Truth,
-    Setting,
     Value,
     Words,
     as_below,
@@ -191,6 +192,9 @@ class DesignShape(Shape):
     )
     stop: Literal["all decided", "first success"] = Field(
         "all decided", description="When a trial with several comparisons ends early."
+    )
+    escalation: EscalationShape | None = Field(
+        None, description="Doses that go up by cohorts, instead of looks."
     )
     trials: int | None = Field(
         None,

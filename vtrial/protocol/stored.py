@@ -22,6 +22,7 @@ from vtrial.protocol import (
     design,
     eligible,
     enactment,
+    escalation,
     evidence,
     rules,
 )
@@ -31,7 +32,17 @@ from vtrial.types import Numerics
 
 KIND = "is"
 _MODULES = (
-    *(nouns, rules, adherence, design, enactment, analysis, eligible, evidence),
+    *(
+        nouns,
+        rules,
+        adherence,
+        design,
+        enactment,
+        escalation,
+        analysis,
+        eligible,
+        evidence,
+    ),
     *(endpoint, regimen, model, chance, flow, tree),
 )
 _KINDS: Mapping[str, Any] = MappingProxyType(

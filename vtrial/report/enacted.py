@@ -19,6 +19,7 @@ from vtrial.report.drawing import (
     number_axis,
     of_arm,
 )
+from vtrial.report.escalated import escalation_line
 from vtrial.report.frames import each_row
 from vtrial.report.legend import arms_in, pick_colour, place_of
 from vtrial.report.tables import Cell, Table, make_table
@@ -66,6 +67,8 @@ def enactment_lines(protocol: Protocol) -> list[Line]:
     enactment = protocol.enactment
     if enactment is None:
         return []
+    if enactment.escalation is not None:
+        return [Line("Escalation", escalation_line(protocol))]
     lines = [Line("Accrual", _accrual(protocol))]
     point = endpoint_title(protocol, enactment.outcome)
     if enactment.delay:

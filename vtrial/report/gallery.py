@@ -18,6 +18,7 @@ from vtrial.report.design import factors_shown
 from vtrial.report.dose import doses_of, draw_dose_response
 from vtrial.report.drawing import Drawing, keep, read_off
 from vtrial.report.enacted import draw_allocation, draw_decisions
+from vtrial.report.escalated import draw_escalation
 from vtrial.report.flow import draw_flow, flow_of
 from vtrial.report.forest import draw_contrasts, draw_published, draw_shares
 from vtrial.report.frames import each_row
@@ -295,6 +296,7 @@ def _courses(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
 def _decisions(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
     """Draw what becomes of comparisons from look to look."""
     yield from draw_decisions(protocol, frames["decided"])
+    yield from draw_escalation(protocol, frames["escalated"])
 
 
 def _allocation(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:

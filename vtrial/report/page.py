@@ -49,6 +49,7 @@ from vtrial.report.enacted import (
     looks_table,
     sizes_table,
 )
+from vtrial.report.escalated import escalated_table, escalated_words
 from vtrial.report.flow import flow_of, flow_table
 from vtrial.report.gallery import (
     MOST_DETAILS,
@@ -104,6 +105,7 @@ _FRAMES = (
     "looks",
     "decided",
     "allocated",
+    "escalated",
 )
 _SECTIONS = (
     ("answer", "Answer"),
@@ -254,7 +256,9 @@ def _enacted(
     frames: Mapping[str, pd.DataFrame], protocol: Protocol
 ) -> tuple[str, list[object]]:
     """Say how enacted trials went, and lay it down; nothing if none were."""
-    frame = frames["enacted"]
+    frame, climbed = frames["enacted"], frames["escalated"]
+    if len(climbed):
+        return escalated_words(protocol, climbed), [escalated_table(protocol, climbed)]
     if not len(frame):
         return "", []
     tables: list[object] = [
@@ -274,7 +278,7 @@ def _sections(
         name: any(drawn[part] for part in parts) for name, parts in _IF_ANY.items()
     }
     there["ledger"] = bool(len(frames["doses"]))
-    there["enacted"] = bool(len(frames["enacted"]))
+    there["enacted"] = bool(len(frames["enacted"]) + len(frames["escalated"]))
     there["operating"] = there["operating"] or bool(len(frames["operating"]))
     return [(name, title) for name, title in _SECTIONS if there.get(name, True)]
 

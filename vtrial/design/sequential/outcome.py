@@ -259,9 +259,7 @@ def _score_parts(
     )
 
     def spread(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-        share = (1 + ratio) * (
-            one * (1 - one) / ratio + weight**2 * two * (1 - two)
-        )
+        share = (1 + ratio) * (one * (1 - one) / ratio + weight**2 * two * (1 - two))
         return np.sqrt(np.maximum(share, 0.0))
 
     gap = first - weight * second - shift

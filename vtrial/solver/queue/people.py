@@ -93,7 +93,9 @@ def lengths(
     each = [
         jnp.full(drawn.shape, jnp.inf, drawn.dtype)
         if law is None
-        else LAWS[law.word].quantile(drawn, *(_number(a, values) for a in law.arguments))
+        else LAWS[law.word].quantile(
+            drawn, *(_number(a, values) for a in law.arguments)
+        )
         for law in laws
     ]
     return jnp.take_along_axis(jnp.stack(each), group[None], axis=0)[0]

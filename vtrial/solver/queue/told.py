@@ -164,9 +164,7 @@ def _present(flow: Flow, day: Day, one: Told) -> Float[Array, ""]:
     return _of_spans(flow, day, one, [_there(day, one)])
 
 
-def _of_spans(
-    flow: Flow, day: Day, one: Told, spans: list[Spans]
-) -> Float[Array, ""]:
+def _of_spans(flow: Flow, day: Day, one: Told, spans: list[Spans]) -> Float[Array, ""]:
     """Return what is made of the number of people that are somewhere."""
     who = day.people
     here = who.comes if one.group < 0 else who.comes & (who.group == one.group)

@@ -1,0 +1,159 @@
+"""Dose escalation of a sheet: its shape, and what it means."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import Field
+
+from vtrial.endpoint.endpoint import Endpoint
+from vtrial.errors import ProtocolError
+from vtrial.protocol.faults import Faults
+from vtrial.protocol.field_types import Name, Names, Shape, Value
+from vtrial.protocol.values import share_in
+from vtrial.sheets.words import listed
+
+PATH = ("design", "escalation")
+Option = float | str | bool | tuple[float, ...]
+
+
+class EscalationShape(Shape):
+    """Which dose the next cohort gets, and which one is chosen at the end."""
+
+    by: Name = Field(description="The method.", examples=["BOIN"])
+    on: Name | None = Field(
+        None,
+        description="The endpoint that is a toxicity: a response (0 or 1); the first "
+        "response if left out.",
+        examples=["dose-limiting toxicity"],
+    )
+    efficacy: Name | None = Field(
+        None, description="The response that methods look at which seek efficacy, too."
+    )
+    doses: Names | None = Field(
+        None, description="Arms from the lowest dose on; all as they stand if left out."
+    )
+    target: Value | None = Field(
+        None, description="The probability of toxicity to aim at.", examples=["30 %"]
+    )
+    cohort: int = Field(3, ge=1, le=100, description="Subjects who get one dose.")
+    start: Name | None = Field(
+        None, description="The first cohort's arm; the lowest if left out."
+    )
+    most: int | None = Field(
+        None, ge=1, description="Subjects in a trial; all there are if left out."
+    )
+    enough: int | None = Field(
+        None, ge=1, description="It ends where a dose has been given to so many."
+    )
+    skipping: bool = Field(False, description="Whether it may pass over doses.")
+    options: dict[str, float | str | bool | list[float]] = Field(
+        default_factory=dict,
+        description="Others of the method, by name.",
+        examples=[{"eliminate": 0.95}],
+    )
+
+
+@dataclass(frozen=True)
+class Escalation:
+    """A dose escalation: `on` is a toxicity, `arms` are doses from the lowest on.
+
+    `start` is a place among them; 0 subjects at `most`, or as `enough`, are no limit.
+    """
+
+    by: str
+    on: str
+    arms: tuple[str, ...]
+    efficacy: str = ""
+    cohort: int = 3
+    start: int = 0
+    most: int = 0
+    enough: int = 0
+    skipping: bool = False
+    options: tuple[tuple[str, Option], ...] = ()
+
+    @property
+    def target(self) -> float | None:
+        """The probability of toxicity that is aimed at, if it is given."""
+        found = dict(self.options).get("target")
+        return float(found) if isinstance(found, int | float) else None
+
+
+def read_escalation(
+    shape: EscalationShape | None,
+    arms: Sequence[str],
+    endpoints: Sequence[Endpoint],
+    *,
+    subjects: int,
+    potential: str,
+    faults: Faults,
+) -> Escalation | None:
+    """Read a dose escalation; None if there is none, or if it makes no sense."""
+    if shape is None:
+        return None
+    before = len(faults.entries)
+    responses = [one.name for one in endpoints if one.binary]
+    on = _response("on", shape.on, responses, faults)
+    efficacy = shape.efficacy or ""
+    if efficacy:
+        efficacy = _response("efficacy", efficacy, responses, faults)
+    doses = tuple(shape.doses or arms)
+    for name in doses:
+        if name not in arms:
+            faults.unknown((*PATH, "doses"), name, arms, "arm")
+    if shape.start is not None and shape.start not in doses:
+        faults.unknown((*PATH, "start"), shape.start, doses, "dose")
+    if potential != "all":
+        faults.add(
+            ("potential",),
+            found="`allocated`, though doses are escalated",
+            allowed="`potential: all`, for a subject may get any dose",
+            write="all",
+        )
+    if shape.most is not None and shape.most > subjects:
+        faults.add(
+            (*PATH, "most"),
+            found=f"{shape.most}, of {subjects} subjects",
+            allowed=f"at most the {subjects} subjects of a trial",
+        )
+    options = {
+        key: tuple(map(float, value)) if isinstance(value, list) else value
+        for key, value in shape.options.items()
+    }
+    if shape.target is not None:
+        try:
+            options["target"] = share_in(shape.target)
+        except ProtocolError as error:
+            faults.relay((*PATH, "target"), error)
+    if len(faults.entries) > before:
+        return None
+    return Escalation(
+        shape.by,
+        on,
+        doses,
+        efficacy,
+        shape.cohort,
+        doses.index(shape.start) if shape.start else 0,
+        shape.most or 0,
+        shape.enough or 0,
+        shape.skipping,
+        tuple(sorted(options.items())),
+    )
+
+
+def _response(
+    key: str, name: str | None, responses: Sequence[str], faults: Faults
+) -> str:
+    """Name an endpoint that is a response."""
+    if name in responses:
+        return str(name)
+    if name is None and responses:
+        return responses[0]
+    found = f"`{name}`, which is no response" if name else "no response in `endpoints`"
+    path = (*PATH, key) if name else PATH
+    known = listed(responses, like=name or "") if responses else "one with `above`"
+    faults.add(
+        path,
+        found=found,
+        allowed=f"an endpoint that is 0 or 1 (with `above` or `below`): {known}",
+    )
+    return ""
