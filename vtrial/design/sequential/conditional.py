@@ -10,15 +10,18 @@ Spiegelhalter DJ, Freedman LS, Blackburn PR (1986) Control Clin Trials 7:8-17
 Müller HH, Schäfer H (2001) Biometrics 57:886-891 (conditional rejection probability).
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from vtrial.design.sequential.boundary import Boundaries
 from vtrial.design.sequential.curve import by_curve
-from vtrial.design.sequential.recursion import Crossing, crossing
+from vtrial.design.sequential.recursion import REACH, Crossing, crossing
 
-_POSTERIOR_NODES = 40
+_MOST_NODES = 400
+_AT_ONCE = 150
 
 
 def _onward(
@@ -78,7 +81,7 @@ def conditional_power(
     """
     z, drift = np.broadcast_arrays(np.asarray(z, float), np.asarray(drift, float))
     if respect_futility and bounds.sides == 1:
-        bounds = Boundaries(**{**vars(bounds), "binding": True})
+        bounds = replace(bounds, binding=True)
     found = _onward(z, look, bounds, drift)
     return np.asarray(found.upper.sum(axis=-1))
 
@@ -109,7 +112,7 @@ def predictive_power(
     Notes
     -----
     With one look to go it is a normal probability; with more, the posterior is
-    integrated by Gauss and Hermite.
+    integrated by Gauss and Legendre.
     """
     z = np.asarray(z, float)
     now = np.broadcast_to(bounds.information[..., look], z.shape)
@@ -131,14 +134,33 @@ def predictive_power(
 def _predicted(
     z: np.ndarray, look: int, bounds: Boundaries, prior_mean: float, prior_sd: float
 ) -> np.ndarray:
-    """Return predictive power, integrated over the drift."""
+    """Return predictive power, integrated over the drift, some replicates at a time."""
+    if z.shape and len(z) > _AT_ONCE:
+        parts = [slice(i, i + _AT_ONCE) for i in range(0, len(z), _AT_ONCE)]
+        made = [
+            _predicted(z[part], look, _of(bounds, part), prior_mean, prior_sd)
+            for part in parts
+        ]
+        return np.concatenate(made)
     mean, spread = _posterior(z, look, bounds, prior_mean, prior_sd)
-    node, weight = np.polynomial.hermite_e.hermegauss(_POSTERIOR_NODES)
+    ahead = bounds.information[..., -1] - bounds.information[..., look]
+    sharpest = float(np.max(np.sqrt(1 + ahead * np.max(spread, initial=0.0) ** 2)))
+    node, weight = np.polynomial.legendre.leggauss(
+        min(_MOST_NODES, 16 + int(3.75 * 2 * REACH * sharpest))
+    )
+    weight = weight * np.exp(-((REACH * node) ** 2) / 2)
     weight = weight / weight.sum()
-    drift = mean + spread * node.reshape(-1, *(1,) * z.ndim)
-    found = _onward(z, look, bounds, drift)
-    power = found.upper.sum(axis=-1)
+    drift = mean + spread * REACH * node.reshape(-1, *(1,) * z.ndim)
+    power = _onward(z, look, bounds, drift).upper.sum(axis=-1)
     return np.tensordot(weight, power, axes=1)
+
+
+def _of(bounds: Boundaries, part: slice) -> Boundaries:
+    """Return the bounds of some replicates."""
+    if bounds.information.ndim == 1:
+        return bounds
+    names = ("information", "upper", "lower", "inner", "alpha_spent", "stage_levels")
+    return replace(bounds, **{name: getattr(bounds, name)[part] for name in names})
 
 
 def _posterior(
