@@ -197,6 +197,7 @@ def crossing(
     drift: ArrayLike = 0.0,
     *,
     inner: ArrayLike | None = None,
+    aligned: bool = False,
 ) -> Crossing:
     """Return the probabilities to cross each bound first at each look.
 
@@ -212,6 +213,9 @@ def crossing(
     inner
         Bounds of futility of a two-sided test: it stops where |Z| is below them. Not
         positive or NaN where a look has none.
+    aligned
+        Whether the last axes of the drift are those of the batch, instead of axes of
+        their own before them.
 
     Examples
     --------
@@ -227,12 +231,12 @@ def crossing(
     information = np.broadcast_to(information, shape)
     upper = np.broadcast_to(np.asarray(upper, float), shape)
     lower = np.minimum(np.broadcast_to(np.asarray(lower, float), shape), upper)
-    core = np.minimum(np.broadcast_to(np.maximum(core, 0.0), shape), upper)
+    core = np.minimum(np.broadcast_to(np.maximum(core, 0.0), shape), np.maximum(upper, 0.0))
     drift = np.asarray(drift, float)
     batch = shape[:-1]
     furthest = _LARGEST_DRIFT / np.sqrt(np.max(information, initial=1e-300))
     drift = np.clip(drift, -furthest, furthest)
-    tilt = drift.reshape(drift.shape + (1,) * len(batch))
+    tilt = drift if aligned else drift.reshape(drift.shape + (1,) * len(batch))
     ends = (float(np.min(drift, initial=0.0)), float(np.max(drift, initial=0.0)))
     going = begin(batch)
     above, below, within = [], [], []
@@ -241,7 +245,11 @@ def crossing(
         now = information[..., look]
         top, bottom, middle = upper[..., look], lower[..., look], core[..., look]
         above.append(beyond(going, now, top, tilt))
-        below.append(beyond(going, now, bottom, tilt, below=True))
+        below.append(
+            np.zeros(np.shape(above[-1]))
+            if np.all(np.isneginf(bottom))
+            else beyond(going, now, bottom, tilt, below=True)
+        )
         within.append(
             beyond(going, now, -middle, tilt) - beyond(going, now, middle, tilt)
             if middle.any()
