@@ -22,6 +22,7 @@ from vtrial.protocol.arms import (
     with_rules,
 )
 from vtrial.protocol.comparisons import read_analysis
+from vtrial.protocol.costs import COST, of_cost, with_cost
 from vtrial.protocol.design import Design
 from vtrial.protocol.eligible import read_eligible
 from vtrial.protocol.endpoints import (
@@ -59,7 +60,7 @@ _INSTEAD: dict[str, object] = {  # stand in for a faulty entry, so that reading 
     "subjects": 10**9,
     "arms": {"-": {}},
 }
-_BY_NAME = ("arms", "visits", "rules", "endpoints", "observed")
+_BY_NAME = ("arms", "visits", "rules", "endpoints", "costs", "observed")
 _BY_PLACE = ("analysis", "published", "source")
 
 
@@ -316,6 +317,8 @@ def _read_endpoints(
     endpoints = read_endpoints(
         shape.endpoints, spans, visits, known=known, faults=faults
     )
+    names = _names(faults.sheet, "endpoints")
+    endpoints = with_cost(shape.costs, endpoints, names, faults)
     told = {name for name, one in shape.endpoints.items() if known.counts(one.of)}
     ends = [span.end for name, span in spans.items() if name not in told]
     return endpoints, max([horizon, *ends])
@@ -340,6 +343,8 @@ def _read_comparisons(
     )
     given = faults.sheet.data.get("analysis")
     whole = not isinstance(given, list) or len(given) == len(called)
+    more = () if faults.entries else of_cost(comparisons, endpoints, known.arms)
+    comparisons, called = (*comparisons, *more), (*called, *(c.name for c in more))
     published = read_published(
         dict(zip(places.get("published", []), shape.published, strict=True)),
         endpoints,
@@ -366,7 +371,10 @@ def _known(shape: ProtocolShape, faults: Faults) -> Known:
         names,
         arms=_names(faults.sheet, "arms"),
         visits=_names(faults.sheet, "visits"),
-        endpoints=_names(faults.sheet, "endpoints"),
+        endpoints=(
+            *_names(faults.sheet, "endpoints"),
+            *([COST] if shape.costs else []),
+        ),
         rules=_names(faults.sheet, "rules"),
         measured={name: tuple(v.measure) for name, v in shape.visits.items()},
         words=given.words if given else {},

@@ -561,6 +561,11 @@ class ProtocolShape(Shape):
     endpoints: dict[str, EndpointShape] = Field(
         default_factory=dict, description="One number for each subject, by name."
     )
+    costs: dict[str, str] = Field(
+        default_factory=dict,
+        description="Prices by endpoint; they add up to the endpoint `cost`.",
+        examples=[{"admissions": "13807 USD", "days in hospital": "800 USD/d"}],
+    )
     analysis: list[ComparisonShape] = Field(
         default_factory=list, description="Comparisons between arms."
     )
