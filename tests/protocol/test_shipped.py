@@ -17,6 +17,7 @@ from vtrial.sheets.sheet import parse_sheet
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
+DESIGN = (ROOT / "docs" / "design.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +155,7 @@ def test_page_names_every_key():
     for shape in shapes:
         for key in _keys(shape):
             if (shape, key) != (RandomisationShape, "simple"):
-                assert re.search(rf"\b{re.escape(key)}\b", PAGE), key
+                assert re.search(rf"\b{re.escape(key)}\b", PAGE + DESIGN), key
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from vtrial.protocol.field_types import (
     Name,
     Names,
     OneOrMany,
+    OrSaid,
     Shape,
     Value,
     Words,
@@ -149,5 +150,7 @@ class AdaptationShape(Shape):
     )
 
 
-Accruals = Annotated[list[StretchShape], BeforeValidator(as_accrual), OneOrMany()]
-Looks = dict[str, Annotated[LookShape, BeforeValidator(as_look)]]
+Accruals = Annotated[
+    list[Annotated[StretchShape, OrSaid()]], BeforeValidator(as_accrual), OneOrMany()
+]
+Looks = dict[str, Annotated[LookShape, BeforeValidator(as_look), OrSaid()]]

@@ -177,6 +177,15 @@ class Truth:
         return {"enum": ["measured", True]}
 
 
+class OrSaid:
+    """Let the JSON Schema accept a number or a text in place of a map."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {"anyOf": [*_NUMBER_OR_TEXT["anyOf"], handler(core_schema)]}
+
+
 class OrName:
     """Let the JSON Schema accept the name of a file in place of a map."""
 

@@ -237,8 +237,10 @@ def _build(
     arms = read_arms(shape.arms, known, faults)
     known = known.with_cycle(find_cycle(arms, shape.arms))
     names = tuple(shape.arms)
-    allocation = read_allocation(shape.design, shape.subjects, names, known, faults)
-    dropout = read_dropout(shape.design.dropout, names, known, faults)
+    design = Design(
+        read_allocation(shape.design, shape.subjects, names, known, faults),
+        read_dropout(shape.design.dropout, names, known, faults),
+    )
     visits = read_visits(shape.visits, known, faults)
     times = [time for visit in visits for time in visit.times]
     eligible = read_eligible(shape.eligible, times, known, faults)
@@ -248,14 +250,9 @@ def _build(
     analysis, published = _read_comparisons(
         shape, places, endpoints, visits, known=known, faults=faults
     )
+    subjects = _in_all(shape.subjects)
     enactment = read_enactment(
-        shape.design,
-        _in_all(shape.subjects),
-        names,
-        endpoints,
-        analysis.comparisons,
-        potential=shape.potential,
-        faults=faults,
+        shape, subjects, endpoints, analysis.comparisons, faults=faults
     )
     occasions = read_occasions(shape.occasions, known, faults)
     grid = _read_grid(
@@ -273,7 +270,7 @@ def _build(
         shape.protocol,
         known.model,
         shape.cohort,
-        _in_all(shape.subjects),
+        subjects,
         arms,
         title=shape.title,
         replicates=shape.replicates,
@@ -282,7 +279,7 @@ def _build(
         uncertainty=shape.uncertainty,
         random_effects=shape.random_effects,
         eligible=eligible,
-        design=Design(allocation, dropout),
+        design=design,
         enactment=enactment,
         visits=visits,
         grid=grid.times,

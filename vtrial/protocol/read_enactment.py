@@ -24,7 +24,7 @@ from vtrial.protocol.escalation import read_escalation
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.milestones import read_at, read_when
 from vtrial.protocol.rates import rate_in
-from vtrial.protocol.shape import DesignShape
+from vtrial.protocol.shape import DesignShape, ProtocolShape
 from vtrial.protocol.times import duration, moment
 from vtrial.protocol.values import effect_in, share_in
 from vtrial.sheets.sheet import Path_
@@ -38,16 +38,15 @@ KEYS = ("accrual", "arrivals", "outcome", "known_after", "planned", "looks", "ad
 
 
 def read_enactment(
-    shape: DesignShape,
+    whole: ProtocolShape,
     subjects: int,
-    arms: Sequence[str],
     endpoints: Sequence[Endpoint],
     comparisons: Sequence[Comparison],
     *,
-    potential: str,
     faults: Faults,
 ) -> Enactment | None:
     """Read how the trial goes on; None where the sheet says nothing about it."""
+    shape, arms, potential = whole.design, tuple(whole.arms), whole.potential
     if not {*KEYS, "stop", "trials", "escalation"} & shape.model_fields_set:
         return None
     before = len(faults.entries)
