@@ -236,11 +236,7 @@ def _build(
     _check_names(faults)
     arms = read_arms(shape.arms, known, faults)
     known = known.with_cycle(find_cycle(arms, shape.arms))
-    names = tuple(shape.arms)
-    design = Design(
-        read_allocation(shape.design, shape.subjects, names, known, faults),
-        read_dropout(shape.design.dropout, names, known, faults),
-    )
+    design = _design(shape, known, faults)
     visits = read_visits(shape.visits, known, faults)
     times = [time for visit in visits for time in visit.times]
     eligible = read_eligible(shape.eligible, times, known, faults)
@@ -295,6 +291,15 @@ def _build(
         **_as_given(known, faults),
     )
     return dataclasses.replace(protocol, block=shape.block or protocol.usual_block)
+
+
+def _design(shape: ProtocolShape, known: Known, faults: Faults) -> Design:
+    """Read how subjects are allocated, and how they leave."""
+    names = tuple(shape.arms)
+    return Design(
+        read_allocation(shape.design, shape.subjects, names, known, faults),
+        read_dropout(shape.design.dropout, names, known, faults),
+    )
 
 
 def _read_endpoints(

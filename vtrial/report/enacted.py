@@ -48,12 +48,12 @@ _TOLD = {
 
 
 def span_words(hours: float) -> str:
-    """Write a length of the calendar in months, or in days if it is short.
+    r"""Write a length of the calendar in months, or in days if it is short.
 
     Examples
     --------
     >>> span_words(1461.0), span_words(21915.0)
-    ('61 d', '30.0 mo')
+    ('60.9\u202fd', '30.0\u202fmo')
     """
     if not np.isfinite(hours):
         return "never"

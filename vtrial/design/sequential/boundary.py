@@ -13,11 +13,11 @@ Pampallona S, Tsiatis AA, Kim KM (2001) Drug Inf J 35:1113-1121 (spending of bet
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from vtrial.design.sequential.family import shaped
+from vtrial.design.sequential.numbers import ArrayLike
 from vtrial.design.sequential.plan import (
     NONE,
     ON_Z,

@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.interpolate import PPoly
 from scipy.optimize import brentq
 from scipy.special import chdtri, ndtri
 
+from vtrial.design.sequential.numbers import ArrayLike
 from vtrial.errors import ProtocolError
 
 _SMALLEST = 1e-300

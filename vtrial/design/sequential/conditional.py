@@ -13,11 +13,11 @@ Müller HH, Schäfer H (2001) Biometrics 57:886-891 (conditional rejection proba
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.special import ndtr
 
 from vtrial.design.sequential.boundary import Boundaries
 from vtrial.design.sequential.curve import by_curve
+from vtrial.design.sequential.numbers import ArrayLike
 from vtrial.design.sequential.recursion import REACH, Crossing, crossing
 
 _MOST_NODES = 400

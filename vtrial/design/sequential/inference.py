@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from vtrial.design.sequential.boundary import Boundaries, boundaries
 from vtrial.design.sequential.curve import by_curve
+from vtrial.design.sequential.numbers import ArrayLike
 from vtrial.design.sequential.plan import GroupSequential
 from vtrial.design.sequential.recursion import Going, begin, beyond, go_on
 from vtrial.design.sequential.walk import increasing_root

@@ -17,8 +17,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.special import ndtr
+
+from vtrial.design.sequential.numbers import ArrayLike
 
 REACH = 9.0  # standard deviations after which less than 1e-18 is left
 _LARGEST_DRIFT = 30.0  # z at which every bound in use is crossed but for 1e-100

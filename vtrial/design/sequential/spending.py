@@ -13,9 +13,9 @@ Hwang IK, Shih WJ, DeCani JS (1990) Stat Med 9:1439-1445.
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
+from vtrial.design.sequential.numbers import ArrayLike
 from vtrial.errors import ProtocolError
 
 OBRIEN_FLEMING = "O'Brien-Fleming spending"
