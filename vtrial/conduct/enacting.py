@@ -87,7 +87,7 @@ def enact(
     if held is not None and have >= asked:
         return _first(held, asked)
     parts = [held] if held is not None else []
-    with progress(asked, done=have, words="enacted trials") as advance:
+    with progress(asked, done=have, words="enacted", unit="trials") as advance:
         for part in _parts(tree, protocol, have, asked, pooled):
             parts.append(part)
             advance(len(part))

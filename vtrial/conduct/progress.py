@@ -12,13 +12,12 @@ EVERY = 10.0
 
 
 @contextmanager
-def progress(total: int, *, done: int, words: str) -> Iterator[Callable[[int], None]]:
-    """Show how many subjects are done; call what is given with how many more are."""
-    shown = (
-        Bar(total, done=done, words=words)
-        if _terminal()
-        else Lines(total, done=done, words=words)
-    )
+def progress(
+    total: int, *, done: int, words: str, unit: str = "subjects"
+) -> Iterator[Callable[[int], None]]:
+    """Show how many are done; call what is given with how many more are."""
+    kind = Bar if _terminal() else Lines
+    shown = kind(total, done=done, words=words, unit=unit)
     with shown:
         yield shown.advance
 
@@ -32,7 +31,10 @@ def tell(words: str) -> None:
 class Lines:
     """A line every ten seconds, and one at the end."""
 
-    def __init__(self, total: int, *, done: int, words: str) -> None:
+    def __init__(
+        self, total: int, *, done: int, words: str, unit: str = "subjects"
+    ) -> None:
+        self.unit = unit
         self.total, self.done, self.words = total, done, words
         self.begun = self.told = time.monotonic()
         self.first, self.said = done, -1
@@ -50,7 +52,7 @@ class Lines:
             self._tell()
 
     def advance(self, more: int) -> None:
-        """Count subjects that are done."""
+        """Count what is done."""
         self.done += more
         if time.monotonic() - self.told >= EVERY:
             self._tell()
@@ -63,7 +65,9 @@ class Lines:
 class Bar:
     """A bar."""
 
-    def __init__(self, total: int, *, done: int, words: str) -> None:
+    def __init__(
+        self, total: int, *, done: int, words: str, unit: str = "subjects"
+    ) -> None:
         from rich.console import Console
         from rich.progress import (
             BarColumn,
@@ -82,7 +86,7 @@ class Bar:
             console=Console(stderr=True),
         )
         self.task = self.bar.add_task(words, total=total, completed=done, rate="")
-        self.begun, self.fresh = time.monotonic(), 0
+        self.begun, self.fresh, self.unit = time.monotonic(), 0, unit
 
     def __enter__(self) -> "Bar":
         self.bar.start()
@@ -97,17 +101,19 @@ class Bar:
         self.bar.stop()
 
     def advance(self, more: int) -> None:
-        """Count subjects that are done."""
+        """Count what is done."""
         self.fresh += more
         rate = self.fresh / max(time.monotonic() - self.begun, 1e-9)
-        self.bar.update(self.task, advance=more, rate=f"{rate:,.0f} subjects/s")
+        self.bar.update(self.task, advance=more, rate=f"{rate:,.0f} {self.unit}/s")
 
 
 def status_words(shown: Lines) -> str:
     """Return progress, rate and remaining time, in words."""
     spent = max(time.monotonic() - shown.begun, 1e-9)
     rate = (shown.done - shown.first) / spent
-    words = f"{shown.done:,} of {shown.total:,} subjects, {rate:,.0f} subjects/s"
+    words = (
+        f"{shown.done:,} of {shown.total:,} {shown.unit}, {rate:,.0f} {shown.unit}/s"
+    )
     left = shown.total - shown.done
     return f"{words}, {left / rate:,.0f} s left" if left and rate else words
 

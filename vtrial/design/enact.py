@@ -184,29 +184,61 @@ class _Course:
             if place in one.looks
         ]
         decision = self._decided(view, verdicts, held, last=last)
+        over = held & self._ends(decision, last=last)
         self._note(view, decision, held, known=known, events=events)
-        self._end(lock, decision, held, place, last=last)
+        self._end(lock, over, held, place)
         self._change(verdicts, at, held)
 
     def _decided(
         self, view: View, verdicts: Sequence[Verdict], held: np.ndarray, *, last: bool
     ) -> np.ndarray:
-        """Return the decision on each comparison; what stays open ends at the last."""
+        """Return the decision on each comparison.
+
+        Those on which no rule decides are tested by their own p-value once the trial
+        ends. What is open at the last look is given up.
+        """
         made = np.full(self.open.shape, int(Decision.NONE))
-        ruled = {name for one in self.enactment.adaptations for name in one.on}
-        for i, name in enumerate(self.comparisons):
-            now = np.zeros(len(held), int)
-            shown, futile = np.zeros(len(held), bool), np.zeros(len(held), bool)
+        none = np.zeros(len(held), bool)
+        for i in self._ruled:
+            name = self.comparisons[i]
+            shown, futile = none, none
             for verdict in verdicts:
-                shown |= verdict.success.get(name, False)
-                futile |= verdict.futile.get(name, False)
-            if last and name not in ruled:
-                shown |= view.effects(name).p < self.sight.alpha(name)
-            futile |= last & ~shown
-            now[futile] = Decision.FUTILE
-            now[shown] = Decision.SUCCESS
-            made[:, i] = np.where(held & self.open[:, i], now, Decision.NONE)
+                shown = shown | verdict.success.get(name, none)
+                futile = futile | verdict.futile.get(name, none)
+            made[:, i] = self._said(i, held, shown, futile | last)
+        ends = held & self._ends(made, last=last)
+        for i in set(range(len(self.comparisons))) - set(self._ruled):
+            name = self.comparisons[i]
+            shown = none
+            if ends.any():
+                shown = view.effects(name).p < self.sight.alpha(name)
+            said = self._said(i, held, shown, ~none)
+            made[:, i] = np.where(ends, said, np.minimum(said, int(Decision.GO_ON)))
         return made
+
+    @property
+    def _ruled(self) -> list[int]:
+        """The places of comparisons on which a rule decides."""
+        named = {name for one in self.enactment.adaptations for name in one.on}
+        return [i for i, name in enumerate(self.comparisons) if name in named]
+
+    def _said(
+        self, place: int, held: np.ndarray, shown: np.ndarray, futile: np.ndarray
+    ) -> np.ndarray:
+        """Return a comparison's decision, where it is open and the look is held."""
+        now = np.where(futile, int(Decision.FUTILE), int(Decision.GO_ON))
+        now = np.where(shown, int(Decision.SUCCESS), now)
+        return np.where(held & self.open[:, place], now, int(Decision.NONE))
+
+    def _ends(self, decision: np.ndarray, *, last: bool) -> np.ndarray:
+        """Return which trials end at a look: all that rules decide on is decided."""
+        over = np.full(len(decision), last)
+        if ruled := self._ruled:
+            still = self.open[:, ruled] & (decision[:, ruled] <= Decision.GO_ON)
+            over |= ~still.any(axis=1)
+            if self.enactment.stop == "first success":
+                over |= (decision[:, ruled] == Decision.SUCCESS).any(axis=1)
+        return over
 
     def _note(
         self,
@@ -248,21 +280,8 @@ class _Course:
         self.open &= ~ends
         self.rows.append(row)
 
-    def _end(
-        self,
-        lock: Lock,
-        decision: np.ndarray,
-        held: np.ndarray,
-        place: int,
-        *,
-        last: bool,
-    ) -> None:
-        """End trials in which everything is decided."""
-        none = not self.comparisons
-        over = ~self.open.any(axis=1) & (not none)
-        if self.enactment.stop == "first success":
-            over |= (decision == Decision.SUCCESS).any(axis=1)
-        over = held & (over | last)
+    def _end(self, lock: Lock, over: np.ndarray, held: np.ndarray, place: int) -> None:
+        """End trials, and count whom they have enrolled."""
         counts = [(lock.arm == one).sum(axis=1) for one in range(len(self.base))]
         self.allocated[over] = np.stack(counts, axis=1)[over]
         self.place[over] = place
