@@ -30,6 +30,8 @@ BY_HAND = [
     (point("change"), 1.0),
     (point("change", baseline=1.5), -3.0),
     (point("percent change"), 50.0),
+    (point("increase"), 1.0),
+    (point("increase", start=1.0, end=4.0), -5.0),
     (point("minimum"), 1.0),
     (point("minimum", start=0.5, end=3.0), 4.0),
     (point("maximum"), 6.0),

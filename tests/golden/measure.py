@@ -13,8 +13,10 @@ TABLE = Path(__file__).with_name("numbers.csv")
 COLUMNS = ["protocol", "of", "what", "value", "tolerance"]
 TOLERANCE = 1e-4  # a hundred times the solver's, for errors add up along a course
 THINNED = {
+    "alzheimer-progression": {"replicates": 2},
     "docetaxel-dose": {"replicates": 2},
     "docetaxel-label": {"replicates": 1, "subjects": 60},
+    "hf-remote": {"replicates": 1, "subjects": 80},
     "highrif": {"replicates": 1, "subjects": 60},
     "monet-1": {"replicates": 1, "subjects": 120},
     "mri-service": {"replicates": 1, "subjects": 300},

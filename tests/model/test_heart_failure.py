@@ -1,7 +1,8 @@
 """Heart failure under remote monitoring, and monitors' exact run lengths.
 
-The rows of the table were computed once for 8,000 people, by other code (NumPy, in which
-an event comes within a day with 1 - exp(-h), and a patient's usual pressure is not said).
+The rows of the table were computed once for 8,000 people, by other code: NumPy, in
+which an event comes within a day with 1 - exp(-h), and a patient's usual pressure is
+not said.
 """
 
 import numpy as np
@@ -132,7 +133,7 @@ def test_usual_care_is_as_computed_once(year_half):
     error = 3 * count.std() / np.sqrt(PEOPLE)
     assert count.mean() == pytest.approx(0.433, abs=error)
     who, day = np.nonzero(np.diff(admissions, axis=1))
-    # That code knew the weight of the day before the one whose climb brings an admission.
+    # That code took the weight of the day before the climb that brings an admission.
     gains = {days: _gains(weight, who, day - 1, days) for days in (14, 30)}
     assert gains[14].mean() == pytest.approx(0.77, rel=0.1)
     assert gains[14].std() == pytest.approx(1.62, rel=0.1)

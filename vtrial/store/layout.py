@@ -51,7 +51,8 @@ class Layout(NamedTuple):
             self._array(group, variable)
         for name, values, attrs, axis in self.coordinates:
             dims = (axis or name.rsplit("/", 1)[-1],)
-            put_array(group, name, np.asarray(values), dims, attrs)
+            kind = None if len(values) else str  # an empty list is one of names
+            put_array(group, name, np.asarray(values, kind), dims, attrs)
         for _, member in group.groups():
             member.update_attributes(dict(once_more))
         arrays = {one.path: len(one.dims) for one in self.variables if all(one.tail)}

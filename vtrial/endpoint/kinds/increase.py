@@ -18,7 +18,7 @@ def _increase(points: Points, endpoint: Endpoint) -> Float[Array, ""]:
 KINDS = (
     Kind(
         word="increase",
-        place=85,
+        place=88,
         says="the last value minus the first; of an output that counts the model's "
         "events, how many came",
         sentence="increase of {of} {span}",
