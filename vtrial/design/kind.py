@@ -81,12 +81,28 @@ class View:
 
     def z(self, comparison: str, adaptation: Adaptation) -> Float[np.ndarray, " trial"]:
         """Return the test statistic, positive where the effect is as it should be."""
-        return signed(adaptation, self.effects(comparison))
+        return self.signed(adaptation, self.effects(comparison))
+
+    @staticmethod
+    def signed(adaptation: Adaptation, effects: Effects) -> Float[np.ndarray, " trial"]:
+        """Return a statistic, positive where the effect is as it should be."""
+        return effects.z if adaptation.better == "higher" else -effects.z
 
 
-def signed(adaptation: Adaptation, effects: Effects) -> Float[np.ndarray, " trial"]:
-    """Return a test statistic, positive where the effect is as it should be."""
-    return effects.z if adaptation.better == "higher" else -effects.z
+def increment(
+    adaptation: Adaptation, before: Effects, now: Effects
+) -> Float[np.ndarray, " trial"]:
+    """Return the statistic of what has become known between two looks.
+
+    Statistics of information i and j > i have the independent increment (sqrt(j) Z_j -
+    sqrt(i) Z_i) / sqrt(j - i) (Jennison and Turnbull 2000, ch. 11); information is the
+    inverse of the squared standard error.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        early, late = (1.0 / one.error**2 for one in (before, now))
+        first, second = (View.signed(adaptation, one) for one in (before, now))
+        made = np.sqrt(late) * second - np.sqrt(early) * first
+        return made / np.sqrt(late - early)
 
 
 @dataclass(frozen=True)

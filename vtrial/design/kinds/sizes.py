@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import special
 
-from vtrial.design.kind import Kind, Verdict, View, signed
+from vtrial.design.kind import Kind, Verdict, View, increment
 from vtrial.errors import ProtocolError
 from vtrial.protocol.enactment import Adaptation, Enactment
 
@@ -44,22 +44,11 @@ def _decide(adaptation: Adaptation, view: View) -> Verdict:
     if not view.last:
         return Verdict()
     before = view.past[name, first]
-    begun = signed(adaptation, before)
-    after = _second(z, begun, view, share)
+    begun = view.signed(adaptation, before)
+    after = increment(adaptation, before, view.effects(name))
     joined = np.sqrt(share) * begun + np.sqrt(1.0 - share) * after
     success = joined >= limit
     return Verdict({name: success}, {name: ~success})
-
-
-def _second(z: np.ndarray, first: np.ndarray, view: View, share: float) -> np.ndarray:
-    """Return the statistic of those known after the first look.
-
-    Statistics of information i and j > i have the independent increment (sqrt(j) Z_j -
-    sqrt(i) Z_i) / sqrt(j - i); information goes with the subjects.
-    """
-    early, late = share * view.enactment.planned, view.size.astype(float)
-    with np.errstate(invalid="ignore"):
-        return (np.sqrt(late) * z - np.sqrt(early) * first) / np.sqrt(late - early)
 
 
 def conditional_power(z: np.ndarray, share: float, limit: float) -> np.ndarray:
