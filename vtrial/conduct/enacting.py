@@ -18,7 +18,7 @@ from vtrial.analysis.reading import Chunk, check_record, chunks_of
 from vtrial.conduct.allocated import numbered
 from vtrial.conduct.escalating import escalated
 from vtrial.conduct.progress import progress
-from vtrial.design.draws import uniforms
+from vtrial.design.draws import people_of, uniforms
 from vtrial.design.enact import enact as enact_trials
 from vtrial.design.escalation.enact import Escalated
 from vtrial.design.trials import Trials, together
@@ -58,7 +58,8 @@ def enact(
     trials
         How many; by default as many as the protocol says, or as there are replicates.
         Up to the number of replicates each trial has its replicate's own subjects, in
-        larger numbers they are drawn anew from all, with replacement.
+        larger numbers they are drawn anew from all, with replacement (from those of one
+        replicate, where parameters differ between them).
 
     Raises
     ------
@@ -131,18 +132,24 @@ def enact_from_all(
 ) -> Iterator[Trials]:
     """Enact trials whose subjects are drawn from all that are simulated.
 
-    With replacement, so that a trial may have more `subjects` than one of the record.
-    Some trials are given at a time.
+    With replacement, so that a trial may have more `subjects` than one of the record;
+    from one replicate's, where parameters differ between them. Some trials are given
+    at a time.
     """
     assert protocol.enactment is not None, "the caller has looked"
     count = subjects or protocol.subjects
     many = max(1, TOGETHER // count)
     pool = _pool(next(iter(chunks_of(tree, protocol))), protocol)
-    size = pool.replicates * pool.subjects
     for start in range(first, last, many):
         numbers = np.arange(start, min(start + many, last))
         drawn = uniforms("people", seed=protocol.seed, trials=numbers, subjects=count)
-        people = np.minimum((drawn * size).astype(int), size - 1)
+        people = people_of(
+            drawn,
+            numbers,
+            replicates=pool.replicates,
+            subjects=pool.subjects,
+            apart=protocol.uncertain,
+        )
         yield _enacted(Sights(pool, protocol, protocol.enactment, people), numbers)
 
 

@@ -7,15 +7,13 @@ import numpy as np
 import xarray as xr
 
 from vtrial.analysis.reading import Chunk, chunks_of
-from vtrial.design.draws import uniforms
+from vtrial.design.draws import people_of, uniforms
 from vtrial.design.escalation.enact import Escalated, enact_escalation
 from vtrial.design.escalation.method import Method, escalation_method
 from vtrial.errors import ProtocolError
 from vtrial.protocol.enactment import Enactment
 from vtrial.protocol.escalation import Escalation
 from vtrial.protocol.protocol import Protocol
-
-POOL = 200_000  # subjects at most of whom those of further trials are drawn
 
 
 class Shown(NamedTuple):
@@ -108,22 +106,26 @@ def _shown(chunk: Chunk, escalation: Escalation) -> Shown:
 def _drawn(
     toxicity: np.ndarray, efficacy: np.ndarray | None, protocol: Protocol, trials: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Draw the subjects of so many trials from all who are known under every dose."""
-    doses = toxicity.shape[2]
-    pool = toxicity.reshape(-1, doses)[:POOL]
-    others = None if efficacy is None else efficacy.reshape(-1, doses)[:POOL]
-    known = np.isfinite(pool).all(axis=1)
-    if others is not None:
-        known &= np.isfinite(others).all(axis=1)
-    pool = pool[known]
+    """Draw the subjects of so many trials."""
     drawn = uniforms(
         "people",
         seed=protocol.seed,
         trials=np.arange(trials),
         subjects=protocol.subjects,
     )
-    place = np.minimum((drawn * len(pool)).astype(int), len(pool) - 1)
-    return pool[place], None if others is None else others[known][place]
+    people = people_of(
+        drawn,
+        np.arange(trials),
+        replicates=len(toxicity),
+        subjects=protocol.subjects,
+        apart=protocol.uncertain,
+    )
+    made = [
+        None if one is None else one.reshape(-1, one.shape[2])[people]
+        for one in (toxicity, efficacy)
+    ]
+    assert made[0] is not None, "toxicities are there"
+    return made[0], made[1]
 
 
 def faults_of_escalation(enactment: Enactment) -> Iterator[ProtocolError]:

@@ -29,6 +29,34 @@ def uniforms(
     return np.asarray(drawn)
 
 
+def people_of(
+    ticket: Float[np.ndarray, "trial subject"],
+    trials: Int[np.ndarray, " trial"],
+    *,
+    replicates: int,
+    subjects: int,
+    apart: bool,
+) -> Int[np.ndarray, "trial subject"]:
+    """Return whom uniform draws choose, with replacement, as places in a record.
+
+    From all of its people; or `apart`, where replicates differ in their parameters,
+    from those of one replicate, which the trials take in turn.
+
+    Examples
+    --------
+    >>> ticket, trials = np.array([[0.0, 0.99], [0.5, 0.1]]), np.arange(2)
+    >>> shape = {"replicates": 2, "subjects": 10}
+    >>> people_of(ticket, trials, apart=False, **shape).tolist()
+    [[0, 19], [10, 2]]
+    >>> people_of(ticket, trials, apart=True, **shape).tolist()
+    [[0, 9], [15, 11]]
+    """
+    size = subjects if apart else replicates * subjects
+    place = np.minimum((ticket * size).astype(int), size - 1)
+    first = (trials % replicates) * subjects if apart else np.zeros_like(trials)
+    return first[:, None] + place
+
+
 @functools.partial(kept, static=2, makers=MAKERS)
 def _drawn(
     purpose: str,
