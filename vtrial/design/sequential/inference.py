@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
 from vtrial.design.sequential.boundary import Boundaries, boundaries
 from vtrial.design.sequential.curve import by_curve

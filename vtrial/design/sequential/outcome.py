@@ -160,9 +160,8 @@ class Rates:
     def __post_init__(self) -> None:
         """Refuse an outcome that cannot be sized."""
         for at, value in (("first", self.first), ("second", self.second)):
-            if self.arms == 2 or at == "first":
-                if not 0 <= value <= 1:
-                    _refuse(at, value, "a proportion, from 0 to 1")
+            if (self.arms == 2 or at == "first") and not 0 <= value <= 1:
+                _refuse(at, value, "a proportion, from 0 to 1")
 
     @property
     def effect(self) -> float:
@@ -259,9 +258,7 @@ def _score_parts(
     )
 
     def spread(one: np.ndarray, two: np.ndarray) -> np.ndarray:
-        share = (1 + ratio) * (
-            one * (1 - one) / ratio + weight**2 * two * (1 - two)
-        )
+        share = (1 + ratio) * (one * (1 - one) / ratio + weight**2 * two * (1 - two))
         return np.sqrt(np.maximum(share, 0.0))
 
     gap = first - weight * second - shift
