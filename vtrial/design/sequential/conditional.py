@@ -77,7 +77,7 @@ def conditional_power(
     >>> from vtrial.design.sequential import GroupSequential, boundaries
     >>> bounds = boundaries(GroupSequential((0.5, 1.0)))
     >>> print(conditional_power([1.0, 2.0], 0, bounds, 2.8).round(3))
-    [0.498 0.84 ]
+    [0.573 0.882]
     """
     z, drift = np.broadcast_arrays(np.asarray(z, float), np.asarray(drift, float))
     if respect_futility and bounds.sides == 1:

@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.optimize import brentq
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
 from vtrial.design.sequential.boundary import Boundaries, boundaries
 from vtrial.design.sequential.curve import by_curve

@@ -160,9 +160,8 @@ class Rates:
     def __post_init__(self) -> None:
         """Refuse an outcome that cannot be sized."""
         for at, value in (("first", self.first), ("second", self.second)):
-            if self.arms == 2 or at == "first":
-                if not 0 <= value <= 1:
-                    _refuse(at, value, "a proportion, from 0 to 1")
+            if (self.arms == 2 or at == "first") and not 0 <= value <= 1:
+                _refuse(at, value, "a proportion, from 0 to 1")
 
     @property
     def effect(self) -> float:

@@ -232,7 +232,9 @@ def crossing(
     information = np.broadcast_to(information, shape)
     upper = np.broadcast_to(np.asarray(upper, float), shape)
     lower = np.minimum(np.broadcast_to(np.asarray(lower, float), shape), upper)
-    core = np.minimum(np.broadcast_to(np.maximum(core, 0.0), shape), np.maximum(upper, 0.0))
+    core = np.minimum(
+        np.broadcast_to(np.maximum(core, 0.0), shape), np.maximum(upper, 0.0)
+    )
     drift = np.asarray(drift, float)
     batch = shape[:-1]
     furthest = _LARGEST_DRIFT / np.sqrt(np.max(information, initial=1e-300))
