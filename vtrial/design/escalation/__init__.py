@@ -10,8 +10,6 @@ from vtrial.lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "Escalated": "vtrial.design.escalation.enact",
-        "Method": "vtrial.design.escalation.method",
         "characteristics": "vtrial.design.escalation.characteristic",
         "crm_update": "vtrial.design.escalation.reassessment",
         "enact_escalation": "vtrial.design.escalation.enact",
@@ -20,6 +18,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "exact_escalation": "vtrial.design.escalation.exact",
         "exact_three_plus_three": "vtrial.design.escalation.exact",
         "methods": "vtrial.design.escalation.registry",
+        "next_dose": "vtrial.design.escalation.step",
+        "select_dose": "vtrial.design.escalation.step",
         "skeleton": "vtrial.design.escalation.reassessment",
         "toxicity_of": "vtrial.design.escalation.tolerance",
     },

@@ -104,9 +104,10 @@ def enact_escalation(
     >>> toxicity = toxicity_of(
     ...     np.array([0.05, 0.3, 0.6]), seed=1, replicate=np.arange(200), subjects=24
     ... )
-    >>> made = enact_escalation(escalation_method("BOIN", doses=3, target=0.3), toxicity)
-    >>> np.bincount(made.selected + 1, minlength=4).argmax() - 1
-    np.int64(1)
+    >>> method = escalation_method("BOIN", doses=3, target=0.3)
+    >>> made = enact_escalation(method, toxicity)
+    >>> int(np.bincount(made.selected + 1, minlength=4).argmax()) - 1
+    1
     """
     replicates, there, _ = toxicity.shape
     size = there if most is None else most

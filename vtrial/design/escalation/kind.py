@@ -99,6 +99,8 @@ class Kind:
         `select(data, course)` returns the dose that is chosen, -1 for none.
     decide_late, select_late
         The same of `(data, course, late)`, where toxicities may be pending.
+    complete
+        `complete(options, doses)`: what options are that others decide.
     conflict
         `conflict(options)`: the name of an option that does not go with the others,
         what stands there and what may.
@@ -121,6 +123,7 @@ class Kind:
     decide_late: Callable[[Data, Course, Late], Decision] | None = None
     select_late: Callable[[Data, Course, Late], Int[Array, ""]] | None = None
     conflict: Callable[[Mapping[str, Any]], tuple[str, str, str] | None] | None = None
+    complete: Callable[[Mapping[str, Any], int], dict[str, Any]] | None = None
     cohort: int | None = None
     responses: bool = False
     sources: tuple[str, ...] = ()

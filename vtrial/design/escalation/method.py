@@ -90,8 +90,8 @@ def escalation_method(
         name: _frozen(given.get(name, option.usual))
         for name, option in kind.options.items()
     }
-    if "target" in chosen:
-        chosen |= _shares_of_target(chosen)
+    if kind.complete:
+        chosen |= kind.complete(chosen, doses)
     if kind.conflict and (found := kind.conflict(chosen)):
         name, what, allowed = found
         raise ProtocolError(f"{PLACE}.{name}", what, allowed, "")
@@ -118,21 +118,12 @@ def _wrong(kind: Kind, given: Mapping[str, Any], doses: int) -> list[Fault]:
             faults.append(Fault(at, "missing", option.allowed, f"{name}: {example}"))
         elif value is not None and not option.holds(value):
             faults.append(Fault(at, repr(value), option.allowed, ""))
-        elif "one for each dose" in option.allowed and value is not None:
-            if len(value) != doses:
-                found = f"{len(value)} numbers for {doses} doses"
-                faults.append(Fault(at, found, option.allowed, ""))
+        elif isinstance(value, list | tuple) and (
+            "one for each dose" in option.allowed and len(value) != doses
+        ):
+            found = f"{len(value)} numbers for {doses} doses"
+            faults.append(Fault(at, found, option.allowed, ""))
     return faults
-
-
-def _shares_of_target(chosen: Mapping[str, Any]) -> dict[str, float]:
-    """Return what is a share of the target where nothing else is said."""
-    shares = {"safe": 0.6, "toxic": 1.4}
-    return {
-        name: share * chosen["target"]
-        for name, share in shares.items()
-        if name in chosen and chosen[name] is None
-    }
 
 
 def _frozen(value: Any) -> Any:
@@ -144,4 +135,6 @@ def _said(value: Any) -> str:
     """Write a value for a report."""
     if isinstance(value, tuple):
         return ", ".join(_said(one) for one in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

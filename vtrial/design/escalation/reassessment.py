@@ -1,14 +1,14 @@
 r"""The continual reassessment method with one parameter, and its skeletons.
 
-With the skeleton $s_1 < s_2 < \dots$ and $x_i = \mathrm{logit}(s_i) - c$ the probability
-of toxicity at a dose is
+With the skeleton $s_1 < s_2 < \dots$ and $x_i = \mathrm{logit}(s_i) - c$ the
+probability of toxicity at a dose is
 
 $$ p_i(\beta) = s_i^{\exp \beta} \quad\text{(empiric)}, \qquad
    \mathrm{logit}\, p_i(\beta) = c + e^{\beta} x_i \quad\text{(logistic)} $$
 
 with $\beta \sim N(0, \sigma^2)$. A subject of weight $w$ without toxicity has the
-likelihood $1 - w p_i$. Doses are judged by $p_i$ at the posterior mean of $\beta$, or at
-its maximum likelihood estimate.
+likelihood $1 - w p_i$. Doses are judged by $p_i$ at the posterior mean of $\beta$, or
+at its maximum likelihood estimate.
 
 References
 ----------
@@ -235,7 +235,7 @@ def _peak(
     top = nodes[jnp.argmax(values)]
     slope = jax.grad(likelihood)
 
-    def halve(_: int, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+    def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         middle = (ends[0] + ends[1]) / 2
         rising = slope(middle) > 0
         return jnp.where(rising, middle, ends[0]), jnp.where(rising, ends[1], middle)
@@ -245,7 +245,7 @@ def _peak(
 
 
 def nearest(data: Mapping[str, Any], chance: Float[Array, " dose"]) -> Int[Array, ""]:
-    """Return the dose whose probability is nearest to the target, the lowest of equals."""
+    """Return the dose whose probability is nearest to the target, of two the lower."""
     return jnp.argmin(jnp.abs(chance - data["target"]))
 
 

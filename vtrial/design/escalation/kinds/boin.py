@@ -51,6 +51,12 @@ def _prepare(method: Method, most: int) -> Data:
     )
 
 
+def _complete(options: Mapping[str, Any], doses: int) -> dict[str, Any]:
+    """Return the rates to be told from the target that are usual."""
+    usual = {"safe": 0.6 * options["target"], "toxic": 1.4 * options["target"]}
+    return {name: rate for name, rate in usual.items() if options[name] is None}
+
+
 def _conflict(options: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """Find rates that do not stand around the target."""
     safe, target, toxic = (options[name] for name in ("safe", "target", "toxic"))
@@ -67,8 +73,8 @@ KINDS = (
         place=60,
         says="escalates and de-escalates where the rate crosses two optimal boundaries",
         sentence=(
-            "BOIN with target {target}: rates of {safe} and {toxic} are told from it; a "
-            "dose is eliminated where its rate is above the target with probability "
+            "BOIN with target {target}: rates of {safe} and {toxic} are told from it; "
+            "a dose is eliminated where its rate is above the target with probability "
             "over {eliminate}"
         ),
         options={
@@ -82,6 +88,7 @@ KINDS = (
             "eliminate": level(0.95),
             "least": whole(3, 1),
         },
+        complete=_complete,
         conflict=_conflict,
         prepare=_prepare,
         decide=interval.decide,

@@ -1,6 +1,6 @@
 """The continual reassessment method (CRM), also with pending outcomes (TITE-CRM)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -22,28 +22,37 @@ from vtrial.design.escalation.option import (
 
 
 def _prepare(method: Method, most: int) -> Data:
-    target, model = method["target"], method["model"]
-    guesses = method["skeleton"]
-    if guesses is None:
-        guess = method["guess"]
-        guesses = crm.skeleton(
-            target,
-            doses=method.doses,
-            guess=(method.doses - 1) // 2 if guess is None else int(guess),
-            halfwidth=method["halfwidth"],
-            model=model,
-            intercept=method["intercept"],
-        )
     data = crm.crm_data(
-        np.asarray(guesses),
-        target=target,
-        model=model,
+        np.asarray(method["skeleton"]),
+        target=method["target"],
+        model=method["model"],
         by=method["by"],
         variance=method["variance"],
         intercept=method["intercept"],
     )
     safety = {"coherent": np.asarray(method["coherent"])}
-    return {**data, **safety, "stop": np.float64(method["stop"])}
+    return {**data, **safety, "stop": np.float64(_certain(method["stop"]))}
+
+
+def _certain(level: float) -> float:
+    """Return a level that no rounding reaches, if it is 1."""
+    return level if level < 1 else np.inf
+
+
+def _complete(options: Mapping[str, Any], doses: int) -> dict[str, Any]:
+    """Return the skeleton by indifference intervals where none is given."""
+    if options["skeleton"] is not None:
+        return {}
+    guess = (doses - 1) // 2 if options["guess"] is None else options["guess"]
+    guesses = crm.skeleton(
+        options["target"],
+        doses=doses,
+        guess=guess,
+        halfwidth=options["halfwidth"],
+        model=options["model"],
+        intercept=options["intercept"],
+    )
+    return {"skeleton": tuple(guesses.tolist()), "guess": guess}
 
 
 def _decided(
@@ -137,7 +146,7 @@ KINDS = (
         ),
         options={
             "target": probability(None, "0.25"),
-            "skeleton": rising("[0.05, 0.12, 0.25, 0.4, 0.55]", shares=True),
+            "skeleton": rising("", shares=True),
             "halfwidth": probability(0.05),
             "guess": _optional(None, "a dose, from 0"),
             "model": choice("empiric", "empiric", "logistic"),
@@ -147,6 +156,7 @@ KINDS = (
             "coherent": switch(True),
             "stop": level(1.0),
         },
+        complete=_complete,
         prepare=_prepare,
         decide=decide,
         select=select,

@@ -119,8 +119,8 @@ KINDS = (
         place=20,
         says="compares the posterior probabilities of too low, right and too high",
         sentence=(
-            "TPI with target {target}, right from {below} posterior standard deviations "
-            "below it to {above} above"
+            "TPI with target {target}, right from {below} posterior standard "
+            "deviations below it to {above} above"
         ),
         options={
             "target": probability(None, "0.25"),

@@ -35,7 +35,9 @@ KINDS = (
         place=50,
         says="escalates below an interval of rates, de-escalates above it unless one "
         "toxicity less is below it",
-        sentence="i3+3 with target {target}, right from {below} below it to {above} above",
+        sentence=(
+            "i3+3 with target {target}, right from {below} below it to {above} above"
+        ),
         options={
             "target": probability(None, "0.3"),
             "below": positive(0.05),

@@ -1,8 +1,8 @@
 """The 3+3 design, with and without de-escalation.
 
 A dose passes with no toxicity in 3 subjects, or at most 1 in 6. With one in 3, three
-more get it. Without de-escalation the first dose that fails ends the trial, and the dose
-below is the maximum tolerated one. With it, that dose has to pass with 6 subjects.
+more get it. Without de-escalation the first dose that fails ends the trial, and the
+dose below is the maximum tolerated one. With it, that dose has to pass with 6 subjects.
 """
 
 import jax.numpy as jnp
