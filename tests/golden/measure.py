@@ -15,6 +15,7 @@ TOLERANCE = 1e-4  # a hundred times the solver's, for errors add up along a cour
 THINNED = {
     "docetaxel-dose": {"replicates": 2},
     "docetaxel-label": {"replicates": 1, "subjects": 60},
+    "ed-rota": {"replicates": 1, "subjects": 80},
     "highrif": {"replicates": 1, "subjects": 60},
     "monet-1": {"replicates": 1, "subjects": 120},
     "mri-service": {"replicates": 1, "subjects": 300},

@@ -21,7 +21,7 @@ SLOW = (
         "warfarin-adherence",
         "warfarin-genotype",
     ),
-    *("mri-service", "outbreak"),
+    *("mri-service", "outbreak", "ed-rota"),
 )
 
 

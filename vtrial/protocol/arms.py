@@ -304,7 +304,9 @@ def _setting(
     """Read one value or equation that an arm sets."""
     inputs = known.model.inputs if known.model else ()
     if known.model and target not in inputs:
-        several = {name: key for key, names in rotas_of(known.model).items() for name in names}
+        several = {
+            name: key for key, names in rotas_of(known.model).items() for name in names
+        }
         shown = dict.fromkeys(several.get(name, name) for name in inputs)
         faults.unknown(path, target, shown, "input of the model")
     if isinstance(value, int | float):

@@ -198,9 +198,7 @@ class Randomised:
 Texts = Annotated[list[str], BeforeValidator(_texts), OneOrMany()]
 Names = Annotated[list[str], BeforeValidator(as_many), OneOrMany()]
 Value = Annotated[float | str, BeforeValidator(as_number_or_text), _Number()]
-Setting = Annotated[
-    float | str | list[float], BeforeValidator(as_setting), Several()
-]
+Setting = Annotated[float | str | list[float], BeforeValidator(as_setting), Several()]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 

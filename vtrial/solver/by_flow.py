@@ -25,7 +25,9 @@ from vtrial.solver.xla.compiled import MAKERS
 from vtrial.types import Numerics, Status
 
 RARELY = 1e-9  # of days, at most, more come than there is room for
-ROOM = 32  # people by whom there is more room; servers by whom there are more: an eighth
+ROOM = (
+    32  # people by whom there is more room; servers by whom there are more: an eighth
+)
 MOST_PEOPLE = 200_000
 ON_DEVICE = (64, 4096)  # lanes side by side where there are thousands of processors
 LANES = (16, 64)
@@ -77,7 +79,9 @@ def simulate_flow(
     count = keys.shape[0]
     values = {name: jnp.broadcast_to(v, (count,)) for name, v in first.items()}
     most, servers = room_for(flow, first)
-    lanes, chunks = bucket(count, LANES if jax.default_backend() == "cpu" else ON_DEVICE)
+    lanes, chunks = bucket(
+        count, LANES if jax.default_backend() == "cpu" else ON_DEVICE
+    )
     wide = {k: widened(v, to=lanes * chunks) for k, v in values.items()}
     each = jnp.pad(jax.random.key_data(keys), ((0, lanes * chunks - count), (0, 0)))
     # One row is one subject; it is no shared row here.
@@ -195,9 +199,7 @@ def _days(
     def some(part: tuple[dict[str, Array], Array]) -> tuple[dict[str, Array], Array]:
         return jax.vmap(one)(*part)
 
-    parted = jax.tree.map(
-        lambda v: v.reshape(-1, lanes, *v.shape[1:]), (values, keys)
-    )
+    parted = jax.tree.map(lambda v: v.reshape(-1, lanes, *v.shape[1:]), (values, keys))
     told, status = lax.map(some, parted)
     return {k: v.reshape(-1) for k, v in told.items()}, status.reshape(-1)
 
@@ -211,6 +213,4 @@ def _status(flow: Flow, values: dict[str, Array], found: Day) -> Int[Array, ""]:
     )
     status = jnp.where(found.full, int(Status.OVERCROWDED), int(Status.SOLVED))
     status = jnp.where(jnp.any(numbers < 0), int(Status.NEGATIVE), status)
-    return jnp.where(
-        jnp.all(jnp.isfinite(numbers)), status, int(Status.MISSING_INPUT)
-    )
+    return jnp.where(jnp.all(jnp.isfinite(numbers)), status, int(Status.MISSING_INPUT))
