@@ -23,7 +23,7 @@ SLOW = (
         "warfarin-adherence",
         "warfarin-genotype",
     ),
-    *("mri-service", "outbreak", "hf-remote", "alzheimer-progression"),
+    *("mri-service", "outbreak", "hf-remote", "alzheimer-progression", "ed-rota"),
 )
 
 

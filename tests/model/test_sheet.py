@@ -341,8 +341,10 @@ def test_template_loads():
 
 def test_schema_is_json_and_knows_the_keys():
     schema = json.loads(json.dumps(model_schema()))
-    assert {"model", "parameters", "equations"} <= set(schema["properties"])
-    assert schema["additionalProperties"] is False
+    assert {"model", "parameters", "equations"} <= set(schema["else"]["properties"])
+    assert {"model", "arrivals", "stations"} <= set(schema["then"]["properties"])
+    for key in ("then", "else"):
+        assert schema[key]["additionalProperties"] is False
 
 
 @pytest.mark.parametrize("name", library())

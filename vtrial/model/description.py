@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from vtrial.model.chance import Draw
+from vtrial.model.flow_words import flow_words
 from vtrial.model.grammar import write_expression, write_statement
 from vtrial.model.model import Classes, Model, Output, Parameter, RandomBlock, Source
 from vtrial.model.structure import Dependence
@@ -31,6 +32,7 @@ def describe(model: Model) -> str:
         "Random effects": _table([r for b in model.random for r in _random_rows(b)]),
         "Classes": [_class_words(one) for one in model.classes],
         "Between visits": chance_words(model),
+        "Flow": flow_words(model.flow),
         "Outputs": _table([_output_row(output) for output in model.outputs]),
         "Residual errors, at the same time": _correlations(
             model.error_names, model.error_correlation
@@ -90,6 +92,7 @@ def describe_data(model: Model) -> dict[str, object]:
         "classes": {c.name: len(c.probabilities) for c in model.classes},
         "unit": model.unit or None,
         "between": chance_words(model),
+        "flow": flow_words(model.flow),
         "outputs": [
             {
                 "name": o.name,
@@ -193,6 +196,8 @@ def _frame(model: Model) -> str:
 
 def _analysis_words(model: Model) -> list[str]:
     found = model.structure
+    if model.flow is not None:
+        return []
     individual = [s.name for s in found.static]
     lines = [f"Individual parameters, once a subject: {_listing(individual)}"]
     if found.is_algebra:

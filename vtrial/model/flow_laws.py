@@ -1,7 +1,7 @@
 """Laws of service and patience, by the word that a sheet gives them.
 
 A time is made of one uniform number of a person, by the law's quantile function: the
-same person needs longer or shorter under another law, and is the same under another arm.
+same person takes longer or shorter under another law, and as long under another arm.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def _exponential(p: Float[Array, "*n"], mean: Array) -> Float[Array, "*n"]:
 
 
 def _lognormal(p: Float[Array, "*n"], mean: Array, cv: Array) -> Float[Array, "*n"]:
-    r"""Return a quantile, by $\sigma^2 = \log(1 + cv^2)$ and $\mu = \log m - \sigma^2/2$."""
+    r"""Return a quantile: $\sigma^2 = \log(1 + cv^2)$, $\mu = \log m - \sigma^2/2$."""
     variance = jnp.log1p(cv**2)
     # At 0, which the generator may draw, the normal quantile is minus infinity.
     least = jnp.maximum(p, jnp.finfo(p.dtype).tiny)

@@ -89,6 +89,19 @@ def _order(value: object) -> object:
     return Words(*ORDERS, place="order")(value)
 
 
+def _laws(value: object) -> object:
+    """Take a law, or one for each class; a bare comma cuts one in a map in a line."""
+    for key, text in value.items() if isinstance(value, dict) else ():
+        if isinstance(text, str) and text.count("(") > text.count(")"):
+            such = f'in quotes where a comma stands in it: `{key}: "{text}, 0.8)"`'
+            raise wrong(f"`{text}`, cut at its comma", such, key=str(key))
+    return value
+
+
+Laws = Annotated[
+    str | dict[Symbol, str],
+    BeforeValidator(_laws, json_schema_input_type=str | dict[str, str]),
+]
 FlowNumber = Annotated[
     float | str, BeforeValidator(_number, json_schema_input_type=float | str)
 ]
@@ -192,11 +205,11 @@ class StationShape(Part):
         description="Classes, the most urgent first, if not as in `classes`.",
         examples=[["urgent", "minor"]],
     )
-    service: str | dict[Symbol, str] = Field(
+    service: Laws = Field(
         description="Law of the time of service, for all or for each class.",
         examples=["exponential(30 min)"],
     )
-    patience: str | dict[Symbol, str] | None = Field(
+    patience: Laws | None = Field(
         None,
         description="Law of the time until somebody who waits leaves; never if left "
         "out.",

@@ -384,6 +384,8 @@ class _Draft:
             time = hours(text)
         except UnitError:
             expression, size = self.number(path, text), hours(f"1 {self.shape.time}")
+            if not isinstance(expression, Number) and size == 1.0:
+                return expression
             if not isinstance(expression, Number):
                 return Call("*", (expression, Number(size)))
             time = expression.value * size

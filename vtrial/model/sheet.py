@@ -99,12 +99,17 @@ def library() -> list[str]:
 def model_schema() -> dict[str, object]:
     """Return the JSON Schema of model sheets."""
     schema = ModelShape.model_json_schema(by_alias=True)
+    flow = FlowShape.model_json_schema(by_alias=True)
+    parts = {**schema.pop("$defs", {}), **flow.pop("$defs", {})}
     ticks = {"type": "string", "description": "What is done at each tick."}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "patternProperties": {"^every ": ticks},
         "title": "vtrial model sheet",
+        "type": "object",
+        "if": {"required": ["kind"]},
+        "then": flow,
+        "else": {**schema, "patternProperties": {"^every ": ticks}},
+        "$defs": parts,
     }
 
 

@@ -552,6 +552,17 @@ def _check_predictions(
     )
 
 
+def _check_flow(shape: ProtocolShape, known: Known, faults: Faults) -> None:
+    """Find rules for a flow, whose day is over before anybody could decide."""
+    if shape.rules and known.model is not None and known.model.flow is not None:
+        faults.add(
+            ("rules",),
+            found=f"given, though {known.model.name} is a flow",
+            allowed="left out: a day of a flow is followed as a whole, and arms differ "
+            "by what they `set`",
+        )
+
+
 def _check_tolerances(shape: ProtocolShape, known: Known, faults: Faults) -> None:
     """Find tolerances of states that the model does not have."""
     states = known.model.states if known.model else ()
@@ -577,6 +588,7 @@ def _check_numbers(shape: ProtocolShape, known: Known, faults: Faults) -> None:
     """Find numbers of subjects and tolerances that cannot be."""
     _check_size(shape, faults)
     _check_tolerances(shape, known, faults)
+    _check_flow(shape, known, faults)
 
 
 def _check_size(shape: ProtocolShape, faults: Faults) -> None:

@@ -1,4 +1,4 @@
-"""Servers of a flow as an arm sets them: one number, or one for each piece of the day."""
+"""Servers of a flow as an arm sets them: a number, or one for each piece of a day."""
 
 from collections.abc import Iterator
 

@@ -12,6 +12,7 @@ from jaxtyping import Array, ArrayLike, Float, Int
 
 from vtrial.dosing.doses import Doses, Times, no_doses
 from vtrial.dosing.schedule import Schedule
+from vtrial.errors import SolverError
 from vtrial.model.model import Model
 from vtrial.solver.choice import choose_under
 from vtrial.solver.grouping import order_by_cost, reorder
@@ -160,6 +161,13 @@ def compile_program(
     SolverError
         If the method that `numerics` asks for cannot solve the model.
     """
+    if model.flow is not None:
+        raise SolverError(
+            at=model.name,
+            found="a flow, whose days are no solutions of equations",
+            allowed="a model of equations; `simulate(..., seed=0)` simulates days",
+            write="",
+        )
     choice = choose_under(model, schedule, numerics)
     chosen = method or choice.method or choice.other
     program = Program(model, schedule, numerics, chosen, keep_states)

@@ -90,15 +90,19 @@ def lengths(
     drawn: Float[Array, " person"],
 ) -> Float[Array, " person"]:
     """Return times by the law of each person's class; infinite where there is none."""
-    each = [
-        jnp.full(drawn.shape, jnp.inf, drawn.dtype)
-        if law is None
-        else LAWS[law.word].quantile(
-            drawn, *(_number(a, values) for a in law.arguments)
-        )
-        for law in laws
-    ]
-    return jnp.take_along_axis(jnp.stack(each), group[None], axis=0)[0]
+    found = jnp.full(drawn.shape, jnp.inf, drawn.dtype)
+    for word in dict.fromkeys(law.word for law in laws if law is not None):
+        mine = [law if law and law.word == word else None for law in laws]
+        one = next(law for law in mine if law is not None)
+        given = [law or one for law in mine]  # of classes of other laws, no matter what
+        arguments = [
+            jnp.stack([_number(law.arguments[place], values) for law in given])[group]
+            for place in range(len(one.arguments))
+        ]
+        is_it = jnp.asarray([law is not None for law in mine])[group]
+        times = LAWS[word].quantile(drawn, *arguments)
+        found = jnp.where(is_it, times, found)
+    return found
 
 
 def _number(expression: object, values: Values) -> Float[Array, ""]:

@@ -10,8 +10,6 @@ from jaxtyping import Array, Bool, Float
 from vtrial.model.flow import Flow, Told
 from vtrial.solver.queue.day import Day, Visit
 
-UNROLLED = 8
-
 
 class Times(NamedTuple):
     """A time of each person [h], and whose counts."""
@@ -33,13 +31,13 @@ def tell(flow: Flow, day: Day) -> dict[str, Float[Array, ""]]:
 
 
 def total(values: Float[Array, " n"]) -> Float[Array, ""]:
-    """Add up one after another: zeros at the end change nothing, not even a rounding."""
+    """Add up one after another: zeros at the end do not even change a rounding."""
 
     def add(sum_: Array, value: Array) -> tuple[Array, None]:
         return sum_ + value, None
 
     start = jnp.zeros((), values.dtype)
-    return lax.scan(add, start, values, unroll=UNROLLED)[0]
+    return lax.scan(add, start, values)[0]
 
 
 def _counted(flow: Flow, day: Day, one: Told) -> Bool[Array, " person"]:
