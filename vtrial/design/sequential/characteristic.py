@@ -12,6 +12,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from vtrial.design.sequential.boundary import Boundaries, boundaries
+from vtrial.design.sequential.given import Array
 from vtrial.design.sequential.plan import GroupSequential
 from vtrial.errors import ProtocolError
 
@@ -40,8 +41,8 @@ class Characteristics:
     fixed: float
     drift: float
     inflation: float
-    rejection: np.ndarray
-    futility: np.ndarray
+    rejection: Array
+    futility: Array
     mean_h0: float
     mean_h01: float
     mean_h1: float
@@ -125,7 +126,7 @@ def fixed_drift(
     return float(brentq(missing, 0.0, drift + 1, xtol=_PRECISION, rtol=_PRECISION))
 
 
-def mean_information(bounds: Boundaries, drift: np.ndarray | float) -> np.ndarray:
+def mean_information(bounds: Boundaries, drift: Array | float) -> Array:
     """Return the mean share of information at which a trial ends, of drift's shape."""
     found = bounds.crossing(drift)
     stop = found.upper + found.lower + found.inner

@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vtrial.design.sequential.given import Array
+
 MANY = 200  # values above which a curve is cheaper than the function itself
 _DEGREE = 140
 _LOW, _HIGH = -10.0, 12.0
 
 
-def by_curve(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray) -> np.ndarray:
+def by_curve(function: Callable[[Array], Array], z: Array) -> Array:
     """Return a function of each value, by way of its Chebyshev series where many.
 
     The series stands for values between -10 and 12; those beyond go to the function.

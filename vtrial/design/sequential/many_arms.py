@@ -13,17 +13,17 @@ Magirr D, Jaki T, Whitehead J (2012) Biometrika 99:494-501 (multi-arm multi-stag
 import itertools
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtr
 
+from vtrial.design.sequential.given import Array, ArrayLike
 from vtrial.design.sequential.recursion import REACH, crossing
 
 _NODES = 96
 _PATH_NODES = 24
 
 
-def dunnett_p(z: ArrayLike, arms: ArrayLike, *, ratio: float = 1.0) -> np.ndarray:
+def dunnett_p(z: ArrayLike, arms: ArrayLike, *, ratio: float = 1.0) -> Array:
     """Return the one-sided p-value of the largest of several arms' statistics.
 
     Parameters
@@ -141,7 +141,7 @@ def many_arm_bounds(
     delta: float = 0.0,
     ratio: float = 1.0,
     lower: ArrayLike = -np.inf,
-) -> np.ndarray:
+) -> Array:
     """Return bounds of Wang and Tsiatis that keep the family-wise error of many arms.
 
     Parameters

@@ -19,6 +19,7 @@ import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import nctdtr, ndtr, ndtri, stdtr, stdtrit
 
+from vtrial.design.sequential.given import Array
 from vtrial.errors import ProtocolError
 
 Scale = Literal["difference", "ratio"]
@@ -52,11 +53,11 @@ class Means:
         Whether the variance is estimated (Student's t) or known.
     """
 
-    effect: float
-    sd: float = 1.0
-    null: float = 0.0
+    effect: float | int
+    sd: float | int = 1.0
+    null: float | int = 0.0
     arms: int = 2
-    ratio: float | None = 1.0
+    ratio: float | int | None = 1.0
     scale: Scale = "difference"
     student: bool = True
 
@@ -126,7 +127,7 @@ class Means:
         mean = float(ndtri(power) - ndtri(alpha / sides))
         return mean if self.up else -mean
 
-    def at_bound(self, z: np.ndarray, size: np.ndarray) -> np.ndarray:
+    def at_bound(self, z: Array, size: Array) -> Array:
         """Return the effect at which the statistic is on a bound."""
         if self.student:
             freedom = np.maximum(size - self.arms, _TINY)
@@ -150,11 +151,11 @@ class Rates:
         As of means. The variance under the hypothesis is at its restricted estimate.
     """
 
-    first: float
-    second: float = np.nan
-    null: float = 0.0
+    first: float | int
+    second: float | int = np.nan
+    null: float | int = 0.0
     arms: int = 2
-    ratio: float | None = 1.0
+    ratio: float | int | None = 1.0
     scale: Scale = "difference"
 
     def __post_init__(self) -> None:
@@ -214,7 +215,7 @@ class Rates:
         reached = abs(gap) * float(np.sqrt(size)) - bound * null
         return sign * (bound + reached / other)
 
-    def at_bound(self, z: np.ndarray, size: np.ndarray) -> np.ndarray:
+    def at_bound(self, z: Array, size: Array) -> Array:
         """Return the effect at which the statistic is on a bound, NaN where none is.
 
         Of two arms, the proportion of the second is that of the plan.
@@ -224,7 +225,7 @@ class Rates:
             return np.where((found < 0) | (found > 1), np.nan, found)
         r = self.allocation
 
-        def statistic(first: np.ndarray) -> np.ndarray:
+        def statistic(first: Array) -> Array:
             gap, null, _ = _score_parts(self, first, r)
             with np.errstate(divide="ignore", invalid="ignore"):
                 return np.sqrt(size) * gap / null
@@ -240,8 +241,8 @@ class Rates:
 
 
 def _score_parts(
-    outcome: Rates, first: np.ndarray, ratio: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    outcome: Rates, first: Array, ratio: float
+) -> tuple[Array, Array, Array]:
     """Return distance and spreads (hypothesis, alternative) of one subject's trial."""
     if outcome.arms == 1:
         zero = np.asarray(outcome.null)
@@ -257,7 +258,7 @@ def _score_parts(
         first, second, ratio=ratio, null=outcome.null, scale=outcome.scale
     )
 
-    def spread(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    def spread(one: Array, two: Array) -> Array:
         share = (1 + ratio) * (one * (1 - one) / ratio + weight**2 * two * (1 - two))
         return np.sqrt(np.maximum(share, 0.0))
 
@@ -266,13 +267,13 @@ def _score_parts(
 
 
 def restricted_rates(
-    first: np.ndarray | float,
-    second: np.ndarray | float,
+    first: Array | float,
+    second: Array | float,
     *,
     ratio: float = 1.0,
-    null: float = 0.0,
+    null: float | int = 0.0,
     scale: Scale = "difference",
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Array, Array]:
     """Return the most likely proportions of two arms that obey a hypothesis.
 
     References
@@ -302,6 +303,6 @@ def restricted_rates(
     return one, one - null
 
 
-def student_level(z: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+def student_level(z: Array, freedom: Array) -> Array:
     """Return the one-sided p-value of Student's statistic."""
     return stdtr(freedom, -z)
