@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from vtrial.design.sequential.family import shaped
@@ -26,6 +25,7 @@ from vtrial.design.sequential.plan import (
     GroupSequential,
 )
 from vtrial.design.sequential.recursion import Crossing, crossing
+from vtrial.design.sequential.root import root
 from vtrial.design.sequential.spending import USER, spend
 from vtrial.design.sequential.walk import WIDEST, walk
 
@@ -117,10 +117,13 @@ def _planned(design: GroupSequential) -> Boundaries:
     information = np.asarray(design.information, float)
     if design.efficacy in SPENDERS:
         alpha = _alpha(design, information)
+    elif design.futility in SPENDERS:
+        upper, _, _, _ = shaped(_without_futility(design))
+        alpha = _spent(design, information, upper)
+    else:
+        upper, lower, inner, drift = shaped(design)
+        return _bounds(design, information, (upper, lower, inner), drift)
     if design.futility in SPENDERS:
-        if design.efficacy not in SPENDERS:
-            upper, _, _, _ = shaped(_without_futility(design))
-            alpha = _spent(design, information, upper)
         drift = _drift_of_futility(design, information, alpha)
         made = _walk(design, information, alpha, drift)
         upper, lower, inner = made
@@ -129,12 +132,8 @@ def _planned(design: GroupSequential) -> Boundaries:
         else:
             inner = np.append(inner[:-1], upper[-1])
         return _bounds(design, information, (upper, lower, inner), drift)
-    if design.efficacy in SPENDERS:
-        return _bounds(
-            design, information, _walk(design, information, alpha, 0.0), np.nan
-        )
-    upper, lower, inner, drift = shaped(design)
-    return _bounds(design, information, (upper, lower, inner), drift)
+    made = _walk(design, information, alpha, 0.0)
+    return _bounds(design, information, made, np.nan)
 
 
 def boundaries_at(
@@ -309,7 +308,7 @@ def _drift_of_futility(
         low, high = high, 1.5 * high
     if gap(low) > 0:
         low = 1e-3
-    return float(brentq(gap, low, high, xtol=1e-13, rtol=1e-13))
+    return float(root(gap, low, high, xtol=1e-13, rtol=1e-13))
 
 
 def _bounds(

@@ -8,12 +8,12 @@ Jennison C, Turnbull BW (2000) Group Sequential Methods, sections 2.3 and 7.3.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from vtrial.design.sequential.boundary import Boundaries, boundaries
 from vtrial.design.sequential.given import Array
 from vtrial.design.sequential.plan import GroupSequential
+from vtrial.design.sequential.root import root
 from vtrial.errors import ProtocolError
 
 _PRECISION = 1e-13
@@ -108,7 +108,7 @@ def drift_for(bounds: Boundaries, power: float) -> float:
             allowed="a power that these bounds can have, above their alpha",
             write="",
         )
-    return float(brentq(missing, low, high, xtol=_PRECISION, rtol=_PRECISION))
+    return float(root(missing, low, high, xtol=_PRECISION, rtol=_PRECISION))
 
 
 def fixed_drift(
@@ -123,7 +123,7 @@ def fixed_drift(
     def missing(mean: float) -> float:
         return float(ndtr(mean - bound) + ndtr(-mean - bound)) - power
 
-    return float(brentq(missing, 0.0, drift + 1, xtol=_PRECISION, rtol=_PRECISION))
+    return float(root(missing, 0.0, drift + 1, xtol=_PRECISION, rtol=_PRECISION))
 
 
 def mean_information(bounds: Boundaries, drift: Array | float) -> Array:

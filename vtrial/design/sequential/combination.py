@@ -16,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import PPoly
-from scipy.optimize import brentq
 from scipy.special import chdtri, ndtri
 
 from vtrial.design.sequential.given import Array, ArrayLike
+from vtrial.design.sequential.root import root
 from vtrial.errors import ProtocolError
 
 _SMALLEST = 1e-300
@@ -134,7 +134,7 @@ def fisher_design(
     if stages == 1 or excess(least) >= -1e-13:
         found = alpha if stages == 1 else least
     else:
-        found = float(brentq(excess, least, alpha, xtol=1e-15, rtol=1e-13))
+        found = float(root(excess, least, alpha, xtol=1e-15, rtol=1e-13))
     return _design(critical(found), stops)
 
 
@@ -164,7 +164,7 @@ def _spending(spent: Array, stops: Array) -> FisherDesign:
             tried = np.array([*made, np.exp(log_c)])
             return float(_reject(tried, stops[: stage + 1]).sum()) - goal
 
-        made.append(float(np.exp(brentq(excess, -700.0, 0.0, xtol=1e-13, rtol=1e-13))))
+        made.append(float(np.exp(root(excess, -700.0, 0.0, xtol=1e-13, rtol=1e-13))))
     return _design(np.array(made), stops)
 
 

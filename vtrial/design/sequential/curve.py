@@ -1,6 +1,7 @@
 """A smooth function of one statistic, for very many values of it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +22,8 @@ def by_curve(function: Callable[[Array], Array], z: Array) -> Array:
         return function(z)
     inside = (z >= _LOW) & (z <= _HIGH)
     middle, half = (_HIGH + _LOW) / 2, (_HIGH - _LOW) / 2
-    series = np.polynomial.chebyshev.chebinterpolate(
-        lambda x: function(middle + half * x), _DEGREE
-    )
+    interpolate: Any = np.polynomial.chebyshev.chebinterpolate
+    series = interpolate(lambda x: function(middle + half * x), _DEGREE)
     made = np.polynomial.chebyshev.chebval((z - middle) / half, series)
     if not inside.all():
         made[~inside] = function(z[~inside])

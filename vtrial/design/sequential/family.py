@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import brentq
 
 from vtrial.design.sequential.given import Array
 from vtrial.design.sequential.plan import (
@@ -19,6 +18,7 @@ from vtrial.design.sequential.plan import (
     GroupSequential,
 )
 from vtrial.design.sequential.recursion import crossing
+from vtrial.design.sequential.root import root
 from vtrial.errors import ProtocolError
 
 _HAYBITTLE_PETO = 3.0
@@ -120,7 +120,7 @@ def _scaled(design: GroupSequential, curve: Curve) -> tuple[Array, Array]:
             allowed=f"an error that `{design.efficacy}` can spend",
             write="",
         )
-    return curve(float(brentq(excess, low, high, xtol=1e-13, rtol=1e-13)))
+    return curve(float(root(excess, low, high, xtol=1e-13, rtol=1e-13)))
 
 
 def _pampallona_tsiatis(design: GroupSequential) -> Bounds:
@@ -145,7 +145,7 @@ def _pampallona_tsiatis(design: GroupSequential) -> Bounds:
             upper, low = curve(c1, c0)
             return _error(design, upper, low, low) - design.alpha
 
-        return float(brentq(excess, 1e-3, 8.0, xtol=1e-14, rtol=1e-14))
+        return float(root(excess, 1e-3, 8.0, xtol=1e-14, rtol=1e-14))
 
     fixed = None if design.binding else efficacy(0.0)
 
@@ -158,7 +158,7 @@ def _pampallona_tsiatis(design: GroupSequential) -> Bounds:
         found = crossing(time, upper, -upper, drift, inner=low)
         return float(found.inner.sum()) - design.beta
 
-    c0 = float(brentq(missing, -2.0, 8.0, xtol=1e-14, rtol=1e-14))
+    c0 = float(root(missing, -2.0, 8.0, xtol=1e-14, rtol=1e-14))
     c1 = efficacy(c0) if fixed is None else fixed
     upper, low = curve(c1, c0)
     if design.sides == 1:

@@ -13,7 +13,6 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.interpolate import CubicSpline
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from vtrial.design.sequential.boundary import Boundaries, boundaries
@@ -21,6 +20,7 @@ from vtrial.design.sequential.curve import by_curve
 from vtrial.design.sequential.given import Array, ArrayLike
 from vtrial.design.sequential.plan import GroupSequential
 from vtrial.design.sequential.recursion import Going, begin, beyond, go_on
+from vtrial.design.sequential.root import root
 from vtrial.design.sequential.walk import increasing_root
 
 _FARTHEST = 12.0  # drifts that an estimate may take, in units of Z at a look
@@ -84,7 +84,7 @@ def _probit(
         return high
     if bound(low) < z:
         return low
-    return float(brentq(lambda x: bound(x) - z, low, high, xtol=1e-12, rtol=1e-13))
+    return float(root(lambda x: bound(x) - z, low, high, xtol=1e-12, rtol=1e-13))
 
 
 def _at(design: GroupSequential, alpha: float) -> GroupSequential:

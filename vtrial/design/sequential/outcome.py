@@ -13,13 +13,14 @@ Clinical Trials, section 5.2 (Student's test in group sequential plans).
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import minimize_scalar
 from scipy.special import nctdtr, ndtr, ndtri, stdtr, stdtrit
 
 from vtrial.design.sequential.given import Array
+from vtrial.design.sequential.root import root
 from vtrial.errors import ProtocolError
 
 Scale = Literal["difference", "ratio"]
@@ -114,7 +115,7 @@ class Means:
         high = known + 10.0
         while missing(high) < 0:
             high *= 2
-        return float(brentq(missing, low, high, xtol=1e-10, rtol=1e-14))
+        return float(root(missing, low, high, xtol=1e-10, rtol=1e-14))
 
     def drift(self, size: float, alpha: float, sides: int = 1) -> float:
         """Return the mean of Z at a size; below zero against the wanted direction.
@@ -188,7 +189,8 @@ class Rates:
             r = float(np.exp(log_ratio))
             return self._with(r).fixed_size(0.025, 0.8)
 
-        return float(np.exp(minimize_scalar(size, bounds=(-4, 4), method="bounded").x))
+        found: Any = minimize_scalar(size, bounds=(-4, 4), method="bounded")
+        return float(np.exp(found.x))
 
     def _with(self, ratio: float) -> "Rates":
         """Return the same outcome at another ratio."""

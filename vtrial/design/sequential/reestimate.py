@@ -11,10 +11,10 @@ Kieser M, Friede T (2003) Stat Med 22:3571-3581 (blinded variance).
 from typing import NamedTuple
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from vtrial.design.sequential.given import Array, ArrayLike
+from vtrial.design.sequential.root import root
 
 
 class Reestimated(NamedTuple):
@@ -125,16 +125,14 @@ def promising_from(
         return float(-ndtri(alpha) - needed / np.sqrt(now + ahead))
 
     favourable = float(
-        brentq(
-            lambda z: float(trend_power(z, size, now, alpha=alpha)) - power, 0.0, 12.0
-        )
+        root(lambda z: float(trend_power(z, size, now, alpha=alpha)) - power, 0.0, 12.0)
     )
     grid = np.linspace(1e-3, favourable, 400)
     unsafe = [z for z in grid if slack(z) < -1e-12]
     start = unsafe[-1] if unsafe else grid[0]
     after = min(start + grid[1] - grid[0], favourable)
     if unsafe and slack(after) > 0:
-        start = float(brentq(slack, start, after, xtol=1e-13))
+        start = float(root(slack, start, after, xtol=1e-13))
     return float(trend_power(start, size, now, alpha=alpha))
 
 
