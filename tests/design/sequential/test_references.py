@@ -1,8 +1,6 @@
 """Every bound, spending and size against other people's software.
 
-The tolerance is half a unit of the last printed digit, and that of rpact's own root
-finding where it is coarser: its critical values far in the tail (spent alpha below
-1e-6) are off by 1e-4, as the error that they spend shows.
+The tolerances are about half a unit of the last digit that is printed.
 """
 
 import ast
