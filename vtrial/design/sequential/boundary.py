@@ -11,13 +11,13 @@ Pampallona S, Tsiatis AA, Kim KM (2001) Drug Inf J 35:1113-1121 (spending of bet
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from vtrial.design.sequential.family import shaped
-from vtrial.design.sequential.numbers import ArrayLike
+from vtrial.design.sequential.given import Array, ArrayLike
 from vtrial.design.sequential.plan import (
     NONE,
     ON_Z,
@@ -25,6 +25,7 @@ from vtrial.design.sequential.plan import (
     GroupSequential,
 )
 from vtrial.design.sequential.recursion import Crossing, crossing
+from vtrial.design.sequential.root import root
 from vtrial.design.sequential.spending import USER, spend
 from vtrial.design.sequential.walk import WIDEST, walk
 
@@ -56,12 +57,12 @@ class Boundaries:
         As in the plan.
     """
 
-    information: np.ndarray
-    upper: np.ndarray
-    lower: np.ndarray
-    inner: np.ndarray
-    alpha_spent: np.ndarray
-    stage_levels: np.ndarray
+    information: Array
+    upper: Array
+    lower: Array
+    inner: Array
+    alpha_spent: Array
+    stage_levels: Array
     drift: float
     sides: int
     binding: bool
@@ -76,7 +77,7 @@ class Boundaries:
             self.information, self.upper, self.lower, drift, inner=self.inner
         )
 
-    def rejection(self, drift: ArrayLike = 0.0) -> np.ndarray:
+    def rejection(self, drift: ArrayLike = 0.0) -> Array:
         """Return the probability of each look to reject, (*drift, *replicate, look).
 
         Of two sides, that of the upper one, and of the lower one where it counts.
@@ -86,7 +87,7 @@ class Boundaries:
             return found.upper + found.lower
         return found.upper
 
-    def futility(self, drift: ArrayLike = 0.0) -> np.ndarray:
+    def futility(self, drift: ArrayLike = 0.0) -> Array:
         """Return the probability of each look to stop for futility."""
         found = self.crossing(drift)
         return found.inner if self.sides == 2 else found.lower
@@ -107,13 +108,22 @@ def boundaries(design: GroupSequential) -> Boundaries:
     >>> print(boundaries(plan).upper.round(3))
     [2.413 2.413 2.413 2.413 2.413]
     """
+    return _planned(design)
+
+
+@lru_cache(maxsize=256)
+def _planned(design: GroupSequential) -> Boundaries:
+    """Find the bounds of a plan, once."""
     information = np.asarray(design.information, float)
     if design.efficacy in SPENDERS:
         alpha = _alpha(design, information)
+    elif design.futility in SPENDERS:
+        upper, _, _, _ = shaped(_without_futility(design))
+        alpha = _spent(design, information, upper)
+    else:
+        upper, lower, inner, drift = shaped(design)
+        return _bounds(design, information, (upper, lower, inner), drift)
     if design.futility in SPENDERS:
-        if design.efficacy not in SPENDERS:
-            upper, _, _, _ = shaped(_without_futility(design))
-            alpha = _spent(design, information, upper)
         drift = _drift_of_futility(design, information, alpha)
         made = _walk(design, information, alpha, drift)
         upper, lower, inner = made
@@ -122,12 +132,8 @@ def boundaries(design: GroupSequential) -> Boundaries:
         else:
             inner = np.append(inner[:-1], upper[-1])
         return _bounds(design, information, (upper, lower, inner), drift)
-    if design.efficacy in SPENDERS:
-        return _bounds(
-            design, information, _walk(design, information, alpha, 0.0), np.nan
-        )
-    upper, lower, inner, drift = shaped(design)
-    return _bounds(design, information, (upper, lower, inner), drift)
+    made = _walk(design, information, alpha, 0.0)
+    return _bounds(design, information, made, np.nan)
 
 
 def boundaries_at(
@@ -189,12 +195,12 @@ def boundaries_at(
     return _bounds(design, information, (upper, low, inner), plan.drift)
 
 
-def _between(share: np.ndarray, looks: np.ndarray, values: np.ndarray) -> np.ndarray:
+def _between(share: Array, looks: Array, values: Array) -> Array:
     """Return what a plan spends between its looks."""
     return np.interp(share, np.append(0.0, looks), np.append(0.0, values))
 
 
-def _alpha(design: GroupSequential, information: np.ndarray) -> np.ndarray:
+def _alpha(design: GroupSequential, information: Array) -> Array:
     """Return the type I error spent by each look."""
     return spend(
         design.efficacy,
@@ -206,7 +212,7 @@ def _alpha(design: GroupSequential, information: np.ndarray) -> np.ndarray:
     )
 
 
-def _beta(design: GroupSequential, information: np.ndarray) -> np.ndarray:
+def _beta(design: GroupSequential, information: Array) -> Array:
     """Return the type II error spent by each look."""
     return spend(
         design.futility,
@@ -218,8 +224,8 @@ def _beta(design: GroupSequential, information: np.ndarray) -> np.ndarray:
 
 
 def _beta_at(
-    design: GroupSequential, information: np.ndarray, alpha: np.ndarray, drift: float
-) -> np.ndarray | None:
+    design: GroupSequential, information: Array, alpha: Array, drift: float
+) -> Array | None:
     """Return the type II error that the looks of a plan spend at a drift.
 
     Of two sides, a look spends nothing where a test of one side would not even stop at
@@ -256,9 +262,7 @@ def _without_futility(design: GroupSequential) -> GroupSequential:
     )
 
 
-def _spent(
-    design: GroupSequential, information: np.ndarray, upper: np.ndarray
-) -> np.ndarray:
+def _spent(design: GroupSequential, information: Array, upper: Array) -> Array:
     """Return the type I error that bounds of efficacy alone spend by each look."""
     below = -upper if design.sides == 2 else -np.inf
     found = crossing(information, upper, below)
@@ -267,8 +271,8 @@ def _spent(
 
 
 def _walk(
-    design: GroupSequential, information: np.ndarray, alpha: np.ndarray, drift: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    design: GroupSequential, information: Array, alpha: Array, drift: float
+) -> tuple[Array, Array, Array]:
     """Return upper, lower and inner bounds that spend what the plan says."""
     lower = None
     if design.futility == ON_Z:
@@ -290,7 +294,7 @@ def _walk(
 
 
 def _drift_of_futility(
-    design: GroupSequential, information: np.ndarray, alpha: np.ndarray
+    design: GroupSequential, information: Array, alpha: Array
 ) -> float:
     """Return the drift at which spending beta ends on the last bound of efficacy."""
 
@@ -304,13 +308,13 @@ def _drift_of_futility(
         low, high = high, 1.5 * high
     if gap(low) > 0:
         low = 1e-3
-    return float(brentq(gap, low, high, xtol=1e-13, rtol=1e-13))
+    return float(root(gap, low, high, xtol=1e-13, rtol=1e-13))
 
 
 def _bounds(
     design: GroupSequential,
-    information: np.ndarray,
-    made: tuple[np.ndarray, np.ndarray, np.ndarray],
+    information: Array,
+    made: tuple[Array, Array, Array],
     drift: float,
 ) -> Boundaries:
     """Put bounds together with what they spend."""

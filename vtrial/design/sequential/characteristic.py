@@ -8,11 +8,12 @@ Jennison C, Turnbull BW (2000) Group Sequential Methods, sections 2.3 and 7.3.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
 
 from vtrial.design.sequential.boundary import Boundaries, boundaries
+from vtrial.design.sequential.given import Array
 from vtrial.design.sequential.plan import GroupSequential
+from vtrial.design.sequential.root import root
 from vtrial.errors import ProtocolError
 
 _PRECISION = 1e-13
@@ -40,8 +41,8 @@ class Characteristics:
     fixed: float
     drift: float
     inflation: float
-    rejection: np.ndarray
-    futility: np.ndarray
+    rejection: Array
+    futility: Array
     mean_h0: float
     mean_h01: float
     mean_h1: float
@@ -107,7 +108,7 @@ def drift_for(bounds: Boundaries, power: float) -> float:
             allowed="a power that these bounds can have, above their alpha",
             write="",
         )
-    return float(brentq(missing, low, high, xtol=_PRECISION, rtol=_PRECISION))
+    return float(root(missing, low, high, xtol=_PRECISION, rtol=_PRECISION))
 
 
 def fixed_drift(
@@ -122,10 +123,10 @@ def fixed_drift(
     def missing(mean: float) -> float:
         return float(ndtr(mean - bound) + ndtr(-mean - bound)) - power
 
-    return float(brentq(missing, 0.0, drift + 1, xtol=_PRECISION, rtol=_PRECISION))
+    return float(root(missing, 0.0, drift + 1, xtol=_PRECISION, rtol=_PRECISION))
 
 
-def mean_information(bounds: Boundaries, drift: np.ndarray | float) -> np.ndarray:
+def mean_information(bounds: Boundaries, drift: Array | float) -> Array:
     """Return the mean share of information at which a trial ends, of drift's shape."""
     found = bounds.crossing(drift)
     stop = found.upper + found.lower + found.inner

@@ -15,7 +15,6 @@ Clinical Trials, chapter 11.
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri
 
 from vtrial.design.sequential.combination import (
@@ -23,6 +22,7 @@ from vtrial.design.sequential.combination import (
     normal_score,
     stage_weights,
 )
+from vtrial.design.sequential.given import Array, ArrayLike
 from vtrial.design.sequential.many_arms import dunnett_p
 from vtrial.errors import ProtocolError
 
@@ -36,7 +36,7 @@ def intersection_p(
     *,
     test: Intersection = "Dunnett",
     ratio: float = 1.0,
-) -> np.ndarray:
+) -> Array:
     """Return the p-value of an intersection of arms' hypotheses.
 
     Parameters
@@ -60,9 +60,9 @@ def intersection_p(
     largest = np.max(np.where(held, z, -np.inf), axis=-1)
     if test == "Dunnett":
         return dunnett_p(largest, count, ratio=ratio)
-    least = ndtr(-largest)
+    least = np.where(count > 0, ndtr(-largest), 0.5)
     if test == "Bonferroni":
-        return np.minimum(count * least, 1.0) + (count == 0)
+        return np.where(count > 0, np.minimum(count * least, 1.0), 1.0)
     if test == "Sidak":
         return np.where(count > 0, -np.expm1(count * np.log1p(-least)), 1.0)
     p = np.where(held, ndtr(-np.where(held, z, 0.0)), 2.0)
@@ -82,7 +82,7 @@ def closed_test(
     weights: ArrayLike | None = None,
     test: Intersection = "Dunnett",
     ratio: float | ArrayLike = 1.0,
-) -> np.ndarray:
+) -> Array:
     """Return which arms are rejected by which stage.
 
     Parameters
@@ -142,7 +142,7 @@ def closed_dunnett(
     information: float = 0.5,
     alpha: float = 0.025,
     ratio: float = 1.0,
-) -> np.ndarray:
+) -> Array:
     """Return which arms a trial of two stages rejects at its end, (*replicate, arm).
 
     Parameters

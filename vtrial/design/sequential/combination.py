@@ -16,16 +16,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.interpolate import PPoly
-from scipy.optimize import brentq
 from scipy.special import chdtri, ndtri
 
-from vtrial.design.sequential.numbers import ArrayLike
+from vtrial.design.sequential.given import Array, ArrayLike
+from vtrial.design.sequential.root import root
 from vtrial.errors import ProtocolError
 
 _SMALLEST = 1e-300
 
 
-def inverse_normal(z: ArrayLike, weights: ArrayLike) -> np.ndarray:
+def inverse_normal(z: ArrayLike, weights: ArrayLike) -> Array:
     """Return the statistics of the stages combined so far, (*replicate, stage).
 
     Parameters
@@ -46,12 +46,12 @@ def inverse_normal(z: ArrayLike, weights: ArrayLike) -> np.ndarray:
     return np.cumsum(weights * z, axis=-1) / np.sqrt(np.cumsum(weights**2, axis=-1))
 
 
-def stage_weights(information: ArrayLike) -> np.ndarray:
+def stage_weights(information: ArrayLike) -> Array:
     """Return the weights of stages that end at given shares of the information."""
     return np.sqrt(np.diff(np.asarray(information, float), prepend=0.0, axis=-1))
 
 
-def stage_statistics(z: ArrayLike, information: ArrayLike) -> np.ndarray:
+def stage_statistics(z: ArrayLike, information: ArrayLike) -> Array:
     """Return the statistic of each stage's own data from those of the looks."""
     information = np.asarray(information, float)
     score = np.asarray(z, float) * np.sqrt(information)
@@ -59,7 +59,7 @@ def stage_statistics(z: ArrayLike, information: ArrayLike) -> np.ndarray:
     return np.diff(score, prepend=0.0, axis=-1) / np.sqrt(steps)
 
 
-def fisher_product(p: ArrayLike, weights: ArrayLike = 1.0) -> np.ndarray:
+def fisher_product(p: ArrayLike, weights: ArrayLike = 1.0) -> Array:
     """Return the products of the stages' p-values so far, each to its weight."""
     logs = np.log(np.maximum(np.asarray(p, float), _SMALLEST))
     return np.exp(np.cumsum(np.asarray(weights, float) * logs, axis=-1))
@@ -79,9 +79,9 @@ class FisherDesign:
         Type I error spent by each stage.
     """
 
-    critical: np.ndarray
-    stage_levels: np.ndarray
-    alpha_spent: np.ndarray
+    critical: Array
+    stage_levels: Array
+    alpha_spent: Array
 
 
 def fisher_design(
@@ -120,7 +120,7 @@ def fisher_design(
     if spent is not None:
         return _spending(np.asarray(spent, float), stops)
 
-    def critical(level: float) -> np.ndarray:
+    def critical(level: float) -> Array:
         levels = np.full(stages, level)
         if full:
             levels[-1] = alpha
@@ -134,11 +134,11 @@ def fisher_design(
     if stages == 1 or excess(least) >= -1e-13:
         found = alpha if stages == 1 else least
     else:
-        found = float(brentq(excess, least, alpha, xtol=1e-15, rtol=1e-13))
+        found = float(root(excess, least, alpha, xtol=1e-15, rtol=1e-13))
     return _design(critical(found), stops)
 
 
-def _design(critical: np.ndarray, stops: np.ndarray) -> FisherDesign:
+def _design(critical: Array, stops: Array) -> FisherDesign:
     """Put critical values together with what they spend."""
     logs = -np.log(critical)
     term, level = np.ones(critical.shape), np.zeros(critical.shape)
@@ -148,7 +148,7 @@ def _design(critical: np.ndarray, stops: np.ndarray) -> FisherDesign:
     return FisherDesign(critical, critical * level, np.cumsum(_reject(critical, stops)))
 
 
-def _spending(spent: np.ndarray, stops: np.ndarray) -> FisherDesign:
+def _spending(spent: Array, stops: Array) -> FisherDesign:
     """Return the critical values that spend given errors."""
     if np.any(np.diff(spent, prepend=0.0) < 0) or not 0 < spent[-1] < 1:
         raise ProtocolError(
@@ -164,11 +164,11 @@ def _spending(spent: np.ndarray, stops: np.ndarray) -> FisherDesign:
             tried = np.array([*made, np.exp(log_c)])
             return float(_reject(tried, stops[: stage + 1]).sum()) - goal
 
-        made.append(float(np.exp(brentq(excess, -700.0, 0.0, xtol=1e-13, rtol=1e-13))))
+        made.append(float(np.exp(root(excess, -700.0, 0.0, xtol=1e-13, rtol=1e-13))))
     return _design(np.array(made), stops)
 
 
-def _reject(critical: np.ndarray, stops: np.ndarray) -> np.ndarray:
+def _reject(critical: Array, stops: Array) -> Array:
     """Return the probability of each stage to reject first, under no effect.
 
     With x = -log of the product, x grows by an exponential variable at each stage. The
@@ -207,7 +207,7 @@ def _next(going: PPoly, bound: float, delay: float, end: float) -> PPoly:
     )
 
 
-def _shifted(coefficients: np.ndarray, shift: float) -> np.ndarray:
+def _shifted(coefficients: Array, shift: float) -> Array:
     """Return a polynomial around another point."""
     polynomial = np.poly1d(coefficients)
     moved = polynomial(np.poly1d([1.0, shift]))
@@ -235,7 +235,7 @@ def _tail(going: PPoly, bound: float) -> float:
     return total
 
 
-def normal_score(p: ArrayLike) -> np.ndarray:
+def normal_score(p: ArrayLike) -> Array:
     """Return the statistic of a one-sided p-value, kept finite at 0 and 1."""
     p = np.clip(np.asarray(p, float), _SMALLEST, 1 - 1e-16)
     return np.asarray(-ndtri(p))

@@ -17,16 +17,14 @@ from scipy.special import ndtr
 
 from vtrial.design.sequential.boundary import Boundaries
 from vtrial.design.sequential.curve import by_curve
-from vtrial.design.sequential.numbers import ArrayLike
+from vtrial.design.sequential.given import Array, ArrayLike
 from vtrial.design.sequential.recursion import REACH, Crossing, crossing
 
 _MOST_NODES = 400
 _AT_ONCE = 150
 
 
-def _onward(
-    z: np.ndarray, look: int, bounds: Boundaries, drift: np.ndarray
-) -> Crossing:
+def _onward(z: Array, look: int, bounds: Boundaries, drift: Array) -> Crossing:
     """Return what crosses after a look, (*drift, look after it).
 
     What follows is a path of its own from the score that was reached, with bounds that
@@ -37,7 +35,7 @@ def _onward(
     score = (z * np.sqrt(now))[..., None]
     root = np.sqrt(bounds.information[..., look + 1 :])
 
-    def nearer(bound: np.ndarray) -> np.ndarray:
+    def nearer(bound: Array) -> Array:
         return (bound[..., look + 1 :] * root - score) / np.sqrt(ahead)
 
     lower = bounds.lower
@@ -53,7 +51,7 @@ def conditional_power(
     drift: ArrayLike,
     *,
     respect_futility: bool = False,
-) -> np.ndarray:
+) -> Array:
     """Return the probability to reject at a later look, given Z at a look.
 
     Parameters
@@ -86,7 +84,7 @@ def conditional_power(
     return np.asarray(found.upper.sum(axis=-1))
 
 
-def conditional_rejection(z: ArrayLike, look: int, bounds: Boundaries) -> np.ndarray:
+def conditional_rejection(z: ArrayLike, look: int, bounds: Boundaries) -> Array:
     """Return the conditional rejection probability: conditional power under no drift.
 
     What is done after the look may be any test of this level.
@@ -101,7 +99,7 @@ def predictive_power(
     *,
     prior_mean: float = 0.0,
     prior_sd: float = np.inf,
-) -> np.ndarray:
+) -> Array:
     """Return conditional power averaged over what is known of the drift.
 
     Parameters
@@ -132,8 +130,8 @@ def predictive_power(
 
 
 def _predicted(
-    z: np.ndarray, look: int, bounds: Boundaries, prior_mean: float, prior_sd: float
-) -> np.ndarray:
+    z: Array, look: int, bounds: Boundaries, prior_mean: float, prior_sd: float
+) -> Array:
     """Return predictive power, integrated over the drift, some replicates at a time."""
     if z.shape and len(z) > _AT_ONCE:
         parts = [slice(i, i + _AT_ONCE) for i in range(0, len(z), _AT_ONCE)]
@@ -164,8 +162,8 @@ def _of(bounds: Boundaries, part: slice) -> Boundaries:
 
 
 def _posterior(
-    z: np.ndarray, look: int, bounds: Boundaries, prior_mean: float, prior_sd: float
-) -> tuple[np.ndarray, np.ndarray]:
+    z: Array, look: int, bounds: Boundaries, prior_mean: float, prior_sd: float
+) -> tuple[Array, Array]:
     """Return mean and standard deviation of the drift, given Z at a look."""
     now = np.broadcast_to(bounds.information[..., look], z.shape)
     precision = now + prior_sd**-2.0
@@ -173,6 +171,6 @@ def _posterior(
     return mean, 1 / np.sqrt(precision)
 
 
-def trend(z: ArrayLike, look: int, bounds: Boundaries) -> np.ndarray:
+def trend(z: ArrayLike, look: int, bounds: Boundaries) -> Array:
     """Return the drift that the data of a look suggest: z / sqrt(information)."""
     return np.asarray(np.asarray(z, float) / np.sqrt(bounds.information[..., look]))

@@ -1,15 +1,18 @@
 """A smooth function of one statistic, for very many values of it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+
+from vtrial.design.sequential.given import Array
 
 MANY = 200  # values above which a curve is cheaper than the function itself
 _DEGREE = 140
 _LOW, _HIGH = -10.0, 12.0
 
 
-def by_curve(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray) -> np.ndarray:
+def by_curve(function: Callable[[Array], Array], z: Array) -> Array:
     """Return a function of each value, by way of its Chebyshev series where many.
 
     The series stands for values between -10 and 12; those beyond go to the function.
@@ -19,9 +22,8 @@ def by_curve(function: Callable[[np.ndarray], np.ndarray], z: np.ndarray) -> np.
         return function(z)
     inside = (z >= _LOW) & (z <= _HIGH)
     middle, half = (_HIGH + _LOW) / 2, (_HIGH - _LOW) / 2
-    series = np.polynomial.chebyshev.chebinterpolate(
-        lambda x: function(middle + half * x), _DEGREE
-    )
+    interpolate: Any = np.polynomial.chebyshev.chebinterpolate
+    series = interpolate(lambda x: function(middle + half * x), _DEGREE)
     made = np.polynomial.chebyshev.chebval((z - middle) / half, series)
     if not inside.all():
         made[~inside] = function(z[~inside])

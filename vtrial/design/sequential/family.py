@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import brentq
 
+from vtrial.design.sequential.given import Array
 from vtrial.design.sequential.plan import (
     CRITICAL_VALUES,
     HAYBITTLE_PETO,
@@ -18,13 +18,14 @@ from vtrial.design.sequential.plan import (
     GroupSequential,
 )
 from vtrial.design.sequential.recursion import crossing
+from vtrial.design.sequential.root import root
 from vtrial.errors import ProtocolError
 
 _HAYBITTLE_PETO = 3.0
 _DELTA = {OBRIEN_FLEMING: 0.0, POCOCK: 0.5}
 
-Bounds = tuple[np.ndarray, np.ndarray, np.ndarray, float]  # upper, lower, inner, drift
-Curve = Callable[[float], tuple[np.ndarray, np.ndarray]]  # upper and lower by a scale
+Bounds = tuple[Array, Array, Array, float]  # upper, lower, inner, drift
+Curve = Callable[[float], tuple[Array, Array]]  # upper and lower by a scale
 
 
 def shaped(design: GroupSequential) -> Bounds:
@@ -45,14 +46,14 @@ def shaped(design: GroupSequential) -> Bounds:
     elif design.efficacy == TRIANGULAR:
         root = np.sqrt(time)
 
-        def curve(scale: float) -> tuple[np.ndarray, np.ndarray]:
+        def curve(scale: float) -> tuple[Array, Array]:
             upper = scale * (1 + time) / (2 * root)
             return upper, np.minimum(scale * (3 * time - 1) / (2 * root), upper)
 
         upper, lower = _scaled(design, curve)
     else:
 
-        def curve(scale: float) -> tuple[np.ndarray, np.ndarray]:
+        def curve(scale: float) -> tuple[Array, Array]:
             upper = _upper(design, time, scale)
             return upper, _lower(design, upper)
 
@@ -62,7 +63,7 @@ def shaped(design: GroupSequential) -> Bounds:
     return upper, lower, none, np.nan
 
 
-def _upper(design: GroupSequential, time: np.ndarray, scale: float) -> np.ndarray:
+def _upper(design: GroupSequential, time: Array, scale: float) -> Array:
     """Return the bounds of efficacy at a scale, which is the last one at time 1."""
     if design.efficacy in (NONE, HAYBITTLE_PETO):
         given = design.efficacy_parameter
@@ -78,7 +79,7 @@ def _upper(design: GroupSequential, time: np.ndarray, scale: float) -> np.ndarra
     return scale * time ** (delta - 0.5)
 
 
-def _lower(design: GroupSequential, upper: np.ndarray) -> np.ndarray:
+def _lower(design: GroupSequential, upper: Array) -> Array:
     """Return the bounds of futility that a plan gives on Z."""
     lower = np.full(upper.shape, -np.inf)
     if design.futility == ON_Z:
@@ -90,9 +91,9 @@ def _lower(design: GroupSequential, upper: np.ndarray) -> np.ndarray:
 
 def _error(
     design: GroupSequential,
-    upper: np.ndarray,
-    lower: np.ndarray,
-    inner: np.ndarray | None = None,
+    upper: Array,
+    lower: Array,
+    inner: Array | None = None,
 ) -> float:
     """Return the type I error of bounds."""
     if design.sides == 2:
@@ -103,7 +104,7 @@ def _error(
     return float(crossing(design.information, upper, below).upper.sum())
 
 
-def _scaled(design: GroupSequential, curve: Curve) -> tuple[np.ndarray, np.ndarray]:
+def _scaled(design: GroupSequential, curve: Curve) -> tuple[Array, Array]:
     """Return the bounds at the scale that spends alpha."""
 
     def excess(scale: float) -> float:
@@ -119,7 +120,7 @@ def _scaled(design: GroupSequential, curve: Curve) -> tuple[np.ndarray, np.ndarr
             allowed=f"an error that `{design.efficacy}` can spend",
             write="",
         )
-    return curve(float(brentq(excess, low, high, xtol=1e-13, rtol=1e-13)))
+    return curve(float(root(excess, low, high, xtol=1e-13, rtol=1e-13)))
 
 
 def _pampallona_tsiatis(design: GroupSequential) -> Bounds:
@@ -132,7 +133,7 @@ def _pampallona_tsiatis(design: GroupSequential) -> Bounds:
     first = float(np.ravel(np.asarray(design.efficacy_parameter, float))[0])
     second = float(np.ravel(np.asarray(design.futility_parameter, float))[0])
 
-    def curve(c1: float, c0: float) -> tuple[np.ndarray, np.ndarray]:
+    def curve(c1: float, c0: float) -> tuple[Array, Array]:
         upper = c1 * time ** (first - 0.5)
         low = (c1 + c0) * np.sqrt(time) - c0 * time ** (second - 0.5)
         low = np.minimum(low, upper)
@@ -144,7 +145,7 @@ def _pampallona_tsiatis(design: GroupSequential) -> Bounds:
             upper, low = curve(c1, c0)
             return _error(design, upper, low, low) - design.alpha
 
-        return float(brentq(excess, 1e-3, 8.0, xtol=1e-14, rtol=1e-14))
+        return float(root(excess, 1e-3, 8.0, xtol=1e-14, rtol=1e-14))
 
     fixed = None if design.binding else efficacy(0.0)
 
@@ -157,7 +158,7 @@ def _pampallona_tsiatis(design: GroupSequential) -> Bounds:
         found = crossing(time, upper, -upper, drift, inner=low)
         return float(found.inner.sum()) - design.beta
 
-    c0 = float(brentq(missing, -2.0, 8.0, xtol=1e-14, rtol=1e-14))
+    c0 = float(root(missing, -2.0, 8.0, xtol=1e-14, rtol=1e-14))
     c1 = efficacy(c0) if fixed is None else fixed
     upper, low = curve(c1, c0)
     if design.sides == 1:

@@ -13,14 +13,14 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.interpolate import CubicSpline
-from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from vtrial.design.sequential.boundary import Boundaries, boundaries
 from vtrial.design.sequential.curve import by_curve
-from vtrial.design.sequential.numbers import ArrayLike
+from vtrial.design.sequential.given import Array, ArrayLike
 from vtrial.design.sequential.plan import GroupSequential
 from vtrial.design.sequential.recursion import Going, begin, beyond, go_on
+from vtrial.design.sequential.root import root
 from vtrial.design.sequential.walk import increasing_root
 
 _FARTHEST = 12.0  # drifts that an estimate may take, in units of Z at a look
@@ -30,7 +30,7 @@ _NODES = 48
 
 def repeated_interval(
     z: ArrayLike, look: int, bounds: Boundaries
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Array, Array]:
     """Return the repeated confidence interval of the drift at a look.
 
     It holds at every look at once, whether the trial stops or not, with the level 1 -
@@ -43,7 +43,7 @@ def repeated_interval(
     return np.asarray((z - bound) / root), np.asarray((z + bound) / root)
 
 
-def repeated_p(z: ArrayLike, look: int, design: GroupSequential) -> np.ndarray:
+def repeated_p(z: ArrayLike, look: int, design: GroupSequential) -> Array:
     """Return the repeated p-value: the least alpha at which the look rejects.
 
     Of two sides, that of the test of both. More than a few values go through a spline
@@ -84,7 +84,7 @@ def _probit(
         return high
     if bound(low) < z:
         return low
-    return float(brentq(lambda x: bound(x) - z, low, high, xtol=1e-12, rtol=1e-13))
+    return float(root(lambda x: bound(x) - z, low, high, xtol=1e-12, rtol=1e-13))
 
 
 def _at(design: GroupSequential, alpha: float) -> GroupSequential:
@@ -114,7 +114,7 @@ def stagewise_p(
     look: ArrayLike,
     bounds: Boundaries,
     drift: ArrayLike = 0.0,
-) -> np.ndarray:
+) -> Array:
     """Return the one-sided p-value of the stage-wise ordering.
 
     It is the probability to have crossed an upper bound before the look at which the
@@ -141,12 +141,12 @@ def stagewise_p(
 
 
 def _ordered(
-    z: np.ndarray,
-    look: np.ndarray,
+    z: Array,
+    look: Array,
     bounds: Boundaries,
     routes: list[Going],
-    drift: np.ndarray,
-) -> np.ndarray:
+    drift: Array,
+) -> Array:
     """Return the stage-wise p-values along routes that have been made."""
     made = np.zeros(z.shape)
     for number, going in enumerate(routes):
@@ -172,7 +172,7 @@ def _wide(going: Going, axes: int) -> Going:
 
 def final_estimate(
     z: ArrayLike, look: ArrayLike, bounds: Boundaries, *, level: float = 0.95
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> tuple[Array, Array, Array]:
     """Return the median unbiased drift and its two-sided confidence interval.
 
     Parameters
@@ -207,8 +207,8 @@ def final_estimate(
 
 
 def _drift_at(
-    z: np.ndarray, look: np.ndarray, bounds: Boundaries, routes: list[Going], p: float
-) -> np.ndarray:
+    z: Array, look: Array, bounds: Boundaries, routes: list[Going], p: float
+) -> Array:
     """Return the drift at which the stage-wise p-value is a given one."""
     shares = np.broadcast_to(bounds.information, (*z.shape, bounds.upper.shape[-1]))
     root = np.sqrt(np.take_along_axis(shares, look[..., None], axis=-1)[..., 0])

@@ -13,17 +13,17 @@ Magirr D, Jaki T, Whitehead J (2012) Biometrika 99:494-501 (multi-arm multi-stag
 import itertools
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 from scipy.special import log_ndtr, ndtr
 
+from vtrial.design.sequential.given import Array, ArrayLike
 from vtrial.design.sequential.recursion import REACH, crossing
+from vtrial.design.sequential.root import root
 
 _NODES = 96
 _PATH_NODES = 24
 
 
-def dunnett_p(z: ArrayLike, arms: ArrayLike, *, ratio: float = 1.0) -> np.ndarray:
+def dunnett_p(z: ArrayLike, arms: ArrayLike, *, ratio: float = 1.0) -> Array:
     """Return the one-sided p-value of the largest of several arms' statistics.
 
     Parameters
@@ -71,7 +71,7 @@ def dunnett_critical(
     """
     if sides == 1:
         return float(
-            brentq(lambda z: float(dunnett_p(z, arms, ratio=ratio)) - alpha, -3, 12)
+            root(lambda z: float(dunnett_p(z, arms, ratio=ratio)) - alpha, -3, 12)
         )
     shared = np.sqrt(ratio / (1 + ratio))
     node, weight = np.polynomial.legendre.leggauss(_NODES)
@@ -83,7 +83,7 @@ def dunnett_critical(
         inside = ndtr((z + shared * x) / own) - ndtr((-z + shared * x) / own)
         return 1 - alpha - float(weight @ inside**arms)
 
-    return -float(brentq(lambda z: excess(-z), -12.0, -1e-3, xtol=1e-13))
+    return -float(root(lambda z: excess(-z), -12.0, -1e-3, xtol=1e-13))
 
 
 def familywise(
@@ -141,7 +141,7 @@ def many_arm_bounds(
     delta: float = 0.0,
     ratio: float = 1.0,
     lower: ArrayLike = -np.inf,
-) -> np.ndarray:
+) -> Array:
     """Return bounds of Wang and Tsiatis that keep the family-wise error of many arms.
 
     Parameters
@@ -165,4 +165,4 @@ def many_arm_bounds(
         found = familywise(information, upper, arms, lower=low, ratio=ratio)
         return found - alpha
 
-    return float(brentq(excess, 0.5, 8.0, xtol=1e-10)) * shape
+    return float(root(excess, 0.5, 8.0, xtol=1e-10)) * shape

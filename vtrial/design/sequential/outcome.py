@@ -13,12 +13,14 @@ Clinical Trials, section 5.2 (Student's test in group sequential plans).
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import minimize_scalar
 from scipy.special import nctdtr, ndtr, ndtri, stdtr, stdtrit
 
+from vtrial.design.sequential.given import Array
+from vtrial.design.sequential.root import root
 from vtrial.errors import ProtocolError
 
 Scale = Literal["difference", "ratio"]
@@ -52,11 +54,11 @@ class Means:
         Whether the variance is estimated (Student's t) or known.
     """
 
-    effect: float
-    sd: float = 1.0
-    null: float = 0.0
+    effect: float | int
+    sd: float | int = 1.0
+    null: float | int = 0.0
     arms: int = 2
-    ratio: float | None = 1.0
+    ratio: float | int | None = 1.0
     scale: Scale = "difference"
     student: bool = True
 
@@ -113,7 +115,7 @@ class Means:
         high = known + 10.0
         while missing(high) < 0:
             high *= 2
-        return float(brentq(missing, low, high, xtol=1e-10, rtol=1e-14))
+        return float(root(missing, low, high, xtol=1e-10, rtol=1e-14))
 
     def drift(self, size: float, alpha: float, sides: int = 1) -> float:
         """Return the mean of Z at a size; below zero against the wanted direction.
@@ -126,7 +128,7 @@ class Means:
         mean = float(ndtri(power) - ndtri(alpha / sides))
         return mean if self.up else -mean
 
-    def at_bound(self, z: np.ndarray, size: np.ndarray) -> np.ndarray:
+    def at_bound(self, z: Array, size: Array) -> Array:
         """Return the effect at which the statistic is on a bound."""
         if self.student:
             freedom = np.maximum(size - self.arms, _TINY)
@@ -150,11 +152,11 @@ class Rates:
         As of means. The variance under the hypothesis is at its restricted estimate.
     """
 
-    first: float
-    second: float = np.nan
-    null: float = 0.0
+    first: float | int
+    second: float | int = np.nan
+    null: float | int = 0.0
     arms: int = 2
-    ratio: float | None = 1.0
+    ratio: float | int | None = 1.0
     scale: Scale = "difference"
 
     def __post_init__(self) -> None:
@@ -187,7 +189,8 @@ class Rates:
             r = float(np.exp(log_ratio))
             return self._with(r).fixed_size(0.025, 0.8)
 
-        return float(np.exp(minimize_scalar(size, bounds=(-4, 4), method="bounded").x))
+        found: Any = minimize_scalar(size, bounds=(-4, 4), method="bounded")
+        return float(np.exp(found.x))
 
     def _with(self, ratio: float) -> "Rates":
         """Return the same outcome at another ratio."""
@@ -214,7 +217,7 @@ class Rates:
         reached = abs(gap) * float(np.sqrt(size)) - bound * null
         return sign * (bound + reached / other)
 
-    def at_bound(self, z: np.ndarray, size: np.ndarray) -> np.ndarray:
+    def at_bound(self, z: Array, size: Array) -> Array:
         """Return the effect at which the statistic is on a bound, NaN where none is.
 
         Of two arms, the proportion of the second is that of the plan.
@@ -224,7 +227,7 @@ class Rates:
             return np.where((found < 0) | (found > 1), np.nan, found)
         r = self.allocation
 
-        def statistic(first: np.ndarray) -> np.ndarray:
+        def statistic(first: Array) -> Array:
             gap, null, _ = _score_parts(self, first, r)
             with np.errstate(divide="ignore", invalid="ignore"):
                 return np.sqrt(size) * gap / null
@@ -240,8 +243,8 @@ class Rates:
 
 
 def _score_parts(
-    outcome: Rates, first: np.ndarray, ratio: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    outcome: Rates, first: Array, ratio: float
+) -> tuple[Array, Array, Array]:
     """Return distance and spreads (hypothesis, alternative) of one subject's trial."""
     if outcome.arms == 1:
         zero = np.asarray(outcome.null)
@@ -257,7 +260,7 @@ def _score_parts(
         first, second, ratio=ratio, null=outcome.null, scale=outcome.scale
     )
 
-    def spread(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    def spread(one: Array, two: Array) -> Array:
         share = (1 + ratio) * (one * (1 - one) / ratio + weight**2 * two * (1 - two))
         return np.sqrt(np.maximum(share, 0.0))
 
@@ -266,13 +269,13 @@ def _score_parts(
 
 
 def restricted_rates(
-    first: np.ndarray | float,
-    second: np.ndarray | float,
+    first: Array | float,
+    second: Array | float,
     *,
     ratio: float = 1.0,
-    null: float = 0.0,
+    null: float | int = 0.0,
     scale: Scale = "difference",
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Array, Array]:
     """Return the most likely proportions of two arms that obey a hypothesis.
 
     References
@@ -302,6 +305,6 @@ def restricted_rates(
     return one, one - null
 
 
-def student_level(z: np.ndarray, freedom: np.ndarray) -> np.ndarray:
+def student_level(z: Array, freedom: Array) -> Array:
     """Return the one-sided p-value of Student's statistic."""
     return stdtr(freedom, -z)

@@ -130,7 +130,7 @@ class GroupSequential:
                 _check(count == looks, (name, given, allowed, ""))
             if family == USER:
                 spent = np.diff(np.asarray(given, float), prepend=0.0)
-                fine = bool(np.all(spent >= 0)) and 0 < np.ravel(given)[-1] < 1
+                fine = bool(np.all(spent >= 0) and 0 < float(np.cumsum(spent)[-1]) < 1)
                 _check(fine, (name, given, "rising errors below 1", ""))
             if family == ON_Z:
                 allowed = f"{looks - 1} values, one for each look but the last"

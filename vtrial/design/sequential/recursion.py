@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr
 
-from vtrial.design.sequential.numbers import ArrayLike
+from vtrial.design.sequential.given import Array, ArrayLike
 
 REACH = 9.0  # standard deviations after which less than 1e-18 is left
 _LARGEST_DRIFT = 30.0  # z at which every bound in use is crossed but for 1e-100
@@ -33,9 +33,9 @@ class Going(NamedTuple):
     The weight of a node is its density under no drift times its share of the integral.
     """
 
-    score: np.ndarray  # (*batch, node)
-    weight: np.ndarray  # (*batch, node)
-    information: np.ndarray  # (*batch)
+    score: Array  # (*batch, node)
+    weight: Array  # (*batch, node)
+    information: Array  # (*batch)
 
 
 class Crossing(NamedTuple):
@@ -45,13 +45,13 @@ class Crossing(NamedTuple):
     between the bounds of futility of a two-sided test.
     """
 
-    upper: np.ndarray
-    lower: np.ndarray
-    inner: np.ndarray
+    upper: Array
+    lower: Array
+    inner: Array
 
 
 @lru_cache(maxsize=64)
-def _rule(count: int) -> tuple[np.ndarray, np.ndarray]:
+def _rule(count: int) -> tuple[Array, Array]:
     """Return nodes and weights of Gauss and Legendre on (-1, 1)."""
     pieces = -(-count // _RULE)
     node, weight = np.polynomial.legendre.leggauss(-(-count // pieces))
@@ -67,7 +67,7 @@ def begin(batch: tuple[int, ...] = ()) -> Going:
     return Going(zero, zero + 1, np.zeros(batch))
 
 
-def _tilted(going: Going, drift: ArrayLike) -> np.ndarray:
+def _tilted(going: Going, drift: ArrayLike) -> Array:
     """Return the weights under a drift, (*drift, *batch, node)."""
     drift = np.asarray(drift, float)
     if not drift.any():
@@ -77,7 +77,7 @@ def _tilted(going: Going, drift: ArrayLike) -> np.ndarray:
     return going.weight * np.exp(power)
 
 
-def mass(going: Going, drift: ArrayLike = 0.0) -> np.ndarray:
+def mass(going: Going, drift: ArrayLike = 0.0) -> Array:
     """Return the probability not to have stopped yet."""
     return np.asarray(_tilted(going, drift).sum(axis=-1))
 
@@ -89,7 +89,7 @@ def beyond(
     drift: ArrayLike = 0.0,
     *,
     below: bool = False,
-) -> np.ndarray:
+) -> Array:
     """Return the probability to go on until a look and then be beyond a bound on Z.
 
     Parameters
@@ -112,7 +112,7 @@ def beyond(
 
 def density(
     going: Going, information: ArrayLike, z: ArrayLike, drift: ArrayLike = 0.0
-) -> np.ndarray:
+) -> Array:
     """Return the density of Z at a look among what has gone on until then."""
     information = np.asarray(information, float)
     drift = np.asarray(drift, float)
@@ -170,7 +170,7 @@ def go_on(
     return Going(score, np.concatenate(shares, axis=-1) * height, information)
 
 
-def _convolved(going: Going, score: np.ndarray, step: np.ndarray) -> np.ndarray:
+def _convolved(going: Going, score: Array, step: Array) -> Array:
     """Return the density at new scores, a part of the batch at a time."""
     batch = step.shape
     old = going.score.reshape(-1, going.score.shape[-1])

@@ -11,9 +11,10 @@ Kieser M, Friede T (2003) Stat Med 22:3571-3581 (blinded variance).
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 from scipy.special import ndtr, ndtri
+
+from vtrial.design.sequential.given import Array, ArrayLike
+from vtrial.design.sequential.root import root
 
 
 class Reestimated(NamedTuple):
@@ -22,14 +23,14 @@ class Reestimated(NamedTuple):
     `zone` is 0 where the trial is unfavourable, 1 promising and 2 favourable.
     """
 
-    size: np.ndarray
-    conditional_power: np.ndarray
-    zone: np.ndarray
+    size: Array
+    conditional_power: Array
+    zone: Array
 
 
 def trend_power(
-    z: ArrayLike, size: float, now: float, *, alpha: float = 0.025
-) -> np.ndarray:
+    z: ArrayLike, size: float | int, now: float | int, *, alpha: float = 0.025
+) -> Array:
     """Return conditional power of the last look if the trend so far goes on.
 
     Parameters
@@ -48,9 +49,9 @@ def trend_power(
 
 def promising_zone(
     z: ArrayLike,
-    now: float,
-    size: float,
-    largest: float,
+    now: float | int,
+    size: float | int,
+    largest: float | int,
     *,
     power: float = 0.9,
     alpha: float = 0.025,
@@ -88,15 +89,20 @@ def promising_zone(
 
 
 def _second_stage(
-    z: np.ndarray, now: float, size: float, power: float, alpha: float
-) -> np.ndarray:
+    z: Array, now: float | int, size: float | int, power: float, alpha: float
+) -> Array:
     """Return how many subjects after the look give a conditional power."""
     goal = -ndtri(alpha) * np.sqrt(size) - z * np.sqrt(now)
     return now / z**2 * (goal / np.sqrt(size - now) + ndtri(power)) ** 2
 
 
 def promising_from(
-    now: float, size: float, largest: float, *, power: float = 0.9, alpha: float = 0.025
+    now: float | int,
+    size: float | int,
+    largest: float | int,
+    *,
+    power: float = 0.9,
+    alpha: float = 0.025,
 ) -> float:
     """Return the conditional power from which on the last test needs no adjustment.
 
@@ -119,22 +125,20 @@ def promising_from(
         return float(-ndtri(alpha) - needed / np.sqrt(now + ahead))
 
     favourable = float(
-        brentq(
-            lambda z: float(trend_power(z, size, now, alpha=alpha)) - power, 0.0, 12.0
-        )
+        root(lambda z: float(trend_power(z, size, now, alpha=alpha)) - power, 0.0, 12.0)
     )
     grid = np.linspace(1e-3, favourable, 400)
     unsafe = [z for z in grid if slack(z) < -1e-12]
     start = unsafe[-1] if unsafe else grid[0]
     after = min(start + grid[1] - grid[0], favourable)
     if unsafe and slack(after) > 0:
-        start = float(brentq(slack, start, after, xtol=1e-13))
+        start = float(root(slack, start, after, xtol=1e-13))
     return float(trend_power(start, size, now, alpha=alpha))
 
 
 def blinded_sd(
     pooled_sd: ArrayLike, size: ArrayLike, effect: float = 0.0, *, ratio: float = 1.0
-) -> np.ndarray:
+) -> Array:
     """Return the standard deviation within arms that blinded data suggest.
 
     Parameters
@@ -163,7 +167,7 @@ def blinded_size(
     inflation: float = 1.0,
     least: float = 0.0,
     largest: float = np.inf,
-) -> np.ndarray:
+) -> Array:
     """Return the size for a difference of means at the standard deviation now known.
 
     (1 + r)^2 / r sd^2 (z_alpha + z_power)^2 / effect^2, times the plan's inflation,

@@ -18,6 +18,7 @@ from vtrial.design.sequential.characteristic import (
     characteristics,
     mean_information,
 )
+from vtrial.design.sequential.given import Array
 from vtrial.design.sequential.plan import GroupSequential
 
 
@@ -43,7 +44,7 @@ class Outcome(Protocol):
         """Return the mean of Z at a size."""
         ...
 
-    def at_bound(self, z: np.ndarray, size: np.ndarray) -> np.ndarray:
+    def at_bound(self, z: Array, size: Array) -> Array:
         """Return the effect at which the statistic is on a bound."""
         ...
 
@@ -69,14 +70,14 @@ class Size:
 
     total: float
     fixed: float
-    looks: np.ndarray
+    looks: Array
     mean_h0: float
     mean_h01: float
     mean_h1: float
     characteristics: Characteristics
     boundaries: Boundaries
-    upper_effect: np.ndarray
-    lower_effect: np.ndarray
+    upper_effect: Array
+    lower_effect: Array
 
 
 @dataclass(frozen=True)
@@ -98,14 +99,14 @@ class Power:
     """
 
     overall: float
-    rejection: np.ndarray
-    futility: np.ndarray
+    rejection: Array
+    futility: Array
     early: float
     mean: float
     drift: float
-    looks: np.ndarray
-    upper_effect: np.ndarray
-    lower_effect: np.ndarray
+    looks: Array
+    upper_effect: Array
+    lower_effect: Array
 
 
 def size(outcome: Outcome, design: GroupSequential) -> Size:
@@ -141,7 +142,7 @@ def size(outcome: Outcome, design: GroupSequential) -> Size:
 def power(
     outcome: Outcome,
     design: GroupSequential,
-    total: float,
+    total: float | int,
     *,
     bounds: Boundaries | None = None,
     up: bool = True,
@@ -179,8 +180,8 @@ def power(
 
 
 def _effects(
-    outcome: Outcome, bounds: Boundaries, looks: np.ndarray, *, up: bool | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+    outcome: Outcome, bounds: Boundaries, looks: Array, *, up: bool | None = None
+) -> tuple[Array, Array]:
     """Return the bounds as effects; NaN where a look has none."""
     up = outcome.up if up is None else up
     sign = 1.0 if up or bounds.sides == 2 else -1.0

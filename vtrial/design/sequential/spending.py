@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from vtrial.design.sequential.numbers import ArrayLike
+from vtrial.design.sequential.given import Array, ArrayLike
 from vtrial.errors import ProtocolError
 
 OBRIEN_FLEMING = "O'Brien-Fleming spending"
@@ -25,32 +25,30 @@ KIM_DEMETS = "Kim-DeMets"
 USER = "user spending"
 
 
-def _obrien_fleming(share: np.ndarray, error: float, _: float | None) -> np.ndarray:
+def _obrien_fleming(share: Array, error: float, _: float | None) -> Array:
     """Spend 2 (1 - Phi(z(error / 2) / sqrt(t)))."""
     with np.errstate(divide="ignore"):
         return 2 * ndtr(ndtri(error / 2) / np.sqrt(share))
 
 
-def _pocock(share: np.ndarray, error: float, _: float | None) -> np.ndarray:
+def _pocock(share: Array, error: float, _: float | None) -> Array:
     """Spend error log(1 + (e - 1) t)."""
     return error * np.log1p(np.expm1(1.0) * share)
 
 
-def _hwang_shih_decani(
-    share: np.ndarray, error: float, gamma: float | None
-) -> np.ndarray:
+def _hwang_shih_decani(share: Array, error: float, gamma: float | None) -> Array:
     """Spend error (1 - exp(-gamma t)) / (1 - exp(-gamma)), error t at gamma 0."""
     if not gamma:
         return error * share
     return error * np.expm1(-gamma * share) / np.expm1(-gamma)
 
 
-def _kim_demets(share: np.ndarray, error: float, rho: float | None) -> np.ndarray:
+def _kim_demets(share: Array, error: float, rho: float | None) -> Array:
     """Spend error t^rho."""
     return error * share ** (1.0 if rho is None else rho)
 
 
-SPENDING: dict[str, Callable[[np.ndarray, float, float | None], np.ndarray]] = {
+SPENDING: dict[str, Callable[[Array, float, float | None], Array]] = {
     OBRIEN_FLEMING: _obrien_fleming,
     POCOCK: _pocock,
     HWANG_SHIH_DECANI: _hwang_shih_decani,
@@ -66,7 +64,7 @@ def spend(
     parameter: float | Sequence[float] | None = None,
     sides: int = 1,
     planned: ArrayLike | None = None,
-) -> np.ndarray:
+) -> Array:
     """Return the error spent by a share of the information.
 
     Parameters

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from vtrial.design.sequential.given import Array
 from vtrial.design.sequential.recursion import (
     REACH,
     Going,
@@ -21,12 +22,12 @@ _BISECTIONS = 60
 
 def tail_bound(
     going: Going,
-    information: np.ndarray,
-    error: np.ndarray,
+    information: Array,
+    error: Array,
     *,
     drift: float = 0.0,
     below: bool = False,
-) -> np.ndarray:
+) -> Array:
     """Return the bound on Z beyond which the trials that go on spend an error.
 
     Infinite where there is nothing to spend, and minus infinite (plus, below) where the
@@ -57,10 +58,10 @@ def tail_bound(
 
 
 def increasing_root(
-    value: Callable[[np.ndarray], np.ndarray],
-    low: np.ndarray,
-    high: np.ndarray,
-) -> np.ndarray:
+    value: Callable[[Array], Array],
+    low: Array,
+    high: Array,
+) -> Array:
     """Return where increasing functions are zero, or the end that is nearest."""
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
@@ -70,19 +71,15 @@ def increasing_root(
     return (low + high) / 2
 
 
-def _efficacy(
-    going: Going, information: np.ndarray, error: np.ndarray, sides: int
-) -> np.ndarray:
+def _efficacy(going: Going, information: Array, error: Array, sides: int) -> Array:
     """Return a bound of efficacy; of two sides, each spends half."""
     return np.maximum(tail_bound(going, information, error / sides), -REACH)
 
 
-def _inner(
-    going: Going, information: np.ndarray, error: np.ndarray, drift: float
-) -> np.ndarray:
+def _inner(going: Going, information: Array, error: Array, drift: float) -> Array:
     """Return how far from zero a two-sided test stops for futility."""
 
-    def missing(z: np.ndarray) -> np.ndarray:
+    def missing(z: Array) -> Array:
         middle = beyond(going, information, -z, drift)
         return middle - beyond(going, information, z, drift) - error
 
@@ -92,15 +89,15 @@ def _inner(
 
 
 def walk(
-    information: np.ndarray,
-    alpha: np.ndarray,
-    beta: np.ndarray | None = None,
+    information: Array,
+    alpha: Array,
+    beta: Array | None = None,
     *,
     drift: float = 0.0,
     binding: bool = False,
     sides: int = 1,
-    lower: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    lower: Array | None = None,
+) -> tuple[Array, Array, Array]:
     """Return the bounds that spend given errors: upper, lower and inner.
 
     Parameters
@@ -154,7 +151,7 @@ def walk(
     return upper, low, inner
 
 
-def _reach(drift: float, information: np.ndarray) -> tuple[float, float]:
+def _reach(drift: float, information: Array) -> tuple[float, float]:
     """Return the drifts that nodes must reach to, in units of Z."""
     top = drift * float(np.sqrt(np.max(information, initial=0.0)))
     return min(top, 0.0), max(top, 0.0)
