@@ -188,7 +188,7 @@ def test_both_kernels_agree_on_the_same_people():
         np.testing.assert_allclose(ranked, pool, rtol=0, atol=1e-9)
     begins, ends = np.asarray(pool), np.asarray(pool + service)
     busy = [(begins <= b).sum() - (ends <= b).sum() for b in begins]
-    there = np.asarray(rota.count)[np.minimum(begins // 4, 5).astype(int)]
+    there = np.asarray(rota.number)[np.minimum(begins // 4, 5).astype(int)]
     assert (busy <= there).all()
 
 

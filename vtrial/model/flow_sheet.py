@@ -68,7 +68,9 @@ def _drafted(sheet: Sheet) -> tuple[Model | None, list[Fault]]:
 def _built(sheet: Sheet, shape: FlowShape, flow: Flow) -> Model:
     """Make the Model of a sheet without faults."""
     outputs = {
-        name: OutputShape(unit=entry.unit or _usual(entry.of, entry.take), title="")
+        name: OutputShape.model_validate(
+            {"unit": entry.unit or _usual(entry.of, entry.take)}
+        )
         for name, entry in shape.outputs.items()
     }
     plain = ModelShape.model_construct(
