@@ -68,7 +68,9 @@ def _drafted(sheet: Sheet) -> tuple[Model | None, list[Fault]]:
 def _built(sheet: Sheet, shape: FlowShape, flow: Flow) -> Model:
     """Make the Model of a sheet without faults."""
     outputs = {
-        name: OutputShape(unit=entry.unit or _usual(entry.of, entry.take), title="")
+        name: OutputShape.model_validate(
+            {"unit": entry.unit or _usual(entry.of, entry.take)}
+        )
         for name, entry in shape.outputs.items()
     }
     plain = ModelShape.model_construct(
@@ -149,7 +151,10 @@ class _Draft:
         """Note a name that is not known."""
         allowed = f"{what}: {listed(known, like=name)}"
         write = nearest(name, known)
-        self.fault(path, f"`{name}`, no {what}", allowed, write)
+        found, old = f"`{name}`, no {what}", name if path[-1] == name else ""
+        self.faults.append(
+            self.sheet.fault(path, found=found, allowed=allowed, write=write, old=old)
+        )
 
     def flow(self) -> Flow:
         """Read the flow; it is of use only if no fault was found."""
@@ -213,8 +218,10 @@ class _Draft:
                 allowed = "a covariance: no variance below what its rows imply"
                 self.fault(path, f"no covariance ({flaw(given)})", allowed)
 
-    def number(self, path: Path_, value: float | str) -> Expression:
-        """Read a number, or an equation of inputs."""
+    def number(
+        self, path: Path_, value: float | str, *, part: bool = False
+    ) -> Expression:
+        """Read a number, or an equation of inputs, which may be part of a text."""
         if not isinstance(value, str):
             return Number(float(value))
         try:
@@ -223,6 +230,8 @@ class _Draft:
             self.faults += [self.sheet.inside(path, one) for one in error.faults]
             return _NUMBER
         for one in unknown_names(expression, self.inputs):
+            # Within part of a text, it is found by its words.
+            one = one._replace(line=0, column=0) if part else one
             self.faults.append(self.sheet.inside(path, one))
         self.read |= {name.name for name in names_in(expression)}
         return expression
@@ -373,7 +382,7 @@ class _Draft:
 
     def _plain(self, path: Path_, text: str) -> Expression:
         """Read an argument that is no time."""
-        expression = self.number(path, text)
+        expression = self.number(path, text, part=True)
         if isinstance(expression, Number) and expression.value < 0:
             self.fault(path, f"with {expression.value:g}", "with 0 or more")
         return expression
@@ -383,7 +392,10 @@ class _Draft:
         try:
             time = hours(text)
         except UnitError:
-            expression, size = self.number(path, text), hours(f"1 {self.shape.time}")
+            expression, size = (
+                self.number(path, text, part=True),
+                hours(f"1 {self.shape.time}"),
+            )
             if not isinstance(expression, Number) and size == 1.0:
                 return expression
             if not isinstance(expression, Number):

@@ -43,6 +43,8 @@ def settings(
                 names, _servers(at, value, len(names), faults), strict=False
             ):
                 yield target, name, one
+        elif isinstance(value, list) and model and target not in model.inputs:
+            yield target, target, 0.0  # whose name is refused where it is read
         elif isinstance(value, list):
             found = "a list, though it is one number"
             allowed = "a number or an equation"

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, ArrayLike, Float, Int, Key
+from jaxtyping import Array, ArrayLike, Float, Int, Key, UInt
 from scipy.stats import poisson
 
 from vtrial.dosing.doses import Doses, Times
@@ -176,13 +176,13 @@ def _days(
     servers: int,
     lanes: int,
     values: dict[str, Float[Array, " subject"]],
-    keys: Int[Array, "subject part"],
+    keys: UInt[Array, "subject part"],
 ) -> tuple[dict[str, Float[Array, " subject"]], Int[Array, " subject"]]:
     """Simulate days, some lanes at a time."""
     flow = _flow(model)
 
     def one(
-        values: dict[str, Array], key: Int[Array, " part"]
+        values: dict[str, Array], key: UInt[Array, " part"]
     ) -> tuple[dict[str, Array], Array]:
         found = day(
             flow,

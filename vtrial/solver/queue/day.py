@@ -94,8 +94,8 @@ def _rota(flow: Flow, station: Station, values: Values) -> Rota | None:
     if not station.pieces:
         return None
     count = jnp.stack([values[name] for name in station.servers])
-    begins = flow.every * jnp.arange(station.pieces)
-    return Rota(begins.astype(count.dtype), jnp.round(count).astype(int))
+    begins = flow.every * jnp.arange(station.pieces, dtype=count.dtype)
+    return Rota(begins, jnp.round(count).astype(int))
 
 
 def _visit(

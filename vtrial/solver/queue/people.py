@@ -68,18 +68,20 @@ def people(
     piece = jnp.minimum(piece, len(flow.rates) - 1)
     within = (gone - before[piece]) / jnp.where(rates > 0, rates, 1.0)[piece]
     within = jnp.clip(within, 0.0, flow.every)
-    arrives = jnp.where(comes, piece * flow.every + within, jnp.inf)
+    arrives = jnp.where(
+        comes, piece.astype(within.dtype) * flow.every + within, jnp.inf
+    )
     shares = jnp.stack([_number(share, values) for share in flow.shares])
     group = chosen(shares, uniforms(key, "class", most))
     return People(arrives, group, comes), comes[-1]
 
 
 def chosen(
-    shares: Float[Array, "... choice"], drawn: Float[Array, " person"]
+    shares: Float[Array, " choice"], drawn: Float[Array, " person"]
 ) -> Int[Array, " person"]:
     """Choose by shares, which are divided by their sum, with uniform numbers."""
     until = jnp.cumsum(shares, axis=-1)
-    above = drawn[:, None] * until[..., -1:] >= until
+    above = drawn[:, None] * until[None, -1:] >= until[None]
     return jnp.minimum(jnp.sum(above, axis=-1), shares.shape[-1] - 1)
 
 

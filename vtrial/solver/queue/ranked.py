@@ -54,7 +54,7 @@ def begun_by_rank(
     count = joined.shape[0]
     who = jnp.lexsort((joined, rank))
     here = jnp.isfinite(joined)
-    size = jnp.zeros(ranks, int).at[rank].add(here)
+    size = jnp.zeros(ranks, int).at[rank].add(here.astype(int))
     whole = jnp.zeros(ranks, int).at[rank].add(1)
     lines = _Lines(who, jnp.cumsum(whole) - whole, size)
 

@@ -16,12 +16,12 @@ class Rota(NamedTuple):
     ------
     begins
         [h] When each piece begins; the first holds from ever.
-    count
+    number
         Servers in it.
     """
 
     begins: Float[Array, " piece"]
-    count: Int[Array, " piece"]
+    number: Int[Array, " piece"]
 
 
 Busy = Float[Array, " server"]  # [h] when servers are done, ascending
@@ -37,10 +37,10 @@ def free_at(rota: Rota, busy: Busy, time: Float[Array, ""]) -> Float[Array, ""]:
 
     Fewer than c are busy from when the c-th from the last is done; infinite if never.
     """
-    place = jnp.clip(busy.shape[0] - rota.count, 0, busy.shape[0] - 1)
+    place = jnp.clip(busy.shape[0] - rota.number, 0, busy.shape[0] - 1)
     begins = jnp.maximum(jnp.maximum(rota.begins, time), busy[place])
     ends = jnp.append(rota.begins[1:], jnp.inf)
-    fits = (rota.count > 0) & (begins < ends)
+    fits = (rota.number > 0) & (begins < ends)
     return jnp.min(jnp.where(fits, begins, jnp.inf))
 
 

@@ -208,7 +208,7 @@ def _staff(flow: Flow, day: Day, one: Told) -> Float[Array, ""]:
         if rota is not None:
             ends = jnp.append(rota.begins[1:], flow.closes)
             lasts = jnp.maximum(ends - jnp.maximum(rota.begins, flow.since), 0.0)
-            hours = hours + jnp.sum(rota.count.astype(lasts.dtype) * lasts)
+            hours = hours + jnp.sum(rota.number.astype(lasts.dtype) * lasts)
     return hours
 
 
