@@ -90,18 +90,8 @@ def test_boin_trials(case):
 
 def test_boin_worked_trial():
     """Yan et al. 2020, page 25; escalation's tests at add4557 have its outcomes."""
-    told = [
-        "1NNN",
-        "2NNN",
-        "3NTT",
-        "2NTN",
-        "3NNN",
-        "3NNN",
-        "4TTT",
-        "3NTN",
-        "3NNT",
-        "3TNN",
-    ]
+    told = ["1NNN", "2NNN", "3NTT", "2NTN", "3NNN", "3NNN"]
+    told += ["4TTT", "3NTN", "3NNT", "3TNN"]
     method = escalation_method("BOIN", doses=5, target=0.3)
     treated, toxic = np.zeros((2, 5))
     found = []
