@@ -1,12 +1,11 @@
-"""How long does it take to enact ten thousand adaptive trials from one record?
+"""What it takes to enact ten thousand adaptive trials from one record.
 
-    python -m benchmarks.enactment [--trials 10000] [--quick]
-
-A response-adaptive trial of 600 subjects, four arms and three looks. The subjects are
+`python -m benchmarks.enactment [--trials 10000] [--quick]` prints one table. The trial is
+response-adaptive, with 600 subjects, four arms and three looks. Its subjects are
 simulated once; then trials are enacted, with their looks, allocation and tests. Peers of
-this kind make up outcomes from a law instead of a model, so that there is none in the
-same run: the rate is printed beside that of drawing the same numbers of outcomes and of
-random arms with NumPy, which any such program must do at least.
+this kind make outcomes by a law instead of a model, so that none is in the same run: the
+time stands beside that of drawing as many outcomes and arms with NumPy, which any such
+program does at least.
 """
 
 import argparse

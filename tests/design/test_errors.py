@@ -111,15 +111,40 @@ def test_boundaries_are_crossed_as_often_as_integrals_say():
 
 
 def test_promising_trials_are_enlarged_and_no_others():
-    from vtrial.design.kinds.sizes import conditional_power
+    from vtrial.design.sequential.reestimate import promising_zone
 
     effects = (0.0, 0.35)
     found = made(
         DESIGNS["sample size"], trials=FEW, effects=effects, subjects=2 * SUBJECTS
     )
-    power = conditional_power(found.z[:, 1, 0], 2 / 3, 1.959964)
-    inside = (power >= 0.365) & (power < 0.9)
-    assert ((found.size > SUBJECTS) == inside).mean() > 0.99
+    zone = promising_zone(found.z[:, 1, 0], 80.0, 120.0, 240.0).zone
+    np.testing.assert_array_equal(found.size > SUBJECTS, zone == 1)
     assert found.size.max() <= 2 * SUBJECTS
     plain = made(rule("predictive power", futility=0.0), trials=FEW, effects=effects)
     assert found.success.mean() > plain.success.mean()
+
+
+def test_selection_keeps_the_error_of_the_family():
+    from tests.design.test_enact import enacted, normal
+
+    one = Adaptation(
+        "pick", "select arms", ("one", "two"), (0, 1), "higher", (("best", 1.0),)
+    )
+    design = Enactment(
+        Accrual((Stretch(0.0, 1.0, 1.0),)),
+        "y",
+        looks=(look("a", 0.5), look("b", 1.0)),
+        adaptations=(one,),
+        planned=180,
+    )
+    three = Allocation((1, 1, 1), "permuted block", 3)
+    pairs = {"one": (1, 0), "two": (2, 0)}
+    null = enacted(design, normal(FEW, 180, [0, 0, 0]), allocation=three, pairs=pairs)
+    any_ = null.success.any(axis=1).sum()
+    low, high = stats.binom.interval(0.9973, FEW, 0.025)
+    assert low <= any_ <= high
+    assert (null.success.sum(axis=1) <= 1).all()
+    better = normal(300, 180, [0.0, 0.9, 0.0])
+    found = enacted(design, better, allocation=three, pairs=pairs)
+    assert found.success[:, 0].mean() > 0.9
+    assert (found.allocated[:, 2] < 35).mean() > 0.9

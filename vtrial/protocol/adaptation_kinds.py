@@ -69,10 +69,10 @@ _ALL = (
     AdaptationKind(
         "sample size",
         "comparisons",
-        "Enrols more subjects where the result is promising: conditional power within "
-        "the zone (Mehta and Pocock 2011). Stages are joined by the inverse normal "
-        "method with weights that were planned.",
-        ("alpha", "zone", "power"),
+        "Enrols more subjects where the result is promising: conditional power from "
+        "`least` up to `power` (Mehta and Pocock 2011). Stages are joined by the "
+        "inverse normal method with weights that were planned.",
+        ("alpha", "least", "power"),
     ),
     AdaptationKind(
         "response adaptive",

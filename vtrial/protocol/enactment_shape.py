@@ -124,12 +124,11 @@ class AdaptationShape(Shape):
     margin: Value | None = Field(
         None, description="Which effect is to be exceeded; none (0, or 1) if left out."
     )
-    zone: Annotated[list[float | str], Field(min_length=2, max_length=2)] | None = (
-        Field(
-            None,
-            description="Of which conditional power results are promising.",
-            examples=[["36 %", "90 %"]],
-        )
+    least: Value | None = Field(
+        None,
+        description="The conditional power from which on a result is promising; that "
+        "from which on the last test needs no correction if left out.",
+        examples=["36 %"],
     )
     rule: Literal["Thompson", "square root"] | None = Field(
         None, description="How probable an arm is the best, or its square root."

@@ -33,7 +33,14 @@ from vtrial.sheets.words import listed
 DAY, SLACK = 24.0, 1.5  # [h]; how much later than expected a last look may be
 
 PATH = ("design",)
-SHARES = ("alpha", "success", "floor", "below", "power")  # options that are shares
+SHARES = (
+    "alpha",
+    "success",
+    "floor",
+    "below",
+    "power",
+    "least",
+)  # options that are shares
 KEYS = ("accrual", "arrivals", "outcome", "known_after", "planned", "looks", "adapt")
 
 
@@ -344,9 +351,6 @@ class _Reader:
             try:
                 if key == "futility":
                     made[key] = self._futility(shape.by, value)
-                elif key == "zone":
-                    low, high = map(share_in, value)
-                    made[key] = (low, high)
                 elif key == "margin":
                     made[key] = self._margin(value, on)
                 elif key in SHARES:
