@@ -1,10 +1,10 @@
 """What it takes to enact ten thousand adaptive trials from one record.
 
-`python -m benchmarks.enactment [--trials 10000] [--quick]` prints one table. The trial is
-response-adaptive, with 600 subjects, four arms and three looks. Its subjects are
-simulated once; then trials are enacted, with their looks, allocation and tests. Peers of
-this kind make outcomes by a law instead of a model, so that none is in the same run: the
-time stands beside that of drawing as many outcomes and arms with NumPy, which any such
+`python -m benchmarks.enactment [--trials 10000] [--quick]` prints one table. The trial
+is response-adaptive, with 600 subjects, four arms and three looks. Its subjects are
+simulated once; then trials are enacted, with their looks, allocation and tests. Peers
+make outcomes by a law instead of a model, so that none is in the same run: the time
+stands beside that of drawing as many outcomes and arms with NumPy, which any such
 program does at least.
 """
 
