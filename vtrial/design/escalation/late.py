@@ -30,7 +30,7 @@ def enact_late_toxicity(
     time: Float[np.ndarray, "replicate subject dose"],
     arrival: Float[np.ndarray, "replicate subject"],
     *,
-    window: float,
+    window: float | int,
     cohort: int = 1,
     start: int = 0,
     most: int | None = None,
@@ -163,7 +163,7 @@ def _course(late: Late, given: Array, doses: int, eliminated: Array) -> Course:
 
 
 def _refuse(
-    method: Method, time: np.ndarray, arrival: np.ndarray, window: float
+    method: Method, time: np.ndarray, arrival: np.ndarray, window: float | int
 ) -> None:
     """Refuse what cannot be enacted in time."""
     if method.kind.decide_late is None:

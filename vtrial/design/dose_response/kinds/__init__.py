@@ -1,0 +1,1 @@
+"""Shapes of dose-response, a file each or several: what stands here as `KINDS`."""
