@@ -66,7 +66,7 @@ def main() -> None:
     start = time.perf_counter()
     rng = np.random.default_rng(1)
     for _ in range(0, trials, 500):
-        rng.normal(size=(500, 600)) + rng.integers(0, 4, size=(500, 600))
+        _ = rng.normal(size=(500, 600)) + rng.integers(0, 4, size=(500, 600))
     least = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print("| trials | seconds | trials/s | to drawing alone | peak memory [GiB] |")

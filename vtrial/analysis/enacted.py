@@ -44,7 +44,10 @@ class Characteristics(NamedTuple):
 
 
 NOTHING = Characteristics(
-    *(pd.DataFrame(columns=c) for c in (ENACTED_ROWS, LOOKS, DECIDED, ALLOCATED)),
+    pd.DataFrame(columns=ENACTED_ROWS),
+    pd.DataFrame(columns=LOOKS),
+    pd.DataFrame(columns=DECIDED),
+    pd.DataFrame(columns=ALLOCATED),
     pd.DataFrame(columns=ESCALATED),
 )
 

@@ -230,6 +230,7 @@ def size_for(
 def _found(seen: Callable[[int], float], first: int, guess: int, power: float) -> int:
     """Return the smallest size about a guess whose power reaches the aim."""
     sizes = [first, guess] if guess != first else [first]
+    worth: dict[int, float] = {}
     for _ in range(MOST_STEPS):
         worth = {size: seen(size) for size in sizes}
         low = max([n for n in sizes if worth[n] < power], default=0)

@@ -304,7 +304,7 @@ class _Course:
                 size = np.clip(verdict.size, 1, self.came.shape[1])
                 self.size = np.where(on, size, self.size)
         among = among & self._wanted()
-        none = ~among.any(axis=1)
+        none = ~np.asarray(among.any(axis=1))
         among = np.where(none[:, None], self.among, among)
         weights = np.where(among, weights, 0.0)
         total = weights.sum(axis=1, keepdims=True)

@@ -26,6 +26,7 @@ from vtrial.model.classes import (
 )
 from vtrial.model.covariance import flaw, settled
 from vtrial.model.error_equations import check_errors, error_statements
+from vtrial.model.flow_shape import FlowShape
 from vtrial.model.flow_sheet import read_flow
 from vtrial.model.grammar import ETA, check_names, parse_leniently
 from vtrial.model.model import Model

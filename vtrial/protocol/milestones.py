@@ -42,7 +42,7 @@ def read_at(path: Path_, words: float | str, faults: Faults) -> Sets:
         return ((Milestone("known", share, SUBJECTS),),)
     if found := _COUNTED.fullmatch(text):
         counter = "known" if found[2] == "subjects" else found[2]
-        return ((Milestone(counter, float(found[1])),),)
+        return ((Milestone(counter, float(found[1])),),)  # type: ignore[arg-type]
     try:
         return ((Milestone("hours", moment(text)),),)
     except ProtocolError:

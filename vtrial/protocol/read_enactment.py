@@ -360,7 +360,7 @@ class _Reader:
                 elif key == "keep":
                     made |= self._kept(path, value)
                 else:
-                    made[key] = value
+                    made[key] = value  # type: ignore[assignment] # no list is left
             except ProtocolError as error:
                 self.faults.relay((*path, key), error)
         self._check_shares(path, made)

@@ -149,7 +149,7 @@ def _directions(rank: int) -> np.ndarray:
     if rank == 2:
         angle = (np.arange(count) + 0.5) * np.pi / count
         return np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    drawn = stats.qmc.Sobol(rank, seed=SEED).random_base2(POINTS)
+    drawn = stats.qmc.Sobol(rank, rng=SEED).random_base2(POINTS)
     normal = special.ndtri(np.clip(drawn, 1e-15, 1 - 1e-15))
     return normal / np.linalg.norm(normal, axis=1, keepdims=True)
 

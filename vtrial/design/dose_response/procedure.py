@@ -132,7 +132,8 @@ def mcp_mod(
     curve = np.einsum("rf,rfd->rd", weights, np.stack([f.at(fine) for f in fits], 1))
     shown = weights.sum(axis=1) > 0
     target = np.where(shown, _crossing(fine, curve - curve[:, :1], effect), np.nan)
-    return McpMod(test, test.significant.any(axis=1), fits, weights, target)
+    shown_by = np.asarray(test.significant.any(axis=1))
+    return McpMod(test, shown_by, fits, weights, target)
 
 
 def _weights(

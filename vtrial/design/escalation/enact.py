@@ -129,8 +129,15 @@ def enact_escalation(
         np.concatenate(parts) for parts in zip(*pieces, strict=True)
     )
     given = np.repeat(path, cohort, axis=1)[:, :size]
-    counts = (part.astype(int) for part in (path, given, treated, toxic, responded))
-    return Escalated(*counts, selected.astype(int), stopped)
+    return Escalated(
+        path=path.astype(int),
+        given=given.astype(int),
+        treated=treated.astype(int),
+        toxic=toxic.astype(int),
+        responded=responded.astype(int),
+        selected=selected.astype(int),
+        stopped=stopped,
+    )
 
 
 def _enact(

@@ -31,7 +31,7 @@ def _respond(adaptation: Adaptation, view: View) -> Verdict:
 
 def _floored(weights: np.ndarray, among: np.ndarray, floor: float) -> np.ndarray:
     """Lift open arms to the floor; the others keep their proportions to each other."""
-    lifted = np.zeros_like(among)
+    lifted, made = np.zeros_like(among), weights
     for _ in range(weights.shape[1]):
         rest = 1.0 - floor * lifted.sum(axis=1, keepdims=True)
         free = np.where(lifted, 0.0, weights)

@@ -13,7 +13,12 @@ from vtrial.design.escalation.method import Method
 from vtrial.design.escalation.option import level, positive, probability, whole
 
 
-def below(limit: np.ndarray, treated: np.ndarray, toxic: np.ndarray, prior: float):
+def below(
+    limit: np.ndarray | np.floating,
+    treated: np.ndarray,
+    toxic: np.ndarray,
+    prior: float,
+):
     """Return the posterior probability of a rate up to a limit."""
     inside = np.clip(limit, 0.0, 1.0)
     return special.betainc(toxic + prior, treated - toxic + prior, inside)
