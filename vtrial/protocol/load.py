@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import itertools
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -42,6 +41,7 @@ from vtrial.protocol.read_enactment import read_enactment
 from vtrial.protocol.read_rules import read_rules
 from vtrial.protocol.scope import Known, find_covariates, find_model
 from vtrial.protocol.shape import KeepShape, ProtocolShape
+from vtrial.protocol.sizes import in_all, resized
 from vtrial.protocol.subset import Words
 from vtrial.protocol.visits import read_occasions, read_visits
 from vtrial.sheets.find import find_sheet, refuse_other, shipped
@@ -140,7 +140,7 @@ def build_protocol(
             )
     data: dict[str, Any] = {**sheet.data, **changes}
     if "subjects" in changes:
-        data["subjects"] = _resized(sheet.data.get("subjects"), changes["subjects"])
+        data["subjects"] = resized(sheet.data.get("subjects"), changes["subjects"])
     sheet = dataclasses.replace(sheet, data=data)
     protocol, faults = _read(sheet)
     if protocol is None:
@@ -246,7 +246,7 @@ def _build(
     analysis, published = _read_comparisons(
         shape, places, endpoints, visits, known=known, faults=faults
     )
-    subjects = _in_all(shape.subjects)
+    subjects = in_all(shape.subjects)
     enactment = read_enactment(
         shape, subjects, endpoints, analysis.comparisons, faults=faults
     )
@@ -396,25 +396,6 @@ def _as_given(known: Known, faults: Faults) -> dict[str, Any]:
         "data": sheet.data,
         "words": words,
     }
-
-
-def _in_all(subjects: int | dict[str, int]) -> int:
-    """Return how many subjects there are under all arms."""
-    return sum(subjects.values()) if isinstance(subjects, dict) else subjects
-
-
-def _resized(subjects: object, total: int) -> object:
-    """Return subjects by arm that add up to another total, as near as can be."""
-    if not isinstance(subjects, dict):
-        return total
-    counts = [n for n in subjects.values() if isinstance(n, int)]
-    if len(counts) < len(subjects) or not sum(counts) or total < len(counts):
-        return total
-    limits = [
-        round(total * part / sum(counts)) for part in itertools.accumulate(counts)
-    ]
-    sizes = [high - low for low, high in itertools.pairwise([0, *limits])]
-    return dict(zip(subjects, sizes, strict=True)) if min(sizes) > 0 else total
 
 
 def _names(sheet: Sheet, section: str) -> tuple[str, ...]:
@@ -594,7 +575,7 @@ def _check_numbers(shape: ProtocolShape, known: Known, faults: Faults) -> None:
 def _check_size(shape: ProtocolShape, faults: Faults) -> None:
     """Find trials with fewer subjects than arms."""
     arms = _names(faults.sheet, "arms")
-    total = _in_all(shape.subjects)
+    total = in_all(shape.subjects)
     if total < len(arms):
         faults.add(
             ("subjects",),

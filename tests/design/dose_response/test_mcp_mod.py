@@ -131,7 +131,7 @@ def test_critical_values_of_dosefinding(freedom, printed):
     ],
 )
 def test_adjusted_p_values_of_dosefinding(above, statistic, p):
-    """Theirs are drawn with an error of up to 1e-3, by default; correlations rounded."""
+    """Theirs are drawn with an error of up to 1e-3; correlations are rounded."""
     correlation = np.eye(len(p))
     correlation[np.triu_indices(len(p), 1)] = above
     correlation = correlation + correlation.T - np.eye(len(p))
