@@ -1,8 +1,9 @@
 """The design of a trial.
 
-Takes an allocation and the identities of subjects.
-Does randomise them, each by its own key.
-Gives the arm of every subject.
+Takes what every subject would show under every arm, and when it would be known.
+Does enrol, randomise, look, decide and stop, in thousands of trials side by side.
+Gives the trials as they went. The numerics of designs stand in rooms of their own below:
+`sequential`, `escalation`, `dose_response`, `randomisation`.
 """
 
 from vtrial.lazy import lazy_exports
@@ -11,6 +12,9 @@ __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "BATCH": "vtrial.design.allocation",
+        "Decision": "vtrial.design.trials",
+        "Trials": "vtrial.design.trials",
         "allocate": "vtrial.design.allocation",
+        "enact": "vtrial.design.enact",
     },
 )
