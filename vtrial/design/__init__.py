@@ -15,6 +15,5 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "Decision": "vtrial.design.trials",
         "Trials": "vtrial.design.trials",
         "allocate": "vtrial.design.allocation",
-        "enact": "vtrial.design.enact",
     },
 )
