@@ -25,8 +25,8 @@ from scipy import interpolate, optimize, special, stats
 
 from vtrial.errors import ProtocolError
 
-POINTS, SEED = 16, 20051  # logarithm of the number of directions; of their scrambling
-FARTHEST, KNOTS = 40.0, 501  # of the table that is interpolated
+POINTS, SEED = 14, 20051  # logarithm of the number of directions; of their scrambling
+FARTHEST, KNOTS = 40.0, 301  # of the table that is interpolated
 FAINT = 1e-300  # what is less likely is not told apart
 SMALL = 1e-10  # of the largest eigenvalue: no dimension
 
@@ -149,7 +149,7 @@ def _directions(rank: int) -> np.ndarray:
     if rank == 2:
         angle = (np.arange(count) + 0.5) * np.pi / count
         return np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    drawn = stats.qmc.Sobol(rank, seed=SEED).random_base2(POINTS)
+    drawn = stats.qmc.Sobol(rank, rng=SEED).random_base2(POINTS)
     normal = special.ndtri(np.clip(drawn, 1e-15, 1 - 1e-15))
     return normal / np.linalg.norm(normal, axis=1, keepdims=True)
 

@@ -109,7 +109,7 @@ def mcp_mod(
     >>> candidates = [candidate("emax", 12.5), candidate("linear")]
     >>> made = mcp_mod(candidates, doses, mean, 0.015**2 * np.eye(5), effect=0.1)
     >>> made.weights.tolist(), made.target.round(1).tolist()
-    ([[1.0, 0.0]], [22.8])
+    ([[1.0, 0.0]], [26.2])
     """
     if not effect > 0:
         allowed = "positive: more is better"
@@ -132,7 +132,8 @@ def mcp_mod(
     curve = np.einsum("rf,rfd->rd", weights, np.stack([f.at(fine) for f in fits], 1))
     shown = weights.sum(axis=1) > 0
     target = np.where(shown, _crossing(fine, curve - curve[:, :1], effect), np.nan)
-    return McpMod(test, test.significant.any(axis=1), fits, weights, target)
+    any_ = np.asarray(test.significant.any(axis=1))
+    return McpMod(test, any_, fits, weights, target)
 
 
 def _weights(

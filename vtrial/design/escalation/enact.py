@@ -129,8 +129,15 @@ def enact_escalation(
         np.concatenate(parts) for parts in zip(*pieces, strict=True)
     )
     given = np.repeat(path, cohort, axis=1)[:, :size]
-    counts = (part.astype(int) for part in (path, given, treated, toxic, responded))
-    return Escalated(*counts, selected.astype(int), stopped)
+    return Escalated(
+        path=path.astype(int),
+        given=given.astype(int),
+        treated=treated.astype(int),
+        toxic=toxic.astype(int),
+        responded=responded.astype(int),
+        selected=selected.astype(int),
+        stopped=stopped,
+    )
 
 
 def _enact(
@@ -220,7 +227,9 @@ def begun(doses: int, start: Array) -> Course:
 _enacted = kept(_enact, static=1, makers=MAKERS)
 
 
-def limits_of(start: int, enough: float, skipping: bool) -> tuple[Array, Array, Array]:
+def limits_of(
+    start: int, enough: float | int, skipping: bool
+) -> tuple[Array, Array, Array]:
     """Return what ends a trial and where it begins, as data."""
     return jnp.asarray(start), jnp.asarray(float(enough)), jnp.asarray(skipping)
 
