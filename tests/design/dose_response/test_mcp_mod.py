@@ -139,6 +139,7 @@ def test_adjusted_p_values_of_dosefinding(above, statistic, p):
     np.testing.assert_allclose(made, p, atol=5e-4)
 
 
+@pytest.mark.slow
 def test_tails_against_another_integration():
     correlation = np.array([[1, 0.957, 0.648], [0.957, 1, 0.839], [0.648, 0.839, 1]])
     limit = np.array([-0.5, 0.7, 2.3])
@@ -281,7 +282,14 @@ def test_fits_agree_with_another_search():
     np.testing.assert_allclose(made.criterion, made.loss + 6)
 
 
-@pytest.mark.parametrize("choose", ["AIC", "average", "statistic"])
+@pytest.mark.parametrize(
+    "choose",
+    [
+        "average",
+        pytest.param("AIC", marks=pytest.mark.slow),
+        pytest.param("statistic", marks=pytest.mark.slow),
+    ],
+)
 def test_procedure_finds_the_dose_that_is_enough(choose):
     """The truth of 0.8 d / (20 + d) has an effect of 0.4 at a dose of 20."""
     rng = np.random.default_rng(4)

@@ -102,6 +102,7 @@ def test_counts_are_those_of_the_subjects():
     assert (made.toxic <= made.treated).all()
 
 
+@pytest.mark.slow
 def test_a_trial_ends_where_enough_have_had_the_next_dose():
     made = enact_escalation(method_of("BOIN"), drawn(), enough=9)
     assert made.treated.max() == 9
@@ -129,6 +130,7 @@ def test_the_lowest_dose_can_be_too_toxic(word):
         assert made.selected[0] == -1
 
 
+@pytest.mark.slow
 def test_decisions_of_mtpi2_and_i33():
     """At 0.3 +- 0.05: 3 of 6 de-escalate by mTPI-2, but not by mTPI (Guo 2017)."""
     treated, toxic = np.array([3, 6, 0, 0]), np.array([0, 3, 0, 0])
