@@ -1,6 +1,7 @@
 """A trial that asks for no number still has courses, measured values and a report."""
 
 import numpy as np
+import pytest
 
 import vtrial as vt
 
@@ -15,6 +16,7 @@ SHEET = {
 }
 
 
+@pytest.mark.slow
 def test_a_trial_without_endpoints_is_kept_and_told(tmp_path):
     protocol = vt.load_protocol(SHEET)
     record = vt.run(protocol, out=tmp_path / "run", workers=0)

@@ -201,6 +201,7 @@ def test_skeletons(cell):
         np.testing.assert_allclose(made, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_crm_trials():
     """2,000 trials of dfcrm from its third dose, against ours, within both errors."""
     found = rows("crm_trials.csv")
@@ -322,6 +323,7 @@ def _means(method, treated, toxic):
     return np.exp(data["yes"]) @ weight / weight.sum()
 
 
+@pytest.mark.slow
 def test_toxicity_probability_intervals():
     """Ji, Li & Bekele 2007, table 2: whom a simulation of theirs recommends."""
     truth = np.array([0.05, 0.25, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])

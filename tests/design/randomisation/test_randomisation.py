@@ -114,7 +114,14 @@ def _levels(seed):
     return rng.integers(0, [2, 3, 4], (REPLICATES, SUBJECTS, 3))
 
 
-@pytest.mark.parametrize("spread", ["range", "variance", "marginal sum"])
+@pytest.mark.parametrize(
+    "spread",
+    [
+        "range",
+        pytest.param("variance", marks=pytest.mark.slow),
+        pytest.param("marginal sum", marks=pytest.mark.slow),
+    ],
+)
 def test_minimisation_balances_factors(drawn, spread):
     levels = _levels(3)
     made = minimise(drawn, levels, spread=spread)

@@ -25,8 +25,8 @@ from vtrial.design.dose_response.registry import shapes
 from vtrial.design.dose_response.shape import PLACE, Doses, Shape
 from vtrial.errors import ProtocolError
 
-GRID, CLOSER, LEVELS = 31, 5, 60  # points a parameter, then a level; levels
-SHRINK = 0.6  # of the range from level to level
+GRID, CLOSER, LEVELS = 31, 5, 32  # points a parameter, then a level; levels
+SHRINK = 0.5  # of the range from level to level
 
 Estimates = Float[np.ndarray, "replicate dose"]
 Covariance = Float[np.ndarray, "dose dose"]

@@ -25,8 +25,8 @@ from scipy import interpolate, optimize, special, stats
 
 from vtrial.errors import ProtocolError
 
-POINTS, SEED = 16, 20051  # logarithm of the number of directions; of their scrambling
-FARTHEST, KNOTS = 40.0, 501  # of the table that is interpolated
+POINTS, SEED = 14, 20051  # logarithm of the number of directions; of their scrambling
+FARTHEST, KNOTS = 40.0, 301  # of the table that is interpolated
 FAINT = 1e-300  # what is less likely is not told apart
 SMALL = 1e-10  # of the largest eigenvalue: no dimension
 

@@ -7,7 +7,7 @@ Buckland ST, Burnham KP, Augustin NH (1997) Biometrics 53:603-618 (averaging).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -23,7 +23,8 @@ from vtrial.design.dose_response.registry import shapes
 from vtrial.design.dose_response.shape import PLACE, Candidate, Doses
 from vtrial.errors import ProtocolError
 
-FINE = 1001  # doses from placebo to the highest, between which a line is drawn
+FINE = 401  # doses from placebo to the highest, between which a line is drawn
+TOGETHER = 1000  # trials whose curves are drawn at once
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,36 @@ class McpMod:
         """Return the chosen or averaged curve at doses; NaN where none is shown."""
         curves = np.stack([fit.at(doses) for fit in self.fits], axis=1)
         found = np.einsum("rf,rfd->rd", self.weights, curves)
-        return np.where(self.shown[:, None], found, np.nan)
+        return np.where(self.weights.sum(axis=1, keepdims=True) > 0, found, np.nan)
+
+
+def _targets(made: McpMod, dose: np.ndarray, effect: float | int) -> np.ndarray:
+    """Return where each curve first comes to an effect; NaN where it does not."""
+    curve = made.at(dose)
+    rise = curve - curve[:, :1]
+    there = rise >= effect
+    first = np.maximum(np.argmax(there, axis=1), 1)
+    row = np.arange(len(rise))
+    low, high = rise[row, first - 1], rise[row, first]
+    part = (effect - low) / np.where(high > low, high - low, 1.0)
+    found = dose[first - 1] + part * (dose[first] - dose[first - 1])
+    return np.where(there.any(axis=1), found, np.nan)
+
+
+def _some(made: McpMod, rows: slice) -> McpMod:
+    """Return some of the trials, without their tests."""
+    fits = tuple(
+        replace(
+            fit,
+            linear=fit.linear[rows],
+            theta=fit.theta[rows],
+            loss=fit.loss[rows],
+            criterion=fit.criterion[rows],
+        )
+        for fit in made.fits
+    )
+    parts = (made.shown[rows], fits, made.weights[rows], made.target[rows])
+    return McpMod(made.test, *parts)
 
 
 def mcp_mod(
@@ -109,7 +139,7 @@ def mcp_mod(
     >>> candidates = [candidate("emax", 12.5), candidate("linear")]
     >>> made = mcp_mod(candidates, doses, mean, 0.015**2 * np.eye(5), effect=0.1)
     >>> made.weights.tolist(), made.target.round(1).tolist()
-    ([[1.0, 0.0]], [22.8])
+    ([[1.0, 0.0]], [26.2])
     """
     if not effect > 0:
         allowed = "positive: more is better"
@@ -129,11 +159,13 @@ def mcp_mod(
     fits = tuple(fit_shape(word, doses, estimate, covariance) for word in words)
     weights = _weights(choose, candidates, words, fits, test)
     fine = np.linspace(doses.min(), doses.max(), FINE)
-    curve = np.einsum("rf,rfd->rd", weights, np.stack([f.at(fine) for f in fits], 1))
-    shown = weights.sum(axis=1) > 0
-    target = np.where(shown, _crossing(fine, curve - curve[:, :1], effect), np.nan)
-    shown_by = np.asarray(test.significant.any(axis=1))
-    return McpMod(test, shown_by, fits, weights, target)
+    any_ = np.asarray(test.significant.any(axis=1))
+    made = McpMod(test, any_, fits, weights, np.full(len(weights), np.nan))
+    pieces = range(0, len(weights), TOGETHER)
+    targets = [
+        _targets(_some(made, slice(at, at + TOGETHER)), fine, effect) for at in pieces
+    ]
+    return replace(made, target=np.concatenate(targets))
 
 
 def _weights(
@@ -159,14 +191,3 @@ def _weights(
         return weight / np.where(any_, weight.sum(axis=1, keepdims=True), 1.0)
     first = np.argmax(worth, axis=1)[:, None] == np.arange(len(words))
     return (first & any_).astype(float)
-
-
-def _crossing(dose: np.ndarray, rise: np.ndarray, effect: float | int) -> np.ndarray:
-    """Return where each curve first comes to an effect; NaN where it does not."""
-    there = rise >= effect
-    first = np.maximum(np.argmax(there, axis=1), 1)
-    row = np.arange(len(rise))
-    low, high = rise[row, first - 1], rise[row, first]
-    part = (effect - low) / np.where(high > low, high - low, 1.0)
-    found = dose[first - 1] + part * (dose[first] - dose[first - 1])
-    return np.where(there.any(axis=1), found, np.nan)

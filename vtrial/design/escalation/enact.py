@@ -227,7 +227,9 @@ def begun(doses: int, start: Array) -> Course:
 _enacted = kept(_enact, static=1, makers=MAKERS)
 
 
-def limits_of(start: int, enough: float, skipping: bool) -> tuple[Array, Array, Array]:
+def limits_of(
+    start: int, enough: float | int, skipping: bool
+) -> tuple[Array, Array, Array]:
     """Return what ends a trial and where it begins, as data."""
     return jnp.asarray(start), jnp.asarray(float(enough)), jnp.asarray(skipping)
 

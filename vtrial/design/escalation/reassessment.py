@@ -101,7 +101,7 @@ def skeleton(
     Examples
     --------
     >>> skeleton(0.2, doses=5, guess=2, halfwidth=0.05).round(3).tolist()
-    [0.061, 0.12, 0.2, 0.292, 0.387]
+    [0.049, 0.111, 0.2, 0.308, 0.423]
     """
     if not 0 < target - halfwidth < target + halfwidth < 1:
         allowed = "positive, and so small that target and halfwidth stay within 0 and 1"
@@ -299,7 +299,7 @@ def crm_update(
     ...     target=0.2,
     ... )
     >>> int(found.dose), found.probability.round(3).tolist()
-    (1, [0.132, 0.21, 0.337, 0.491, 0.625])
+    (1, [0.128, 0.206, 0.332, 0.487, 0.622])
     """
     guesses, given = np.asarray(guesses, float), np.asarray(given)
     if not (np.diff(guesses) > 0).all() or guesses.min() <= 0 or guesses.max() >= 1:

@@ -142,8 +142,17 @@ def _found(data: Data, course: Course) -> Int[Array, ""]:
 
 
 def decide(data: Data, course: Course) -> Decision:
-    """Say which dose is next; the trial ends where all are too high."""
-    return Decision(_found(data, course), course.eliminated)
+    """Say which dose is next; the trial ends where all are too high.
+
+    EWOC takes the lowest dose for tolerated, and learns nothing of the tolerated one
+    from toxicity there: so it does not escalate right after too much of it.
+    """
+    found = _found(data, course)
+    if "highest" in data:
+        share = course.fresh_toxic / jnp.maximum(course.fresh, 1.0)
+        held = jnp.minimum(found, course.dose)
+        found = jnp.where(share > data["target"], held, found)
+    return Decision(found, course.eliminated)
 
 
 def select(data: Data, course: Course) -> Int[Array, ""]:
@@ -225,6 +234,9 @@ KINDS = (
         prepare=_prepare_ewoc,
         decide=decide,
         select=select,
-        sources=("Babb J, Rogatko A, Zacks S (1998) Stat Med 17:1103-1120",),
+        sources=(
+            "Babb J, Rogatko A, Zacks S (1998) Stat Med 17:1103-1120",
+            "Tighiouart M, Rogatko A (2010) Stat Sci 25:217-226",
+        ),
     ),
 )

@@ -14,11 +14,8 @@ from vtrial.design.escalation.option import level, positive, probability, whole
 
 
 def below(
-    limit: np.ndarray | np.floating,
-    treated: np.ndarray,
-    toxic: np.ndarray,
-    prior: float,
-):
+    limit: np.ndarray | float, treated: np.ndarray, toxic: np.ndarray, prior: float
+) -> np.ndarray:
     """Return the posterior probability of a rate up to a limit."""
     inside = np.clip(limit, 0.0, 1.0)
     return special.betainc(toxic + prior, treated - toxic + prior, inside)
@@ -49,9 +46,7 @@ def _by_unit_mass(method: Method) -> Move:
     low, high = _interval(method)
 
     def move(treated: np.ndarray, toxic: np.ndarray) -> np.ndarray:
-        under, up_to = (
-            below(np.float64(limit), treated, toxic, 1.0) for limit in (low, high)
-        )
+        under, up_to = (below(limit, treated, toxic, 1.0) for limit in (low, high))
         masses = under / low, (up_to - under) / (high - low), (1 - up_to) / (1 - high)
         return _best(*masses)
 
