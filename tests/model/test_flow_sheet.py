@@ -1,10 +1,14 @@
 """The sheet of a flow: what is read, and what is refused where."""
 
+import json
+
 import pytest
 
 import vtrial as vt
 from vtrial.errors import ModelError, ProtocolError
 from vtrial.model.description import describe
+from vtrial.protocol.stored import read_protocol, write_protocol
+from vtrial.report.design import arms_in_words, endpoint_in_words
 
 SHEET = """model: made-up
 kind: flow
@@ -124,7 +128,7 @@ arms:
   one: {}
   two: {set: {treatment.servers: [1, 3, 3, 1], arrivals.scale: 1.3}}
 endpoints:
-  wait: {of: wait, take: value, at: 4 h, values: true}
+  wait: {of: wait}
 """
 
 
@@ -143,6 +147,31 @@ def test_arms_set_rotas():
 
 
 @pytest.mark.usefixtures("beside")
+def test_a_record_keeps_a_flow_whole():
+    protocol = vt.load_protocol(PROTOCOL)
+    kept = read_protocol(json.loads(json.dumps(write_protocol(protocol))))
+    assert kept.model.flow == protocol.model.flow
+    assert kept.model.digest == protocol.model.digest
+
+
+@pytest.mark.usefixtures("beside")
+def test_an_endpoint_of_a_day_is_its_value_at_the_end():
+    protocol = vt.load_protocol(
+        PROTOCOL + "  long: {of: wait, above: 10}\n  twice: {equals: 2*wait}\n"
+    )
+    wait, long, twice = protocol.endpoints
+    assert (wait.take, wait.start, wait.end, wait.values) == ("value", 4, 4, "true")
+    assert (long.above, long.binary, twice.of) == (10, True, "")
+    assert (protocol.grid, protocol.keep.trajectories) == ((4.0,), "nothing")
+    assert endpoint_in_words(protocol, wait) == "wait of a department-day"
+    said = "share of department-days with wait of a department-day, above 10"
+    assert endpoint_in_words(protocol, long).startswith(said)
+    treatments = [arm.treatment for arm in arms_in_words(protocol)]
+    assert treatments[0] == "as the model has it"
+    assert treatments[1].startswith("sets treatment.servers = 1, 3, 3 and 1; ")
+
+
+@pytest.mark.usefixtures("beside")
 @pytest.mark.parametrize(
     ("pair", "found"),
     [
@@ -156,8 +185,16 @@ def test_arms_set_rotas():
                 "endpoints:",
                 "rules:\n  stop: {at: x, when: wait > 1, do: hold}\nendpoints:",
             ),
-            "is a flow",
+            "given for a flow",
         ),
+        (("treatment.servers:", "treatment.servers.2:"), "one piece of the day"),
+        (("[1, 3, 3, 1]", "3, treatment.servers.2: 1"), "one piece of the day"),
+        (("scale: 1.3", "scale: -1"), "`-1.0`"),
+        (("{of: wait}", "{of: wait, take: maximum}"), "given for a flow"),
+        (("{of: wait}", "{of: wait, within: day 0 to day 1}"), "given for a flow"),
+        (("{of: wait}", "{of: wait, values: measured}"), "given for a flow"),
+        (("{of: wait}", "{of: wait}\nkeep: {trajectories: all}"), "given for a flow"),
+        (("{of: wait}", "{of: wait}\ngrid: {every: 1 h}"), "given for a flow"),
     ],
 )
 def test_wrong_rotas_are_refused(pair, found):

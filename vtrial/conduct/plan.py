@@ -129,7 +129,7 @@ class Plan:
             "potential": protocol.potential,
             "blocks": self.blocks,
             "block": protocol.block,
-            "method": self.choice.method or "algebra",
+            "method": self.choice.method or self.choice.other,
             "reason": self.choice.reason,
             "numerics": solved_as(protocol.numerics),
             "compared_with_64_bits": self.compared,

@@ -49,7 +49,7 @@ def about(planned: Plan) -> dict[str, object]:
         "digest": planned.digest,
         "engine": engine(),
         "versions": versions(),
-        "method": planned.choice.method or "algebra",
+        "method": planned.choice.method or planned.choice.other,
         "reason": planned.choice.reason,
         "numerics": solved_as(protocol.numerics),
         "tolerances": {

@@ -60,7 +60,7 @@ def solving(model: Model, numerics: Numerics = Numerics()) -> Solving:  # noqa: 
         linear=found.linear,
         entries=len(pattern),
         zeros=pattern.count(False),
-        method=chosen.method or "algebra",
+        method=chosen.method or chosen.other,
         reason=chosen.reason,
         words=chosen.words,
     )

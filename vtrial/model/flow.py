@@ -7,7 +7,7 @@ static here decides the shape of the work alone.
 
 import re
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from vtrial.model.chance import bare
 from vtrial.model.tree import Expression
@@ -27,7 +27,8 @@ class Law:
     arguments: tuple[Expression, ...]
 
 
-class Way(NamedTuple):
+@dataclass(frozen=True)
+class Way:
     """Where some of those who leave a station go: a station's number, or -1 for out."""
 
     to: int

@@ -30,6 +30,7 @@ from vtrial.protocol.endpoints import (
 )
 from vtrial.protocol.evidence import Correct, Evidence, Observed, Published
 from vtrial.protocol.faults import Faults
+from vtrial.protocol.flow import asked_of_flow
 from vtrial.protocol.grid import Grid, read_grid
 from vtrial.protocol.knots import NO_KNOTS, knots_of, most_delay
 from vtrial.protocol.multiplicity import read_multiplicity
@@ -233,7 +234,7 @@ def _build(
 ) -> Protocol:
     """Give a shape its meaning, or raise all that is wrong."""
     known = _known(shape, faults)
-    _check_names(faults)
+    shape = asked_of_flow(shape, known, faults)
     arms = read_arms(shape.arms, known, faults)
     known = known.with_cycle(find_cycle(arms, shape.arms))
     design = _design(shape, known, faults)
@@ -361,6 +362,7 @@ def _read_comparisons(
 
 def _known(shape: ProtocolShape, faults: Faults) -> Known:
     """Collect every name that an entry may use; load the model."""
+    _check_names(faults)
     model = None if shape.model == "-" else find_model(shape.model, faults)
     if model is not None:
         model = with_parameters_of(model, shape.parameters, faults)
@@ -452,6 +454,8 @@ def _read_grid(
 ) -> Grid:
     """Read when true values are computed: visits and limits of endpoints included."""
     limits = _limits(endpoints)
+    if known.model and known.model.flow:
+        return Grid((known.model.flow.closes,), given=True)
     return read_grid(
         shape.grid,
         horizon=horizon,
@@ -533,17 +537,6 @@ def _check_predictions(
     )
 
 
-def _check_flow(shape: ProtocolShape, known: Known, faults: Faults) -> None:
-    """Find rules for a flow, whose day is over before anybody could decide."""
-    if shape.rules and known.model is not None and known.model.flow is not None:
-        faults.add(
-            ("rules",),
-            found=f"given, though {known.model.name} is a flow",
-            allowed="left out: a day of a flow is followed as a whole, and arms differ "
-            "by what they `set`",
-        )
-
-
 def _check_tolerances(shape: ProtocolShape, known: Known, faults: Faults) -> None:
     """Find tolerances of states that the model does not have."""
     states = known.model.states if known.model else ()
@@ -569,7 +562,6 @@ def _check_numbers(shape: ProtocolShape, known: Known, faults: Faults) -> None:
     """Find numbers of subjects and tolerances that cannot be."""
     _check_size(shape, faults)
     _check_tolerances(shape, known, faults)
-    _check_flow(shape, known, faults)
 
 
 def _check_size(shape: ProtocolShape, faults: Faults) -> None:

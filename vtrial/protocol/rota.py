@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from vtrial.model.flow import servers_name
+from vtrial.model.flow import SCALE, servers_name, settable
 from vtrial.model.flow_shape import MOST_SERVERS
 from vtrial.model.model import Model
 from vtrial.protocol.faults import Faults
@@ -43,6 +43,11 @@ def settings(
                 names, _servers(at, value, len(names), faults), strict=False
             ):
                 yield target, name, one
+        elif settable(target) in rotas:
+            allowed = f"`{settable(target)}`, with a list for the pieces of the day"
+            faults.add(at, found=f"`{target}`, one piece of the day", allowed=allowed)
+        elif target == SCALE and rotas and isinstance(value, int | float) and value < 0:
+            faults.add(at, found=said(value), allowed="0 or more")
         elif isinstance(value, list) and model and target not in model.inputs:
             yield target, target, 0.0  # whose name is refused where it is read
         elif isinstance(value, list):

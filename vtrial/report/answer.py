@@ -194,6 +194,8 @@ def _failed(protocol: Protocol, flow: Flow) -> list[Sentence]:
     lost = [arm.lost for arm in flow.arms]
     failed, total = sum(one for one, _ in lost), sum(of for _, of in lost)
     unit = protocol.model.unit
+    if not failed and protocol.model.flow is not None:
+        return [Sentence(f"No {subject_words(unit)} failed.")]
     if not failed:
         return [Sentence(f"No {subject_words(unit)}'s equations failed to solve.")]
     said = [

@@ -159,8 +159,10 @@ def _treatment(protocol: Protocol, arm: Arm) -> str:
     raw = _entry(protocol.data, "arms", arm.name, "set")
     for name in arm.sets:
         given = raw.get(name) if isinstance(raw, Mapping) else None
+        given = listing(map(str, given)) if isinstance(given, list) else given
         parts.append(f"sets {name}" + (f" = {given}" if given is not None else ""))
-    return "; ".join(parts) or "no dose"
+    usual = "as the model has it" if protocol.model.flow else "no dose"
+    return "; ".join(parts) or usual
 
 
 def _entry(data: object, *path: str) -> object:
@@ -233,6 +235,7 @@ def _called(protocol: Protocol, output: str) -> str:
 def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
     """Return how an endpoint is made of a subject's values."""
     unit = endpoint.of_unit or output_unit(protocol, endpoint.of)
+    of_day = bool(endpoint.of) and protocol.model.flow is not None
     reach = (
         f"at or above {_limit(endpoint.low, unit)}"
         if endpoint.low is not None
@@ -248,6 +251,8 @@ def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
         equation=equation_of(endpoint),
         events=listing(endpoint.first_of),
     )
+    if of_day:
+        words = f"{_called(protocol, endpoint.of)} of {_a(protocol.model.unit)}"
     if endpoint.confirmed:
         by = endpoint.confirmed_by == "values"
         again = f"{number(endpoint.confirmed, 4)} values in a row"
@@ -264,7 +269,7 @@ def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
         words += f" (baseline: last value up to {upto})"
     for name, strategy in endpoint.intercurrent:
         words += f"; {name}: {strategy}"
-    if not endpoint.of:
+    if not endpoint.of or of_day:
         return words
     if endpoint.lloq:
         limit = _limit(endpoint.lloq, unit)
@@ -275,6 +280,12 @@ def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
         return words + "; of true values, without residual error"
     at = f" at visit{'s'[: len(endpoint.visits) > 1]} {listing(endpoint.visits)}"
     return words + "; of measured values" + (at if endpoint.visits else "")
+
+
+def _a(unit: str) -> str:
+    """Return what one subject is called, with its article."""
+    word = subject_words(unit)
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 
 def _bounds(protocol: Protocol, endpoint: Endpoint) -> str:
@@ -380,7 +391,7 @@ def design_lines(protocol: Protocol) -> list[Line]:
     if len(protocol.occasions) > 1:
         words = timing_of(protocol).moments(protocol.occasions)
         lines.append(Line("Occasions", f"new random effects at {words}"))
-    if protocol.grid:
+    if protocol.grid and protocol.model.flow is None:
         lasting = timing_of(protocol).duration
         span = f"{lasting(protocol.grid[0])} to {lasting(protocol.grid[-1])}"
         words = f"{count(len(protocol.grid))} times from {span}, without residual error"

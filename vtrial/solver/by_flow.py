@@ -25,9 +25,7 @@ from vtrial.solver.xla.compiled import MAKERS
 from vtrial.types import Numerics, Status
 
 RARELY = 1e-9  # of days, at most, more come than there is room for
-ROOM = (
-    32  # people by whom there is more room; servers by whom there are more: an eighth
-)
+ROOM = 512  # people for whom there always is room, servers by a thirty-second
 MOST_PEOPLE = 200_000
 ON_DEVICE = (64, 4096)  # lanes side by side where there are thousands of processors
 LANES = (16, 64)
@@ -138,10 +136,20 @@ def room_for(flow: Flow, values: Mapping[str, Float[Array, "*#n"]]) -> tuple[int
     names = [name for station in flow.stations for name in station.servers]
     found = [np.nan_to_num(np.asarray(values[name], float)) for name in names]
     servers = max((float(one.max()) for one in found), default=1.0)
-    return _up(people, ROOM), _up(max(round(servers), 1), ROOM // 8)
+    return _up(people, ROOM), _up(round(servers), ROOM // 32)
 
 
-def _up(number: int, step: int) -> int:
+def _up(number: int, least: int) -> int:
+    """Round up: to `least`, or to an eighth of the power of two below.
+
+    Examples
+    --------
+    >>> [_up(number, 16) for number in (3, 16, 17, 33)]
+    [16, 16, 18, 36]
+    """
+    if number <= least:
+        return least
+    step = 2 ** (number - 1).bit_length() // 16
     return -(-number // step) * step
 
 
