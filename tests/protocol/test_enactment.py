@@ -88,6 +88,14 @@ def test_what_makes_no_sense_is_refused(changed, words):
     assert "design" in said
 
 
+def test_more_trials_than_replicates_need_everybody_under_every_arm():
+    text = SHEET.replace("potential: all\n", "").replace(
+        "  known after: 7 d\n", "  known after: 7 d\n  trials: 50\n"
+    )
+    with pytest.raises(ProtocolError, match="every arm"):
+        load_protocol(text.format(accrual="20 / month", looks="{b: 100 %}", adapt="{}"))
+
+
 def test_allocation_by_looks_needs_everybody_under_every_arm():
     text = SHEET.replace("potential: all\n", "")
     adapt = "{lean: {by: response adaptive, floor: 10 %}}"

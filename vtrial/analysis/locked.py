@@ -4,7 +4,7 @@ The same comparisons are made of them as at the end of a trial.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -109,7 +109,7 @@ class Sights(AbstractSight):
     protocol: Protocol
     enactment: Enactment
     people: People | None = None
-    _views: dict[int, Locked] = field(default_factory=dict)
+    _seen: Locked | None = None
 
     @property
     def named(self) -> dict[str, Endpoint]:
@@ -122,24 +122,22 @@ class Sights(AbstractSight):
         return self.chunk.subjects if self.people is None else self.people.shape[1]
 
     def view(self, lock: Lock) -> Locked:
-        """Return the chunk as it is at a look."""
-        if id(lock) not in self._views:
-            self._views = {
-                id(lock): Locked(
-                    self.chunk.tree,
-                    self.chunk.arms,
-                    self.chunk.start,
-                    lock.arm.shape[0],
-                    lock.arm.shape[1],
-                    self.chunk.recipes,
-                    of=self.chunk,
-                    people=self.people,
-                    lock=lock,
-                    delay=self.enactment.delay,
-                    protocol=self.protocol,
-                )
-            }
-        return self._views[id(lock)]
+        """Return the chunk as it is at a look; that of the last look asked is kept."""
+        if self._seen is None or self._seen.lock is not lock:
+            self._seen = Locked(
+                self.chunk.tree,
+                self.chunk.arms,
+                self.chunk.start,
+                lock.arm.shape[0],
+                lock.arm.shape[1],
+                self.chunk.recipes,
+                of=self.chunk,
+                people=self.people,
+                lock=lock,
+                delay=self.enactment.delay,
+                protocol=self.protocol,
+            )
+        return self._seen
 
     def times(self, arm: Arms, enrolled: Subjects) -> tuple[Subjects, Subjects]:
         """Return when the outcome of each is known, and when its event is [h]."""

@@ -1,5 +1,6 @@
 """The commands of trial designs: what they would do, and how large a trial must be."""
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated
 
@@ -64,8 +65,11 @@ def size(
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
-    """Find the smallest trial that shows a comparison with a power."""
-    trial = vt.load_protocol(protocol)
+    """Find the smallest trial that shows a comparison with a power.
+
+    Subjects are simulated under every arm for it.
+    """
+    trial = dataclasses.replace(vt.load_protocol(protocol), potential="all")
     record = vt.run(trial, workers=workers)
     found = vt.conduct.size_for(
         record,

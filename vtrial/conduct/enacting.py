@@ -65,7 +65,7 @@ def enact(
     ------
     ProtocolError
         If the sheet says nothing of looks or accrual, or asks for what the record does
-        not hold.
+        not hold, subjects under every arm for more trials than replicates included.
     """
     if protocol.enactment is None:
         raise ProtocolError(
@@ -79,6 +79,8 @@ def enact(
     check_record(tree, protocol)
     asked = trials or protocol.enactment.trials or protocol.replicates
     pooled = asked > protocol.replicates
+    if pooled:
+        refuse_drawn(protocol)
     name = enacted_name(protocol, pooled=pooled)
     if protocol.enactment.escalation is not None:
         return _climbed(record, protocol, asked, name)
@@ -122,6 +124,24 @@ def _keep(
     record.put(f"{ENACTED}/{name}/{TRUTH}", truth, dims=dims)
 
 
+def refuse_drawn(protocol: Protocol) -> None:
+    """Refuse to draw subjects anew who are simulated in their own arm alone.
+
+    Raises
+    ------
+    ProtocolError
+        If they are.
+    """
+    if protocol.potential != "all":
+        raise ProtocolError(
+            at="potential",
+            found="`allocated`, though more trials than replicates are enacted, whose "
+            "subjects may get any arm",
+            allowed="`potential: all`; or as many trials as replicates",
+            write="all",
+        )
+
+
 def enact_from_all(
     tree: xr.DataTree,
     protocol: Protocol,
@@ -137,6 +157,7 @@ def enact_from_all(
     at a time.
     """
     assert protocol.enactment is not None, "the caller has looked"
+    refuse_drawn(protocol)
     count = subjects or protocol.subjects
     many = max(1, TOGETHER // count)
     pool = _pool(next(iter(chunks_of(tree, protocol))), protocol)

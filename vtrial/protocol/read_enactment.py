@@ -81,6 +81,14 @@ def read_enactment(
     reader = _Reader(arms, endpoints, comparisons, looks, outcome, faults)
     adaptations = [reader.read(name, one) for name, one in shape.adapt.items()]
     made = replace(made, adaptations=tuple(one for one in adaptations if one))
+    if made.trials > whole.replicates and potential != "all":
+        faults.add(
+            (*PATH, "trials"),
+            found=f"{made.trials}, of {whole.replicates} replicates",
+            allowed="no more than replicates, for further ones draw subjects who must "
+            "be simulated under every arm: `potential: all`",
+            write=str(whole.replicates),
+        )
     if len(faults.entries) == before:
         _check_whole(shape, made, potential, endpoints, faults)
     return made
