@@ -23,6 +23,7 @@ def evaluate(text, names):
     """Return the named arguments of a call in R, the unnamed design as `design`."""
     text = text.replace("TRUE", "True").replace("FALSE", "False").replace("^", "**")
     text = re.sub(r"\bc\(", "vector(", text)
+    text = re.sub(r"\blambda =", "pooled =", text)
     text = re.sub(r'("[^"]*")\s*=\s*([0-9.]+)', r"(\1, \2)", text)
     text = re.sub(r"(?<!= )\b(designGS\d\w*)", r"design = \1", text)
     start = text.index("(")

@@ -58,6 +58,12 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "hazard_of": "vtrial.design.sequential.hazard",
         "dropout_of": "vtrial.design.sequential.hazard",
         "Recruitment": "vtrial.design.sequential.recruitment",
+        "Counts": "vtrial.design.sequential.counts",
+        "RateRatio": "vtrial.design.sequential.counts",
+        "CountSize": "vtrial.design.sequential.counts",
+        "count_size": "vtrial.design.sequential.counts",
+        "count_power": "vtrial.design.sequential.counts",
+        "entry_times": "vtrial.design.sequential.counts",
         "spend": "vtrial.design.sequential.spending",
     },
 )
