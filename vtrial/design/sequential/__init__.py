@@ -64,6 +64,9 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "count_size": "vtrial.design.sequential.counts",
         "count_power": "vtrial.design.sequential.counts",
         "entry_times": "vtrial.design.sequential.counts",
+        "exact_test": "vtrial.design.sequential.exact",
+        "exact_crossing": "vtrial.design.sequential.exact",
+        "mean_information": "vtrial.design.sequential.characteristic",
         "spend": "vtrial.design.sequential.spending",
     },
 )
