@@ -8,6 +8,7 @@ else by a unit of the last digit that is printed.
 """
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from vtrial.design.sequential import (
     Survival,
     best_ratio,
     boundaries,
+    difference_size,
     dropout_of,
     hazard_of,
     survival_power,
@@ -340,6 +342,25 @@ def test_best_ratio_is_where_the_slope_is_zero():
     p1, p2 = (float(trial.recruitment.seen(law, 18)) / 8 for law in (first, second))
     # subjects of Schoenfeld go as (1 + r)^3 / (r (r p1 + p2))
     assert 3 / (1 + r) - 1 / r - p1 / (r * p1 + p2) == pytest.approx(0, abs=1e-7)
+
+
+def test_size_of_a_difference_of_hazards_is_its_formula():
+    trial = Survival(
+        Hazard((0.2,)), Hazard((0.3,)), Recruitment((1,), end=3), LogRank(2 / 3)
+    )
+
+    def phi(rate):  # entry over 3, 5 in all
+        seen = 1 - (np.exp(-2 * rate) - np.exp(-5 * rate)) / (3 * rate)
+        return rate**2 / seen
+
+    z = 1.6448536 * np.sqrt(4 * phi(0.25)) + 1.2815516 * np.sqrt(
+        2 * (phi(0.2) + phi(0.3))
+    )
+    found = difference_size(trial, 0.05, 0.9, follow_up=2)
+    assert found == pytest.approx((z / 0.1) ** 2, rel=1e-6)
+    bent = replace(trial, first=Hazard((0.2, 0.3), (0, 1)))
+    with pytest.raises(ProtocolError, match="constant hazards"):
+        difference_size(bent, 0.05, 0.9, follow_up=2)
 
 
 def test_entry_reaches_what_it_is_asked_for():

@@ -53,6 +53,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "SurvivalSize": "vtrial.design.sequential.survival",
         "survival_size": "vtrial.design.sequential.survival",
         "survival_power": "vtrial.design.sequential.survival",
+        "difference_size": "vtrial.design.sequential.survival",
         "best_ratio": "vtrial.design.sequential.survival",
         "Hazard": "vtrial.design.sequential.hazard",
         "hazard_of": "vtrial.design.sequential.hazard",

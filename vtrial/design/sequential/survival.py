@@ -7,7 +7,7 @@ References
 ----------
 Schoenfeld DA (1983) Biometrics 39:499-503.
 Freedman LS (1982) Stat Med 1:121-129.
-Hsieh FY (1992) Stat Med 11:2091-2098 (Freedman's formula for unequal arms).
+Hsieh FY (1992) Stat Med 11:1091-1098 (Freedman's formula for unequal arms).
 Lachin JM, Foulkes MA (1986) Biometrics 42:507-519.
 Wassmer G, Brannath W (2016) Group Sequential and Confirmatory Adaptive Designs in
 Clinical Trials, section 5.4.
@@ -288,6 +288,54 @@ def best_ratio(
         subjects, bounds=(-most, most), method="bounded", options={"xatol": 1e-10}
     )
     return float(np.exp(found.x))
+
+
+def difference_size(
+    trial: Survival,
+    alpha: float,
+    power: float,
+    *,
+    follow_up: float | int,
+    sides: int = 1,
+) -> float:
+    """Return the subjects with which the difference of constant hazards has a power.
+
+    Lachin and Foulkes (1986): with phi = hazard^2 / (share with an event) and the arms'
+    shares q, (z_alpha sqrt(phi(mean) (1/q1 + 1/q2)) + z_power
+    sqrt(phi(first) / q1 + phi(second) / q2))^2 over the squared difference.
+
+    Raises
+    ------
+    ProtocolError
+        If a hazard changes with time, or both are the same.
+
+    Examples
+    --------
+    >>> second = Hazard((0.3,))
+    >>> trial = Survival(Hazard((0.2,)), second, Recruitment((1,), end=3), LogRank(2/3))
+    >>> print(round(difference_size(trial, 0.05, 0.9, follow_up=2), 1))
+    376.2
+    """
+    laws = (trial.first, trial.second)
+    for law in laws:
+        if len(law.rates) > 1 or law.shape != 1:
+            _refuse(
+                "rates", law.rates, "constant hazards for a test of their difference"
+            )
+    one, two = (float(law.rates[0]) for law in laws)
+    if one == two:
+        _refuse("rates", (one, two), "two that differ")
+    q = trial.share
+    entry, end = trial.recruitment, trial.recruitment.end + follow_up
+
+    def phi(law: Hazard) -> float:
+        return float(law.rates[0]) ** 2 * entry.total / float(entry.seen(law, end))
+
+    pooled = [Hazard((q * one + (1 - q) * two,), dropout=law.dropout) for law in laws]
+    null = phi(pooled[0]) / q + phi(pooled[1]) / (1 - q)
+    other = phi(trial.first) / q + phi(trial.second) / (1 - q)
+    z = -ndtri(alpha / sides) * np.sqrt(null) + ndtri(power) * np.sqrt(other)
+    return float((z / (one - two)) ** 2)
 
 
 def survival_power(
