@@ -39,6 +39,13 @@ def table(name):
         return list(csv.DictReader(io.StringIO(file.read())))
 
 
+def values(text):
+    """Return what a table expects as numbers; true is 1, null is NaN."""
+    for word, number in (("null", "nan"), ("true", "1"), ("false", "0")):
+        text = text.replace(word, number)
+    return np.array([float(x) for x in text.strip("[]").split(",")])
+
+
 def arguments(call):
     """Return the named arguments of a call in R; the design that comes first as it."""
     text = re.sub(r"\bc\(", "_(", call)
