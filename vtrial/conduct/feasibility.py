@@ -4,10 +4,8 @@ from collections.abc import Iterator, Mapping
 
 from vtrial.cohort.check import check_cohort
 from vtrial.cohort.cohort import Cohort
-from vtrial.conduct.escalating import faults_of_escalation
 from vtrial.conduct.extent import faults_of_size
 from vtrial.conduct.impossible import arm_faults
-from vtrial.design.registry import kinds_of_adaptation
 from vtrial.dims import ARM, BASELINE, REPLICATE, SCREENED, SUBJECT
 from vtrial.errors import Fault, ProtocolError, SolverError, UnitError
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
@@ -46,8 +44,10 @@ def faults_of(protocol: Protocol, cohort: Cohort) -> list[Fault]:
 
 def _adaptations(protocol: Protocol, sheet: Sheet) -> Iterator[Fault]:
     """Yield why an adaptation of the trial cannot be enacted."""
-    if protocol.enactment is None:
+    if protocol.enactment is None or not protocol.enactment.adaptations:
         return
+    from vtrial.design.registry import kinds_of_adaptation  # which load SciPy
+
     for one in protocol.enactment.adaptations:
         check = kinds_of_adaptation()[one.by].check
         try:
@@ -65,8 +65,10 @@ def _adaptations(protocol: Protocol, sheet: Sheet) -> Iterator[Fault]:
 
 def _escalation(protocol: Protocol, sheet: Sheet) -> Iterator[Fault]:
     """Yield why a dose escalation cannot be enacted."""
-    if protocol.enactment is None:
+    if protocol.enactment is None or protocol.enactment.escalation is None:
         return
+    from vtrial.conduct.escalating import faults_of_escalation  # which loads xarray
+
     for error in faults_of_escalation(protocol.enactment):
         for fault in error.faults:
             yield sheet.fault(

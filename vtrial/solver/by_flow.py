@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Array, ArrayLike, Float, Int, Key, UInt
-from scipy.stats import poisson
 
 from vtrial.dosing.doses import Doses, Times
 from vtrial.errors import SolverError
@@ -132,6 +131,8 @@ def room_for(flow: Flow, values: Mapping[str, Float[Array, "*#n"]]) -> tuple[int
             allowed=f"at most {MOST_PEOPLE:,}",
             write="",
         )
+    from scipy.stats import poisson  # which is read only where there are queues
+
     people = int(poisson.isf(RARELY, highest)) + 1
     names = [name for station in flow.stations for name in station.servers]
     found = [np.nan_to_num(np.asarray(values[name], float)) for name in names]
