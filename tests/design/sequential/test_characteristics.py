@@ -3,19 +3,13 @@
 The tolerance is a unit of the last digit that is printed, or a few of rpact's own 1e-7.
 """
 
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.design.sequential import rpact
 from vtrial.design.sequential import boundaries, characteristics
-
-_HERE = Path(__file__).with_name("rpact.py")
-_SPEC = importlib.util.spec_from_file_location("sequential_rpact", _HERE)
-rpact = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(rpact)
 
 ROWS = rpact.table("characteristics.csv.gz")
 

@@ -10,13 +10,12 @@ Where it looks for the best ratio of arms at unequal exposures, it minimises a n
 whole subjects, which is flat: its ratio is taken as given, and not checked.
 """
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy.special import ndtr
 
+from tests.design.sequential import rpact
+from tests.design.sequential import rpact_calls as calls
 from vtrial.design.sequential import (
     Counts,
     GroupSequential,
@@ -28,17 +27,6 @@ from vtrial.design.sequential import (
 )
 from vtrial.errors import ProtocolError
 
-
-def _neighbour(name):
-    spec = importlib.util.spec_from_file_location(
-        f"sequential_{name}", Path(__file__).with_name(f"{name}.py")
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-calls, rpact = _neighbour("rpact_calls"), _neighbour("rpact")
 WT = calls.WT
 NAMES = {  # what rpact's tests of counts call so
     "getSampleSizeCounts": {

@@ -4,13 +4,12 @@ The tolerances are about half a unit of the last digit that is printed.
 """
 
 import ast
-import importlib.util
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import ndtr
 
+from tests.design.sequential import rpact
 from vtrial.design.sequential import (
     GroupSequential,
     Means,
@@ -20,11 +19,6 @@ from vtrial.design.sequential import (
     power,
     size,
 )
-
-_HERE = Path(__file__).with_name("rpact.py")
-_SPEC = importlib.util.spec_from_file_location("rpact_words", _HERE)
-rpact = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(rpact)
 
 WT = "Wang-Tsiatis"
 SIZED = GroupSequential((0.2, 0.5, 1), beta=0.1, efficacy=WT, efficacy_parameter=0.3)

@@ -7,14 +7,14 @@ changes that number by 1e-11 only. What follows from these two may differ by 1e-
 else by a unit of the last digit that is printed.
 """
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import ndtr
 
+from tests.design.sequential import rpact
+from tests.design.sequential import rpact_calls as calls
 from vtrial.design.sequential import (
     GroupSequential,
     Hazard,
@@ -31,17 +31,6 @@ from vtrial.design.sequential import (
 )
 from vtrial.errors import ProtocolError
 
-
-def _neighbour(name):
-    spec = importlib.util.spec_from_file_location(
-        f"sequential_{name}", Path(__file__).with_name(f"{name}.py")
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-calls, rpact = _neighbour("rpact_calls"), _neighbour("rpact")
 WT = calls.WT
 NAMES = {  # what rpact's tests of survival call so
     "getSampleSizeSurvival": {
