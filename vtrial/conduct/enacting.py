@@ -18,7 +18,7 @@ from vtrial.analysis.reading import Chunk, check_record, chunks_of
 from vtrial.conduct.allocated import numbered
 from vtrial.conduct.escalating import escalated
 from vtrial.conduct.progress import progress
-from vtrial.design.draws import people_of, uniforms
+from vtrial.design.draws import people_of
 from vtrial.design.enact import enact as enact_trials
 from vtrial.design.escalation.enact import Escalated
 from vtrial.design.trials import Trials, together
@@ -163,10 +163,10 @@ def enact_from_all(
     pool = _pool(next(iter(chunks_of(tree, protocol))), protocol)
     for start in range(first, last, many):
         numbers = np.arange(start, min(start + many, last))
-        drawn = uniforms("people", seed=protocol.seed, trials=numbers, subjects=count)
         people = people_of(
-            drawn,
             numbers,
+            seed=protocol.seed,
+            count=count,
             replicates=pool.replicates,
             subjects=pool.subjects,
             apart=protocol.uncertain,

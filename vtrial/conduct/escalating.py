@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from vtrial.analysis.reading import Chunk, chunks_of
-from vtrial.design.draws import people_of, uniforms
+from vtrial.design.draws import people_of
 from vtrial.design.escalation.enact import Escalated, enact_escalation
 from vtrial.design.escalation.method import Method, escalation_method
 from vtrial.errors import ProtocolError
@@ -107,15 +107,10 @@ def _drawn(
     toxicity: np.ndarray, efficacy: np.ndarray | None, protocol: Protocol, trials: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Draw the subjects of so many trials."""
-    drawn = uniforms(
-        "people",
-        seed=protocol.seed,
-        trials=np.arange(trials),
-        subjects=protocol.subjects,
-    )
     people = people_of(
-        drawn,
         np.arange(trials),
+        seed=protocol.seed,
+        count=protocol.subjects,
         replicates=len(toxicity),
         subjects=protocol.subjects,
         apart=protocol.uncertain,

@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from vtrial.design.draws import MAKERS
 from vtrial.keys import purpose_key, replicate_key
 from vtrial.program_cache import kept
 from vtrial.protocol.enactment import Accrual
+
+MAKERS = ("keys.py", "design/accrual.py")
 
 Times = Float[np.ndarray, "trial subject"]
 

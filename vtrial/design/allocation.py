@@ -17,7 +17,7 @@ from vtrial.protocol.design import Allocation
 
 BATCH = 4096
 PURPOSE = "allocation"
-MAKERS = ("keys.py", "design")
+MAKERS = ("keys.py", "design/allocation.py")
 
 Identities = Int[np.ndarray, " subject"]
 

@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int
 from vtrial.keys import purpose_key, replicate_key
 from vtrial.program_cache import kept
 
-MAKERS = ("keys.py", "design")
+MAKERS = ("keys.py", "design/draws.py")
 
 
 def uniforms(
@@ -30,27 +30,28 @@ def uniforms(
 
 
 def people_of(
-    ticket: Float[np.ndarray, "trial subject"],
     trials: Int[np.ndarray, " trial"],
     *,
+    seed: int,
+    count: int,
     replicates: int,
     subjects: int,
     apart: bool,
 ) -> Int[np.ndarray, "trial subject"]:
-    """Return whom uniform draws choose, with replacement, as places in a record.
+    """Draw `count` people for each trial, with replacement, as places in a record.
 
     From all of its people; or `apart`, where replicates differ in their parameters,
     from those of one replicate, which the trials take in turn.
 
     Examples
     --------
-    >>> ticket, trials = np.array([[0.0, 0.99], [0.5, 0.1]]), np.arange(2)
-    >>> shape = {"replicates": 2, "subjects": 10}
-    >>> people_of(ticket, trials, apart=False, **shape).tolist()
-    [[0, 19], [10, 2]]
-    >>> people_of(ticket, trials, apart=True, **shape).tolist()
-    [[0, 9], [15, 11]]
+    >>> shape = {"seed": 1, "count": 50, "replicates": 2, "subjects": 10}
+    >>> people_of(np.arange(2), apart=False, **shape).max(axis=1).tolist()
+    [19, 19]
+    >>> people_of(np.arange(2), apart=True, **shape).max(axis=1).tolist()
+    [9, 19]
     """
+    ticket = uniforms("people", seed=seed, trials=trials, subjects=count)
     size = subjects if apart else replicates * subjects
     place = np.minimum((ticket * size).astype(int), size - 1)
     first = (trials % replicates) * subjects if apart else np.zeros_like(trials)

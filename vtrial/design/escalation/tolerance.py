@@ -1,16 +1,12 @@
 """Potential toxicities from a curve: each subject has one tolerance at all doses."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
+from vtrial.design.randomisation.ticket import tickets
 from vtrial.errors import ProtocolError
-from vtrial.keys import purpose_key, subject_key
-from vtrial.program_cache import kept
 
 PURPOSE = "tolerance"
-MAKERS = ("keys.py", "design/escalation")
 
 
 def toxicity_of(
@@ -64,24 +60,5 @@ def toxicity_of(
             "probabilities, one for each dose",
             "",
         )
-    drawn = _tolerances(purpose, subjects, jnp.asarray(replicate), np.int64(seed))
-    return np.asarray(drawn)[..., None] < shares
-
-
-def _draw(
-    purpose: str,
-    subjects: int,
-    replicate: Int[Array, " replicate"],
-    seed: Int[ArrayLike, ""],
-) -> Float[Array, "replicate subject"]:
-    """Draw every subject's tolerance."""
-
-    def one(replicate: Int[Array, ""], subject: Int[Array, ""]) -> Float[Array, ""]:
-        key = purpose_key(subject_key(jnp.asarray(seed), replicate, subject), purpose)
-        return jax.random.uniform(key, dtype=jnp.float64)
-
-    each = jax.vmap(one, in_axes=(None, 0))
-    return jax.vmap(each, in_axes=(0, None))(replicate, jnp.arange(subjects))
-
-
-_tolerances = kept(_draw, static=2, makers=MAKERS)
+    who = np.broadcast_to(np.arange(subjects), (len(replicate), subjects))
+    return tickets(seed, replicate, who, purpose=purpose)[..., None] < shares
