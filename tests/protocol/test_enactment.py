@@ -2,7 +2,11 @@
 
 import pytest
 
+from vtrial.conduct.plan import plan
+from vtrial.design.registry import kinds_of_adaptation
+from vtrial.design.sequential.plan import EFFICACY
 from vtrial.errors import ProtocolError
+from vtrial.protocol.adaptation_kinds import FAMILIES, adaptation_kinds
 from vtrial.protocol.enactment import Milestone
 from vtrial.protocol.load import load_protocol
 
@@ -103,3 +107,18 @@ def test_allocation_by_looks_needs_everybody_under_every_arm():
         load_protocol(
             text.format(accrual="20 / month", looks="{a: 50 %, b: 100 %}", adapt=adapt)
         )
+
+
+@pytest.mark.parametrize("by", ["group sequential", "predictive power", "sample size"])
+def test_a_look_whose_information_is_not_known_is_no_guess(by):
+    options = ", futility: 10 %" if by == "predictive power" else ""
+    made = load(
+        looks="{a: month 2, end: 100 %}", adapt=f"{{stop: {{by: {by}{options}}}}}"
+    )
+    with pytest.raises(ProtocolError, match="look a: without the share"):
+        plan(made)
+
+
+def test_families_are_those_that_have_boundaries():
+    assert set(FAMILIES) == set(EFFICACY)
+    assert set(adaptation_kinds()) == set(kinds_of_adaptation())

@@ -180,9 +180,7 @@ class Sights(AbstractSight):
         null = 1.0 if asked.measure.ratio else 0.0
         margin = asked.above if asked.above is not None else asked.below
         with np.errstate(invalid="ignore", divide="ignore"):
-            sign = np.sign(estimate - null)
-            z = sign * special.ndtri(np.clip(1.0 - made.p / 2, 0.0, 1.0))
-            z = np.where(made.p < 1e-10, sign * -special.ndtri(made.p / 2), z)
+            z = np.sign(estimate - null) * -special.ndtri(made.p / 2)
             if margin is not None:  # a one-sided test, of the direction of its margin
                 z = -special.ndtri(made.p) * (1.0 if asked.above is not None else -1.0)
             if asked.measure.ratio:

@@ -83,7 +83,7 @@ def enact(
         refuse_drawn(protocol)
     name = enacted_name(protocol, pooled=pooled)
     if protocol.enactment.escalation is not None:
-        return _climbed(record, protocol, asked, name)
+        return _climbed(record, tree, protocol, asked, name)
     kept = read_enacted(tree, name, Trials)
     held = kept[0] if kept is not None else None
     have = len(held) if held is not None else 0
@@ -100,12 +100,14 @@ def enact(
     return made
 
 
-def _climbed(record: Record, protocol: Protocol, asked: int, name: str) -> Escalated:
+def _climbed(
+    record: Record, tree: xr.DataTree, protocol: Protocol, asked: int, name: str
+) -> Escalated:
     """Enact dose escalations, unless the record holds so many."""
-    kept = read_enacted(record.tree(), name, Escalated)
+    kept = read_enacted(tree, name, Escalated)
     if kept is not None and len(kept[0].selected) >= asked:
         return _first(kept[0], asked)
-    made, truth = escalated(record.tree(), protocol, asked)
+    made, truth = escalated(tree, protocol, asked)
     _keep(record, name, made, truth, ("dose",))
     return made
 

@@ -7,7 +7,7 @@ from vtrial.cohort.cohort import Cohort
 from vtrial.conduct.extent import faults_of_size
 from vtrial.conduct.impossible import arm_faults
 from vtrial.dims import ARM, BASELINE, REPLICATE, SCREENED, SUBJECT
-from vtrial.errors import Fault, ProtocolError, SolverError, UnitError
+from vtrial.errors import Fault, SolverError, UnitError
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
 from vtrial.observe.screening import LEAST, scarce, share_let_in
 from vtrial.protocol.protocol import Protocol
@@ -36,43 +36,28 @@ def faults_of(protocol: Protocol, cohort: Cohort) -> list[Fault]:
         *_tolerance(protocol, sheet),
         *arm_faults(protocol, sheet),
         *faults_of_size(protocol, cohort, sheet),
-        *_adaptations(protocol, sheet),
-        *_escalation(protocol, sheet),
+        *_design(protocol, sheet),
     ]
     return faults or [*_screened(protocol, cohort, sheet)]
 
 
-def _adaptations(protocol: Protocol, sheet: Sheet) -> Iterator[Fault]:
-    """Yield why an adaptation of the trial cannot be enacted."""
-    if protocol.enactment is None or not protocol.enactment.adaptations:
+def _design(protocol: Protocol, sheet: Sheet) -> Iterator[Fault]:
+    """Yield why an adaptation or an escalation of the trial cannot be enacted."""
+    enactment = protocol.enactment
+    if enactment is None or not (enactment.adaptations or enactment.escalation):
         return
-    from vtrial.design.registry import kinds_of_adaptation  # which load SciPy
+    # Both load libraries that a check of other sheets does without.
+    from vtrial.conduct.escalating import faults_of_escalation
+    from vtrial.design.registry import faults_of_adaptations
 
-    for one in protocol.enactment.adaptations:
-        check = kinds_of_adaptation()[one.by].check
-        try:
-            if check is not None:
-                check(one, protocol.enactment)
-        except ProtocolError as error:
-            for fault in error.faults:
-                yield sheet.fault(
-                    ("design", "adapt", one.name),
-                    found=f"{fault.at}: {fault.found}",
-                    allowed=fault.allowed,
-                    write="",
-                )
-
-
-def _escalation(protocol: Protocol, sheet: Sheet) -> Iterator[Fault]:
-    """Yield why a dose escalation cannot be enacted."""
-    if protocol.enactment is None or protocol.enactment.escalation is None:
-        return
-    from vtrial.conduct.escalating import faults_of_escalation  # which loads xarray
-
-    for error in faults_of_escalation(protocol.enactment):
+    found = [
+        *((("adapt", name), error) for name, error in faults_of_adaptations(enactment)),
+        *((("escalation",), error) for error in faults_of_escalation(enactment)),
+    ]
+    for path, error in found:
         for fault in error.faults:
             yield sheet.fault(
-                ("design", "escalation"),
+                ("design", *path),
                 found=f"{fault.at.removeprefix('escalation.')}: {fault.found}",
                 allowed=fault.allowed,
                 write="",

@@ -175,7 +175,7 @@ class _Course:
             place,
             lock,
             self.sight,
-            *(self.base, self.weights, self.among, self.size, self.came.shape[1]),
+            *(self.base, self.among, self.size, self.came.shape[1]),
             self.past,
         )
         verdicts = [

@@ -1,6 +1,6 @@
 """What an adaptation sees at a look, and what it may decide."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from vtrial.design.sight import AbstractSight, Effects, Lock
+from vtrial.errors import ProtocolError
 from vtrial.protocol.enactment import Adaptation, Enactment
 
 Each = Bool[np.ndarray, " trial"]
@@ -46,8 +47,8 @@ class View:
         What the sheet says, and which look it is.
     lock, sight
         The locked data.
-    base, weights
-        The planned probabilities of the arms, and each trial's present ones.
+    base
+        The planned probabilities of the arms.
     among
         Which arms are open.
     size, most
@@ -61,7 +62,6 @@ class View:
     lock: Lock
     sight: AbstractSight
     base: Float[np.ndarray, " arm"]
-    weights: ByArm
     among: Bool[np.ndarray, "trial arm"]
     size: Int[np.ndarray, " trial"]
     most: int
@@ -116,3 +116,25 @@ class Kind:
     place: int
     decide: Callable[[Adaptation, View], Verdict]
     check: Callable[[Adaptation, Enactment], None] | None = None
+
+
+def shares_of(enactment: Enactment, looks: Sequence[int]) -> tuple[float, ...]:
+    """Return the shares of the information that looks have.
+
+    Raises
+    ------
+    ProtocolError
+        If one is not known.
+    """
+    shares = []
+    for look in (enactment.looks[place] for place in looks):
+        if look.information is None:
+            raise ProtocolError(
+                at=f"look {look.name}",
+                found="without the share of the information that it has",
+                allowed="`information`, the share of what the last look will know, "
+                "such as `{when: ..., information: 50 %}`",
+                write="",
+            )
+        shares.append(look.information)
+    return tuple(shares)

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy import special
 
-from vtrial.design.kind import Kind, Verdict, View
-from vtrial.protocol.enactment import Adaptation
+from vtrial.design.kind import Kind, Verdict, View, shares_of
+from vtrial.protocol.enactment import Adaptation, Enactment
 
 
 def _posterior(adaptation: Adaptation, view: View) -> Verdict:
@@ -45,14 +45,20 @@ def _predictive(adaptation: Adaptation, view: View) -> Verdict:
             success[name] = z > limit
             futile[name] = ~success[name]
             continue
-        share = view.enactment.looks[view.place].information or 0.5
+        (share,) = shares_of(view.enactment, [view.place])
         with np.errstate(invalid="ignore"):
             power = special.ndtr((z - limit * np.sqrt(share)) / np.sqrt(1.0 - share))
             futile[name] = power < adaptation.number("futility", 0.0)
     return Verdict(success, futile)
 
 
+def _check(adaptation: Adaptation, enactment: Enactment) -> None:
+    """Refuse looks before the end of which it is not known how much they know."""
+    last = len(enactment.looks) - 1
+    shares_of(enactment, [place for place in adaptation.looks if place < last])
+
+
 KINDS = (
     Kind("posterior probability", 20, _posterior),
-    Kind("predictive power", 30, _predictive),
+    Kind("predictive power", 30, _predictive, _check),
 )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vtrial.design.kind import Kind, Verdict, View, increment
+from vtrial.design.kind import Kind, Verdict, View, increment, shares_of
 from vtrial.errors import ProtocolError
 from vtrial.protocol.enactment import Adaptation, Enactment
 
@@ -41,7 +41,7 @@ def _decide(adaptation: Adaptation, view: View) -> Verdict:
     shown = closed_dunnett(
         begun,
         np.where(gone, np.nan, after),
-        information=view.enactment.looks[first].information or 0.5,
+        information=shares_of(view.enactment, [first])[0],
         alpha=adaptation.number("alpha", 0.025),
         ratio=float(view.base[sides[0][0]] / view.base[sides[0][1]]),
     )
@@ -66,6 +66,7 @@ def _check(adaptation: Adaptation, enactment: Enactment) -> None:
             allowed=f"fewer than the {len(adaptation.on)} that are compared",
             write="",
         )
+    shares_of(enactment, adaptation.looks[:1])
 
 
 KINDS = (Kind("select arms", 70, _decide, _check),)

@@ -4,10 +4,9 @@ import functools
 
 import numpy as np
 
-from vtrial.design.kind import Kind, Verdict, View
+from vtrial.design.kind import Kind, Verdict, View, shares_of
 from vtrial.design.sequential.boundary import Boundaries, boundaries
 from vtrial.design.sequential.plan import NONE, ON_Z, GroupSequential
-from vtrial.errors import ProtocolError
 from vtrial.protocol.enactment import Adaptation, Enactment
 
 USUAL = "O'Brien-Fleming spending"
@@ -22,16 +21,6 @@ def plan_of(adaptation: Adaptation, enactment: Enactment) -> GroupSequential:
         If it is not known which share of the information a look has, or if families
         and looks do not fit.
     """
-    looks = [enactment.looks[place] for place in adaptation.looks]
-    lacking = [look.name for look in looks if look.information is None]
-    if lacking:
-        raise ProtocolError(
-            at=f"look {lacking[0]}",
-            found="without the share of the information that it has",
-            allowed="`information`, the share of what the last look will know, such as "
-            "`{when: ..., information: 50 %}`",
-            write="",
-        )
     futility, parameter = adaptation.option("futility"), None
     if isinstance(futility, tuple):
         futility, parameter = ON_Z, futility
@@ -39,7 +28,7 @@ def plan_of(adaptation: Adaptation, enactment: Enactment) -> GroupSequential:
         parameter = adaptation.option("futility parameter")
     efficacy = adaptation.option("efficacy") or USUAL
     return GroupSequential(
-        tuple(float(look.information or 0.0) for look in looks),
+        shares_of(enactment, adaptation.looks),
         alpha=adaptation.number("alpha", 0.025),
         beta=1.0 - adaptation.number("power", 0.9),
         sides=int(adaptation.number("sides", 1.0)),

@@ -3,14 +3,9 @@
 import numpy as np
 from scipy import special
 
-from vtrial.design.kind import Kind, Verdict, View, increment
+from vtrial.design.kind import Kind, Verdict, View, increment, shares_of
 from vtrial.errors import ProtocolError
 from vtrial.protocol.enactment import Adaptation, Enactment
-
-
-def _share(enactment: Enactment, place: int) -> float:
-    """Return which share of the planned information a look has."""
-    return enactment.looks[place].information or 0.5
 
 
 def _number(value: object) -> float | None:
@@ -32,7 +27,7 @@ def _decide(adaptation: Adaptation, view: View) -> Verdict:
     name = adaptation.on[0]
     z = view.z(name, adaptation)
     first = adaptation.looks[0]
-    share = _share(view.enactment, first)
+    (share,) = shares_of(view.enactment, [first])
     if view.place == first:
         planned = view.enactment.planned
         asked = promising_zone(
@@ -68,6 +63,7 @@ def _check(adaptation: Adaptation, enactment: Enactment) -> None:
             else "a look before the end, and the end",
             write="",
         )
+    shares_of(enactment, adaptation.looks[:1])
 
 
 KINDS = (Kind("sample size", 40, _decide, _check),)
