@@ -156,9 +156,10 @@ def _against_truth(
         parameters = min(max(float(parameters), 0.0), whole)
         for name, part in (("parameters", parameters), ("chance", whole - parameters)):
             yield f"standard deviation by {name}", _spread(np.sqrt(part), count)
-    gain = np.nanmean(apart[known] ** 2) / np.nanmean(error[known] ** 2)
+    together = float(np.nanmean(error[known] ** 2))
+    gain = float(np.nanmean(apart[known] ** 2)) / together if together else np.inf
     if np.isfinite(gain):
-        yield "precision by common numbers", _spread(float(gain), count, twice=True)
+        yield "precision by common numbers", _spread(gain, count, twice=True)
 
 
 def _family(
