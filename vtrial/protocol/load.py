@@ -17,12 +17,12 @@ from vtrial.protocol.arms import (
     find_cycle,
     read_allocation,
     read_arms,
-    read_dropout,
     with_rules,
 )
 from vtrial.protocol.comparisons import read_analysis
 from vtrial.protocol.costs import COST, of_cost, with_cost
-from vtrial.protocol.design import Design
+from vtrial.protocol.design import Design, Dropout
+from vtrial.protocol.dropout import read_dropout
 from vtrial.protocol.eligible import read_eligible
 from vtrial.protocol.endpoints import (
     read_endpoints,
@@ -253,7 +253,15 @@ def _build(
     )
     occasions = read_occasions(shape.occasions, known, faults)
     grid = _read_grid(
-        shape, endpoints, visits, arms, occasions, last, known=known, faults=faults
+        shape,
+        endpoints,
+        visits,
+        arms,
+        occasions,
+        last,
+        dropout=design.dropout,
+        known=known,
+        faults=faults,
     )
     observed, outcomes = read_observed(
         shape.observed, arms, endpoints, known=known, faults=faults
@@ -449,11 +457,15 @@ def _read_grid(
     occasions: tuple[float, ...],
     horizon: float,
     *,
+    dropout: Dropout,
     known: Known,
     faults: Faults,
 ) -> Grid:
     """Read when true values are computed: visits and limits of endpoints included."""
     limits = _limits(endpoints)
+    followed = [(point.start, point.end) for point in endpoints if point.follows]
+    if dropout.followed:  # hazards of leaving are integrated over the whole course
+        followed = [(0.0, horizon)]
     if known.model and known.model.flow:
         return Grid((known.model.flow.closes,), given=True)
     return read_grid(
@@ -464,7 +476,7 @@ def _read_grid(
         if known.model
         else NO_KNOTS,
         limits=limits,
-        followed=[(point.start, point.end) for point in endpoints if point.follows],
+        followed=followed,
         known=known,
         faults=faults,
     )
