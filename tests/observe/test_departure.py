@@ -1,10 +1,21 @@
 """Leaving at hazards that follow the course: closed forms, causes, rules, faults."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import vtrial as vt
+from vtrial.conduct.provenance import protocol_of
 from vtrial.errors import ProtocolError
+from vtrial.keys import purpose_key, subject_key
+from vtrial.observe.departure import (
+    built,
+    by_constants,
+    nothing_built,
+    numbers_of,
+    risk_of,
+)
 
 MODEL = """
 model: fading
@@ -84,6 +95,59 @@ def within(share, wanted, count):
     return abs(share - wanted) < 3 * np.sqrt(wanted * (1 - wanted) / count)
 
 
+def departed(protocol, time, level, hazards, *, count=20000, parts=1):
+    """Let subjects leave along a course that all have, in so many pieces."""
+    place = jnp.arange(count)
+    keys = jax.vmap(lambda number: subject_key(3, 0, number))(place)
+    numbers = jnp.asarray(numbers_of(protocol))[None]
+    risk = risk_of(protocol, keys, jnp.asarray(hazards)[None], numbers, {})
+    times = jnp.broadcast_to(jnp.asarray(time)[None], (count, len(time)))
+    values = jnp.broadcast_to(jnp.asarray(level)[None], times.shape)
+    now = nothing_built(protocol, by_constants(protocol, risk), times[:, 0])
+    for some in np.array_split(np.arange(len(time)), parts):
+        now = built(protocol, risk, now, times[:, some], {"level": values[:, some]})
+    return np.asarray(now.left.time), np.asarray(now.left.cause)
+
+
+def test_hazards_that_fade_leave_a_known_survival(tmp_path):
+    """Of h = a exp(-K t) the survival is exp(-a / K (1 - exp(-K t)))."""
+    causes = """
+    causes:
+      toxicity: {hazard: "0.003 * level", per: h}
+      other: {hazard: "0.001 * level", per: h}"""
+    protocol = load(tmp_path, causes)
+    time = np.linspace(0, 48, 151)
+    level = 100 * np.exp(-0.1 * time)
+    left, cause = departed(protocol, time, level, [1.0, 1.0])
+    for until in (1.0, 5.0, 20.0, 48.0):
+        wanted = 1 - np.exp(-0.4 / 0.1 * (1 - np.exp(-0.1 * until)))
+        assert within((left <= until).mean(), wanted, left.size), until
+    gone = cause > 0
+    assert within((cause[gone] == 1).mean(), 0.75, gone.sum())
+    pieces, same = departed(protocol, time, level, [1.0, 1.0], parts=7)
+    np.testing.assert_allclose(pieces, left, rtol=1e-12)
+    np.testing.assert_array_equal(same, cause)
+
+
+def test_a_constant_draw_is_the_one_it_was(tmp_path):
+    """The exponential number of the key of `dropout`, by the hazard, to the bit."""
+    protocol = load(tmp_path, "{share: 30 %, by: 24 h}")
+    hazard = -np.log1p(-0.3) / 24
+    (cause,) = protocol.design.dropout.causes
+    assert cause.hazards == (hazard,)
+    place = jnp.arange(500)
+    keys = jax.vmap(lambda number: subject_key(3, 0, number))(place)
+    drawn = jax.vmap(
+        lambda key: jax.random.exponential(purpose_key(key, "dropout"), (), float)
+    )(keys)
+    none = jnp.zeros((1, 0))
+    risk = risk_of(protocol, keys, jnp.asarray([[hazard]]), none, {})
+    left = by_constants(protocol, risk)
+    np.testing.assert_array_equal(left.time, drawn / hazard)
+    assert (np.asarray(left.cause) == 1).all()
+
+
+@pytest.mark.slow
 def test_a_hazard_along_a_decay_has_its_survival(run):
     """Of h = a exp(-K t) the survival is exp(-a / K (1 - exp(-K t)))."""
     left, cause, record = run('{hazard: "0.001 * level", per: h}')
@@ -97,6 +161,7 @@ def test_a_hazard_along_a_decay_has_its_survival(run):
         np.testing.assert_array_equal(np.isnan(measured[:, place]), left < time)
 
 
+@pytest.mark.slow
 def test_causes_share_by_their_hazards(run):
     """At proportional hazards the reason is drawn by their shares, at any time."""
     causes = """
@@ -114,6 +179,7 @@ def test_causes_share_by_their_hazards(run):
     assert held["flag_meanings"] == ["not simulated", "stayed", "toxicity", "other"]
 
 
+@pytest.mark.slow
 def test_constant_hazards_are_drawn_alike_however_they_are_said(run):
     """A share, a rate, and an equation that happens to be constant."""
     rate = -np.log1p(-0.3) / 24
@@ -125,6 +191,7 @@ def test_constant_hazards_are_drawn_alike_however_they_are_said(run):
     assert within((shared <= 24).mean(), 0.3, 2000)
 
 
+@pytest.mark.slow
 def test_a_rule_that_never_acts_changes_no_leaving(run):
     causes = """
     causes:
@@ -138,6 +205,7 @@ def test_a_rule_that_never_acts_changes_no_leaving(run):
     np.testing.assert_allclose(ruled, free, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_who_has_left_is_decided_about_no_more(run):
     """A rule that says `leave` is a reason; who left before is not asked."""
     rules = """
@@ -151,16 +219,10 @@ rules:
     np.testing.assert_array_equal(left[cause == 2], 6.0)
     assert (cause > 0).all()
     assert record.tree()["arms/one/cause"].attrs["flag_meanings"][-1] == "rule high"
-    found = vt.evaluate(record.tree(), load_again(record))
+    found = vt.evaluate(record.tree(), protocol_of(record))
     row = found.departed.set_index("cause").loc["rule high"]
     assert row["count"] == (cause == 2).sum()
     assert row["mean"] == 6.0
-
-
-def load_again(record):
-    from vtrial.conduct.provenance import protocol_of
-
-    return protocol_of(record)
 
 
 def test_a_plan_says_why_people_leave(tmp_path):
