@@ -97,16 +97,20 @@ def within(share, wanted, count):
 
 def departed(protocol, time, level, hazards, *, count=20000, parts=1):
     """Let subjects leave along a course that all have, in so many pieces."""
-    place = jnp.arange(count)
-    keys = jax.vmap(lambda number: subject_key(3, 0, number))(place)
     numbers = jnp.asarray(numbers_of(protocol))[None]
-    risk = risk_of(protocol, keys, jnp.asarray(hazards)[None], numbers, {})
-    times = jnp.broadcast_to(jnp.asarray(time)[None], (count, len(time)))
-    values = jnp.broadcast_to(jnp.asarray(level)[None], times.shape)
-    now = nothing_built(protocol, by_constants(protocol, risk), times[:, 0])
-    for some in np.array_split(np.arange(len(time)), parts):
-        now = built(protocol, risk, now, times[:, some], {"level": values[:, some]})
-    return np.asarray(now.left.time), np.asarray(now.left.cause)
+
+    @jax.jit
+    def go(place):
+        keys = jax.vmap(lambda number: subject_key(3, 0, number))(place)
+        risk = risk_of(protocol, keys, jnp.asarray(hazards)[None], numbers, {})
+        times = jnp.broadcast_to(jnp.asarray(time)[None], (count, len(time)))
+        values = jnp.broadcast_to(jnp.asarray(level)[None], times.shape)
+        now = nothing_built(protocol, by_constants(protocol, risk), times[:, 0])
+        for some in np.array_split(np.arange(len(time)), parts):
+            now = built(protocol, risk, now, times[:, some], {"level": values[:, some]})
+        return now.left
+
+    return tuple(map(np.asarray, go(jnp.arange(count))))
 
 
 def test_hazards_that_fade_leave_a_known_survival(tmp_path):
