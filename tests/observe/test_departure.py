@@ -16,6 +16,8 @@ from vtrial.observe.departure import (
     numbers_of,
     risk_of,
 )
+from vtrial.sheets.find import shipped
+from vtrial.sheets.sheet import parse_sheet
 
 MODEL = """
 model: fading
@@ -267,3 +269,43 @@ def test_hazards_that_cannot_be_are_told(tmp_path, dropout, where, found):
     fault = next(one for one in caught.value.faults if one.at == at)
     assert found in fault.found
     assert fault.line == 12
+
+
+FITS = """
+model: fading
+covariates:
+  WT: {unit: kg, typical: 70}
+parameters:
+  R: {value: 0.05, unit: 1/h}
+equations: |
+  d/dt(body) = 0 * body
+  level = count(seizure)
+events:
+  seizure: {hazard: R, recurrent: true}
+outputs:
+  level: {unit: 1, error: {additive: 0.1}}
+"""
+
+
+@pytest.mark.slow
+def test_a_hazard_by_events_has_its_survival(run):
+    r"""Of events at a rate R that each add c to a hazard, with and without a rule.
+
+    $$ S(t) = \exp(-R (t - (1 - \exp(-c t)) / c)) $$
+    """
+    dropout = '{hazard: "0.03 * level", per: h}'
+    free, _, _ = run(dropout, model=FITS, subjects=4000)
+    ruled, _, _ = run(dropout, model=FITS, subjects=4000, rules=RULE)
+    for until in (12, 24, 48):
+        wanted = 1 - np.exp(-0.05 * (until - (1 - np.exp(-0.03 * until)) / 0.03))
+        assert within((free <= until).mean(), wanted, free.size), until
+    np.testing.assert_allclose(ruled, free, rtol=1e-12)
+
+
+def test_a_flow_has_no_course_to_leave_along():
+    """Its hazards are rates."""
+    (sheet,) = (p for p in shipped("protocols").glob("*.yaml") if p.stem == "ed-rota")
+    data = parse_sheet(sheet.read_text()).data
+    data["design"] = {"dropout": {"hazard": "0.1 * t", "per": "h"}}
+    with pytest.raises(ProtocolError, match="is a flow, whose days are no course"):
+        vt.load_protocol(data)

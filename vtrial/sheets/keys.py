@@ -4,7 +4,7 @@ from vtrial.sheets.synonyms import folded
 
 _LEAVING = {
     "proportion": "share",
-    "rate": "hazard",
+    "rate": "share",
     "at": "by",
     "time": "by",
     "unit": "per",
