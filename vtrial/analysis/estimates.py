@@ -39,6 +39,7 @@ ENDPOINTS = [
     "unit",
 ]
 FALLBACK_COUNTS = ["arm", "method", "count"]
+DEPARTED = ["arm", "cause", "n", "count", "share", "mc_error", "mean", "first", "last"]
 MISSING = ["arm", "endpoint", "reason", "count"]
 CONTRASTS = [
     "comparison",
@@ -241,6 +242,10 @@ class Estimates:
     distributions
         Histograms of endpoints, in the same bins for all arms; the first and the last
         bin hold what lies beyond. For responses the bins are 0 and 1.
+    departed
+        Who left, a row for each cause: of `n` solved subjects of the arm the `count`
+        and `share` that left for it, with its Monte Carlo error, and when [h]: the
+        `mean` of their times, the `first` and the `last`.
     fallbacks
         Subjects on whom the first method failed, by the method that solved them.
     failures
@@ -333,6 +338,7 @@ class Estimates:
     failures: pd.DataFrame
     published: pd.DataFrame
     fallbacks: pd.DataFrame = none_of(FALLBACK_COUNTS)
+    departed: pd.DataFrame = none_of(DEPARTED)
     missing: pd.DataFrame = none_of(MISSING)
     curves: pd.DataFrame = none_of(CURVES)
     operating: pd.DataFrame = none_of(OPERATING)

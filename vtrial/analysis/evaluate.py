@@ -65,6 +65,7 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         distributions=_distributions(seen, protocol),
         failures=_failures(seen),
         fallbacks=_fallbacks(seen),
+        departed=seen.departures.table(protocol),
         published=published_of(seen, endpoints, contrasts, protocol),
         missing=_missing(seen),
         curves=seen.curves.table(protocol),

@@ -10,6 +10,7 @@ import pandas as pd
 
 from vtrial.analysis.comparison import answered, sides, truth
 from vtrial.analysis.curves import Curves
+from vtrial.analysis.departures import Departures
 from vtrial.analysis.explain import Explained
 from vtrial.analysis.lost import Lost, bounds, lost, share_bounds
 from vtrial.analysis.persons import persons_of
@@ -86,6 +87,7 @@ class Gathered:
     parts: defaultdict[int, list[Summary]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    departures: Departures = field(default_factory=Departures)
     curves: Curves = field(default_factory=Curves)
     explained: Explained = field(default_factory=Explained)
     predictive: Predictive = field(default_factory=Predictive)
@@ -107,6 +109,7 @@ class Gathered:
             self.persons = persons_of(chunk, protocol)
         for arm in protocol.arms:
             self._add_flow(chunk, arm.name)
+            self.departures.add(chunk, arm, protocol)
         for endpoint in protocol.endpoints:
             own = {
                 arm.name: chunk.own(arm.name, endpoint.name) for arm in protocol.arms

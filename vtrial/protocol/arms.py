@@ -11,20 +11,18 @@ from vtrial.dosing.expansion import written
 from vtrial.dosing.grammar import parse_leniently
 from vtrial.dosing.regimen import Regimen
 from vtrial.dosing.words import parse_regimen
-from vtrial.errors import DosingError, ModelError, ProtocolError, UnitError
+from vtrial.errors import DosingError, ModelError, UnitError
 from vtrial.model.grammar import parse_expression
 from vtrial.model.model import Model
 from vtrial.model.tree import Expression, Number, names_in
 from vtrial.protocol.adherence import read_adherence
-from vtrial.protocol.design import Allocation, Dropout
+from vtrial.protocol.design import Allocation
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.protocol import Arm
 from vtrial.protocol.rota import rotas_of, settings
 from vtrial.protocol.rules import MOST_RULES, Rule
 from vtrial.protocol.scope import Known
-from vtrial.protocol.shape import ArmShape, DesignShape, DropoutShape
-from vtrial.protocol.times import moment
-from vtrial.protocol.values import share_in
+from vtrial.protocol.shape import ArmShape, DesignShape
 from vtrial.sheets.sheet import Path_
 from vtrial.units import factor, quantity
 
@@ -167,43 +165,6 @@ def _weights(
             allowed="a weight for every arm, such as `{" + ", ".join(entries) + "}`",
         )
     return tuple(given.get(name, 1) for name in arms)
-
-
-def read_dropout(
-    shape: DropoutShape | None, arms: Sequence[str], known: Known, faults: Faults
-) -> Dropout:
-    """Read the hazard [1/h] of dropout of each arm."""
-    if shape is None:
-        return Dropout()
-    path = ("design", "dropout")
-    given = shape.share if isinstance(shape.share, dict) else dict.fromkeys(arms, 0.0)
-    for name in given:
-        if name not in arms:
-            faults.unknown((*path, "share"), name, arms, "arm")
-    try:
-        by = moment(shape.by, cycle=known.cycle)
-    except ProtocolError as error:
-        faults.relay((*path, "by"), error)
-        return Dropout()
-    hazards = []
-    for name in arms:
-        words = given.get(name, 0.0) if isinstance(shape.share, dict) else shape.share
-        try:
-            share = share_in(words)
-        except ProtocolError as error:
-            named = isinstance(shape.share, dict)
-            faults.relay((*path, "share", *([name] if named else [])), error)
-            return Dropout()
-        if share == 1 or not by > 0:
-            faults.add(
-                (*path, "share"),
-                found=f"{words} by {shape.by}",
-                allowed="less than all, after the start, such as "
-                "`{share: 15 %, by: week 72}`",
-            )
-            return Dropout()
-        hazards.append(-math.log1p(-share) / by)
-    return Dropout(tuple(hazards))
 
 
 def _arm(name: str, shape: ArmShape, known: Known, faults: Faults) -> Arm:

@@ -17,12 +17,12 @@ from vtrial.protocol.arms import (
     find_cycle,
     read_allocation,
     read_arms,
-    read_dropout,
     with_rules,
 )
 from vtrial.protocol.comparisons import read_analysis
 from vtrial.protocol.costs import COST, of_cost, with_cost
 from vtrial.protocol.design import Design
+from vtrial.protocol.dropout import read_dropout
 from vtrial.protocol.eligible import read_eligible
 from vtrial.protocol.endpoints import (
     read_endpoints,
@@ -251,9 +251,8 @@ def _build(
     enactment = read_enactment(
         shape, subjects, endpoints, analysis.comparisons, faults=faults
     )
-    occasions = read_occasions(shape.occasions, known, faults)
-    grid = _read_grid(
-        shape, endpoints, visits, arms, occasions, last, known=known, faults=faults
+    occasions, grid = _read_times(
+        shape, endpoints, visits, arms, design, last, known=known, faults=faults
     )
     observed, outcomes = read_observed(
         shape.observed, arms, endpoints, known=known, faults=faults
@@ -441,22 +440,26 @@ def _horizon(arms: tuple[Arm, ...], visits: tuple[Visit, ...]) -> float:
     return max([end for end in ends if math.isfinite(end)], default=0.0) or 24.0
 
 
-def _read_grid(
+def _read_times(
     shape: ProtocolShape,
     endpoints: tuple[Endpoint, ...],
     visits: tuple[Visit, ...],
     arms: tuple[Arm, ...],
-    occasions: tuple[float, ...],
+    design: Design,
     horizon: float,
     *,
     known: Known,
     faults: Faults,
-) -> Grid:
-    """Read when true values are computed: visits and limits of endpoints included."""
+) -> tuple[tuple[float, ...], Grid]:
+    """Read occasions, and when true values are computed, also for visits and limits."""
+    occasions = read_occasions(shape.occasions, known, faults)
     limits = _limits(endpoints)
+    followed = [(point.start, point.end) for point in endpoints if point.follows]
+    if design.dropout.followed:  # a hazard is integrated over the whole course
+        followed = [(0.0, horizon)]
     if known.model and known.model.flow:
-        return Grid((known.model.flow.closes,), given=True)
-    return read_grid(
+        return occasions, Grid((known.model.flow.closes,), given=True)
+    return occasions, read_grid(
         shape.grid,
         horizon=horizon,
         extra=[*limits, *(time for visit in visits for time in visit.times)],
@@ -464,7 +467,7 @@ def _read_grid(
         if known.model
         else NO_KNOTS,
         limits=limits,
-        followed=[(point.start, point.end) for point in endpoints if point.follows],
+        followed=followed,
         known=known,
         faults=faults,
     )

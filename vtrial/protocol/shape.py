@@ -13,6 +13,7 @@ from vtrial.endpoint.registry import kinds
 from vtrial.measure.registry import measures
 from vtrial.protocol.adherence_shape import AdherenceShape
 from vtrial.protocol.analysis import Covariance, Freedom, Procedure, Ties
+from vtrial.protocol.dropout_shape import DropoutShape
 from vtrial.protocol.enactment_shape import Accruals, AdaptationShape, Looks
 from vtrial.protocol.escalation import EscalationShape
 from vtrial.protocol.evidence import Correct, Statistic
@@ -127,16 +128,6 @@ class RandomisationShape(Shape):
         description="Covariates within whose values blocks are made.",
         examples=[["FEMALE"]],
     )
-
-
-class DropoutShape(Shape):
-    """How many leave, at a constant hazard; what is due after it is missing."""
-
-    share: Value | dict[str, Value] = Field(
-        description="Of the subjects, or by arm.",
-        examples=["15 %", {"placebo": "25 %"}],
-    )
-    by: Name = Field(description="When so many have left.", examples=["week 72"])
 
 
 class DesignShape(Shape):

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from vtrial.endpoint.endpoint import Endpoint
+from vtrial.endpoint.endpoint import DROPOUT, Endpoint
 from vtrial.endpoint.equation import equation_of
 from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.endpoints import unit_taken
@@ -379,6 +379,17 @@ def eligible_in_words(protocol: Protocol) -> str:
     )
 
 
+def leaving_lines(protocol: Protocol) -> list[Line]:
+    """Return for which causes subjects leave; no line if nobody does."""
+    causes = protocol.design.dropout.causes
+    words = "; ".join(
+        cause.words if cause.name == DROPOUT else f"{cause.name}: {cause.words}"
+        for cause in causes
+    )
+    first = "; whichever comes about first is the reason" if len(causes) > 1 else ""
+    return [Line("Leaving", words + first)] if causes else []
+
+
 def design_lines(protocol: Protocol) -> list[Line]:
     """Return the design, a named line for each part of it."""
     lines = [
@@ -387,6 +398,7 @@ def design_lines(protocol: Protocol) -> list[Line]:
         Line("Size", size_in_words(protocol)),
         Line("Allocation", allocation_in_words(protocol)),
         Line("Simulated", potential_in_words(protocol)),
+        *leaving_lines(protocol),
     ]
     if len(protocol.occasions) > 1:
         words = timing_of(protocol).moments(protocol.occasions)

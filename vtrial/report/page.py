@@ -65,6 +65,7 @@ from vtrial.report.sheet_time import in_sheet_time
 from vtrial.report.tables import (
     comparisons_list,
     contrasts_table,
+    departed_table,
     endpoints_tables,
     failures_table,
     fallbacks_table,
@@ -86,6 +87,7 @@ _FRAMES = (
     "distributions",
     "failures",
     "fallbacks",
+    "departed",
     "published",
     "curves",
     "operating",
@@ -222,6 +224,7 @@ def write_page(
         ],
         comparisons=comparisons_list(protocol),
         flow=flow_table(protocol, flow),
+        departed=_if_any(lambda f: departed_table(protocol, f), frames["departed"]),
         endpoints=_if_any(
             lambda f: endpoints_tables(protocol, f, frames["missing"]),
             frames["endpoints"],

@@ -2,6 +2,14 @@
 
 from vtrial.sheets.synonyms import folded
 
+_LEAVING = {
+    "proportion": "share",
+    "rate": "share",
+    "at": "by",
+    "time": "by",
+    "unit": "per",
+}
+
 SAME: dict[str, dict[str, str]] = {
     "ModelShape": {
         "params": "parameters",
@@ -225,7 +233,8 @@ SAME: dict[str, dict[str, str]] = {
         "block size": "permuted block",
         "strata": "stratified",
     },
-    "DropoutShape": {"rate": "share", "proportion": "share", "at": "by"},
+    "DropoutShape": _LEAVING | {"reasons": "causes", "cause": "causes"},
+    "CauseShape": _LEAVING,
     "EndpointShape": {
         "output": "of",
         "on": "of",
