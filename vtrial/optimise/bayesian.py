@@ -21,7 +21,6 @@ from vtrial.optimise.aims import Worth, gap, worth_of
 from vtrial.optimise.crowd import People
 from vtrial.optimise.descent import Try, written
 from vtrial.optimise.problem import Point, Problem
-from vtrial.optimise.real import real_values
 
 FIRST = 5  # candidates before the process is asked, beside the start
 PRICE = 10.0  # of overstepping a limit by its size, in sizes of the goal
@@ -39,7 +38,7 @@ def search_real(
     ProtocolError
         If the library is not installed.
     """
-    rows = [real_values(one) for one in problem.variables]
+    rows = [np.array(one.real) for one in problem.variables]
     known: dict[Point, Worth] = {}
     tried: list[Try] = []
 

@@ -1,7 +1,7 @@
 """The verb: from a protocol that says what may vary to the regimen that is best."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from vtrial.errors import ProtocolError
 from vtrial.optimise.aims import Worth, holds, rank, worth_of
 from vtrial.optimise.bayesian import search_real
 from vtrial.optimise.crowd import People
-from vtrial.optimise.descent import Descent, Try
+from vtrial.optimise.descent import Descent, Try, written
 from vtrial.optimise.front import FrontPoint, front_of, undominated
 from vtrial.optimise.optimum import Optimum, write_optimum
 from vtrial.optimise.problem import Point, Problem
@@ -31,10 +31,16 @@ MOST_VERIFIED = 8
 Tell = Callable[[str], None]
 
 
-class Searched(NamedTuple):
-    """What a search has found: real candidates, the best first, and its course."""
+Ranked = list[tuple[Point, Worth]]
 
-    ranked: list[tuple[Point, Worth]]
+
+class Searched(NamedTuple):
+    """What a search has found: its course, its front, and where to look around.
+
+    `around` gives real candidates so many values to either side, the best first.
+    """
+
+    around: Callable[[int], Ranked]
     tried: list[Try]
     front: list[FrontPoint]
 
@@ -43,6 +49,8 @@ def find_regimen(
     protocol: Protocol,
     *,
     out: str | Path | None = None,
+    search: int | None = None,
+    verify: int | None = None,
     tell: Tell = say,
 ) -> Optimum:
     """Find the values of a protocol's variables that its `optimise` asks for.
@@ -57,6 +65,8 @@ def find_regimen(
     ----------
     out
         A folder to write the result to; nowhere if left out.
+    search, verify
+        How many subjects there are, instead of the sheet's numbers.
     tell
         What is called with a line about each step.
 
@@ -73,7 +83,7 @@ def find_regimen(
     Traceback (most recent call last):
     vtrial.errors.ProtocolError: optimise is missing; it must be a sheet that says ...
     """
-    problem = _problem(protocol)
+    problem = _problem(protocol, {"search": search, "verify": verify})
     asked = problem.asked
     people, fresh = People(problem, asked.search), People(problem, asked.verify)
     why = problem.why_not
@@ -86,10 +96,10 @@ def find_regimen(
         )
     smooth = not why and asked.by != "Bayesian"
     tell(f"search by {'gradient' if smooth else f'Bayesian optimisation: {why}'}")
-    search = _by_gradient if smooth else _without_gradient
-    found = search(problem, people, fresh, tell)
-    verified, chosen = _verified(problem, found.ranked, fresh, tell)
-    point = found.ranked[chosen][0]
+    go = _by_gradient if smooth else _without_gradient
+    found = go(problem, people, fresh, tell)
+    order, verified, point = _verified(problem, found.around, fresh, tell)
+    searched = dict(order)[point]
     made = Optimum(
         protocol=problem.at(point),
         arm=asked.arm,
@@ -98,13 +108,11 @@ def find_regimen(
             for one, value in zip(problem.variables, point, strict=True)
         },
         point=point,
-        holds=holds(asked.limits, verified[chosen]),
+        holds=holds(asked.limits, verified[point]),
         by=_words(smooth, why),
         course=course_table(problem, found.tried),
-        candidates=candidate_table(problem, found.ranked, verified),
-        verification=verification_table(
-            problem, found.ranked[chosen][1], verified[chosen]
-        ),
+        candidates=candidate_table(problem, order, verified),
+        verification=verification_table(problem, searched, verified[point]),
         front=front_table(problem, found.front),
         digest=_digest(problem),
     )
@@ -113,7 +121,7 @@ def find_regimen(
     return made
 
 
-def _problem(protocol: Protocol) -> Problem:
+def _problem(protocol: Protocol, subjects: Mapping[str, int | None]) -> Problem:
     """Hold a protocol against its model and cohort; settle who is simulated."""
     if protocol.optimisation is None:
         raise ProtocolError(
@@ -126,8 +134,12 @@ def _problem(protocol: Protocol) -> Problem:
     cohort = plan(protocol).cohort
     asked = protocol.optimisation
     crowds = {
-        name: getattr(asked, name).settled(uncertain=protocol.uncertain)
-        for name in ("search", "verify")
+        name: replace(getattr(asked, name), **({"subjects": many} if many else {}))
+        for name, many in subjects.items()
+    }
+    crowds = {
+        name: crowd.settled(uncertain=protocol.uncertain)
+        for name, crowd in crowds.items()
     }
     whole = replace(protocol, optimisation=replace(asked, **crowds))
     return Problem(whole, cohort)
@@ -141,14 +153,16 @@ def _by_gradient(
     descent = Descent(problem, Surrogate(problem, problem.lines), people)
     end = descent.search(tell)
     tried = list(descent.tried)
-    order: list[tuple[Point, Worth]] = []
-    for reach in range(WIDER):
-        points = list(neighbours(problem, end, reach))
-        order = ranked(problem, points, descent.hard)
-        if holds(problem.asked.limits, order[0][1]):
-            break
+    known: dict[Point, Worth] = {}
+
+    def around(reach: int) -> Ranked:
+        for point in neighbours(problem, end, reach):
+            if point not in known:
+                known[point] = descent.hard(point)
+        return ranked(problem, known)
+
     front = front_of(descent, fresh, tell) if problem.asked.front else []
-    return Searched(order, tried, front)
+    return Searched(around, tried, front)
 
 
 def _without_gradient(
@@ -156,7 +170,6 @@ def _without_gradient(
 ) -> Searched:
     """Search among real candidates, of whom the front is what no other beats."""
     tried, known = search_real(problem, people, tell)
-    order = ranked(problem, list(known), known.__getitem__)
     front = []
     if problem.asked.front is not None:
         every = [FrontPoint(point, one, one) for point, one in known.items()]
@@ -166,25 +179,36 @@ def _without_gradient(
             front.append(
                 one._replace(verified=worth_of(problem, values, fresh.replicate))
             )
-    return Searched(order, tried, front)
+    return Searched(lambda _: ranked(problem, known), tried, front)
 
 
 def _verified(
-    problem: Problem, order: list[tuple[Point, Worth]], fresh: People, tell: Tell
-) -> tuple[dict[int, Worth], int]:
-    """Verify candidates in their order until one holds; return which that is.
+    problem: Problem, around: Callable[[int], Ranked], fresh: People, tell: Tell
+) -> tuple[Ranked, dict[Point, Worth], Point]:
+    """Verify candidates in their order until one holds; return all, and which it is.
 
-    If none does, it is the one that oversteps the least.
+    Only those are verified that hold on the people of the search. Where none does on
+    fresh ones it is looked further around; in the end it is the one that oversteps the
+    least.
     """
-    found: dict[int, Worth] = {}
-    for place, (point, _) in enumerate(order[:MOST_VERIFIED]):
-        values = fresh.observe(point)
-        found[place] = worth_of(problem, values, fresh.replicate)
-        kept = holds(problem.asked.limits, found[place])
-        tell(f"verified on fresh people: {'holds' if kept else 'does not hold'}")
-        if kept:
-            return found, place
-    return found, min(found, key=lambda place: rank(problem, found[place]))
+    found: dict[Point, Worth] = {}
+    order: Ranked = []
+    for reach in range(WIDER + 1):
+        order = around(reach)
+        for point, before in order:
+            kept = holds(problem.asked.limits, before)
+            if point in found or not kept or len(found) == MOST_VERIFIED:
+                continue
+            found[point] = worth_of(problem, fresh.observe(point), fresh.replicate)
+            kept = holds(problem.asked.limits, found[point])
+            verdict = "holds" if kept else "does not hold"
+            tell(f"{written(problem, point)} on fresh people: {verdict}")
+            if kept:
+                return order, found, point
+    if not found:  # nobody keeps to the limits on the people of the search, either
+        nearest = order[0][0]
+        found[nearest] = worth_of(problem, fresh.observe(nearest), fresh.replicate)
+    return order, found, min(found, key=lambda one: rank(problem, found[one]))
 
 
 def _words(smooth: bool, why: str) -> str:

@@ -14,6 +14,7 @@ from vtrial.optimise.problem import Point
 from vtrial.protocol.protocol import Protocol
 
 FILE = "optimum.json"
+TABLES = ("course", "candidates", "verification", "front")
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +79,13 @@ class Optimum:
         passed = f" The {tried - 1} before it did not hold." if tried > 1 else ""
         return f"{values}{given}. It holds on fresh people.{passed}"
 
+    @property
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """The tables by name."""
+        return {name: getattr(self, name) for name in TABLES}
+
     def as_data(self) -> dict[str, Any]:
         """Return it as plain data, for JSON."""
-        tables = ("course", "candidates", "verification", "front")
         return {
             "protocol": self.protocol.name,
             "arm": self.arm,
@@ -89,18 +94,12 @@ class Optimum:
             "holds": self.holds,
             "by": self.by,
             "digest": self.digest,
-        } | {name: getattr(self, name).to_dict("records") for name in tables}
+        } | {name: table.to_dict("records") for name, table in self.frames.items()}
 
 
 def write_optimum(found: Optimum, folder: Path) -> Path:
-    """Write `optimum.json` and the tables as CSV, each whole or not at all.
-
-    The JSON is written last: where it stands, all of it is there.
-    """
+    """Write `optimum.json`, all that was found, whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("course", "candidates", "verification", "front"):
-        table = getattr(found, name).to_csv(index=False, lineterminator="\n")
-        _put(folder / f"{name}.csv", table)
     text = json.dumps(_clean(found.as_data()), indent=2, ensure_ascii=False)
     return _put(folder / FILE, f"{text}\n")
 

@@ -28,6 +28,7 @@ INSIDE = (0.381966, 0.763932)  # of the range: where lines are held against the 
 SAME = ("visits", "endpoints", "occasions", "eligible", "design")
 
 Point = tuple[float, ...]
+Line = tuple[Float[np.ndarray, " number"], Float[np.ndarray, "number variable"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +143,10 @@ class Problem:
                 found.append((*start[:place], end, *start[place + 1 :]))
         for share in INSIDE:
             found.append(
-                tuple(v.low + share * (v.high - v.low) for v in self.variables)
+                tuple(
+                    one.nearest(one.low + share * (one.high - one.low))
+                    for one in self.variables
+                )
             )
         return tuple(found)
 
@@ -198,11 +202,7 @@ class Problem:
             return None
         return Lines(tuple(free), *numbers, times[1], steady[1])
 
-    def _line(
-        self, table: Float[np.ndarray, "corner number"]
-    ) -> (
-        tuple[Float[np.ndarray, " number"], Float[np.ndarray, "number variable"]] | None
-    ):
+    def _line(self, table: Float[np.ndarray, "corner number"]) -> Line | None:
         """Lay a line through numbers at the corners; None where there is none."""
         points = np.array(self.corners)
         count = len(self.variables)
@@ -239,6 +239,9 @@ def _at(problem: Problem, point: Point) -> Protocol:
         data["optimise"]["vary"][one.name]["start"] = one.written(value)
     made = build_protocol(replace(sheet, data=data))
     kept = {key: getattr(base, key) for key in CHANGES}
+    assert made.optimisation is not None, "it is the same sheet"
+    starts = made.optimisation.variables
+    kept["optimisation"] = replace(problem.asked, variables=starts)
     return replace(made, **kept, numerics=base.numerics)
 
 

@@ -32,13 +32,13 @@ def course_table(problem: Problem, tried: Sequence[Try]) -> pd.DataFrame:
 def candidate_table(
     problem: Problem,
     order: Sequence[tuple[Point, Worth]],
-    verified: Mapping[int, Worth],
+    verified: Mapping[Point, Worth],
 ) -> pd.DataFrame:
     """Return a row for each real candidate, the best on the search's people first."""
     none = float("nan")
     rows = []
-    for place, (point, search) in enumerate(order):
-        fresh = verified.get(place)
+    for point, search in order:
+        fresh = verified.get(point)
         row: dict[str, Any] = _values(problem, point)
         row |= {"goal": search.goal.value}
         row |= {"goal verified": fresh.goal.value if fresh else none}
@@ -47,7 +47,7 @@ def candidate_table(
             row[f"{name} verified"] = fresh.limits[k].value if fresh else none
         row["verified"] = fresh is not None
         kept = holds(problem.asked.limits, fresh) if fresh else False
-        row["holds"] = kept if fresh else None
+        row["holds"] = {True: "yes", False: "no"}[kept] if fresh else ""
         rows.append(row)
     return pd.DataFrame(rows)
 

@@ -35,6 +35,25 @@ class Variable:
     values: tuple[float, ...] = ()
     step: float = 0.0
 
+    @property
+    def real(self) -> tuple[float, ...]:
+        """All values that are real, ascending.
+
+        Examples
+        --------
+        >>> Variable("amount", 10.0, 25.0, 10.0, step=5.0).real
+        (10.0, 15.0, 20.0, 25.0)
+        """
+        if self.values:
+            return self.values
+        count = int((self.high - self.low) / self.step + 1e-9)
+        steps = (self.low + self.step * place for place in range(count + 1))
+        return tuple(float(f"{value:.12g}") for value in steps)
+
+    def nearest(self, value: float) -> float:
+        """Return the real value next to one."""
+        return min(self.real, key=lambda real: abs(real - value))
+
     def written(self, value: float) -> str:
         """Write a value as it stands in the sheet.
 
@@ -85,7 +104,7 @@ class Crowd:
     def settled(self, *, uncertain: bool) -> "Crowd":
         """Return it with a number of replicates, and as many subjects in each."""
         usual = min(REPLICATES, self.subjects) if uncertain else 1
-        count = self.replicates or usual
+        count = min(self.replicates or usual, self.subjects)
         return replace(self, replicates=count, subjects=self.subjects // count * count)
 
 
