@@ -36,9 +36,9 @@ arms:
 grid:
   - {every: 300 h, until: 600 h}
 endpoints:
-  exposure: {of: total, take: maximum, values: true}
-  inside: {of: total, take: maximum, values: true, above: 80, below: 180}
-  high: {of: total, take: maximum, values: true, above: 200}
+  exposure: {of: total, take: maximum, values: true, within: day 0 to day 25}
+  inside: {of: total, take: maximum, values: true, within: day 0 to day 25, above: 80, below: 180}
+  high: {of: total, take: maximum, values: true, within: day 0 to day 25, above: 200}
 optimise:
   vary:
     amount: {from: 100 mg, to: 1500 mg, step: 25 mg, start: 200 mg}

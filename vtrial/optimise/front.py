@@ -15,9 +15,11 @@ import numpy as np
 
 from vtrial.optimise.aims import Worth
 from vtrial.optimise.crowd import People
-from vtrial.optimise.descent import Descent
+from vtrial.optimise.descent import Descent, written
 from vtrial.optimise.problem import Point, Problem
 from vtrial.protocol.optimisation import Limit
+
+SLACK = 0.02  # of the range of the bounds, to which the first one is loosened
 
 
 class FrontPoint(NamedTuple):
@@ -51,17 +53,15 @@ def front_of(
     least = descent.descend(
         problem.start, width, goal=front.against, sense=sense, limits=kept
     )
-    ends = [_other(descent, one) for one in (least, best)]
-    found, at = (
-        [FrontPoint(least, descent.hard(least), descent.hard(least, fresh))],
-        least,
-    )
-    for bound in np.linspace(*ends, front.points)[1:-1]:
+    low, high = (_other(descent, one) for one in (least, best))
+    low += SLACK * (high - low)  # where it is least, the goal may be far from its best
+    found, at = [], least
+    for bound in np.linspace(low, high, front.points)[:-1]:
         side = "at most" if lower else "at least"
         more = Limit(front.against, side, float(bound))
         at = descent.descend(at, width, limits=(*kept, more))
         found.append(FrontPoint(at, descent.hard(at), descent.hard(at, fresh)))
-        tell(f"front: {len(found)} of {front.points}")
+        tell(f"front: {len(found)} of {front.points}, {written(problem, at)}")
     found.append(FrontPoint(best, descent.hard(best), descent.hard(best, fresh)))
     return undominated(problem, found)
 

@@ -77,9 +77,7 @@ def read_variable(name: str, entry: Mapping[str, Any]) -> Variable | tuple[str, 
     if len(shared) > 1:
         other = next(key for key in units if units[key] != next(iter(units.values())))
         first = next(iter(units.values())) or "none"
-        return other.split()[
-            0
-        ], f"values in one unit ({first}), since they are compared"
+        return other.split()[0], f"in the unit of the others ({first})"
     unit = shared.pop() if shared else ""
     if many and {"from", "to", "step"} & numbers.keys():
         return "values", "values alone, or `from`, `to` and `step`"

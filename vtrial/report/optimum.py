@@ -207,8 +207,14 @@ def _front(
     )
     for row, a, b in zip(frame.to_dict("records"), x, y, strict=True):
         said = ", ".join(number(float(row[v.name]), 3) for v in asked.variables)
+        right = a > (x.min() + x.max()) / 2
         axes.annotate(
-            said, (a, b), xytext=(4, -9), textcoords="offset points", fontsize=8
+            said,
+            (a, b),
+            xytext=(-5 if right else 5, 5 if right else -10),
+            textcoords="offset points",
+            ha="right" if right else "left",
+            fontsize=8,
         )
     for limit in asked.limits:
         if limit.endpoint == asked.front.against and limit.confidence is None:
