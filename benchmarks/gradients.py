@@ -1,10 +1,10 @@
 """How right are slopes through the population: against central differences.
 
-`python -m benchmarks.gradients` prints one table: for each variable of a regimen and each
-parameter of the model the slope of the mean of an endpoint over people, taken forwards
-through the solver, beside a central difference of order 4 on the same people, and the
-relative error. `--model docetaxel` takes a model that is solved in steps. A rule's
-threshold has no slope: `vtrial optimise` looks for it without one.
+`python -m benchmarks.gradients` prints one table: for each variable of a regimen and
+each parameter of the model the slope of the mean of an endpoint over people, taken
+forwards through the solver, beside a central difference of order 4 on the same people,
+and the relative error. `--model docetaxel` takes a model that is solved in steps. A
+rule's threshold has no slope: `vtrial optimise` looks for it without one.
 """
 
 import argparse
@@ -143,7 +143,9 @@ def main() -> None:
         numbers = f"{row.slope:.6g} | {row.difference:.6g} | {row.error:.1e}"
         print(f"| {row.endpoint} | {row.by} | {numbers} |")
     worst = max(rows, key=lambda row: row.error)
-    print(f"\nLargest relative error: {worst.error:.1e}, {worst.endpoint} by {worst.by}.")
+    print(
+        f"\nLargest relative error: {worst.error:.1e}, {worst.endpoint} by {worst.by}."
+    )
 
 
 if __name__ == "__main__":

@@ -37,7 +37,9 @@ grid:
   - {every: 300 h, until: 600 h}
 endpoints:
   exposure: {of: total, take: maximum, values: true, within: day 0 to day 25}
-  inside: {of: total, take: maximum, values: true, within: day 0 to day 25, above: 80, below: 180}
+  inside:
+    {of: total, take: maximum, values: true, within: day 0 to day 25,
+    above: 80, below: 180}
   high: {of: total, take: maximum, values: true, within: day 0 to day 25, above: 200}
 optimise:
   vary:

@@ -125,6 +125,7 @@ def test_the_same_sheet_finds_the_same(sheets, quiet):
         pd.testing.assert_frame_equal(table, two.frames[name], check_exact=True)
 
 
+@pytest.mark.slow
 def test_a_limit_in_most_replicates_is_stricter_than_in_the_mean(sheets, quiet):
     """With a clearance that is uncertain itself."""
     sheets.change("unit: L/h}", "unit: L/h, rse: 20 %}", name="cleared")

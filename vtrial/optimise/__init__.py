@@ -11,8 +11,11 @@ from vtrial.lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "Group": "vtrial.optimise.fisher",
         "Optimum": "vtrial.optimise.optimum",
         "find_regimen": "vtrial.optimise.find",
+        "information": "vtrial.optimise.fisher",
+        "optimal_times": "vtrial.optimise.fisher",
         "write_optimum": "vtrial.optimise.optimum",
     },
 )
