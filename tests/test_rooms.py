@@ -37,6 +37,7 @@ MAY_IMPORT = {  # in the order the data walks; CONTRIBUTING.md draws it
     "conduct": WALK,
     "diagnose": WALK | {"conduct"},
     "jobs": WALK | {"conduct"},
+    "optimise": WALK | {"conduct"},
     "report": GROUND | {"protocol", "endpoint", "measure", "analysis"},
     "cli": {"vtrial"},
     "testing": GROUND | {"dosing", "protocol", "endpoint", "cohort", "model", "solver"},

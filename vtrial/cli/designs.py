@@ -1,4 +1,4 @@
-"""The commands of trial designs: what they would do, and how large a trial must be."""
+"""The commands of trial designs: what they would do, how large, and at which dose."""
 
 import dataclasses
 from pathlib import Path
@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 import vtrial as vt
-from vtrial.cli.say import print_json, print_table, say, write_csv
+from vtrial.cli.say import open_page, print_json, print_table, say, write_csv
+
+MISSED = 3
 
 designs = typer.Typer()
 
@@ -87,3 +89,47 @@ def size(
         f"{found.size} subjects: power {100 * found.power:.1f} % (Monte Carlo error "
         f"{100 * found.mc_error:.1f} pp); by the normal approximation {found.guess}."
     )
+
+
+@designs.command(epilog="Example: `vtrial optimise docetaxel-optimal --open`")
+def optimise(
+    protocol: Protocol,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the result; `results/...` if none.")
+    ] = None,
+    search: Annotated[
+        int | None, typer.Option(min=2, help="Subjects of the search.")
+    ] = None,
+    verify: Annotated[
+        int | None, typer.Option(min=2, help="Subjects of the verification.")
+    ] = None,
+    png: Annotated[bool, typer.Option("--png", help="Figures as PNG, too.")] = False,
+    open_: Annotated[
+        bool, typer.Option("--open", help="Open the page in a browser.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Find the values of a sheet's variables that its `optimise` asks for.
+
+    The result is verified on fresh subjects; exits with 3 if none keeps to all limits.
+    """
+    crowds = {"search": search, "verify": verify}
+    found = vt.find_regimen(
+        vt.load_protocol(protocol),
+        **{name: many for name, many in crowds.items() if many},
+    )
+    folder = out or Path("results") / f"{found.protocol.name}-{found.digest[:8]}"
+    page = vt.report.render_optimum(
+        found.protocol, found.frames, folder, words=found.words, by=found.by, png=png
+    )
+    vt.optimise.write_optimum(found, folder)
+    if as_json:
+        print_json(found.as_data())
+    else:
+        print_table(found.verification, title="Verified on fresh subjects")
+        say(found.words)
+        say(f"Page: {page}")
+    if open_:
+        open_page(page)
+    if not found.holds:
+        raise typer.Exit(MISSED)

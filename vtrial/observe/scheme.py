@@ -57,6 +57,7 @@ def _bare(protocol: Protocol) -> Protocol:
         analysis=Analysis(),
         evidence=Evidence(),
         eligible=None,
+        optimisation=None,
         data={},
     )
 

@@ -19,6 +19,7 @@ from vtrial.protocol.arms import (
     read_arms,
     with_rules,
 )
+from vtrial.protocol.braces import filled
 from vtrial.protocol.comparisons import read_analysis
 from vtrial.protocol.costs import COST, of_cost, with_cost
 from vtrial.protocol.design import Design
@@ -39,6 +40,7 @@ from vtrial.protocol.parameters import with_parameters_of
 from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit
 from vtrial.protocol.published import read_published, read_source
 from vtrial.protocol.read_enactment import read_enactment
+from vtrial.protocol.read_optimisation import read_optimisation
 from vtrial.protocol.read_rules import read_rules
 from vtrial.protocol.scope import Known, find_covariates, find_model
 from vtrial.protocol.shape import KeepShape, ProtocolShape
@@ -152,12 +154,13 @@ def build_protocol(
 
 def _read(sheet: Sheet) -> tuple[Protocol | None, list[Fault]]:
     """Read a sheet into a Protocol, or into every fault of it."""
+    given, sheet = sheet, filled(sheet)
     faults = Faults(sheet)
     shape, places = _read_shape(sheet, faults)
     if shape is None:
         return None, faults.entries
     try:
-        return _build(shape, places, faults), []
+        return _build(shape, places, given, faults), []
     except ProtocolError as error:
         return None, list(error.faults)
 
@@ -230,7 +233,7 @@ def _cut_name(
 
 
 def _build(
-    shape: ProtocolShape, places: dict[str, list[int]], faults: Faults
+    shape: ProtocolShape, places: dict[str, list[int]], given: Sheet, faults: Faults
 ) -> Protocol:
     """Give a shape its meaning, or raise all that is wrong."""
     known = _known(shape, faults)
@@ -250,6 +253,9 @@ def _build(
     subjects = in_all(shape.subjects)
     enactment = read_enactment(
         shape, subjects, endpoints, analysis.comparisons, faults=faults
+    )
+    optimisation = read_optimisation(
+        shape.optimise, given, endpoints, seed=shape.seed, faults=faults
     )
     occasions, grid = _read_times(
         shape, endpoints, visits, arms, design, last, known=known, faults=faults
@@ -277,6 +283,7 @@ def _build(
         eligible=eligible,
         design=design,
         enactment=enactment,
+        optimisation=optimisation,
         visits=visits,
         grid=grid.times,
         added=grid.added,

@@ -18,6 +18,7 @@ from vtrial.protocol.design import Design
 from vtrial.protocol.eligible import Eligible
 from vtrial.protocol.enactment import Enactment
 from vtrial.protocol.evidence import Correct, Evidence
+from vtrial.protocol.optimisation import Optimisation
 from vtrial.protocol.rules import Rule
 from vtrial.protocol.subset import Words
 from vtrial.types import Numerics
@@ -113,6 +114,7 @@ class Protocol:
     eligible: Eligible | None = None
     design: Design = Design()
     enactment: Enactment | None = None
+    optimisation: Optimisation | None = None
     visits: tuple[Visit, ...] = ()
     grid: tuple[float, ...] = ()
     added: tuple[int, ...] = ()
@@ -221,7 +223,7 @@ class Protocol:
 
 _ASIDE = {
     *("model", "title", "replicates", "analysis", "evidence", "enactment"),
-    *("sources", "path", "text", "data", "words"),
+    *("optimisation", "sources", "path", "text", "data", "words"),
 }
 WORDS = {"title", "words", "source", "sources"}
 

@@ -46,6 +46,7 @@ from vtrial.protocol.observed_shape import (
     SourceShape,
     UpperLimit,
 )
+from vtrial.protocol.optimisation_shape import Optimise
 from vtrial.protocol.population_shape import Counts, Eligible, ParametersFile
 from vtrial.protocol.rule_shape import RuleShape
 from vtrial.sheets.validate import sheet_name
@@ -563,6 +564,7 @@ class ProtocolShape(Shape):
     multiplicity: MultiplicityShape | None = Field(
         None, description="Adjusts the p-values of several comparisons."
     )
+    optimise: Optimise = None
     keep: KeepShape = Field(
         KeepShape.model_construct(), description="What the record holds."
     )

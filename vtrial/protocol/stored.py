@@ -24,6 +24,7 @@ from vtrial.protocol import (
     enactment,
     escalation,
     evidence,
+    optimisation,
     rules,
 )
 from vtrial.protocol import protocol as nouns
@@ -42,6 +43,7 @@ _MODULES = (
         analysis,
         eligible,
         evidence,
+        optimisation,
     ),
     *(endpoint, regimen, model, chance, flow, tree),
 )

@@ -17,5 +17,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "juxtapose": "vtrial.report.run_comparison",
         "plot_profiles": "vtrial.report.profiles",
         "render": "vtrial.report.page",
+        "render_optimum": "vtrial.report.optimum",
     },
 )
