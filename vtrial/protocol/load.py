@@ -24,6 +24,7 @@ from vtrial.protocol.comparisons import read_analysis
 from vtrial.protocol.costs import COST, of_cost, with_cost
 from vtrial.protocol.design import Design
 from vtrial.protocol.eligible import read_eligible
+from vtrial.protocol.enactment import Enactment
 from vtrial.protocol.endpoints import (
     read_endpoints,
     read_spans,
@@ -38,6 +39,7 @@ from vtrial.protocol.observed import read_observed
 from vtrial.protocol.parameters import with_parameters_of
 from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit
 from vtrial.protocol.published import read_published, read_source
+from vtrial.protocol.randomisation import check_enactment, with_enactment
 from vtrial.protocol.read_enactment import read_enactment
 from vtrial.protocol.read_rules import read_rules
 from vtrial.protocol.scope import Known, find_covariates, find_model
@@ -237,7 +239,6 @@ def _build(
     shape = asked_of_flow(shape, known, faults)
     arms = read_arms(shape.arms, known, faults)
     known = known.with_cycle(find_cycle(arms, shape.arms))
-    design = _design(shape, known, faults)
     visits = read_visits(shape.visits, known, faults)
     times = [time for visit in visits for time in visit.times]
     eligible = read_eligible(shape.eligible, times, known, faults)
@@ -251,6 +252,7 @@ def _build(
     enactment = read_enactment(
         shape, subjects, endpoints, analysis.comparisons, faults=faults
     )
+    design = _design(shape, enactment, known, faults)
     occasions = read_occasions(shape.occasions, known, faults)
     grid = _read_grid(
         shape, endpoints, visits, arms, occasions, last, known=known, faults=faults
@@ -294,13 +296,17 @@ def _build(
     return dataclasses.replace(protocol, block=shape.block or protocol.usual_block)
 
 
-def _design(shape: ProtocolShape, known: Known, faults: Faults) -> Design:
+def _design(
+    shape: ProtocolShape, enactment: Enactment | None, known: Known, faults: Faults
+) -> Design:
     """Read how subjects are allocated, and how they leave."""
     names = tuple(shape.arms)
-    return Design(
+    made = Design(
         read_allocation(shape.design, shape.subjects, names, known, faults),
         read_dropout(shape.design.dropout, names, known, faults),
     )
+    check_enactment(made, enactment, known, faults)
+    return with_enactment(made, enactment)
 
 
 def _read_endpoints(

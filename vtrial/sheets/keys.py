@@ -224,6 +224,9 @@ SAME: dict[str, dict[str, str]] = {
         "block": "permuted block",
         "block size": "permuted block",
         "strata": "stratified",
+        "method": "by",
+        "covariates": "factors",
+        "balance": "factors",
     },
     "DropoutShape": {"rate": "share", "proportion": "share", "at": "by"},
     "EndpointShape": {
