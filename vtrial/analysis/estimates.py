@@ -151,6 +151,11 @@ DECIDED = [
     *("comparison", "look", "decision", "share", "mc_error", "low", "high", "trials"),
 ]
 ALLOCATED = ["arm", "look", "value", "mc_error", "low", "high", "trials"]
+BALANCE = ["factor", "by", "value", "mc_error", "largest", "trials"]
+SITES = [
+    *("site", "region", "sites", "value", "mc_error", "low", "high"),
+    *("full", "empty", "trials"),
+]
 ESCALATED = [
     *("arm", "truth", "selected", "selected_error", "treated", "treated_error"),
     *("toxic", "toxic_error", "trials"),
@@ -317,6 +322,17 @@ class Estimates:
     allocated
         The number of subjects in each arm (`look` is empty), or the probability of the
         arm after a look: mean, Monte Carlo error, and where 90 % of the trials lie.
+    sites
+        Of enacted trials with sites, a row for each entry of the sheet: how many
+        `sites` it stands for, how many subjects they enrol together (mean, Monte Carlo
+        error, and where 90 % of the trials lie), and the shares of these sites that
+        reach their cap (`full`) and that enrol nobody (`empty`).
+    balance
+        Where arms are given by more than chance: by how many subjects they differ most
+        within any level of a `factor` (of all subjects where it is empty), on average
+        over the trials, with its Monte Carlo error, and in the worst of them
+        (`largest`); by the trial's own method and by `simple` randomisation of the same
+        subjects. Of unequal weights each arm's number counts by its weight.
     escalated
         What dose escalations did, a row for each dose: its `truth`, the share of all
         subjects with a toxicity under it; the share of trials that have `selected` it;
@@ -358,6 +374,8 @@ class Estimates:
     looks: pd.DataFrame = none_of(LOOKS)
     decided: pd.DataFrame = none_of(DECIDED)
     allocated: pd.DataFrame = none_of(ALLOCATED)
+    sites: pd.DataFrame = none_of(SITES)
+    balance: pd.DataFrame = none_of(BALANCE)
     escalated: pd.DataFrame = none_of(ESCALATED)
 
     def published_words(self) -> pd.DataFrame:

@@ -78,6 +78,7 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         predictive_events=seen.predictive_events.table(protocol),
         predictive_shares=seen.predictive_shares.table(protocol),
         courses=courses_of(tree, protocol),
+        balance=seen.balance.table(),
         **ledger_of(tree, protocol)._asdict(),
         **enacted_of(tree, protocol)._asdict(),
     )

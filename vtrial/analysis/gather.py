@@ -8,6 +8,7 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
+from vtrial.analysis.balance import Balance
 from vtrial.analysis.comparison import answered, sides, truth
 from vtrial.analysis.curves import Curves
 from vtrial.analysis.departures import Departures
@@ -93,6 +94,7 @@ class Gathered:
     predictive: Predictive = field(default_factory=Predictive)
     predictive_events: PredictiveEvents = field(default_factory=PredictiveEvents)
     predictive_shares: PredictiveShares = field(default_factory=PredictiveShares)
+    balance: Balance = field(default_factory=Balance)
     persons: pd.DataFrame = field(default_factory=pd.DataFrame)
     edges: dict[str, np.ndarray] = field(default_factory=dict)
     bars: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
@@ -102,6 +104,7 @@ class Gathered:
         """Add some more trials."""
         self.replicates += chunk.replicates
         self.explained.look(chunk)
+        self.balance.add(chunk, protocol)
         self.predictive.add(chunk, protocol)
         self.predictive_events.add(chunk, protocol)
         self.predictive_shares.add(chunk, protocol)

@@ -19,6 +19,7 @@ from vtrial.protocol.adherence import read_adherence
 from vtrial.protocol.design import Allocation
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.protocol import Arm
+from vtrial.protocol.randomisation import read_randomisation
 from vtrial.protocol.rota import rotas_of, settings
 from vtrial.protocol.rules import MOST_RULES, Rule
 from vtrial.protocol.scope import Known
@@ -85,37 +86,15 @@ def read_allocation(
     known: Known,
     faults: Faults,
 ) -> Allocation:
-    """Read weights and method, and hold the block size against the weights."""
+    """Read weights and method, and hold the method against the weights."""
     if isinstance(subjects, dict):
         return _counts(shape, subjects, arms, faults)
     before = len(faults.entries)
     weights = _weights(shape, arms, faults)
     sure = len(faults.entries) == before
-    how = shape.randomisation
-    path = ("design", "randomisation")
-    for index, name in enumerate(how.stratified or ()):
-        if known.covariates and name not in known.covariates:
-            at = (*path, "stratified", index)
-            faults.unknown(at, name, sorted(known.covariates), "covariate")
-    total = sum(weights)
-    size = how.permuted_block
-    if size is None and how.stratified:
-        faults.add(
-            (*path, "permuted block"),
-            found="missing, though `stratified` is given",
-            allowed="the size of the blocks within strata, such as "
-            f"`permuted block: {2 * total}`",
-        )
-    if size is None:
-        return Allocation(weights)
-    if sure and size % total:
-        faults.add(
-            (*path, "permuted block"),
-            found=f"{size}, with weights that sum to {total}",
-            allowed=f"a multiple of {total}: {total}, {2 * total}, {3 * total} or more",
-        )
-    by = "stratified" if how.stratified else "permuted block"
-    return Allocation(weights, by, size, tuple(how.stratified or ()))
+    return read_randomisation(
+        shape.randomisation, weights if sure else (), arms, known=known, faults=faults
+    )
 
 
 def _counts(

@@ -25,6 +25,7 @@ from vtrial.protocol.costs import COST, of_cost, with_cost
 from vtrial.protocol.design import Design
 from vtrial.protocol.dropout import read_dropout
 from vtrial.protocol.eligible import read_eligible
+from vtrial.protocol.enactment import Enactment
 from vtrial.protocol.endpoints import (
     read_endpoints,
     read_spans,
@@ -39,6 +40,7 @@ from vtrial.protocol.observed import read_observed
 from vtrial.protocol.parameters import with_parameters_of
 from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit
 from vtrial.protocol.published import read_published, read_source
+from vtrial.protocol.randomisation import check_enactment, with_enactment
 from vtrial.protocol.read_enactment import read_enactment
 from vtrial.protocol.read_optimisation import read_optimisation
 from vtrial.protocol.read_rules import read_rules
@@ -240,7 +242,6 @@ def _build(
     shape = asked_of_flow(shape, known, faults)
     arms = read_arms(shape.arms, known, faults)
     known = known.with_cycle(find_cycle(arms, shape.arms))
-    design = _design(shape, known, faults)
     visits = read_visits(shape.visits, known, faults)
     times = [time for visit in visits for time in visit.times]
     eligible = read_eligible(shape.eligible, times, known, faults)
@@ -257,6 +258,7 @@ def _build(
     optimisation = read_optimisation(
         shape.optimise, given, endpoints, seed=shape.seed, faults=faults
     )
+    design = _design(shape, enactment, known, faults)
     occasions, grid = _read_times(
         shape, endpoints, visits, arms, design, last, known=known, faults=faults
     )
@@ -300,13 +302,17 @@ def _build(
     return dataclasses.replace(protocol, block=shape.block or protocol.usual_block)
 
 
-def _design(shape: ProtocolShape, known: Known, faults: Faults) -> Design:
+def _design(
+    shape: ProtocolShape, enactment: Enactment | None, known: Known, faults: Faults
+) -> Design:
     """Read how subjects are allocated, and how they leave."""
     names = tuple(shape.arms)
-    return Design(
+    made = Design(
         read_allocation(shape.design, shape.subjects, names, known, faults),
         read_dropout(shape.design.dropout, names, known, faults),
     )
+    check_enactment(made, enactment, known, faults)
+    return with_enactment(made, enactment)
 
 
 def _read_endpoints(

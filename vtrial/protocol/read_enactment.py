@@ -25,6 +25,7 @@ from vtrial.protocol.faults import Faults
 from vtrial.protocol.milestones import read_at, read_when
 from vtrial.protocol.rates import rate_in
 from vtrial.protocol.shape import DesignShape, ProtocolShape
+from vtrial.protocol.sites import read_sites
 from vtrial.protocol.times import duration, moment
 from vtrial.protocol.values import effect_in, share_in
 from vtrial.sheets.sheet import Path_
@@ -41,7 +42,10 @@ SHARES = (
     "power",
     "least",
 )  # options that are shares
-KEYS = ("accrual", "arrivals", "outcome", "known_after", "planned", "looks", "adapt")
+KEYS = (
+    *("accrual", "sites", "arrivals", "outcome", "known_after", "planned"),
+    *("looks", "adapt"),
+)
 
 
 def read_enactment(
@@ -69,7 +73,7 @@ def read_enactment(
     outcome = _outcome(shape, endpoints, comparisons, faults)
     looks = _looks(shape, planned, faults)
     made = Enactment(
-        accrual=_accrual(shape, faults),
+        accrual=_accrual(shape, subjects, faults),
         outcome=outcome,
         delay=_delay(shape, faults),
         looks=looks,
@@ -131,8 +135,8 @@ def _outcome(
     return ""
 
 
-def _accrual(shape: DesignShape, faults: Faults) -> Accrual:
-    """Read the rates at which subjects come."""
+def _accrual(shape: DesignShape, subjects: int, faults: Faults) -> Accrual:
+    """Read the rates at which subjects come, in all or at sites."""
     stretches: list[Stretch] = []
     single = not isinstance(faults.sheet.value((*PATH, "accrual")), list)
     for place, one in enumerate(shape.accrual or ()):
@@ -146,7 +150,13 @@ def _accrual(shape: DesignShape, faults: Faults) -> Accrual:
             found="a last rate at which nobody comes",
             allowed="a rate above 0 to the end, so that all subjects come",
         )
-    return Accrual(tuple(stretches), shape.arrivals)
+    return read_sites(
+        shape.sites,
+        Accrual(tuple(stretches), shape.arrivals),
+        subjects,
+        said="accrual" in shape.model_fields_set,
+        faults=faults,
+    )
 
 
 def _stretch(

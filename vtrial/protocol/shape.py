@@ -24,7 +24,6 @@ from vtrial.protocol.field_types import (
     Names,
     OneOrMany,
     OrEmpty,
-    Randomised,
     Setting,
     Shape,
     Texts,
@@ -35,7 +34,6 @@ from vtrial.protocol.field_types import (
     as_many,
     as_maybe_empty,
     as_number_or_text,
-    as_randomisation,
     as_trajectories,
     as_values,
     as_within,
@@ -48,7 +46,9 @@ from vtrial.protocol.observed_shape import (
 )
 from vtrial.protocol.optimisation_shape import Optimise
 from vtrial.protocol.population_shape import Counts, Eligible, ParametersFile
+from vtrial.protocol.randomisation_shape import Randomisation, RandomisationShape
 from vtrial.protocol.rule_shape import RuleShape
+from vtrial.protocol.sites import Sites
 from vtrial.sheets.validate import sheet_name
 from vtrial.types import Method
 
@@ -113,24 +113,6 @@ class VisitShape(Shape):
     )
 
 
-class RandomisationShape(Shape):
-    """How subjects get their arm."""
-
-    simple: Literal[True] | None = Field(None, exclude=True, repr=False)
-    permuted_block: int | None = Field(
-        None,
-        ge=2,
-        le=4096,
-        alias="permuted block",
-        description="Size of a block, a multiple of the sum of the weights.",
-    )
-    stratified: Annotated[list[str], Field(min_length=1)] | None = Field(
-        None,
-        description="Covariates within whose values blocks are made.",
-        examples=[["FEMALE"]],
-    )
-
-
 class DesignShape(Shape):
     """How subjects are spread over the arms, and how long they stay."""
 
@@ -139,11 +121,9 @@ class DesignShape(Shape):
         description="Weight of each arm; equal if left out.",
         examples=[{"low": 1, "high": 2}],
     )
-    randomisation: Annotated[
-        RandomisationShape, BeforeValidator(as_randomisation), Randomised()
-    ] = Field(
+    randomisation: Randomisation = Field(
         RandomisationShape.model_construct(),
-        description="`simple`, or a map with a block size.",
+        description="How: one word, or a map with a block size, or with `by`.",
         examples=["simple", {"permuted block": 6}],
     )
     dropout: DropoutShape | None = Field(None, description="Nobody if left out.")
@@ -151,6 +131,11 @@ class DesignShape(Shape):
         None,
         description="How fast subjects come; all are there at once if left out.",
         examples=["20 / month"],
+    )
+    sites: Sites = Field(
+        default_factory=dict,
+        description="Where subjects come, by name, instead of `accrual`: how fast.",
+        examples=[{"north": {"rate": "2 / month", "count": 5, "cap": 12}}],
     )
     arrivals: Literal["fixed", "poisson"] = Field(
         "fixed", description="Evenly, or by chance at these rates."

@@ -11,6 +11,7 @@ from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.endpoints import unit_taken
 from vtrial.protocol.protocol import Arm, Protocol, Visit
 from vtrial.protocol.subset import names_of, write_where
+from vtrial.report.randomised import method_words
 from vtrial.report.timing import timing_of
 from vtrial.report.words import (
     count,
@@ -138,7 +139,7 @@ def factors_shown(protocol: Protocol) -> set[str]:
     named = {name for c in compared for name in (*c.adjust, *c.strata)}
     named |= {n for c in compared if c.where is not None for n in names_of(c.where)}
     model = {covariate.name for covariate in protocol.model.covariates}
-    strata = set(protocol.design.allocation.strata)
+    strata = set(protocol.design.allocation.asked)
     return model | named | strata | set(protocol.keep.individual)
 
 
@@ -198,7 +199,7 @@ def allocation_in_words(protocol: Protocol) -> str:
         "stratified": f"permuted blocks of {how.block} within strata of "
         f"{listing(how.strata)}",
         "counts": "so many each, in an order of chance",
-    }[how.by]
+    }.get(how.by) or method_words(protocol)
     return f"{ratio} to {names}; {by}"
 
 

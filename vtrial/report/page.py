@@ -25,6 +25,7 @@ from vtrial.analysis.estimates import Estimates
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.answer import answer_in_words
 from vtrial.report.answer_table import answer_table
+from vtrial.report.balance import balance_table, sites_table
 from vtrial.report.bands import not_drawn
 from vtrial.report.computed import (
     computed_lines,
@@ -107,6 +108,8 @@ _FRAMES = (
     "looks",
     "decided",
     "allocated",
+    "sites",
+    "balance",
     "escalated",
 )
 _SECTIONS = (
@@ -225,6 +228,7 @@ def write_page(
         comparisons=comparisons_list(protocol),
         flow=flow_table(protocol, flow),
         departed=_if_any(lambda f: departed_table(protocol, f), frames["departed"]),
+        balance=_if_any(lambda f: balance_table(protocol, f), frames["balance"]),
         endpoints=_if_any(
             lambda f: endpoints_tables(protocol, f, frames["missing"]),
             frames["endpoints"],
@@ -268,6 +272,8 @@ def _enacted(
         looks_table(protocol, frames["looks"], frames["decided"]),
         sizes_table(protocol, frame, frames["allocated"]),
     ]
+    if len(frames["sites"]):
+        tables.append(sites_table(frames["sites"]))
     if protocol.analysis.comparisons:
         tables.insert(0, enacted_table(protocol, frame))
     return enacted_words(protocol, frame), tables
