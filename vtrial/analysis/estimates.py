@@ -140,6 +140,7 @@ PREDICTIVE_SHARES = [
 ]
 RULES = ["arm", "rule", "n", "acted", "acted_error", "times", "times_error"]
 DOSES = ["arm", "reason", "n", "count", "share", "mc_error"]
+DETAILS = ["comparison", "measure", "value", "mc_error", "low", "high", "trials"]
 ENACTED_ROWS = [
     *("of", "measure", "unit", "value", "mc_error", "low", "high", "trials"),
 ]
@@ -266,6 +267,11 @@ class Estimates:
         (the variance of the truth with independent subjects over that of pairs).
         `low` and `high` are 95 % Monte Carlo limits; `trials` could be judged by it,
         and where none could the value is missing.
+    details
+        What a comparison says beside its effect: of MCP-Mod which shape is `chosen`
+        (how much it counts on average; nothing where no dose-response is shown), and
+        the `target dose`: its mean over the trials that find one, where 90 % of them
+        lie, and in `target dose found` the share of all trials that do.
     convergence
         The estimate and its Monte Carlo error after the first so many trials.
     subgroups
@@ -358,6 +364,7 @@ class Estimates:
     missing: pd.DataFrame = none_of(MISSING)
     curves: pd.DataFrame = none_of(CURVES)
     operating: pd.DataFrame = none_of(OPERATING)
+    details: pd.DataFrame = none_of(DETAILS)
     convergence: pd.DataFrame = none_of(CONVERGENCE)
     subgroups: pd.DataFrame = none_of(SUBGROUPS)
     explained: pd.DataFrame = none_of(EXPLAINED)

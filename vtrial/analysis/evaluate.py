@@ -22,7 +22,12 @@ from vtrial.analysis.estimates import (
 from vtrial.analysis.gather import Bounds, Gathered, joined
 from vtrial.analysis.ledger import ledger_of
 from vtrial.analysis.lost import Lost
-from vtrial.analysis.operating import convergence_of, operating_of, power_of
+from vtrial.analysis.operating import (
+    convergence_of,
+    operating_of,
+    power_of,
+    told_of,
+)
 from vtrial.analysis.published import published_of
 from vtrial.analysis.reading import check_record, chunks_of
 from vtrial.analysis.replication import Scale, across, average
@@ -70,6 +75,10 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         missing=_missing(seen),
         curves=seen.curves.table(protocol),
         operating=operating_of(protocol, found, truths, sizes),
+        details=told_of(
+            protocol,
+            {key: np.concatenate(parts) for key, parts in seen.details.items()},
+        ),
         convergence=convergence_of(protocol, found),
         subgroups=seen.explained.subgroups(protocol),
         explained=seen.explained.table(),

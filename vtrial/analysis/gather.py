@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from vtrial.analysis.balance import Balance
-from vtrial.analysis.comparison import answered, sides, truth
+from vtrial.analysis.comparison import answered, details_of, sides, truth
 from vtrial.analysis.curves import Curves
 from vtrial.analysis.departures import Departures
 from vtrial.analysis.explain import Explained
@@ -79,6 +79,9 @@ class Gathered:
     sizes: defaultdict[int, list[Numbers]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    details: defaultdict[tuple[int, str], list[Numbers]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     lost: defaultdict[int, list[Lost]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -128,6 +131,8 @@ class Gathered:
                 if comparison.endpoint == endpoint.name:
                     made = answered(chunk, comparison, protocol)
                     self.contrasts[place].append(made)
+                    for name, found in details_of(chunk, comparison, protocol).items():
+                        self.details[place, name].append(found)
                     value = sides(chunk, comparison, OUTCOME)
                     self.sizes[place].append(
                         np.isfinite(value).sum(axis=1, dtype=float)

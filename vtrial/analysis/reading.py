@@ -464,9 +464,11 @@ def covariates_of(
         if name != BASELINE:
             columns.append(chunk.covariate(name))
             continue
-        pair = (comparison.arm, comparison.reference)
-        arm, reference = (chunk.own(a, endpoint.name, BASELINE) for a in pair)
-        column = np.where(chunk.in_arm(comparison.arm), arm, reference)
+        names = [name for name, _ in comparison.doses]
+        column = np.full((chunk.replicates, chunk.subjects), np.nan)
+        for arm in names or (comparison.arm, comparison.reference):
+            own = chunk.own(arm, endpoint.name, BASELINE)
+            column = np.where(chunk.in_arm(arm), own, column)
         if comparison.measure.logarithms:
             column = np.log(np.where(column > 0, column, np.nan))
         columns.append(column)

@@ -36,6 +36,7 @@ WIDTH = 88  # of a comment
 _OF = {  # an endpoint that a measure may be of
     "numbers": "peak",
     "visits": "change",
+    "doses": "peak",
     "counts": "attacks",
     "responses": "response",
     "times": "death",

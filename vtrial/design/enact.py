@@ -180,6 +180,7 @@ class _Course:
             self.sight,
             *(self.base, self.among, self.size, self.came.shape[1]),
             self.past,
+            self._counted(at, held, known=known, events=events),
         )
         verdicts = [
             kinds_of_adaptation()[one.by].decide(one, view)
@@ -191,6 +192,17 @@ class _Course:
         self._note(view, decision, held, known=known, events=events)
         self._end(lock, over, held, place)
         self._change(verdicts, at, held)
+
+    def _counted(
+        self, at: np.ndarray, held: np.ndarray, **times: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Count who is known, and who had events, at the looks up to this one."""
+        found = {}
+        for name, time in times.items():
+            now = np.where(held, (time <= at[:, None]).sum(axis=1), np.nan)
+            past = [row[name] for row in self.rows]
+            found[name] = np.stack([*past, now], axis=1)
+        return found
 
     def _decided(
         self, view: View, verdicts: Sequence[Verdict], held: np.ndarray, *, last: bool

@@ -1,5 +1,6 @@
 """Read accrual, looks and adaptations of a trial from its sheet."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -375,6 +376,8 @@ class _Reader:
                     made[key] = share_in(value)
                 elif isinstance(value, list) and key.endswith("parameter"):
                     made[key] = tuple(map(float, value))
+                elif key == "information":
+                    made[key] = self._information((*path, key), str(value))
                 elif key == "keep":
                     made |= self._kept(path, value)
                 else:
@@ -432,6 +435,25 @@ class _Reader:
         named = [one for one in self.endpoints if first and one.name == first.endpoint]
         unit = named[0].unit if named and first and not first.measure.ratio else "1"
         return effect_in(value, unit)
+
+    def _information(self, path: Path_, value: str) -> str:
+        """Read what full information is: so many events, or subjects known."""
+        found = re.fullmatch(r"([1-9]\d*) (events|known)", value.strip())
+        timed = {one.name for one in self.endpoints if one.event}
+        if found is None:
+            self.faults.add(
+                path,
+                found=f"`{value}`",
+                allowed="how many events or known outcomes, such as `300 events` or "
+                "`400 known`",
+            )
+        elif found[2] == "events" and self.outcome not in timed:
+            self.faults.add(
+                path,
+                found=f"events, but `{self.outcome}` is no time to one",
+                allowed=f"known outcomes, such as `{found[1]} known`",
+            )
+        return value.strip()
 
     def _kept(self, path: Path_, names: Sequence[str]) -> dict[str, tuple[float, ...]]:
         """Return the places of arms that are never dropped."""

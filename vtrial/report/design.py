@@ -337,6 +337,15 @@ def comparison_in_words(protocol: Protocol, comparison: Comparison) -> str:
         f"{endpoint_title(protocol, comparison.endpoint)}: "
         f"{effect_words(comparison.by)}"
     )
+    if comparison.doses:
+        shapes = (
+            " ".join((word, *(number(one, 4) for one in guesses)))
+            for word, guesses in comparison.shapes
+        )
+        words += (
+            f", a dose-response over {listing(name for name, _ in comparison.doses)} "
+            f"by the shapes {listing(shapes)}"
+        )
     if comparison.strata:
         words += f", by strata of {listing(comparison.strata)}"
     if comparison.ties != "Efron":

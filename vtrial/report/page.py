@@ -75,7 +75,7 @@ from vtrial.report.tables import (
     published_words,
 )
 from vtrial.report.words import capital
-from vtrial.report.worth import operating_table
+from vtrial.report.worth import details_table, operating_table
 
 _TEMPLATES = Path(__file__).parent / "templates"
 PAGE, FIGURES, TABLES = "report.html", "figures", "tables"
@@ -92,6 +92,7 @@ _FRAMES = (
     "published",
     "curves",
     "operating",
+    "details",
     "convergence",
     "subgroups",
     "explained",
@@ -234,6 +235,7 @@ def write_page(
             frames["endpoints"],
         ),
         contrasts=_if_any(lambda f: contrasts_table(protocol, f), frames["contrasts"]),
+        details=_if_any(details_table, frames["details"]),
         failures=_if_any(lambda f: failures_table(protocol, f), frames["failures"]),
         fallbacks=_if_any(lambda f: fallbacks_table(protocol, f), frames["fallbacks"]),
         acts=_if_any(lambda f: rules_table(protocol, f), frames["rules"]),

@@ -288,6 +288,10 @@ SAME: dict[str, dict[str, str]] = {
         "ddf": "freedom",
         "degrees of freedom": "freedom",
         "confidence": "level",
+        "candidates": "shapes",
+        "models": "shapes",
+        "selection": "choose",
+        "target effect": "target",
     },
     "MarginShape": {
         "over": "above",
