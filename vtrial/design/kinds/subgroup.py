@@ -36,12 +36,10 @@ def _decide(adaptation: Adaptation, view: View) -> Verdict:
         for early, late in zip(before, now, strict=True)
     ]
     alone = _predicted(adaptation, view, before)[0]
-    joint = both(*begun, _correlation(*(1.0 / one.error**2 for one in before)))
-    gained = [
-        1.0 / late.error**2 - 1.0 / early.error**2
-        for early, late in zip(before, now, strict=True)
-    ]
-    later = np.where(alone, after[1], both(*after, _correlation(*gained)))
+    old, new = ([1.0 / one.error**2 for one in side] for side in (before, now))
+    joint = both(begun[0], begun[1], _correlation(old[0], old[1]))
+    gained = _correlation(new[0] - old[0], new[1] - old[1])
+    later = np.where(alone, after[1], both(after[0], after[1], gained))
     joined = [
         np.sqrt(share) * early + np.sqrt(1.0 - share) * late
         for early, late in ((begun[0], after[0]), (begun[1], after[1]), (joint, later))
