@@ -1,6 +1,6 @@
 """Subjects whose outcomes are given as arrays, for enactments without a record."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import special
@@ -20,6 +20,7 @@ class Given(AbstractSight):
     after: float = 0.0
     binary: bool = False
     event: np.ndarray | None = None
+    subgroups: dict[str, np.ndarray] = field(default_factory=dict)
 
     def times(self, arm, enrolled):
         if self.event is None:
@@ -42,7 +43,7 @@ class Given(AbstractSight):
         found = self.seen("", lock).value
         sums = []
         for side in self.pairs[comparison]:
-            inside = np.isfinite(found) & (lock.arm == side)
+            inside = np.isfinite(found) & (lock.arm == side) & self.members(comparison)
             count = inside.sum(axis=1)
             total = np.where(inside, found, 0.0).sum(axis=1)
             sums.append((total, count))
@@ -54,6 +55,10 @@ class Given(AbstractSight):
             error = spread * np.sqrt(1 / n + 1 / m)
             z = np.where(np.isfinite(estimate / error), estimate / error, 0.0)
         return Effects(estimate, error, 2 * special.ndtr(-np.abs(z)), z)
+
+    def members(self, comparison):
+        everybody = np.ones(self.value.shape[:2], bool)
+        return self.subgroups.get(comparison, everybody)
 
     def sides(self, comparison):
         return self.pairs[comparison]

@@ -129,6 +129,25 @@ def test_full_information_says_what_looks_by_the_calendar_know():
             load(adapt=adapt.replace("60 known", words))
 
 
+def test_a_subgroup_is_selected_beside_everybody():
+    text = SHEET + (
+        "  - {{name: light, compare: high with low, on: peak, "
+        "by: difference of means, where: WT < 70}}\n"
+    )
+    shape = {"accrual": "20 / month", "looks": "{half: 50 %, end: 100 %}"}
+    adapt = "{{enrich: {{by: select subgroup, on: {on}, least: 30 %}}}}"
+    made = load_protocol(text.format(adapt=adapt.format(on="[main, light]"), **shape))
+    assert made.enactment.adaptations[0].on == ("main", "light")
+    plan(made)
+    for on in ("[light, main]", "[main]"):
+        with pytest.raises(ProtocolError, match="by its `where`, in this order"):
+            load_protocol(text.format(adapt=adapt.format(on=on), **shape))
+    once = text.format(adapt=adapt.format(on="[main, light], looks: [half]"), **shape)
+    made = load_protocol(once)
+    with pytest.raises(ProtocolError, match="the look that selects, and the end"):
+        plan(made)
+
+
 def test_families_are_those_that_have_boundaries():
     assert set(FAMILIES) == set(EFFICACY)
     assert set(adaptation_kinds()) == set(kinds_of_adaptation())

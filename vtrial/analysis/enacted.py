@@ -24,6 +24,7 @@ from vtrial.analysis.operating import Measured, mean_of, proportion_of
 from vtrial.analysis.reading import dataset
 from vtrial.design.accrual import enrolled_at
 from vtrial.design.escalation.enact import Escalated
+from vtrial.design.stopped import stopped
 from vtrial.design.trials import Decision, Trials
 from vtrial.dims import ENACTED
 from vtrial.fingerprint import fingerprint
@@ -205,6 +206,47 @@ def _compared(
     if shown.sum() > 1:
         worth = mean_of(estimate[shown] - effect)
         yield _row(name, "bias where shown", scale, worth)
+    yield from _ordered(trials, protocol, comparison, place, float(effect))
+
+
+def _ordered(
+    trials: Trials,
+    protocol: Protocol,
+    comparison: Comparison,
+    place: int,
+    effect: float,
+) -> Iterator[tuple[Any, ...]]:
+    """Yield what estimates are worth that allow for stopping early.
+
+    Only where a group sequential test alone decides on the comparison.
+    """
+    assert protocol.enactment is not None, "they were enacted"
+    name = comparison.name
+    made = stopped(protocol.enactment, trials, name, place, level=comparison.level)
+    if made is None or np.isfinite(made.estimate).sum() < 2:
+        return
+    known = np.isfinite(made.estimate)
+    endpoint = protocol.endpoint(comparison.endpoint)
+    off = made.estimate[known] - effect
+    unit = effect_unit(comparison.by, endpoint)
+    if effect_kind(comparison.by, endpoint)[0] == "difference":
+        unit = "points"
+    if comparison.measure.ratio:
+        unit = "logarithm"
+    yield _row(name, "bias, median unbiased", unit, mean_of(off))
+    yield _row(
+        name, "above the truth, median unbiased", "share", proportion_of(off > 0)
+    )
+    for of, low, high in (
+        ("final", made.low, made.high),
+        ("repeated", made.repeated_low, made.repeated_high),
+    ):
+        bounded = ~(np.isnan(low) | np.isnan(high))
+        inside = ((low <= effect) & (high >= effect))[bounded]
+        yield _row(name, f"coverage, {of} interval", "share", proportion_of(inside))
+    p = made.p[np.isfinite(made.p)]
+    middle = Measured(float(np.median(p)), np.nan, np.nan, np.nan, len(p))
+    yield _row(name, "stage-wise p, median", "1", middle)
 
 
 def _limits(value: float, error: float) -> tuple[float, float]:

@@ -317,7 +317,11 @@ class Estimates:
         quantiles, `ended early`; `shown` (the power, or the type I error), the mean
         `estimate`, the `true effect` (paired, of all subjects), `bias` in all trials
         and `where shown` (of ratios of the logarithm), and `coverage` of the usual
-        interval. `low` and `high` are 95 % Monte Carlo limits.
+        interval. Where a group sequential test alone decides: the bias of the median
+        unbiased estimate, and in which share of trials it is above the true effect;
+        `coverage` of the `final interval` by the stage-wise ordering, and of the
+        `repeated interval`; and the median of the stage-wise p-values. `low` and
+        `high` are 95 % Monte Carlo limits.
     looks
         In which share of the trials each look was `held`, on average when [h] and with
         how many subjects enrolled, known, and with an event; in which share it was the

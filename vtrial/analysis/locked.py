@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy import special
 
 from vtrial.analysis.comparison import answered
@@ -19,6 +19,7 @@ from vtrial.endpoint.equation import end_of
 from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.enactment import Enactment
 from vtrial.protocol.protocol import Protocol
+from vtrial.protocol.subset import holds
 
 People = Int[np.ndarray, "trial subject"]
 
@@ -121,6 +122,11 @@ class Sights(AbstractSight):
         """How many subjects a trial can enrol."""
         return self.chunk.subjects if self.people is None else self.people.shape[1]
 
+    @property
+    def lanes(self) -> int:
+        """How many trials there are."""
+        return self.chunk.replicates if self.people is None else self.people.shape[0]
+
     def view(self, lock: Lock) -> Locked:
         """Return the chunk as it is at a look; that of the last look asked is kept."""
         if self._seen is None or self._seen.lock is not lock:
@@ -192,6 +198,13 @@ class Sights(AbstractSight):
         asked = self._named()[comparison]
         arms = self.chunk.arms
         return arms.index(asked.arm), arms.index(asked.reference)
+
+    def members(self, comparison: str) -> Bool[np.ndarray, "trial subject"]:
+        """Return who meets a comparison's condition."""
+        where = self._named()[comparison].where
+        if where is None:
+            return np.ones((self.lanes, self.count), bool)
+        return np.asarray(holds(where, self.covariate), bool)
 
     def alpha(self, comparison: str) -> float:
         """Return the p-value below which a comparison is significant by itself."""

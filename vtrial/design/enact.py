@@ -106,6 +106,7 @@ class _Course:
     final: Float[np.ndarray, "trial comparison"]
     final_error: Float[np.ndarray, "trial comparison"]
     success: Bool[np.ndarray, "trial comparison"]
+    allowed: Bool[np.ndarray, "trial subject"]
     past: dict[tuple[str, int], Effects] = field(default_factory=dict)
     rows: list[dict[str, np.ndarray]] = field(default_factory=list)
 
@@ -154,13 +155,14 @@ class _Course:
             np.full((count, many), np.nan),
             np.full((count, many), np.nan),
             np.zeros((count, many), bool),
+            np.ones((count, subjects), bool),
         )
 
     def look(self, place: int) -> None:
         """Hold a look: lock, decide, and change what is decided."""
         look = self.enactment.looks[place]
         last = place == len(self.enactment.looks) - 1
-        limit = np.arange(self.came.shape[1]) < self.size[:, None]
+        limit = self.allowed & (np.cumsum(self.allowed, axis=1) <= self.size[:, None])
         planned = np.where(limit, self.arm, -1)
         enrolled = np.where(limit, self.came, np.inf)
         known, events = self.sight.times(planned, enrolled)
@@ -318,6 +320,9 @@ class _Course:
             if verdict.size is not None:
                 size = np.clip(verdict.size, 1, self.came.shape[1])
                 self.size = np.where(on, size, self.size)
+            if verdict.only is not None:
+                barred = on[:, None] & ~verdict.only & (self.came > at[:, None])
+                self.allowed = self.allowed & ~barred
         among = among & self._wanted()
         none = ~np.asarray(among.any(axis=1))
         among = np.where(none[:, None], self.among, among)

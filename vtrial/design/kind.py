@@ -28,6 +28,8 @@ class Verdict(NamedTuple):
         Which arms go on.
     size
         How many subjects are enrolled in all.
+    only
+        Who may be enrolled from now on.
     """
 
     success: Mapping[str, Each] = {}
@@ -35,6 +37,7 @@ class Verdict(NamedTuple):
     weights: ByArm | None = None
     among: Bool[np.ndarray, "trial arm"] | None = None
     size: Int[np.ndarray, " trial"] | None = None
+    only: Bool[np.ndarray, "trial subject"] | None = None
 
 
 @dataclass

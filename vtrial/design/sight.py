@@ -73,6 +73,10 @@ class AbstractSight(abc.ABC):
         """Return the places of a comparison's arm and of its reference."""
 
     @abc.abstractmethod
+    def members(self, comparison: str) -> Bool[np.ndarray, "trial subject"]:
+        """Return who meets a comparison's condition, enrolled or not."""
+
+    @abc.abstractmethod
     def alpha(self, comparison: str) -> float:
         """Return the p-value below which a comparison is significant by itself."""
 

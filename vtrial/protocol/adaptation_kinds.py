@@ -97,6 +97,16 @@ _ALL = (
         ("alpha", "best"),
         (("best", "1"),),
     ),
+    AdaptationKind(
+        "select subgroup",
+        "comparisons",
+        "Goes on with the subgroup alone where it is too improbable that the whole "
+        "population shows an effect, and tests both at the end in a closed procedure: "
+        "Spiessens and Debois's test of the intersection, stages joined by the inverse "
+        "normal method.",
+        ("alpha", "least", "futility"),
+        (("least", "30 %"),),
+    ),
 )
 
 

@@ -309,6 +309,8 @@ class _Reader:
                 )
         on = self._on(path, shape, kind)
         looks = self._named(path, shape.looks)
+        if kind.word == "select subgroup":
+            self._check_subgroup(path, on)
         options = self._options(path, shape, given, on)
         if len(self.faults.entries) > before:
             return None
@@ -435,6 +437,23 @@ class _Reader:
         named = [one for one in self.endpoints if first and one.name == first.endpoint]
         unit = named[0].unit if named and first and not first.measure.ratio else "1"
         return effect_in(value, unit)
+
+    def _check_subgroup(self, path: Path_, on: tuple[str, ...]) -> None:
+        """Refuse what is no comparison of everybody, and the same of a subgroup."""
+        found = [self.comparisons[name] for name in on if name in self.comparisons]
+        if len(found) != len(on):
+            return
+        alike = {(one.arm, one.reference, one.endpoint, one.by) for one in found}
+        where = [one.where is not None for one in found]
+        if len(alike) == 1 and where == [False, True]:
+            return
+        said = self.faults.sheet.value((*path, "on")) is not None
+        self.faults.add(
+            (*path, "on") if said else path,
+            found=f"on {listed(on) or 'nothing'}",
+            allowed="two comparisons of the same arms on the same endpoint: of "
+            "everybody, and of the subgroup by its `where`, in this order",
+        )
 
     def _information(self, path: Path_, value: str) -> str:
         """Read what full information is: so many events, or subjects known."""

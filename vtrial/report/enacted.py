@@ -197,6 +197,35 @@ def enacted_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
     return make_table("enacted", caption, ["Comparison", *map(_TOLD.get, heads)], rows)  # type: ignore[list-item]
 
 
+_ORDERED = {
+    "bias, median unbiased": "Bias of the median unbiased estimate",
+    "above the truth, median unbiased": "It is above the truth",
+    "coverage, final interval": "Coverage, final",
+    "coverage, repeated interval": "Coverage, repeated",
+    "stage-wise p, median": "Median p",
+}
+
+
+def ordered_table(protocol: Protocol, frame: pd.DataFrame) -> Table | None:
+    """Lay down what estimates are worth that allow for stopping early, if any do."""
+    found = {(row.of, row.measure): row for row in each_row(frame)}
+    names = [one.name for one in protocol.analysis.comparisons]
+    there = [name for name in names if any((name, key) in found for key in _ORDERED)]
+    if not there:
+        return None
+    rows = [
+        (name, *(_cell(found.get((name, key))) for key in _ORDERED)) for name in there
+    ]
+    caption = (
+        "Estimates that allow for stopping early, ± Monte Carlo error: the median "
+        "unbiased estimate and its final interval go by the stage-wise ordering, as "
+        "does the one-sided p-value, of which the median over the trials stands here; "
+        "the repeated interval holds at every look at once. Biases of ratios are of "
+        "logarithms."
+    )
+    return make_table("ordered", caption, ["Comparison", *_ORDERED.values()], rows)
+
+
 def _kind(unit: str) -> Kind:
     """Return what kind of number a characteristic is."""
     kinds: dict[str, Kind] = {"share": "share", "points": "points"}

@@ -48,6 +48,7 @@ from vtrial.report.enacted import (
     enacted_words,
     enactment_lines,
     looks_table,
+    ordered_table,
     sizes_table,
 )
 from vtrial.report.escalated import escalated_table, escalated_words
@@ -277,7 +278,8 @@ def _enacted(
     if len(frames["sites"]):
         tables.append(sites_table(frames["sites"]))
     if protocol.analysis.comparisons:
-        tables.insert(0, enacted_table(protocol, frame))
+        ordered = ordered_table(protocol, frame)
+        tables[:0] = [enacted_table(protocol, frame), *([ordered] if ordered else [])]
     return enacted_words(protocol, frame), tables
 
 

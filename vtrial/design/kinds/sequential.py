@@ -14,6 +14,7 @@ from vtrial.design.sequential.plan import NONE, ON_Z, SPENDERS, GroupSequential
 from vtrial.errors import ProtocolError
 from vtrial.protocol.enactment import Adaptation, Enactment
 
+WORD = "group sequential"
 USUAL = "O'Brien-Fleming spending"
 
 
@@ -101,10 +102,11 @@ def _decide(adaptation: Adaptation, view: View) -> Verdict:
 def _limits(
     adaptation: Adaptation, plan: GroupSequential, view: View, at: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the bounds of a look: upper, lower and inner, alike or by trial."""
+    """Return the bounds of a look by trial, or one of all: upper, lower and inner."""
     if adaptation.option("information") is None:
         bounds = _bounds(plan)
-        return bounds.upper[at], bounds.lower[at], bounds.inner[at]
+        every = slice(at, at + 1)
+        return bounds.upper[every], bounds.lower[every], bounds.inner[every]
     shares = seen_by(adaptation, view.counted)
     given = isinstance(adaptation.option("futility"), tuple)
     if given:
@@ -138,4 +140,4 @@ def _check(adaptation: Adaptation, enactment: Enactment) -> None:
     _bounds(plan)
 
 
-KINDS = (Kind("group sequential", 10, _decide, _check),)
+KINDS = (Kind(WORD, 10, _decide, _check),)
