@@ -251,16 +251,7 @@ def _build(
         shape, places, endpoints, visits, known=known, faults=faults
     )
     subjects = in_all(shape.subjects)
-    enactment = read_enactment(
-        shape, subjects, endpoints, analysis.comparisons, faults=faults
-    )
-    optimisation = read_optimisation(
-        shape.optimise,
-        given,
-        endpoints,
-        seed=shape.seed,
-        faults=faults,
-    )
+    aims = _read_aims(shape, given, subjects, endpoints, analysis, faults)
     occasions = read_occasions(shape.occasions, known, faults)
     grid = _read_grid(
         shape, endpoints, visits, arms, occasions, last, known=known, faults=faults
@@ -287,8 +278,7 @@ def _build(
         random_effects=shape.random_effects,
         eligible=eligible,
         design=design,
-        enactment=enactment,
-        optimisation=optimisation,
+        **aims,
         visits=visits,
         grid=grid.times,
         added=grid.added,
@@ -369,6 +359,26 @@ def _read_comparisons(
     )
     multiplicity = read_multiplicity(shape.multiplicity, called, faults)
     return Analysis(comparisons, multiplicity), published
+
+
+def _read_aims(
+    shape: ProtocolShape,
+    given: Sheet,
+    subjects: int,
+    endpoints: tuple[Endpoint, ...],
+    analysis: Analysis,
+    faults: Faults,
+) -> dict[str, Any]:
+    """Read what is done with what subjects show: looks, and what is optimised."""
+    comparisons = analysis.comparisons
+    return {
+        "enactment": read_enactment(
+            shape, subjects, endpoints, comparisons, faults=faults
+        ),
+        "optimisation": read_optimisation(
+            shape.optimise, given, endpoints, seed=shape.seed, faults=faults
+        ),
+    }
 
 
 def _known(shape: ProtocolShape, faults: Faults) -> Known:
