@@ -1,6 +1,7 @@
 """Read what is to be optimised from a protocol sheet."""
 
 from collections.abc import Sequence
+from typing import get_args
 
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.errors import ProtocolError
@@ -12,6 +13,7 @@ from vtrial.protocol.optimisation import (
     Front,
     Limit,
     Optimisation,
+    Sense,
     Variable,
 )
 from vtrial.protocol.optimisation_shape import (
@@ -141,9 +143,10 @@ def _arm(shape: OptimiseShape, given: Sheet, faults: Faults) -> str:
     return ""
 
 
-def _goal(shape: OptimiseShape, names: list[str], faults: Faults) -> tuple[str, str]:
+def _goal(shape: OptimiseShape, names: list[str], faults: Faults) -> tuple[str, Sense]:
     """Return the endpoint that is aimed at, and which way."""
-    given = [key for key in ("maximise", "minimise") if getattr(shape, key) is not None]
+    senses: tuple[Sense, ...] = get_args(Sense)
+    given = [key for key in senses if getattr(shape, key) is not None]
     if len(given) != 1:
         faults.add(
             (SECTION,),
