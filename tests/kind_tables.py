@@ -35,6 +35,7 @@ def by_table() -> str:
     of = {
         "numbers": "numbers",
         "visits": f"measured {repeated}",
+        "doses": "numbers",
         "counts": _words(word for word, kind in kinds().items() if kind.count),
         "responses": "responses",
         "times": "times to an event",

@@ -8,7 +8,7 @@ import pytest
 from tests.altered import altered
 from vtrial.analysis.evaluate import evaluate
 from vtrial.analysis.multiplicity import adjust
-from vtrial.analysis.operating import power_of
+from vtrial.analysis.operating import power_of, told_of
 from vtrial.model.model import Parameter
 from vtrial.protocol.analysis import Comparison, Multiplicity
 
@@ -191,3 +191,17 @@ def test_one_trial_has_no_operating_characteristics(made_up):
     assert estimates.operating.empty
     assert estimates.convergence.empty
     assert not estimates.curves.empty
+
+
+def test_what_a_comparison_says_beside_its_effect(many):
+    """A shape that not every trial shows, and a dose that not every trial finds."""
+    protocol, _ = many
+    found = {
+        (0, "chosen: emax"): np.array([1.0, 0.0, 1.0, 0.0]),
+        (0, "target dose"): np.array([10.0, np.nan, 30.0, np.nan]),
+    }
+    made = told_of(protocol, found).set_index("measure")
+    assert list(made["value"]) == [0.5, 0.5, 20.0]
+    assert list(made.index) == ["chosen: emax", "target dose found", "target dose"]
+    assert made.loc["target dose", "low"] == pytest.approx(11.0)
+    assert made.loc["target dose", "trials"] == 2

@@ -91,7 +91,7 @@ OTHERWISE = [
         "small",
         "block: 25",
         "block: 25\ndesign: {dropout: {share: 10 %, by: day 2}}",
-        "design.dropout.hazards",
+        "design.dropout.causes",
     ),
     (
         "small",

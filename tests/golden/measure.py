@@ -23,6 +23,8 @@ THINNED = {
     "hf-remote": {"replicates": 1, "subjects": 80},
     "highrif": {"replicates": 1, "subjects": 60},
     "monet-1": {"replicates": 1, "subjects": 120},
+    "icu-glucose": {"replicates": 1, "subjects": 40},
+    "icu-sepsis": {"replicates": 1, "subjects": 80},
     "mri-service": {"replicates": 1, "subjects": 300},
     "outbreak": {},
     "stroke-rehab": {"replicates": 10},

@@ -25,6 +25,7 @@ SLOW = (
         "warfarin-genotype",
     ),
     *("mri-service", "outbreak", "hf-remote", "alzheimer-progression", "ed-rota"),
+    *("icu-glucose", "icu-sepsis"),
 )
 
 

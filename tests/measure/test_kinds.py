@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from tests.kind_tables import PAGE, by_table, page_with
-from vtrial.measure.groups import Groups, Tier, Visits
+from vtrial.measure.groups import Dosed, Groups, Tier, Visits
 from vtrial.measure.registry import measures
 from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.comparisons import OPTIONS
@@ -26,6 +26,7 @@ def groups_for(measure, *, seed=4, effect=0.0):
     value = {
         "numbers": np.exp(normal),
         "visits": normal,
+        "doses": normal,
         "counts": rng.poisson(np.exp(normal / 4)).astype(float),
         "responses": (normal > 2.0).astype(float),
         "times": np.exp(normal),
@@ -41,12 +42,18 @@ def groups_for(measure, *, seed=4, effect=0.0):
         span=24.0,
         visits=Visits(visits, None, treated.astype(int), (1, 0)),
         tiers=[Tier(value)] if measure.of == "tiers" else [],
+        dosed=Dosed(value, treated.astype(int), 2, (1, 0)),
     )
 
 
 def made(measure, groups, level=0.95):
     """Compare groups as a comparison with nothing but what must be given."""
-    asked = Comparison("c", "high", "low", "x", measure.word, until=9.0)
+    asked = Comparison(
+        *("c", "high", "low", "x", measure.word),
+        until=9.0,
+        doses=(("low", 0.0), ("high", 1.0)),
+        shapes=(("linear", ()), ("emax", (0.5,))),
+    )
     options = {k: getattr(asked, k) for k in set(measure.options) - GATHERED}
     return measure.kernel(groups, level=level, **options)
 
@@ -108,6 +115,7 @@ def test_subjects_without_a_value_count_for_nobody(measure):
         event=without(groups.event),
         visits=visits._replace(value=without(visits.value), arm=without(visits.arm)),
         tiers=[Tier(without(tier.value)) for tier in groups.tiers],
+        dosed=Dosed(*(without(part) for part in groups.dosed[:2]), 2, (1, 0)),
     )
     for left, right in zip(made(measure, groups), made(measure, fewer), strict=True):
         np.testing.assert_allclose(left, right, rtol=1e-7, atol=1e-9)

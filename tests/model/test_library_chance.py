@@ -9,6 +9,7 @@ from scipy.optimize import brentq
 import vtrial as vt
 from tests.solver.chance_models import course_of
 from vtrial.cohort.draw import sample
+from vtrial.dosing import expand, parse_regimen
 
 MANY = 4000
 YEAR = 8766 / 24
@@ -145,3 +146,104 @@ def test_recovery_has_the_means_of_the_mixture(people):
     for place, exact in enumerate((26.8312, 43.7638)):
         error = found[:, place].std() / np.sqrt(MANY)
         assert near(found[:, place].mean(), exact, error)
+
+
+ICING = {  # sensitivity to insulin, glucose fed [mmol/min]: glucose and insulin at rest
+    (0.3e-3, 0.0): (7.14274, 22.24060),
+    (0.5e-3, 0.0): (6.38593, 17.70228),
+    (1.0e-3, 0.0): (5.46405, 12.24327),
+    (0.3e-3, 0.5): (9.51084, 36.77916),
+}
+MOLAR = 180.156  # glucose [mg/mmol]
+
+
+def fed(model, rate, *more):
+    """Return nutrition [mmol/min] for 200 h, and whatever else is given."""
+    nutrition = f"{rate * MOLAR * 200 * 60} mg over 200 h into feed"
+    return expand(parse_regimen([nutrition, *more], model=model), {})
+
+
+@pytest.mark.parametrize(("sense", "rate"), ICING)
+def test_glucose_in_intensive_care_rests_where_lsoda_says(sense, rate):
+    """Integrated by LSODA at 1e-10; no chance is left where the steps have no size."""
+    model = vt.load_model("icing-glucose")
+    still = {"SI1": sense, "SI2": sense, "STEP1": 0.0, "STEP2": 0.0}
+    doses = fed(model, rate) if rate else None
+    found = course_of(model, [100 / 24], count=1, inputs=still, doses=doses)
+    at = [found[name][0, 0] for name in ("glucose", "insulin")]
+    assert at == pytest.approx(ICING[sense, rate], abs=2e-5)
+
+
+def test_glucose_in_intensive_care_falls_under_insulin_as_lsoda_says():
+    """3 U/h from rest under nutrition: glucose after 1, 2, 4 and 8 h."""
+    model = vt.load_model("icing-glucose")
+    still = {"SI1": 0.3e-3, "SI2": 0.3e-3, "STEP1": 0.0, "STEP2": 0.0}
+    doses = fed(model, 0.5, "1800 nmol over 100 h into plasma at 100 h")  # 6 nmol/U
+    at = (100 + np.array([1, 2, 4, 8])) / 24
+    found = course_of(model, at, count=1, inputs=still, doses=doses)
+    wanted = [8.84125735, 7.89596808, 7.01091915, 6.80090075]
+    np.testing.assert_allclose(found["glucose"][0], wanted, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_sensitivity_to_insulin_wanders_as_its_law_says():
+    """Median and spread of its logarithm, and of its hourly steps, in both phases."""
+    model = vt.load_model("icing-glucose")
+    number = np.arange(MANY)
+    alike = vt.load_cohort("alike")
+    people = sample(alike, model, seed=1, replicate=0 * number, subject=number)
+    at = np.array([6.5, 7.5, 47.5, 48.5]) / 24
+    inputs = {name: np.asarray(value) for name, value in people.effects.items()}
+    found = course_of(model, at, count=MANY, inputs=inputs)
+    course = np.log(found["sensitivity"])
+    for place, median, spread, step in (
+        (0, 0.26e-3, 0.78, 0.25),
+        (2, 0.35e-3, 0.93, 0.17),
+    ):
+        error = spread / np.sqrt(MANY)
+        assert near(course[:, place].mean(), np.log(median), error)
+        assert near(course[:, place].std(), spread, error / np.sqrt(2))
+        moved = course[:, place + 1] - course[:, place]
+        assert near(moved.std(), step, step / np.sqrt(2 * MANY))
+
+
+SEPSIS = {  # growth and first bacteria: where it ends
+    (0.3, 1.0): {"pathogen": 0.0, "harmed": 0.0},
+    (0.3, 1.5): {"pathogen": 0.0, "harmed": 17.398956},
+    (0.6, 1.0): {"pathogen": 4.9364, "harmed": 17.4925},
+}
+
+
+@pytest.mark.parametrize(("growth", "first"), SEPSIS)
+def test_an_infection_ends_in_health_aseptic_or_septic_harm(growth, first):
+    """Roots of the equations: health, harm without bacteria, and harm with them."""
+    model = vt.load_model("sepsis-inflammation")
+    inputs = {"tvKPG": growth, "tvP0": first}
+    found = course_of(model, [100], count=1, inputs=inputs)
+    for name, wanted in SEPSIS[growth, first].items():
+        assert found[name][0, 0] == pytest.approx(wanted, rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("growth", "border"), [(0.1, 1.882285), (0.3, 1.035667), (0.5, 0.517050)]
+)
+def test_health_ends_at_a_border_of_first_bacteria(growth, border):
+    model = vt.load_model("sepsis-inflammation")
+    for share, harmed in ((0.9999, False), (1.0001, True)):
+        inputs = {"tvKPG": growth, "tvP0": border * share}
+        found = course_of(model, [40], count=1, inputs=inputs)
+        assert (found["harmed"][0, 0] > 5) == harmed
+
+
+@pytest.mark.slow
+def test_an_infection_takes_the_course_that_lsoda_gives():
+    model = vt.load_model("sepsis-inflammation")
+    at = np.array([12, 24, 48, 96, 168]) / 24
+    found = course_of(model, at, count=1, inputs={"tvKPG": 0.6, "tvP0": 1.0})
+    wanted = {
+        "pathogen": [7.560088, 7.429668, 6.081989, 5.275941, 5.017524],
+        "harmed": [3.114944, 6.179819, 10.490778, 14.810927, 16.856973],
+    }
+    for name, values in wanted.items():
+        np.testing.assert_allclose(found[name][0], values, rtol=1e-5)

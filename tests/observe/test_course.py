@@ -109,6 +109,7 @@ def test_what_a_rule_sees(tmp_path):
 WHEN = {
     "confirmed: 3": [3, 4, 5, 6, 7],
     "after: 30 h": [2.25, 3.25, 4.25, 5.25, 6.25, 7.25, 8.25],
+    "after: 30 h, at most: 2": [2.25, 3.25],
     "lockout: 50 h": [1, 4, 7],
     "at most: 2": [1, 2],
 }

@@ -119,6 +119,16 @@ def test_a_look_whose_information_is_not_known_is_no_guess(by):
         plan(made)
 
 
+def test_full_information_says_what_looks_by_the_calendar_know():
+    adapt = "{stop: {by: group sequential, information: 60 known}}"
+    made = load(looks="{a: month 2, end: 100 %}", adapt=adapt)
+    assert made.enactment.adaptations[0].option("information") == "60 known"
+    plan(made)
+    for words, told in (("60 pp", "`300 events`"), ("60 events", "`60 known`")):
+        with pytest.raises(ProtocolError, match=told):
+            load(adapt=adapt.replace("60 known", words))
+
+
 def test_families_are_those_that_have_boundaries():
     assert set(FAMILIES) == set(EFFICACY)
     assert set(adaptation_kinds()) == set(kinds_of_adaptation())

@@ -162,6 +162,7 @@ def test_a_method_that_does_not_fit_is_refused(made, method):
         choose(made.models["saturable"], Numerics(method=method))
 
 
+@pytest.mark.slow
 def test_a_large_linear_model_goes_by_matrix_exponential(made):
     """Six states in a row: a chain that no closed form is kept for."""
     names = ["a", "b", "c", "d", "e", "f"]

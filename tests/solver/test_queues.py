@@ -256,6 +256,7 @@ def test_arms_see_the_same_people(department):
     assert (np.asarray(other.visits[0].seen) == np.asarray(other.people.comes)).all()
 
 
+@pytest.mark.slow
 def test_room_and_company_change_nothing(monkeypatch):
     """One day among others, with more room, is bitwise the same."""
     model = flow_of(10, station(8, "lognormal(40 min, 0.5)"), hours=24, counted=0)

@@ -1,6 +1,7 @@
 """A protocol's comparison, answered in many trials at once."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from jaxtyping import Int
@@ -10,6 +11,7 @@ from vtrial.dims import BASELINE, EVENT, OUTCOME
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.measure.groups import (
     Contrast,
+    Dosed,
     Groups,
     Numbers,
     Pairs,
@@ -38,13 +40,28 @@ def answered(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Contra
 
 def contrast_between(groups: Groups, comparison: Comparison) -> Contrast:
     """Compare two arms without regard to margins."""
-    measure = comparison.measure
-    options = {
+    made = comparison.measure.kernel
+    return made(groups, level=comparison.level, **_options(comparison))
+
+
+def details_of(
+    chunk: Chunk, comparison: Comparison, protocol: Protocol
+) -> dict[str, Numbers]:
+    """Return what else a measure says of each trial; nothing if it says no more."""
+    details = comparison.measure.details
+    if details is None:
+        return {}
+    groups = groups_of(chunk, comparison, protocol)
+    return details(groups, level=comparison.level, **_options(comparison))
+
+
+def _options(comparison: Comparison) -> dict[str, Any]:
+    """Return what a measure's kernel is told beside the groups."""
+    return {
         key: getattr(comparison, key)
-        for key in measure.options
+        for key in comparison.measure.options
         if key not in ("adjust", "strata")
     }
-    return measure.kernel(groups, level=comparison.level, **options)
 
 
 def truth(chunk: Chunk, comparison: Comparison) -> Pairs:
@@ -62,7 +79,7 @@ def truth(chunk: Chunk, comparison: Comparison) -> Pairs:
 def groups_of(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Groups:
     """Gather what a comparison is made of."""
     endpoint, of = protocol.endpoint(comparison.endpoint), comparison.measure.of
-    plain = of not in ("visits", "tiers")  # which have values of their own
+    plain = of not in ("visits", "tiers", "doses")  # which have values of their own
     none = np.full((chunk.replicates, chunk.subjects), np.nan)
     adjusted = comparison
     if of == "visits":  # the baseline is one of them
@@ -77,7 +94,21 @@ def groups_of(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Group
         strata=_strata(chunk, comparison),
         visits=_visits(chunk, comparison, endpoint) if of == "visits" else None,
         tiers=_tiers(chunk, comparison, protocol),
+        dosed=_dosed(chunk, comparison) if of == "doses" else None,
     )
+
+
+def _dosed(chunk: Chunk, comparison: Comparison) -> Dosed:
+    """Gather the values under every dose that takes part."""
+    names = [name for name, _ in comparison.doses]
+    value = np.full((chunk.replicates, chunk.subjects), np.nan)
+    place = np.full(value.shape, -1)
+    for number, name in enumerate(names):
+        inside = chunk.in_arm(name)
+        value = np.where(inside, chunk.own(name, comparison.endpoint), value)
+        place = np.where(inside, number, place)
+    versus = (names.index(comparison.arm), names.index(comparison.reference))
+    return Dosed(chosen(chunk, comparison, value), place, len(names), versus)
 
 
 def sides(

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 import xarray as xr
+from jaxtyping import Float
 
 from vtrial.analysis.escalated import escalated_table
 from vtrial.analysis.estimates import (
@@ -17,9 +18,11 @@ from vtrial.analysis.estimates import (
     ENACTED_ROWS,
     ESCALATED,
     LOOKS,
+    SITES,
 )
 from vtrial.analysis.operating import Measured, mean_of, proportion_of
 from vtrial.analysis.reading import dataset
+from vtrial.design.accrual import enrolled_at
 from vtrial.design.escalation.enact import Escalated
 from vtrial.design.trials import Decision, Trials
 from vtrial.dims import ENACTED
@@ -30,6 +33,7 @@ from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.stored import as_data
 
 TRUTH = "truth"
+TRIALS = 200  # of which sites are found together
 MAKERS = ("keys.py", "design", "measure", "analysis/locked.py")  # of what is enacted
 
 
@@ -40,6 +44,7 @@ class Characteristics(NamedTuple):
     looks: pd.DataFrame
     decided: pd.DataFrame
     allocated: pd.DataFrame
+    sites: pd.DataFrame
     escalated: pd.DataFrame
 
 
@@ -48,6 +53,7 @@ NOTHING = Characteristics(
     pd.DataFrame(columns=LOOKS),
     pd.DataFrame(columns=DECIDED),
     pd.DataFrame(columns=ALLOCATED),
+    pd.DataFrame(columns=SITES),
     pd.DataFrame(columns=ESCALATED),
 )
 
@@ -129,6 +135,7 @@ def characteristics(
         pd.DataFrame(list(_looks(trials, looks)), columns=LOOKS),
         pd.DataFrame(list(_decided(trials, looks, protocol)), columns=DECIDED),
         pd.DataFrame(list(_allocated(trials, looks, protocol)), columns=ALLOCATED),
+        pd.DataFrame(list(_sites(trials, protocol)), columns=SITES),
         NOTHING.escalated,
     )
 
@@ -258,3 +265,38 @@ def _allocated(
                     *(arm.name, name, worth.value, worth.mc_error, *ends),
                     len(weights),
                 )
+
+
+def _sites(trials: Trials, protocol: Protocol) -> Iterator[tuple[Any, ...]]:
+    """Yield how many each entry of sites enrols, and how many are full or empty."""
+    assert protocol.enactment is not None, "they were enacted"
+    accrual = protocol.enactment.accrual
+    if not accrual.sites:
+        return
+    count = _enrolled(trials, protocol)
+    caps = np.array([one.cap or np.inf for one in accrual.sites])
+    for name in dict.fromkeys(one.of for one in accrual.sites):
+        mine = [place for place, one in enumerate(accrual.sites) if one.of == name]
+        own = count[:, mine]
+        total = own.sum(axis=1)
+        worth, ends = mean_of(total), np.quantile(total, [0.05, 0.95])
+        yield (
+            *(name, accrual.sites[mine[0]].region, len(mine)),
+            *(worth.value, worth.mc_error, *ends),
+            *((own >= caps[mine]).mean(), (own == 0).mean(), len(trials)),
+        )
+
+
+def _enrolled(trials: Trials, protocol: Protocol) -> Float[np.ndarray, "trial site"]:
+    """Return how many subjects each site enrols in each trial."""
+    assert protocol.enactment is not None, "they were enacted"
+    accrual, parts = protocol.enactment.accrual, []
+    sites, most = len(accrual.sites), int(trials.size.max(initial=1))
+    for first in range(0, len(trials), TRIALS):
+        size = trials.size[first : first + TRIALS, None]
+        numbers = np.arange(first, first + len(size))
+        found = enrolled_at(accrual, seed=protocol.seed, trials=numbers, subjects=most)
+        row = np.arange(len(size))[:, None] * sites + found.site
+        inside = np.arange(most) < size
+        parts.append(np.bincount(row[inside], minlength=len(size) * sites))
+    return np.concatenate(parts).reshape(len(trials), sites).astype(float)

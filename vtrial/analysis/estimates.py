@@ -39,6 +39,7 @@ ENDPOINTS = [
     "unit",
 ]
 FALLBACK_COUNTS = ["arm", "method", "count"]
+DEPARTED = ["arm", "cause", "n", "count", "share", "mc_error", "mean", "first", "last"]
 MISSING = ["arm", "endpoint", "reason", "count"]
 CONTRASTS = [
     "comparison",
@@ -139,6 +140,7 @@ PREDICTIVE_SHARES = [
 ]
 RULES = ["arm", "rule", "n", "acted", "acted_error", "times", "times_error"]
 DOSES = ["arm", "reason", "n", "count", "share", "mc_error"]
+DETAILS = ["comparison", "measure", "value", "mc_error", "low", "high", "trials"]
 ENACTED_ROWS = [
     *("of", "measure", "unit", "value", "mc_error", "low", "high", "trials"),
 ]
@@ -150,6 +152,11 @@ DECIDED = [
     *("comparison", "look", "decision", "share", "mc_error", "low", "high", "trials"),
 ]
 ALLOCATED = ["arm", "look", "value", "mc_error", "low", "high", "trials"]
+BALANCE = ["factor", "by", "value", "mc_error", "largest", "trials"]
+SITES = [
+    *("site", "region", "sites", "value", "mc_error", "low", "high"),
+    *("full", "empty", "trials"),
+]
 ESCALATED = [
     *("arm", "truth", "selected", "selected_error", "treated", "treated_error"),
     *("toxic", "toxic_error", "trials"),
@@ -241,6 +248,10 @@ class Estimates:
     distributions
         Histograms of endpoints, in the same bins for all arms; the first and the last
         bin hold what lies beyond. For responses the bins are 0 and 1.
+    departed
+        Who left, a row for each cause: of `n` solved subjects of the arm the `count`
+        and `share` that left for it, with its Monte Carlo error, and when [h]: the
+        `mean` of their times, the `first` and the `last`.
     fallbacks
         Subjects on whom the first method failed, by the method that solved them.
     failures
@@ -256,6 +267,11 @@ class Estimates:
         (the variance of the truth with independent subjects over that of pairs).
         `low` and `high` are 95 % Monte Carlo limits; `trials` could be judged by it,
         and where none could the value is missing.
+    details
+        What a comparison says beside its effect: of MCP-Mod which shape is `chosen`
+        (how much it counts on average; nothing where no dose-response is shown), and
+        the `target dose`: its mean over the trials that find one, where 90 % of them
+        lie, and in `target dose found` the share of all trials that do.
     convergence
         The estimate and its Monte Carlo error after the first so many trials.
     subgroups
@@ -312,6 +328,17 @@ class Estimates:
     allocated
         The number of subjects in each arm (`look` is empty), or the probability of the
         arm after a look: mean, Monte Carlo error, and where 90 % of the trials lie.
+    sites
+        Of enacted trials with sites, a row for each entry of the sheet: how many
+        `sites` it stands for, how many subjects they enrol together (mean, Monte Carlo
+        error, and where 90 % of the trials lie), and the shares of these sites that
+        reach their cap (`full`) and that enrol nobody (`empty`).
+    balance
+        Where arms are given by more than chance: by how many subjects they differ most
+        within any level of a `factor` (of all subjects where it is empty), on average
+        over the trials, with its Monte Carlo error, and in the worst of them
+        (`largest`); by the trial's own method and by `simple` randomisation of the same
+        subjects. Of unequal weights each arm's number counts by its weight.
     escalated
         What dose escalations did, a row for each dose: its `truth`, the share of all
         subjects with a toxicity under it; the share of trials that have `selected` it;
@@ -333,9 +360,11 @@ class Estimates:
     failures: pd.DataFrame
     published: pd.DataFrame
     fallbacks: pd.DataFrame = none_of(FALLBACK_COUNTS)
+    departed: pd.DataFrame = none_of(DEPARTED)
     missing: pd.DataFrame = none_of(MISSING)
     curves: pd.DataFrame = none_of(CURVES)
     operating: pd.DataFrame = none_of(OPERATING)
+    details: pd.DataFrame = none_of(DETAILS)
     convergence: pd.DataFrame = none_of(CONVERGENCE)
     subgroups: pd.DataFrame = none_of(SUBGROUPS)
     explained: pd.DataFrame = none_of(EXPLAINED)
@@ -352,6 +381,8 @@ class Estimates:
     looks: pd.DataFrame = none_of(LOOKS)
     decided: pd.DataFrame = none_of(DECIDED)
     allocated: pd.DataFrame = none_of(ALLOCATED)
+    sites: pd.DataFrame = none_of(SITES)
+    balance: pd.DataFrame = none_of(BALANCE)
     escalated: pd.DataFrame = none_of(ESCALATED)
 
     def published_words(self) -> pd.DataFrame:

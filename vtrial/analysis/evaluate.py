@@ -22,7 +22,12 @@ from vtrial.analysis.estimates import (
 from vtrial.analysis.gather import Bounds, Gathered, joined
 from vtrial.analysis.ledger import ledger_of
 from vtrial.analysis.lost import Lost
-from vtrial.analysis.operating import convergence_of, operating_of, power_of
+from vtrial.analysis.operating import (
+    convergence_of,
+    operating_of,
+    power_of,
+    told_of,
+)
 from vtrial.analysis.published import published_of
 from vtrial.analysis.reading import check_record, chunks_of
 from vtrial.analysis.replication import Scale, across, average
@@ -65,10 +70,15 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         distributions=_distributions(seen, protocol),
         failures=_failures(seen),
         fallbacks=_fallbacks(seen),
+        departed=seen.departures.table(protocol),
         published=published_of(seen, endpoints, contrasts, protocol),
         missing=_missing(seen),
         curves=seen.curves.table(protocol),
         operating=operating_of(protocol, found, truths, sizes),
+        details=told_of(
+            protocol,
+            {key: np.concatenate(parts) for key, parts in seen.details.items()},
+        ),
         convergence=convergence_of(protocol, found),
         subgroups=seen.explained.subgroups(protocol),
         explained=seen.explained.table(),
@@ -77,6 +87,7 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         predictive_events=seen.predictive_events.table(protocol),
         predictive_shares=seen.predictive_shares.table(protocol),
         courses=courses_of(tree, protocol),
+        balance=seen.balance.table(),
         **ledger_of(tree, protocol)._asdict(),
         **enacted_of(tree, protocol)._asdict(),
     )

@@ -8,8 +8,10 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 import pandas as pd
 
-from vtrial.analysis.comparison import answered, sides, truth
+from vtrial.analysis.balance import Balance
+from vtrial.analysis.comparison import answered, details_of, sides, truth
 from vtrial.analysis.curves import Curves
+from vtrial.analysis.departures import Departures
 from vtrial.analysis.explain import Explained
 from vtrial.analysis.lost import Lost, bounds, lost, share_bounds
 from vtrial.analysis.persons import persons_of
@@ -77,6 +79,9 @@ class Gathered:
     sizes: defaultdict[int, list[Numbers]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    details: defaultdict[tuple[int, str], list[Numbers]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     lost: defaultdict[int, list[Lost]] = field(
         default_factory=lambda: defaultdict(list)
     )
@@ -86,11 +91,13 @@ class Gathered:
     parts: defaultdict[int, list[Summary]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    departures: Departures = field(default_factory=Departures)
     curves: Curves = field(default_factory=Curves)
     explained: Explained = field(default_factory=Explained)
     predictive: Predictive = field(default_factory=Predictive)
     predictive_events: PredictiveEvents = field(default_factory=PredictiveEvents)
     predictive_shares: PredictiveShares = field(default_factory=PredictiveShares)
+    balance: Balance = field(default_factory=Balance)
     persons: pd.DataFrame = field(default_factory=pd.DataFrame)
     edges: dict[str, np.ndarray] = field(default_factory=dict)
     bars: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
@@ -100,6 +107,7 @@ class Gathered:
         """Add some more trials."""
         self.replicates += chunk.replicates
         self.explained.look(chunk)
+        self.balance.add(chunk, protocol)
         self.predictive.add(chunk, protocol)
         self.predictive_events.add(chunk, protocol)
         self.predictive_shares.add(chunk, protocol)
@@ -107,6 +115,7 @@ class Gathered:
             self.persons = persons_of(chunk, protocol)
         for arm in protocol.arms:
             self._add_flow(chunk, arm.name)
+            self.departures.add(chunk, arm, protocol)
         for endpoint in protocol.endpoints:
             own = {
                 arm.name: chunk.own(arm.name, endpoint.name) for arm in protocol.arms
@@ -122,6 +131,8 @@ class Gathered:
                 if comparison.endpoint == endpoint.name:
                     made = answered(chunk, comparison, protocol)
                     self.contrasts[place].append(made)
+                    for name, found in details_of(chunk, comparison, protocol).items():
+                        self.details[place, name].append(found)
                     value = sides(chunk, comparison, OUTCOME)
                     self.sizes[place].append(
                         np.isfinite(value).sum(axis=1, dtype=float)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from vtrial.analysis.estimates import CONVERGENCE, OPERATING
+from vtrial.analysis.estimates import CONVERGENCE, DETAILS, OPERATING
 from vtrial.analysis.multiplicity import adjust, adjust_by_graph, rejected
 from vtrial.analysis.replication import monte_carlo_margin
 from vtrial.measure.contrast import Contrast
@@ -15,6 +15,8 @@ from vtrial.measure.statistic import Numbers, normal_limit, wilson
 from vtrial.protocol.analysis import Comparison, Multiplicity
 from vtrial.protocol.protocol import Protocol
 
+CHOSEN = "chosen: "  # what is a share of each trial
+TAILS = (0.05, 0.95)  # between which 90 % of the trials lie
 STEPS = 40  # points at which convergence is looked at
 
 
@@ -93,6 +95,33 @@ def power_of(comparison: Comparison, p: Numbers) -> Measured:
     return proportion_of(known < comparison.alpha)
 
 
+def told_of(
+    protocol: Protocol, details: Mapping[tuple[int, str], Numbers]
+) -> pd.DataFrame:
+    """Return what comparisons say beside their effects, over the trials.
+
+    `details` are by the comparison's place and by name. What not every trial has is a
+    number: its mean, between which quantiles 90 % of the trials lie, and the share of
+    trials that have it. What all have is a share.
+    """
+    rows: list[Row] = []
+    for (place, name), values in details.items():
+        named = protocol.analysis.comparisons[place].name
+        known = np.isfinite(values)
+        found = values[known]
+        if len(found) < 2:
+            value = float(found[0]) if len(found) else np.nan
+            worth = Measured(value, np.nan, np.nan, np.nan, len(found))
+        else:
+            worth = mean_of(found)
+        if not name.startswith(CHOSEN):
+            rows.append(_row(named, f"{name} found", proportion_of(known)))
+            low, high = np.quantile(found, TAILS) if len(found) else (np.nan, np.nan)
+            worth = worth._replace(low=float(low), high=float(high))
+        rows.append(_row(named, name, worth))
+    return pd.DataFrame(rows, columns=DETAILS)
+
+
 def convergence_of(
     protocol: Protocol, contrasts: Mapping[int, Contrast]
 ) -> pd.DataFrame:
@@ -156,9 +185,10 @@ def _against_truth(
         parameters = min(max(float(parameters), 0.0), whole)
         for name, part in (("parameters", parameters), ("chance", whole - parameters)):
             yield f"standard deviation by {name}", _spread(np.sqrt(part), count)
-    gain = np.nanmean(apart[known] ** 2) / np.nanmean(error[known] ** 2)
+    together = float(np.nanmean(error[known] ** 2))
+    gain = float(np.nanmean(apart[known] ** 2)) / together if together else np.inf
     if np.isfinite(gain):
-        yield "precision by common numbers", _spread(float(gain), count, twice=True)
+        yield "precision by common numbers", _spread(gain, count, twice=True)
 
 
 def _family(

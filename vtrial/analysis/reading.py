@@ -4,6 +4,7 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,9 +16,11 @@ from vtrial.dims import (
     ARM,
     ARMS,
     BASELINE,
+    CAUSE,
     ENDPOINT,
     EVENT,
     FALLBACK,
+    LEFT,
     MEASURED,
     MEASUREMENTS,
     NUMBER,
@@ -62,6 +65,13 @@ AT_ONCE = 100_000  # subjects read at once; at least one whole trial
 MOST_VALUES = 5_000_000  # beyond this endpoints are read one by one
 
 
+class Departed(NamedTuple):
+    """When subjects left [h], NaN for who stayed, and the code of the reason."""
+
+    time: Float[np.ndarray, "replicate subject"]
+    cause: Int[np.ndarray, "replicate subject"]
+
+
 @dataclass(frozen=True)
 class Chunk:
     """Some whole trials of a record; every array is (replicate, subject)."""
@@ -104,6 +114,14 @@ class Chunk:
         if FALLBACK not in dataset(self.tree, f"{ARMS}/{arm}"):
             return np.zeros_like(self.status(arm))
         return self._read(f"{ARMS}/{arm}", FALLBACK).astype(np.int8)
+
+    def left(self, arm: str) -> Departed | None:
+        """Return who left, when and why: see `Dropout.reasons`; None if nobody may."""
+        held = dataset(self.tree, f"{ARMS}/{arm}")
+        if CAUSE not in held:
+            return None
+        time, cause = (self._read(f"{ARMS}/{arm}", name) for name in (LEFT, CAUSE))
+        return Departed(time.astype(float), cause.astype(int))
 
     @cached_property
     def factors(self) -> tuple[str, ...]:
@@ -446,9 +464,11 @@ def covariates_of(
         if name != BASELINE:
             columns.append(chunk.covariate(name))
             continue
-        pair = (comparison.arm, comparison.reference)
-        arm, reference = (chunk.own(a, endpoint.name, BASELINE) for a in pair)
-        column = np.where(chunk.in_arm(comparison.arm), arm, reference)
+        names = [name for name, _ in comparison.doses]
+        column = np.full((chunk.replicates, chunk.subjects), np.nan)
+        for arm in names or (comparison.arm, comparison.reference):
+            own = chunk.own(arm, endpoint.name, BASELINE)
+            column = np.where(chunk.in_arm(arm), own, column)
         if comparison.measure.logarithms:
             column = np.log(np.where(column > 0, column, np.nan))
         columns.append(column)

@@ -1,11 +1,11 @@
 """Which arm each subject of a block is allocated to."""
 
 import functools
-import zlib
 
 import numpy as np
 
 from vtrial.design.allocation import BATCH, allocate
+from vtrial.design.strata import groups_of
 from vtrial.observe.block_program import Trial
 from vtrial.observe.bringing import Identity
 
@@ -13,11 +13,12 @@ from vtrial.observe.bringing import Identity
 def arms_of(trial: Trial, who: Identity) -> np.ndarray:
     """Return the place of the arm that each subject is allocated to.
 
-    Strata are of the subjects' own covariates; so a whole batch of a replicate is drawn
-    for them, whichever of it a block holds.
+    Strata and factors are of the subjects' own covariates, and some methods look at who
+    came before; so a whole batch of a replicate is drawn for them, whichever of it a
+    block holds.
     """
     allocation, seed = trial.protocol.design.allocation, trial.protocol.seed
-    if allocation.by != "stratified":
+    if not allocation.grouped:
         return allocate(
             allocation, seed=seed, replicate=who.replicate, subject=who.number
         )
@@ -32,24 +33,25 @@ def arms_of(trial: Trial, who: Identity) -> np.ndarray:
 
 @functools.lru_cache(maxsize=4)
 def _batch(trial: Trial, replicate: int, batch: int) -> np.ndarray:
-    """Allocate a whole batch of one replicate by strata."""
-    allocation = trial.protocol.design.allocation
-    last = min((batch + 1) * BATCH, trial.protocol.subjects)
-    number = np.arange(batch * BATCH, last)
+    """Allocate a whole batch of one replicate."""
+    protocol = trial.protocol
+    allocation, first = protocol.design.allocation, batch * BATCH
+    last = min(first + BATCH, protocol.subjects)
+    number = np.arange(first, last)
     who = Identity(np.full(number.shape, replicate), number)
-    covariates = trial.drawn(who).covariates
-    strata = [np.asarray(covariates[name]) for name in allocation.strata]
+    drawn = trial.drawn(who).covariates if allocation.asked else {}
+    groups = groups_of(
+        allocation,
+        lambda name: np.asarray(drawn[name])[None],
+        seed=protocol.seed,
+        trials=np.array([replicate]),
+        subjects=last,
+        first=first,
+    )
     return allocate(
         allocation,
-        seed=trial.protocol.seed,
+        seed=protocol.seed,
         replicate=who.replicate,
         subject=who.number,
-        strata=numbered(np.stack(strata, axis=1)),
+        **groups._asdict(),
     )
-
-
-def numbered(strata: np.ndarray) -> np.ndarray:
-    """Give each combination of values a number that depends on nothing else."""
-    kinds, place = np.unique(strata, axis=0, return_inverse=True)
-    names = [zlib.crc32(np.ascontiguousarray(kind).tobytes()) >> 1 for kind in kinds]
-    return np.array(names, int)[place.reshape(-1)]

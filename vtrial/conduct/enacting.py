@@ -15,12 +15,12 @@ from vtrial.analysis.enacted import TRUTH, Made, enacted_name, read_enacted
 from vtrial.analysis.gather import joined
 from vtrial.analysis.locked import Sights
 from vtrial.analysis.reading import Chunk, check_record, chunks_of
-from vtrial.conduct.allocated import numbered
 from vtrial.conduct.escalating import escalated
 from vtrial.conduct.progress import progress
 from vtrial.design.draws import people_of
 from vtrial.design.enact import enact as enact_trials
 from vtrial.design.escalation.enact import Escalated
+from vtrial.design.strata import groups_of
 from vtrial.design.trials import Trials, together
 from vtrial.dims import ENACTED
 from vtrial.errors import ProtocolError
@@ -211,19 +211,16 @@ def _pool(chunk: Chunk, protocol: Protocol) -> Chunk:
 def _enacted(sights: Sights, numbers: np.ndarray) -> Trials:
     """Enact trials with these numbers."""
     protocol = sights.protocol
-    allocation, strata = protocol.design.allocation, None
-    if allocation.by == "stratified":
-        columns = [sights.covariate(name) for name in allocation.strata]
-        strata = numbered(np.stack(columns, axis=-1).reshape(-1, len(columns)))
+    allocation = protocol.design.allocation
+    shape = {"seed": protocol.seed, "trials": numbers, "subjects": sights.count}
+    groups = groups_of(allocation, sights.covariate, **shape)
     return enact_trials(
         sights.enactment,
         allocation,
         sights,
         comparisons=[one.name for one in protocol.analysis.comparisons],
-        seed=protocol.seed,
-        trials=numbers,
-        subjects=sights.count,
-        strata=strata,
+        groups=groups,
+        **shape,
     )
 
 

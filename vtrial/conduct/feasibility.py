@@ -8,8 +8,10 @@ from vtrial.conduct.extent import faults_of_size
 from vtrial.conduct.impossible import arm_faults
 from vtrial.dims import ARM, BASELINE, REPLICATE, SCREENED, SUBJECT
 from vtrial.errors import Fault, SolverError, UnitError
+from vtrial.model.grammar import write_expression
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
 from vtrial.observe.screening import LEAST, scarce, share_let_in
+from vtrial.protocol.design import REGION, SITE
 from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.subset import names_of
 from vtrial.sheets.sheet import Path_, Sheet, parse_sheet
@@ -188,19 +190,47 @@ def _same(unit: str, wanted: str) -> bool:
 
 
 def _strata(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
-    """Yield strata that the cohort lacks, or that are not categorical."""
-    codes = categories(cohort)
-    for name in protocol.design.allocation.strata:
-        if name not in codes:
+    """Yield strata and factors that the cohort lacks, or that are not categorical."""
+    codes, allocation = categories(cohort), protocol.design.allocation
+    path = ("design", "randomisation")
+    here = [SITE, REGION] if allocation.accrual is not None else []
+    for name in allocation.strata:
+        if name not in (*codes, *here):
             allowed = f"a category: {listed(codes)}" if codes else "a category"
             yield sheet.fault(
-                ("design", "randomisation", "stratified"),
+                (*path, "stratified"),
                 found=f"stratified by `{name}`, "
                 + ("a number" if name in cohort.names else "which the cohort lacks"),
                 allowed=allowed,
                 write=nearest(name, codes),
                 old=name,
             )
+    known = dict.fromkeys([*codes, *here], True)
+    for one in allocation.factors:
+        if _discrete(one, known):
+            continue
+        words = write_expression(one)
+        lacking = [n for n in names_of(one) if n not in (*cohort.names, *here)]
+        cut = f"a condition that cuts it: `{words} < ...`"
+        yield sheet.fault(
+            (*path, "factors"),
+            found=f"`{lacking[0]}`, which the cohort lacks"
+            if lacking
+            else f"`{words}`, a number that hardly two subjects share",
+            allowed=f"a category: {listed(codes)}; or a condition: `AGE < 65`"
+            if lacking
+            else f"a category: {listed(codes)}; or {cut}",
+            write=nearest(lacking[0], known) if lacking else "",
+            old=lacking[0] if lacking else "",
+        )
+    if allocation.asked and not protocol.keep.covariates and protocol.enactment:
+        yield sheet.fault(
+            ("keep", "covariates"),
+            found="off, but design.randomisation asks for "
+            f"{listed(f'`{one}`' for one in allocation.asked)} when trials are enacted",
+            allowed="on",
+            write="true",
+        )
 
 
 def categories(cohort: Cohort) -> list[str]:

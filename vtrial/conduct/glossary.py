@@ -17,6 +17,7 @@ from vtrial.endpoint.registry import kinds
 from vtrial.errors import SheetError
 from vtrial.measure.registry import measures
 from vtrial.model.shape import ModelShape
+from vtrial.protocol.randomisation_kinds import randomisation_kinds
 from vtrial.protocol.rules import DOES, LOOKS_BACK, NAMED
 from vtrial.protocol.shape import ProtocolShape
 from vtrial.sheets.keys import SAME as KEYS
@@ -35,11 +36,13 @@ WIDTH = 88  # of a comment
 _OF = {  # an endpoint that a measure may be of
     "numbers": "peak",
     "visits": "change",
+    "doses": "peak",
     "counts": "attacks",
     "responses": "response",
     "times": "death",
     "tiers": "[{on: death}, {on: pain}]",
 }
+ALLOTTED = ((), ("allocation",), ("dropout",))  # of a design, on the protocol's page
 NAME = "NAME"  # stands for a name of the sheet's own
 _TYPES = {
     "number": "a number",
@@ -69,6 +72,8 @@ class Entry(NamedTuple):
     @property
     def page(self) -> str:
         """The page of `docs/` that says more."""
+        if self.path[0] == "design" and self.path[1:2] not in ALLOTTED:
+            return "design.md"
         return "dosing.md" if self.path[-1] == "dose" else f"{self.kind}.md"
 
     def lines(self) -> list[str]:
@@ -148,7 +153,7 @@ def _unknown(word: str) -> SheetError:
 def _all() -> tuple[Entry, ...]:
     """Return the entries of all kinds of sheets, words behind keys."""
     keys = [e for kind, shape in SHAPES.items() for e in _entries(shape, kind)]
-    return (*keys, *_words(), *_rules())
+    return (*keys, *_words(), *_methods(), *_rules())
 
 
 def _words() -> Iterator[Entry]:
@@ -167,6 +172,18 @@ def _words() -> Iterator[Entry]:
         such = "".join(f", {example}" for _, _, example in one.needs)
         example = f"{{compare: high with low, on: {on}, by: {word}{such}}}"
         yield Entry("protocol", ("analysis", "by"), word, says, "", example)
+
+
+def _methods() -> Iterator[Entry]:
+    """Yield the methods of randomisation that look at who came before."""
+    for word, kind in randomisation_kinds().items():
+        such = "".join(f", {key}: {value}" for key, value in kind.needs)
+        options = f"; may have {listed(kind.options)}"
+        arms = f", for {kind.arms} arms" if kind.arms else ""
+        says = f"{kind.says.rstrip('.')}{arms}{options}"
+        path = ("design", "randomisation", "by")
+        example = f"randomisation: {{by: {word}{such}}}"
+        yield Entry("protocol", path, word, says, "", example)
 
 
 def _rules() -> Iterator[Entry]:

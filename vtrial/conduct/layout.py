@@ -10,10 +10,12 @@ from vtrial.dims import (
     BASELINE,
     BIN,
     BLOCK,
+    CAUSE,
     COUNT,
     ENDPOINT,
     EVENT,
     FALLBACK,
+    LEFT,
     MEASURED,
     MEASUREMENTS,
     NUMBER,
@@ -36,7 +38,7 @@ from vtrial.dims import (
 )
 from vtrial.observe.observation_times import observation_times
 from vtrial.observe.predicted import predictions
-from vtrial.protocol.protocol import Protocol
+from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.sketch import BINS, PROBABILITIES
 from vtrial.store.variable import Coordinate, Variable
 from vtrial.types import FALLBACKS, Missing, Status
@@ -78,6 +80,7 @@ def variables(protocol: Protocol, cohort: Cohort) -> list[Variable]:
     ]
     for arm in protocol.arms:
         whole += _arm_variables(protocol, f"{ARMS}/{arm.name}")
+        whole += _departures(protocol, arm, f"{ARMS}/{arm.name}")
         if arm.kept:
             whole += ledger_variables(protocol, arm, f"{ARMS}/{arm.name}")
     return whole
@@ -211,6 +214,19 @@ def _endings(at: str) -> list[Variable]:
             },
         )
         for name, words in ((STATUS, status), (FALLBACK, method))
+    ]
+
+
+def _departures(protocol: Protocol, arm: Arm, at: str) -> list[Variable]:
+    """Return the arrays of when subjects left, and why; none where nobody may."""
+    reasons = protocol.design.dropout.reasons(arm.rules)
+    if not reasons:
+        return []
+    words = ["not simulated", "stayed", *reasons]
+    flags = {"flag_values": [*range(-1, len(words) - 1)], "flag_meanings": words}
+    return [
+        Variable(f"{at}/{LEFT}", (SUBJECT,), attributes={UNITS: "h"}),
+        Variable(f"{at}/{CAUSE}", (SUBJECT,), (), "int8", -1, attributes=flags),
     ]
 
 

@@ -10,6 +10,7 @@ from vtrial.conduct.engine import engine, solved_as
 from vtrial.conduct.extent import bytes_for, bytes_held, size_words
 from vtrial.conduct.feasibility import faults_of, method_of
 from vtrial.conduct.remembered import remember_compiled
+from vtrial.endpoint.endpoint import DROPOUT
 from vtrial.errors import ProtocolError
 from vtrial.observe.predicted import solutions_of
 from vtrial.protocol.protocol import Arm, Protocol
@@ -100,6 +101,7 @@ class Plan:
                 f"{protocol.subjects:,} x {protocol.replicates:,} replicates "
                 f"= {self.subjects:,}, simulated under {_under(protocol)}",
             ),
+            *_leaving_words(protocol),
             ("blocks", f"{self.blocks:,} of up to {protocol.block:,} subjects"),
             ("method", self.choice.words),
             *_prediction_words(protocol),
@@ -122,6 +124,7 @@ class Plan:
             "model": protocol.model.name,
             "cohort": self.cohort.name,
             "arms": {arm.name: _arm_words(protocol, i) for i, arm in _arms(self)},
+            "dropout": {c.name: c.words for c in protocol.design.dropout.causes},
             "subjects": protocol.subjects,
             "replicates": protocol.replicates,
             "total_subjects": self.subjects,
@@ -182,6 +185,15 @@ def _arm_words(protocol: Protocol, index: int) -> str:
     if len(protocol.arms) > 1:
         parts += [f"{weights[index]} of {sum(weights)} subjects"]
     return "; ".join(parts)
+
+
+def _leaving_words(protocol: Protocol) -> list[tuple[str, str]]:
+    """Return for which causes subjects leave, a line each."""
+    causes = protocol.design.dropout.causes
+    return [
+        ("dropout" if one.name == DROPOUT else f"dropout {one.name}", one.words)
+        for one in causes
+    ]
 
 
 def _prediction_words(protocol: Protocol) -> list[tuple[str, str]]:

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Int
 
+from vtrial.design.randomisation.in_order import in_order
 from vtrial.keys import purpose_key, replicate_key, subject_key
 from vtrial.program_cache import kept
 from vtrial.protocol.design import Allocation
@@ -29,11 +30,13 @@ def allocate(
     replicate: Identities,
     subject: Identities,
     strata: Identities | None = None,
+    levels: Int[np.ndarray, "subject factor"] | None = None,
 ) -> Identities:
     """Return the index of each subject's arm.
 
     An allocation depends on seed and identity alone, not on who else is in the call;
-    but stratified, it depends on who stands before a subject in its batch.
+    but stratified, or by a method that looks back, it depends on who stands before a
+    subject in its batch.
 
     Parameters
     ----------
@@ -41,20 +44,23 @@ def allocate(
         Weights and method. `simple` draws each subject with the weights. `permuted
         block` balances every run of `block` subjects of a replicate. `stratified`
         does so among subjects of one stratum within a batch of `BATCH` subjects.
-        `counts` gives each arm its number of subjects, in an order of chance.
+        `counts` gives each arm its number of subjects, in an order of chance. The
+        methods that look back begin anew with each batch.
     seed
         Of the trial.
     replicate, subject
         Numbers of the replicate trial and of the subject in it, from 0.
     strata
         A whole number for each subject's stratum, from 0 to 2^32 - 1, that depends on
-        the stratum alone. If stratified, a call holds every subject of each of its
-        batches.
+        the stratum alone. If stratified, or by a method that looks back, a call holds
+        every subject of each of its batches, up to the last that it asks for.
+    levels
+        For minimisation: each subject's level of every factor, from 0.
 
     Raises
     ------
     ValueError
-        If it is stratified and `strata` is missing.
+        If it is stratified and `strata` is missing, or minimises without `levels`.
 
     Examples
     --------
@@ -70,9 +76,17 @@ def allocate(
         number, place = np.divmod(subject, allocation.block)
         whole = np.zeros_like(subject)
         return _permuted(allocation, seed, replicate, whole, number, place)
+    batch = subject // BATCH
+    if allocation.looks_back:
+        if allocation.by == "minimisation" and levels is None:
+            raise ValueError("minimisation needs the levels of its subjects")
+        within = np.zeros_like(subject) if strata is None else strata
+        group = np.stack([replicate, batch, within], axis=1)
+        return in_order(
+            allocation, seed=seed, group=group, subject=subject, levels=levels
+        )
     if strata is None:
         raise ValueError("stratified allocation needs the strata of its subjects")
-    batch = subject // BATCH
     place = _place_within(replicate, batch, strata, subject)
     number, place = np.divmod(place, allocation.block)
     return _permuted(allocation, seed, replicate, strata, batch * BATCH + number, place)

@@ -17,9 +17,12 @@ from vtrial.design.draws import uniforms
 from vtrial.design.kind import Verdict, View
 from vtrial.design.registry import kinds_of_adaptation
 from vtrial.design.sight import AbstractSight, Arms, Effects, Lock
+from vtrial.design.strata import Groups
 from vtrial.design.trials import Decision, Trials
 from vtrial.protocol.design import Allocation
 from vtrial.protocol.enactment import Enactment
+
+NOWHERE = Groups()
 
 
 def enact(
@@ -31,7 +34,7 @@ def enact(
     seed: int,
     trials: Int[np.ndarray, " trial"],
     subjects: int,
-    strata: Int[np.ndarray, "trial subject"] | None = None,
+    groups: Groups = NOWHERE,
 ) -> Trials:
     """Enact some trials.
 
@@ -51,8 +54,8 @@ def enact(
         The seed, and the trials' numbers.
     subjects
         How many a trial can enrol.
-    strata
-        For stratified allocation.
+    groups
+        The subjects' strata and levels, for an allocation that asks for them.
     """
     course = _Course.begun(
         enactment,
@@ -62,7 +65,7 @@ def enact(
         seed=seed,
         trials=trials,
         subjects=subjects,
-        strata=strata,
+        groups=groups,
     )
     for place in range(len(enactment.looks)):
         course.look(place)
@@ -117,7 +120,7 @@ class _Course:
         seed: int,
         trials: np.ndarray,
         subjects: int,
-        strata: np.ndarray | None,
+        groups: Groups,
     ) -> "_Course":
         """Enrol everybody, and allocate as it is planned."""
         count, many = len(trials), len(comparisons)
@@ -129,7 +132,7 @@ class _Course:
             seed=seed,
             replicate=whole[0],
             subject=whole[1],
-            strata=None if strata is None else strata.reshape(-1),
+            **groups._asdict(),
         )
         shape = {"seed": seed, "trials": trials, "subjects": subjects}
         return cls(
@@ -177,6 +180,7 @@ class _Course:
             self.sight,
             *(self.base, self.among, self.size, self.came.shape[1]),
             self.past,
+            self._counted(at, held, known=known, events=events),
         )
         verdicts = [
             kinds_of_adaptation()[one.by].decide(one, view)
@@ -188,6 +192,17 @@ class _Course:
         self._note(view, decision, held, known=known, events=events)
         self._end(lock, over, held, place)
         self._change(verdicts, at, held)
+
+    def _counted(
+        self, at: np.ndarray, held: np.ndarray, **times: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Count who is known, and who had events, at the looks up to this one."""
+        found = {}
+        for name, time in times.items():
+            now = np.where(held, (time <= at[:, None]).sum(axis=1), np.nan)
+            past = [row[name] for row in self.rows]
+            found[name] = np.stack([*past, now], axis=1)
+        return found
 
     def _decided(
         self, view: View, verdicts: Sequence[Verdict], held: np.ndarray, *, last: bool

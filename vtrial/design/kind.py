@@ -55,6 +55,9 @@ class View:
         How many subjects each trial is to enrol, and how many it can.
     past
         The effects of earlier looks, by comparison and look.
+    counted
+        How many were known, and had events, at the looks so far, by counter; NaN where
+        a look was not held.
     """
 
     enactment: Enactment
@@ -66,6 +69,7 @@ class View:
     size: Int[np.ndarray, " trial"]
     most: int
     past: Mapping[tuple[str, int], Effects]
+    counted: Mapping[str, Float[np.ndarray, "trial look"]]
     now: dict[str, Effects] = field(default_factory=dict)
 
     @property

@@ -297,7 +297,7 @@ def _measured(
     plan = scheme.schedule
     taken = jnp.asarray(plan.planned)[None, :]
     stays = jnp.full(keys.shape, jnp.inf)
-    who = Who(keys, jnp.zeros(()), {})
+    who = Who(keys, jnp.zeros(0), jnp.zeros(0), {})
     return measure(scheme.protocol, plan, truth, taken, who, stays)
 
 

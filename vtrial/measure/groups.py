@@ -52,6 +52,28 @@ class Visits(NamedTuple):
     versus: tuple[int, int]
 
 
+class Dosed(NamedTuple):
+    """Values under several doses, of all subjects in the trial.
+
+    Fields
+    ------
+    value
+        NaN where there is none.
+    place
+        Of each subject's dose among them, from the lowest; below 0 for whoever takes
+        no part.
+    doses
+        How many there are.
+    versus
+        The places of the arm and of its reference.
+    """
+
+    value: Values
+    place: Int[np.ndarray, "replicate subject"]
+    doses: int
+    versus: tuple[int, int]
+
+
 class Groups(NamedTuple):
     """The subjects of an arm and of its reference.
 
@@ -67,7 +89,7 @@ class Groups(NamedTuple):
         [h] How long the endpoint looks.
     covariates, strata
         What is adjusted for; numbers of strata, below 0 for whoever is in none.
-    visits, tiers
+    visits, tiers, dosed
         For measures of these, which have no `value`.
     """
 
@@ -79,6 +101,7 @@ class Groups(NamedTuple):
     strata: Int[np.ndarray, "replicate subject"] | None = None
     visits: Visits | None = None
     tiers: Sequence[Tier] = ()
+    dosed: Dosed | None = None
 
 
 class Contrast(NamedTuple):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Of = Literal["numbers", "visits", "counts", "responses", "times", "tiers"]
+Of = Literal["numbers", "visits", "doses", "counts", "responses", "times", "tiers"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,8 +21,9 @@ class Measure:
     place
         Where it stands in schema, messages and docs, from low to high.
     of
-        Of what it is: one number of each subject, its values at all `visits`, a count
-        of events, a response, a time to an event, or a hierarchy of endpoints.
+        Of what it is: one number of each subject, its values at all `visits`, one
+        number under several `doses`, a count of events, a response, a time to an event,
+        or a hierarchy of endpoints.
     kernel
         `kernel(groups, level=..., **options)` returns a `Contrast` of `Groups`.
     says
@@ -49,6 +50,11 @@ class Measure:
     against
         `against(groups, margin=..., above=...)`: a test of its own against a margin,
         one-sided, without strata.
+    details
+        `details(groups, level=..., **options)`: what else it says of each trial, by
+        name.
+    margins
+        Whether it can be tested against margins.
     made_of
         Statistics of an arm, of one of which subgroups make it.
     lacks
@@ -69,5 +75,7 @@ class Measure:
     pairs: Callable[..., Any] | None = None
     effect: Callable[..., Any] | None = None
     against: Callable[..., Any] | None = None
+    details: Callable[..., Any] | None = None
+    margins: bool = True
     made_of: tuple[str, ...] = ()
     lacks: str = "an arm has too few values"

@@ -7,9 +7,11 @@ from vtrial.dims import (
     ARM,
     ARMS,
     BASELINE,
+    CAUSE,
     COUNT,
     EVENT,
     FALLBACK,
+    LEFT,
     MEASURED,
     MEASUREMENTS,
     NUMBER,
@@ -31,6 +33,7 @@ from vtrial.observe.frame import frame_of
 from vtrial.observe.ledger import ledger_rows
 from vtrial.observe.population_prediction import TypicalPredictions, typical_of
 from vtrial.observe.predicted import predictions
+from vtrial.protocol.protocol import Arm
 from vtrial.sketch import BINS
 from vtrial.types import Status
 
@@ -53,7 +56,7 @@ def simulate_block(
         everybody = trial.protocol.potential == "all"
         chosen = np.flatnonzero(everybody | (allocated == index))
         seen = trial.observe(arm, people, chosen) if chosen.size else None
-        rows = _arm(trial, block, chosen, seen)
+        rows = _arm(trial, block, arm, chosen, seen)
         if arm.kept:
             frame, size = frame_of(trial.scheme, arm), trial.protocol.size(block)
             rows |= ledger_rows(frame, size, chosen, seen)
@@ -93,7 +96,7 @@ def _subjects(
 
 
 def _arm(
-    trial: Trial, block: int, chosen: np.ndarray, seen: Seen | None
+    trial: Trial, block: int, arm: Arm, chosen: np.ndarray, seen: Seen | None
 ) -> dict[str, np.ndarray]:
     """Put what was seen under one arm into the block's rows."""
     protocol, size = trial.protocol, trial.protocol.size(block)
@@ -111,6 +114,10 @@ def _arm(
         rows[name] = np.full(size, ABSENT, "int8")
         if seen is not None:
             rows[name][chosen] = np.asarray(getattr(seen, name))[: chosen.size]
+    if protocol.design.dropout.reasons(arm.rules):
+        rows |= {LEFT: spread(LEFT), CAUSE: np.full(size, ABSENT, "int8")}
+        if seen is not None:
+            rows[CAUSE][chosen] = np.asarray(seen.cause)[: chosen.size]
     for name in (OUTCOME, BASELINE, EVENT):
         rows[f"{OUTCOMES}/{name}"] = spread(name, points)
     reason = np.zeros((size, points), "int8")

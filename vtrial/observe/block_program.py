@@ -32,10 +32,10 @@ from vtrial.observe.bringing import (
 )
 from vtrial.observe.course import Decisions
 from vtrial.observe.course_program import follow_courses
+from vtrial.observe.departure import Left, hazards_of, numbers_of, seen_to_leave
 from vtrial.observe.measuring import (
     Who,
     covariates_asked,
-    hazard_of,
     leaving,
     measure,
     outcomes_of,
@@ -95,6 +95,9 @@ class Seen(NamedTuple):
         (subject, output, time) True values on the grid.
     sketch, counted
         (output, time, bin) and (output, time).
+    left, cause
+        (subject) When subjects left [h] and the code of the reason; NaN and 0 for who
+        stayed to the end.
     given, decisions
         What was given and decided, where an arm has rules.
     """
@@ -110,6 +113,8 @@ class Seen(NamedTuple):
     values: Float[Array, "subject output time"] | None
     sketch: Float[Array, "output time bin"] | None
     counted: Int[Array, "output time"] | None
+    left: Float[Array, " subject"]
+    cause: Int[Array, " subject"]
     given: Ledger | None = None
     decisions: Decisions | None = None
 
@@ -117,13 +122,13 @@ class Seen(NamedTuple):
 class Course(NamedTuple):
     """How subjects under an arm fared, padded, with their keys.
 
-    `left` [h] is when they left, and `decisions` what was decided; None where an arm
-    has no rules.
+    `left` is when they left and why, and `decisions` what was decided; None where an
+    arm has no rules.
     """
 
     path: Trajectory
     keys: Key[Array, " subject"]
-    left: Float[Array, " subject"] | None = None
+    left: Left | None = None
     given: Ledger | None = None
     decisions: Decisions | None = None
 
@@ -181,7 +186,8 @@ class Trial:
         asked = covariates_asked(self.protocol)
         who = Who(
             course.keys,
-            jnp.asarray(hazard_of(self.protocol, arm.name)),
+            jnp.asarray(hazards_of(self.protocol, arm.name)),
+            jnp.asarray(numbers_of(self.protocol)),
             {name: people.covariates[name][place] for name in asked},
             course.left,
             share_attended(self.protocol, arm),
@@ -286,7 +292,9 @@ class Trial:
             asked = covariates_asked(self.protocol)
             covariates = {name: jnp.zeros(count) for name in asked}
             attends = share_attended(self.protocol, self.protocol.arms[0])
-            who = Who(keys, jnp.zeros(()), covariates, None, attends)
+            causes = jnp.zeros(len(self.protocol.design.dropout.causes))
+            numbers = jnp.zeros(numbers_of(self.protocol).size)
+            who = Who(keys, causes, numbers, covariates, None, attends)
             status, here = jnp.zeros(count, int), jnp.zeros(count, bool)
             return truth, status, who, times, here, {}
 
@@ -348,12 +356,13 @@ def _reduce(
     """Measure, make outcomes, and reduce to what is kept."""
     protocol, plan = scheme.protocol, scheme.schedule
     taken = time[:, : plan.planned.size]
-    left = leaving(protocol, who)
-    noisy = measure(protocol, plan, truth, taken, who, left)
+    left = leaving(protocol, plan, truth, who)
+    noisy = measure(protocol, plan, truth, taken, who, left.time)
     lost = undefined(protocol, plan, truth) & (status == Status.SOLVED)
     status = jnp.where(lost, int(Status.OUTPUT_NOT_FINITE), status)
     solved = (status == Status.SOLVED) & real
-    found = outcomes_of(protocol, plan, taken, noisy, truth, who, left, ledger)
+    gone = left.time
+    found = outcomes_of(protocol, plan, taken, noisy, truth, who, gone, ledger)
     parts = [jnp.stack(part, axis=1) for part in zip(*found, strict=True)]
     parts = parts or [*[jnp.zeros((real.size, 0))] * 3, jnp.zeros((real.size, 0), int)]
     *parts, reason = parts
@@ -375,6 +384,7 @@ def _reduce(
         values,
         sketches,
         counts,
+        *seen_to_leave(left, time, solved),
     )
 
 

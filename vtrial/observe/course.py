@@ -18,6 +18,7 @@ from vtrial.dosing.schedule import FINEST
 from vtrial.keys import purpose_key
 from vtrial.observe.actions import Standing
 from vtrial.observe.decisions import Past, People, decide, nothing_past
+from vtrial.observe.departure import Built, Left, built, nothing_built, ruled
 from vtrial.observe.frame import Frame, Stage
 from vtrial.observe.hindsight import Seen
 from vtrial.observe.realised import (
@@ -58,7 +59,7 @@ class Followed(NamedTuple):
     """How subjects fared: true values at their own times, and why it came so."""
 
     path: Trajectory
-    left: Float[Array, " subject"]
+    left: Left
     given: Ledger
     decisions: Decisions
 
@@ -74,6 +75,8 @@ class _Carry(NamedTuple):
     grid: Int[Array, " subject"]
     truth: dict[str, Float[Array, "subject place"]]
     steps: Int[Array, " subject"]
+    cause: Int[Array, " subject"]
+    built: Built | None
 
 
 for _kind in (Brought, People, Tables, Rows, Ledger, Decisions, Followed):
@@ -87,7 +90,8 @@ def follow(frame: Frame, program: Program, brought: Brought) -> Followed:
     solve = _Solver(frame, program, brought)
     carry = solve.begun()
     carry, (given, decisions) = jax.lax.scan(solve.stage, carry, frame.stages())
-    visits, end = frame.plan.planned.size, carry.standing.left
+    visits = frame.plan.planned.size
+    left = Left(carry.standing.left, carry.cause)
     time = jnp.concatenate([carry.seen.time[:, :visits], solve.grid_times()], axis=1)
     missed = (carry.visit < visits) | (carry.grid < frame.plan.grid.size)
     end_of = solve.stages.state(carry.state)
@@ -100,7 +104,7 @@ def follow(frame: Frame, program: Program, brought: Brought) -> Followed:
         time, outputs, None, status, carry.steps, jnp.zeros_like(status), end_of
     )
     decisions = jax.tree.map(lambda v: jnp.moveaxis(v, 0, 1), decisions)
-    return Followed(path, end, frame.compact(given), decisions)
+    return Followed(path, left, frame.compact(given), decisions)
 
 
 class _Solver:
@@ -146,7 +150,7 @@ class _Solver:
         )
         none, amounts = jnp.zeros(self.count), self.stages.amounts(state)
         standing = Standing(
-            doses, none, self.brought.left, inputs, amounts, none + jnp.inf
+            doses, none, self.brought.left.time, inputs, amounts, none + jnp.inf
         )
         places = plan.planned.size + frame.moments.more + 1
         blank = jnp.full((self.count, places), jnp.nan)
@@ -176,6 +180,10 @@ class _Solver:
             nobody,
             truth,
             nobody,
+            self.brought.left.cause,
+            nothing_built(frame.protocol, self.brought.left, begin)
+            if self.brought.risk is not None
+            else None,
         )
 
     def stage(
@@ -210,7 +218,9 @@ class _Solver:
         state = self.stages.changed(carry.state, standing.amounts)
         told = frame.told(carry.seen, until)
         decisions = Decisions(jnp.where(here, until, jnp.inf), acted, told)
-        carry = carry._replace(state=state, past=past, standing=standing)
+        before = Left(carry.standing.left, carry.cause)
+        cause = ruled(before, standing.left, acted, *frame.leavers).cause
+        carry = carry._replace(state=state, past=past, standing=standing, cause=cause)
         return carry, (given, decisions)
 
     def _next(
@@ -258,6 +268,7 @@ class _Solver:
             carry.state,
             until,
         )
+        carry = self._departed(carry, path, grid, until)
         carry = self._kept(carry, path, visits, grid)
         values = {name: value[:, -1] for name, value in path.outputs.items()}
         carry = carry._replace(
@@ -267,6 +278,31 @@ class _Solver:
             steps=carry.steps + path.steps,
         )
         return carry, values
+
+    def _departed(
+        self,
+        carry: _Carry,
+        path: Trajectory,
+        grid: "_Falling",
+        until: Float[Array, " subject"],
+    ) -> _Carry:
+        """Let hazards that follow equations grow over a stage, and see who leaves."""
+        risk, before = self.brought.risk, carry.built
+        if risk is None or before is None:
+            return carry
+        width = grid.time.shape[1]
+        time = jnp.concatenate([grid.time, until[:, None]], axis=1)
+        here = jnp.isfinite(time)
+        outputs = {
+            name: jnp.where(here, value[:, -width - 1 :], value[:, -1:])
+            for name, value in path.outputs.items()
+        }
+        left = Left(carry.standing.left, carry.cause)
+        time = jnp.where(here, time, until[:, None])
+        protocol = self.frame.protocol
+        after = built(protocol, risk, before._replace(left=left), time, outputs)
+        standing = carry.standing._replace(left=after.left.time)
+        return carry._replace(standing=standing, cause=after.left.cause, built=after)
 
     def _sizes(self, standing: Standing) -> Rows:
         """Return doses of long ago: they tell how large the states are."""

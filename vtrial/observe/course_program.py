@@ -28,8 +28,16 @@ from vtrial.observe.bringing import (
 )
 from vtrial.observe.course import Followed, follow
 from vtrial.observe.decisions import People
+from vtrial.observe.departure import (
+    Left,
+    Risk,
+    by_constants,
+    covariates_of_causes,
+    hazards_of,
+    numbers_of,
+    risk_of,
+)
 from vtrial.observe.frame import Frame, regimens_of
-from vtrial.observe.measuring import Who, hazard_of, leaving
 from vtrial.observe.realised import Rows, as_doses, tables_of, with_habits
 from vtrial.observe.scheme import MAKERS, Scheme
 from vtrial.observe.stages import Brought
@@ -63,9 +71,15 @@ def follow_courses(
     keys are returned, too.
     """
     shape, place = shape_of(arm), padded(chosen, capacity)
-    seed, hazard = np.int64(protocol.seed), np.asarray(hazard_of(protocol, arm.name))
+    leaves = hazards_of(protocol, arm.name), numbers_of(protocol)
     brought = _bring(
-        scheme, shape.arm, shape.values(), people, jnp.asarray(place), seed, hazard
+        scheme,
+        shape.arm,
+        shape.values(),
+        people,
+        jnp.asarray(place),
+        np.int64(protocol.seed),
+        *leaves,
     )
     frame = Frame(scheme, shape.arm, _recent(scheme, shape.arm, brought))
     model = protocol.model
@@ -168,7 +182,8 @@ def _bring(
     people: Subjects,
     place: Int[Array, " place"],
     seed: Int[Array, ""],
-    hazard: Float[Array, ""],
+    hazards: Float[Array, " cause"],
+    coefficients: Float[Array, " number"],
 ) -> Brought:
     """Return what subjects under an arm with rules bring."""
     protocol = scheme.protocol
@@ -180,7 +195,7 @@ def _bring(
     habits = habits_under(shape, keys)
     if habits is not None:
         tables = with_habits(tables, habits.missed, habits.late)
-    who = Who(keys, hazard, {})
+    left, risk = _leaving(protocol, people, place, keys, hazards, coefficients)
     attends = None
     if shape.adherence is not None and shape.adherence.visits < 1:
         share = jnp.asarray(shape.adherence.visits)
@@ -193,10 +208,31 @@ def _bring(
         People(known, keys),
         tables,
         scheme.schedule.taken(keys),
-        leaving(protocol, who),
+        left,
+        risk,
         attends,
         periods_of(protocol) if columns else None,
     )
+
+
+def _leaving(
+    protocol: Protocol,
+    people: Subjects,
+    place: Int[Array, " place"],
+    keys: Key[Array, " subject"],
+    hazards: Float[Array, " cause"],
+    numbers: Float[Array, " number"],
+) -> tuple[Left, Risk | None]:
+    """Return when subjects leave at constant hazards, and what decides otherwise."""
+    asked = covariates_of_causes(protocol)
+    covariates = {name: people.covariates[name][place] for name in asked}
+    count = keys.shape[0]
+    hazards, numbers = (
+        jnp.broadcast_to(v[None], (count, v.size)) for v in (hazards, numbers)
+    )
+    risk = risk_of(protocol, keys, hazards, numbers, covariates)
+    followed = protocol.design.dropout.followed
+    return by_constants(protocol, risk), risk if followed else None
 
 
 def _recent(scheme: Scheme, shape: Arm, brought: Brought) -> int:
@@ -258,7 +294,8 @@ def _part(brought: Brought, rows: Int[np.ndarray, " row"]) -> Brought:
         people=jax.tree.map(take, brought.people),
         tables=tables._replace(doses=Rows(*doses), missed=missed),
         taken=take(brought.taken),
-        left=take(brought.left),
+        left=jax.tree.map(take, brought.left),
+        risk=jax.tree.map(take, brought.risk),
         attends=None if brought.attends is None else take(brought.attends),
         periods=brought.periods,
     )

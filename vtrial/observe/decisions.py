@@ -28,9 +28,9 @@ class Past(NamedTuple):
 
     Fields
     ------
-    acts, row
-        (subject, rule) How often each acted, and at how many decisions in a row it
-        held.
+    acts, agreed, row
+        (subject, rule) How often each acted, how often that was decided, done yet or
+        not, and at how many decisions in a row it held.
     latest
         (subject, rule) [h] When it was last to act, heeded or not; -inf: never.
     due
@@ -40,6 +40,7 @@ class Past(NamedTuple):
     """
 
     acts: Int[Array, "subject rule"]
+    agreed: Int[Array, "subject rule"]
     row: Int[Array, "subject rule"]
     latest: Float[Array, "subject rule"]
     due: Float[Array, "subject slot"]
@@ -75,7 +76,7 @@ def nothing_past(count: int, rules: int, slots: int) -> Past:
     none = jnp.zeros((count, rules), int)
     never = jnp.full((count, rules), -jnp.inf)
     due, nobody = jnp.full((count, slots + 1), jnp.inf), jnp.zeros(count, int)
-    return Past(none, none, never, due, nobody, jnp.full(count, -jnp.inf))
+    return Past(none, none, none, never, due, nobody, jnp.full(count, -jnp.inf))
 
 
 def decide(
@@ -114,6 +115,7 @@ def decide(
         times = jnp.where(may, now, past.latest[:, place])
         past = past._replace(latest=past.latest.at[:, place].set(times))
         may &= _is_heeded(rule, people.keys, moment.token)
+        past = past._replace(agreed=past.agreed.at[:, place].add(may.astype(int)))
         if rule.after:
             past, may = _in_time(rule, place, moment, now, may, past)
         standing = act(rule, may, now, values, standing, dosed=dosed, tables=tables)
@@ -170,7 +172,7 @@ def _is_free(
     """Return on whom a rule may act: confirmed, not too often, not too soon."""
     free = past.row[:, place] >= rule.confirmed
     if rule.most:
-        free &= past.acts[:, place] < rule.most
+        free &= past.agreed[:, place] < rule.most
     if rule.lockout:
         free &= now >= past.latest[:, place] + rule.lockout - NEAR
     return free

@@ -99,6 +99,13 @@ class Frame:
         regimens = regimens_of(self.arm)
         return Dosed(regimens, names_of(self.protocol.model), groups_of(regimens))
 
+    @property
+    def leavers(self) -> tuple[tuple[int, ...], int]:
+        """Places of the rules that say `leave`, and the code of the first of them."""
+        places = enumerate(self.rules)
+        causes = self.protocol.design.dropout.causes
+        return tuple(at for at, rule in places if rule.leaves), len(causes) + 1
+
     @functools.cached_property
     def inputs(self) -> tuple[str, ...]:
         """The inputs that rules assign to."""

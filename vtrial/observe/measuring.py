@@ -21,6 +21,14 @@ from vtrial.endpoint.outcome import Interruption, Outcome, combined, outcomes
 from vtrial.keys import purpose_key
 from vtrial.model.residual import measured
 from vtrial.observe.adherence import attended
+from vtrial.observe.departure import (
+    Left,
+    built,
+    by_constants,
+    covariates_of_causes,
+    nothing_built,
+    risk_of,
+)
 from vtrial.observe.observation_times import ObservationTimes
 from vtrial.observe.residual_draws import residual_normals
 from vtrial.protocol.protocol import Arm, Protocol
@@ -37,28 +45,24 @@ class Who(NamedTuple):
     ------
     keys
         From which all that is random about them is drawn.
-    hazard
-        [1/h] At which they leave.
+    hazards
+        [1/h] At which they leave for each cause, or by what its equation is multiplied.
+    numbers
+        Of these equations, one after the other.
     covariates
-        Those that endpoints ask for.
+        Those that endpoints ask for, and dropout.
     left
-        [h] When they left, where rules decide that, too; None: by the hazard alone.
+        When they left and why, where rules decide that, too; None: by dropout alone.
     attends
         Share of the visits that they come to; None: all.
     """
 
     keys: Key[Array, " subject"]
-    hazard: Float[Array, ""]
+    hazards: Float[Array, " cause"]
+    numbers: Float[Array, " number"]
     covariates: dict[str, Float[Array, " subject"]]
-    left: Float[Array, " subject"] | None = None
+    left: Left | None = None
     attends: Float[Array, ""] | None = None
-
-
-def hazard_of(protocol: Protocol, arm: str) -> float:
-    """Return the hazard [1/h] of dropout from an arm."""
-    hazards = protocol.design.dropout.hazards
-    names = [one.name for one in protocol.arms]
-    return hazards[names.index(arm)] if hazards else 0.0
 
 
 def share_attended(protocol: Protocol, arm: Arm) -> Float[Array, ""] | None:
@@ -70,11 +74,12 @@ def share_attended(protocol: Protocol, arm: Arm) -> Float[Array, ""] | None:
 
 
 def covariates_asked(protocol: Protocol) -> tuple[str, ...]:
-    """Name the covariates that endpoints' equations ask for."""
+    """Name the covariates that equations of endpoints and of dropout ask for."""
     own = {called(point.name) for point in protocol.endpoints}
     points = protocol.endpoints
     asked = [name for point in points for name in asked_by(point) if name not in own]
     asked += [name for point in points for name in covariates_of(point)]
+    asked += covariates_of_causes(protocol)
     return tuple(dict.fromkeys(asked))
 
 
@@ -135,7 +140,7 @@ def outcomes_of(
         for values in (truth, noisy)
     )
     found: dict[str, Outcome] = {}
-    dropout = bool(protocol.design.dropout.hazards) or who.left is not None
+    dropout = bool(protocol.design.dropout.causes) or who.left is not None
     for point in protocol.endpoints:
         if point.equals is not None or point.first_of:
             made = combined(point, found, who.covariates)
@@ -158,16 +163,26 @@ def outcomes_of(
     return list(found.values())
 
 
-def leaving(protocol: Protocol, who: Who) -> Float[Array, " subject"]:
-    """Return each subject's time of dropout [h]; one draw decides under all arms."""
+def leaving(protocol: Protocol, plan: ObservationTimes, truth: Truth, who: Who) -> Left:
+    """Return when each subject leaves, and why; what is true decides, if asked."""
     if who.left is not None:
         return who.left
-    if not protocol.design.dropout.hazards:
-        return jnp.full(who.keys.shape, jnp.inf)
-    drawn = jax.vmap(
-        lambda key: jax.random.exponential(purpose_key(key, DROPOUT), (), float)
-    )(who.keys)
-    return drawn / who.hazard
+    risk = risk_of(
+        protocol,
+        who.keys,
+        who.hazards[None],
+        who.numbers[None],
+        who.covariates,
+    )
+    left = by_constants(protocol, risk)
+    if not protocol.design.dropout.followed:
+        return left
+    grid = jnp.broadcast_to(
+        jnp.asarray(plan.grid)[None], (left.time.size, plan.grid.size)
+    )
+    outputs = {name: value[:, plan.planned.size :] for name, value in truth.items()}
+    begun = nothing_built(protocol, left, grid[:, 0])
+    return built(protocol, risk, begun, grid, outputs).left
 
 
 def true_outcomes(

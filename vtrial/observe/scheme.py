@@ -8,7 +8,7 @@ import numpy as np
 
 from vtrial.observe.observation_times import ObservationTimes, observation_times
 from vtrial.protocol.analysis import Analysis
-from vtrial.protocol.design import Design, Dropout
+from vtrial.protocol.design import Cause, Design, Dropout, numbered
 from vtrial.protocol.evidence import Evidence
 from vtrial.protocol.protocol import Protocol
 
@@ -47,19 +47,25 @@ class Scheme:
 
 def _bare(protocol: Protocol) -> Protocol:
     """Leave out what no compiled code asks for."""
-    leaves = Dropout((0.0,)) if protocol.design.dropout.hazards else Dropout()
+    causes = protocol.design.dropout.causes
     return replace(
         protocol,
         **dict.fromkeys(("name", "title", "cohort", "path", "text"), ""),
         **dict.fromkeys(("subjects", "replicates", "seed", "block"), 1),
         **dict.fromkeys(("arms", "sources", "words"), ()),
-        design=Design(dropout=leaves),
+        design=Design(dropout=Dropout(tuple(map(_unrated, causes)))),
         analysis=Analysis(),
         evidence=Evidence(),
         eligible=None,
         optimisation=None,
         data={},
     )
+
+
+def _unrated(cause: Cause) -> Cause:
+    """Leave out a cause's numbers, which are data of compiled code."""
+    bare = None if cause.equation is None else numbered(cause.equation)[0]
+    return Cause(cause.name, (), bare)
 
 
 def _written(thing: object) -> object:

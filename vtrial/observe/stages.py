@@ -8,6 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from vtrial.dosing.doses import Doses, Times, no_doses
 from vtrial.observe.decisions import People
+from vtrial.observe.departure import Left, Risk
 from vtrial.observe.frame import Frame
 from vtrial.observe.realised import Tables
 from vtrial.solver.by_chance import solve_by_chance, ticks_of
@@ -33,7 +34,9 @@ class Brought(NamedTuple):
     taken
         [h] When visits are held, had nothing been delayed.
     left
-        [h] When they leave of themselves.
+        When they leave at a constant hazard, and why.
+    risk
+        What decides when they leave at hazards that follow equations; None: none does.
     attends
         Which visits they come to; None: all.
     periods
@@ -44,7 +47,8 @@ class Brought(NamedTuple):
     people: People
     tables: Tables
     taken: Float[Array, "subject visit"]
-    left: Float[Array, " subject"]
+    left: Left
+    risk: Risk | None
     attends: Bool[Array, "subject visit"] | None
     periods: Float[Array, "1 period"] | None
 

@@ -27,10 +27,10 @@ from vtrial.dosing.schedule import schedule_of
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.endpoint.outcome import Outcome, combined
 from vtrial.observe.bringing import brought, padded, periods_of
+from vtrial.observe.departure import hazards_of, numbers_of
 from vtrial.observe.measuring import (
     Who,
     covariates_asked,
-    hazard_of,
     leaving,
     measure,
     outcomes_of,
@@ -174,7 +174,6 @@ class Surrogate:
             periods=periods_of(protocol) if several else None,
         )
         who = self._who(people, borne.keys)
-        left = leaving(protocol, who)
         count = place.size
         truth = {
             name: jnp.broadcast_to(one, (count, one.shape[1]))
@@ -182,6 +181,7 @@ class Surrogate:
         }
         solved = (path.status == Status.SOLVED)[:, None]
         truth = {k: jnp.where(solved, v, jnp.nan) for k, v in truth.items()}
+        left = leaving(protocol, scheme.schedule, truth, who).time
         noisy = measure(protocol, scheme.schedule, truth, taken, who, left)
         given = borne.given or planned_ledger(doses, count)
         kept = jnp.isin(given.reason, jnp.asarray(TAKEN)) & jnp.isfinite(given.time)
@@ -211,7 +211,8 @@ class Surrogate:
         arm = self.problem.arm
         return Who(
             keys,
-            jnp.asarray(hazard_of(protocol, arm.name)),
+            jnp.asarray(hazards_of(protocol, arm.name)),
+            jnp.asarray(numbers_of(protocol)),
             {name: people.covariates[name] for name in covariates_asked(protocol)},
             None,
             share_attended(protocol, arm),

@@ -47,7 +47,7 @@ _ALL = (
         "that keep the type I error over all looks (Jennison and Turnbull 2000).",
         (
             *("alpha", "efficacy", "parameter", "futility", "futility parameter"),
-            *("power", "binding", "sides"),
+            *("power", "binding", "sides", "information"),
         ),
     ),
     AdaptationKind(

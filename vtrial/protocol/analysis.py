@@ -21,6 +21,7 @@ Covariance = Literal[
     "compound symmetry",
 ]
 Freedom = Literal["Kenward-Roger", "Satterthwaite"]
+Choice = Literal["AIC", "statistic", "average"]
 Ties = Literal["Efron", "Breslow", "exact"]
 
 
@@ -43,7 +44,10 @@ class Comparison:
     of Fleming and Harrington, `interval` asks for Miettinen and Nurminen's.
     `above` and `below` are margins that the effect is to be shown above, below, or
     between. `tiers` are the endpoints of a hierarchy, the first of which is `endpoint`.
-    `ties` says how Cox's regression takes events at the same time.
+    `ties` says how Cox's regression takes events at the same time. `doses` are those of
+    arms, from the lowest on, and `shapes` candidates of a dose-response with guesses of
+    their parameters; `choose` says by what one is chosen, `target` which effect over
+    the lowest dose the target dose is to have.
     """
 
     name: str
@@ -64,6 +68,10 @@ class Comparison:
     covariance: Covariance = "unstructured"
     freedom: Freedom = "Kenward-Roger"
     ties: Ties = "Efron"
+    doses: tuple[tuple[str, float], ...] = ()
+    shapes: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    choose: Choice = "AIC"
+    target: float | None = None
 
     @property
     def measure(self) -> Measure:

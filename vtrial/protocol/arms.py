@@ -11,20 +11,19 @@ from vtrial.dosing.expansion import written
 from vtrial.dosing.grammar import parse_leniently
 from vtrial.dosing.regimen import Regimen
 from vtrial.dosing.words import parse_regimen
-from vtrial.errors import DosingError, ModelError, ProtocolError, UnitError
+from vtrial.errors import DosingError, ModelError, UnitError
 from vtrial.model.grammar import parse_expression
 from vtrial.model.model import Model
 from vtrial.model.tree import Expression, Number, names_in
 from vtrial.protocol.adherence import read_adherence
-from vtrial.protocol.design import Allocation, Dropout
+from vtrial.protocol.design import Allocation
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.protocol import Arm
+from vtrial.protocol.randomisation import read_randomisation
 from vtrial.protocol.rota import rotas_of, settings
 from vtrial.protocol.rules import MOST_RULES, Rule
 from vtrial.protocol.scope import Known
-from vtrial.protocol.shape import ArmShape, DesignShape, DropoutShape
-from vtrial.protocol.times import moment
-from vtrial.protocol.values import share_in
+from vtrial.protocol.shape import ArmShape, DesignShape
 from vtrial.sheets.sheet import Path_
 from vtrial.units import factor, quantity
 
@@ -87,37 +86,15 @@ def read_allocation(
     known: Known,
     faults: Faults,
 ) -> Allocation:
-    """Read weights and method, and hold the block size against the weights."""
+    """Read weights and method, and hold the method against the weights."""
     if isinstance(subjects, dict):
         return _counts(shape, subjects, arms, faults)
     before = len(faults.entries)
     weights = _weights(shape, arms, faults)
     sure = len(faults.entries) == before
-    how = shape.randomisation
-    path = ("design", "randomisation")
-    for index, name in enumerate(how.stratified or ()):
-        if known.covariates and name not in known.covariates:
-            at = (*path, "stratified", index)
-            faults.unknown(at, name, sorted(known.covariates), "covariate")
-    total = sum(weights)
-    size = how.permuted_block
-    if size is None and how.stratified:
-        faults.add(
-            (*path, "permuted block"),
-            found="missing, though `stratified` is given",
-            allowed="the size of the blocks within strata, such as "
-            f"`permuted block: {2 * total}`",
-        )
-    if size is None:
-        return Allocation(weights)
-    if sure and size % total:
-        faults.add(
-            (*path, "permuted block"),
-            found=f"{size}, with weights that sum to {total}",
-            allowed=f"a multiple of {total}: {total}, {2 * total}, {3 * total} or more",
-        )
-    by = "stratified" if how.stratified else "permuted block"
-    return Allocation(weights, by, size, tuple(how.stratified or ()))
+    return read_randomisation(
+        shape.randomisation, weights if sure else (), arms, known=known, faults=faults
+    )
 
 
 def _counts(
@@ -167,43 +144,6 @@ def _weights(
             allowed="a weight for every arm, such as `{" + ", ".join(entries) + "}`",
         )
     return tuple(given.get(name, 1) for name in arms)
-
-
-def read_dropout(
-    shape: DropoutShape | None, arms: Sequence[str], known: Known, faults: Faults
-) -> Dropout:
-    """Read the hazard [1/h] of dropout of each arm."""
-    if shape is None:
-        return Dropout()
-    path = ("design", "dropout")
-    given = shape.share if isinstance(shape.share, dict) else dict.fromkeys(arms, 0.0)
-    for name in given:
-        if name not in arms:
-            faults.unknown((*path, "share"), name, arms, "arm")
-    try:
-        by = moment(shape.by, cycle=known.cycle)
-    except ProtocolError as error:
-        faults.relay((*path, "by"), error)
-        return Dropout()
-    hazards = []
-    for name in arms:
-        words = given.get(name, 0.0) if isinstance(shape.share, dict) else shape.share
-        try:
-            share = share_in(words)
-        except ProtocolError as error:
-            named = isinstance(shape.share, dict)
-            faults.relay((*path, "share", *([name] if named else [])), error)
-            return Dropout()
-        if share == 1 or not by > 0:
-            faults.add(
-                (*path, "share"),
-                found=f"{words} by {shape.by}",
-                allowed="less than all, after the start, such as "
-                "`{share: 15 %, by: week 72}`",
-            )
-            return Dropout()
-        hazards.append(-math.log1p(-share) / by)
-    return Dropout(tuple(hazards))
 
 
 def _arm(name: str, shape: ArmShape, known: Known, faults: Faults) -> Arm:

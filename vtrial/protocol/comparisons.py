@@ -8,10 +8,11 @@ from vtrial.endpoint.registry import kinds
 from vtrial.errors import ProtocolError
 from vtrial.measure.registry import measures
 from vtrial.protocol.analysis import Comparison, Tier, effect_kind
+from vtrial.protocol.comparison_shape import ComparisonShape
+from vtrial.protocol.doses import read_dosed, read_target
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.protocol import Visit
 from vtrial.protocol.scope import Known
-from vtrial.protocol.shape import ComparisonShape
 from vtrial.protocol.subset import read_where
 from vtrial.protocol.times import moment
 from vtrial.protocol.values import difference_in, effect_in, number_in
@@ -19,8 +20,11 @@ from vtrial.sheets.sheet import Path_
 from vtrial.sheets.words import listed
 
 BASELINE = "baseline"
-OPTIONS = ("strata", "ties", "until", "weights", "interval", "covariance", "freedom")
-NUMBERS = ("numbers", "visits")
+OPTIONS = (
+    *("strata", "ties", "until", "weights", "interval", "covariance", "freedom"),
+    *("doses", "shapes", "choose", "target"),
+)
+NUMBERS = ("numbers", "visits", "doses")
 
 
 def read_analysis(
@@ -78,12 +82,14 @@ def _comparison(
         _check_measure((*path, "by"), shape, endpoint, faults)
         _check_adjust((*path, "adjust"), shape, endpoint, visits, known, faults)
         _check_options(path, shape, faults)
+    doses, shapes = read_dosed(path, shape, pair, known, faults)
     strata = _covariates((*path, "strata"), shape.strata, known, faults)
     where = read_where((*path, "where"), shape.where, known, faults)
     until = _until((*path, "until"), shape.until, known, faults)
     if pair is None or endpoint is None:
         return None
     above, below = _margin((*path, "margin"), shape, endpoint, faults)
+    target = read_target((*path, "target"), shape, endpoint, faults)
     if len(faults.entries) > before:
         return None
     between = above is not None and below is not None
@@ -105,6 +111,10 @@ def _comparison(
         covariance=shape.covariance,
         freedom=shape.freedom,
         ties=shape.ties,
+        doses=doses,
+        shapes=shapes,
+        choose=shape.choose,
+        target=target,
     )
 
 
@@ -226,6 +236,12 @@ def _check_options(path: Path_, shape: ComparisonShape, faults: Faults) -> None:
         if getattr(shape, key) is None:
             allowed = f"{what}, such as `{such}`"
             faults.add((*path, key), found="missing", allowed=allowed)
+    if shape.margin is not None and not measure.margins:
+        faults.add(
+            (*path, "margin"),
+            found=f"given for `{shape.by}`",
+            allowed="left out: it tests whether there is any dose-response",
+        )
     if shape.interval and shape.strata:
         faults.add(
             (*path, "interval"),

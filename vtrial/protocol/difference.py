@@ -10,6 +10,7 @@ from vtrial.endpoint.endpoint import Endpoint
 from vtrial.errors import Fault
 from vtrial.model.grammar import write_expression
 from vtrial.model.tree import Call, Name, Number, Statement
+from vtrial.protocol.design import Cause
 from vtrial.protocol.protocol import WORDS, Keep, Protocol
 from vtrial.protocol.stored import same
 from vtrial.sheets.sheet import Path_, Sheet
@@ -204,7 +205,7 @@ def _words(thing: Any) -> str:
         return f"`{write_expression(thing)}`"
     if isinstance(thing, Statement):
         return f"`{write_expression(thing.expression)}`"
-    if isinstance(thing, Regimen):
+    if isinstance(thing, Regimen | Cause):
         return f"`{thing.words}`"
     if isinstance(thing, tuple):
         return ", ".join(_words(part) for part in thing)

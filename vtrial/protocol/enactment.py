@@ -28,14 +28,37 @@ class Stretch:
 
 
 @dataclass(frozen=True)
+class Site:
+    """A site: at which rates subjects come there, and how many it enrols at most.
+
+    `cap` is 0 where there is no limit. `of` is the entry of the sheet that it is of,
+    and `share` where it stands among the sites of that entry, from 0 to 1.
+    """
+
+    name: str
+    stretches: tuple[Stretch, ...]
+    cap: int = 0
+    region: str = ""
+    of: str = ""
+    share: float = 0.5
+
+    @property
+    def opens(self) -> float:
+        """When it opens [h]."""
+        return self.stretches[0].start
+
+
+@dataclass(frozen=True)
 class Accrual:
     """When subjects come: by rates over the calendar, evenly or as a Poisson process.
 
-    Without stretches all are there from the beginning.
+    Without stretches all are there from the beginning. With `sites` they come at these,
+    each at its own rates.
     """
 
     stretches: tuple[Stretch, ...] = ()
     by: Literal["fixed", "poisson"] = "fixed"
+    sites: tuple[Site, ...] = ()
 
     def reached(self, due: np.ndarray) -> np.ndarray:
         """Return when the rates have summed up to so many subjects [h].

@@ -121,6 +121,12 @@ class AdaptationShape(Shape):
     success: Value | None = Field(
         None, description="The probability from which on one stops.", examples=["99 %"]
     )
+    information: Name | None = Field(
+        None,
+        description="What full information is: errors are spent at the share of it "
+        "that a look really has, whenever it is held.",
+        examples=["300 events", "400 known"],
+    )
     margin: Value | None = Field(
         None, description="Which effect is to be exceeded; none (0, or 1) if left out."
     )

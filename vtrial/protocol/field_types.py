@@ -124,17 +124,6 @@ def as_trajectories(value: object) -> object:
     raise wrong(said(value), allowed, f"first {value}" if first else "")
 
 
-def as_randomisation(value: object) -> object:
-    """Make a map of the word for a randomisation without any."""
-    if value == "simple":
-        return {"simple": True}
-    if isinstance(value, str):
-        write = "simple" if value.strip().lower() in ("simple",) else ""
-        allowed = "`simple`, or a map with a block size: `{permuted block: 6}`"
-        raise wrong(said(value), allowed, write)
-    return value
-
-
 _NUMBER_OR_TEXT = {"anyOf": [{"type": "number"}, {"type": "string"}]}
 
 
@@ -193,15 +182,6 @@ class OrName:
         self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         return {"anyOf": [{"type": "string"}, handler(core_schema)]}
-
-
-class Randomised:
-    """Let the JSON Schema accept `simple` in place of the map."""
-
-    def __get_pydantic_json_schema__(
-        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return {"anyOf": [{"const": "simple"}, handler(core_schema)]}
 
 
 Texts = Annotated[list[str], BeforeValidator(_texts), OneOrMany()]

@@ -17,14 +17,15 @@ from vtrial.protocol.arms import (
     find_cycle,
     read_allocation,
     read_arms,
-    read_dropout,
     with_rules,
 )
 from vtrial.protocol.braces import filled
 from vtrial.protocol.comparisons import read_analysis
 from vtrial.protocol.costs import COST, of_cost, with_cost
 from vtrial.protocol.design import Design
+from vtrial.protocol.dropout import read_dropout
 from vtrial.protocol.eligible import read_eligible
+from vtrial.protocol.enactment import Enactment
 from vtrial.protocol.endpoints import (
     read_endpoints,
     read_spans,
@@ -39,6 +40,7 @@ from vtrial.protocol.observed import read_observed
 from vtrial.protocol.parameters import with_parameters_of
 from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit
 from vtrial.protocol.published import read_published, read_source
+from vtrial.protocol.randomisation import check_enactment, with_enactment
 from vtrial.protocol.read_enactment import read_enactment
 from vtrial.protocol.read_optimisation import read_optimisation
 from vtrial.protocol.read_rules import read_rules
@@ -240,7 +242,6 @@ def _build(
     shape = asked_of_flow(shape, known, faults)
     arms = read_arms(shape.arms, known, faults)
     known = known.with_cycle(find_cycle(arms, shape.arms))
-    design = _design(shape, known, faults)
     visits = read_visits(shape.visits, known, faults)
     times = [time for visit in visits for time in visit.times]
     eligible = read_eligible(shape.eligible, times, known, faults)
@@ -251,10 +252,15 @@ def _build(
         shape, places, endpoints, visits, known=known, faults=faults
     )
     subjects = in_all(shape.subjects)
-    aims = _read_aims(shape, given, subjects, endpoints, analysis, faults)
-    occasions = read_occasions(shape.occasions, known, faults)
-    grid = _read_grid(
-        shape, endpoints, visits, arms, occasions, last, known=known, faults=faults
+    enactment = read_enactment(
+        shape, subjects, endpoints, analysis.comparisons, faults=faults
+    )
+    optimisation = read_optimisation(
+        shape.optimise, given, endpoints, seed=shape.seed, faults=faults
+    )
+    design = _design(shape, enactment, known, faults)
+    occasions, grid = _read_times(
+        shape, endpoints, visits, arms, design, last, known=known, faults=faults
     )
     observed, outcomes = read_observed(
         shape.observed, arms, endpoints, known=known, faults=faults
@@ -278,7 +284,8 @@ def _build(
         random_effects=shape.random_effects,
         eligible=eligible,
         design=design,
-        **aims,
+        enactment=enactment,
+        optimisation=optimisation,
         visits=visits,
         grid=grid.times,
         added=grid.added,
@@ -295,13 +302,17 @@ def _build(
     return dataclasses.replace(protocol, block=shape.block or protocol.usual_block)
 
 
-def _design(shape: ProtocolShape, known: Known, faults: Faults) -> Design:
+def _design(
+    shape: ProtocolShape, enactment: Enactment | None, known: Known, faults: Faults
+) -> Design:
     """Read how subjects are allocated, and how they leave."""
     names = tuple(shape.arms)
-    return Design(
+    made = Design(
         read_allocation(shape.design, shape.subjects, names, known, faults),
         read_dropout(shape.design.dropout, names, known, faults),
     )
+    check_enactment(made, enactment, known, faults)
+    return with_enactment(made, enactment)
 
 
 def _read_endpoints(
@@ -359,26 +370,6 @@ def _read_comparisons(
     )
     multiplicity = read_multiplicity(shape.multiplicity, called, faults)
     return Analysis(comparisons, multiplicity), published
-
-
-def _read_aims(
-    shape: ProtocolShape,
-    given: Sheet,
-    subjects: int,
-    endpoints: tuple[Endpoint, ...],
-    analysis: Analysis,
-    faults: Faults,
-) -> dict[str, Any]:
-    """Read what is done with what subjects show: looks, and what is optimised."""
-    comparisons = analysis.comparisons
-    return {
-        "enactment": read_enactment(
-            shape, subjects, endpoints, comparisons, faults=faults
-        ),
-        "optimisation": read_optimisation(
-            shape.optimise, given, endpoints, seed=shape.seed, faults=faults
-        ),
-    }
 
 
 def _known(shape: ProtocolShape, faults: Faults) -> Known:
@@ -462,22 +453,26 @@ def _horizon(arms: tuple[Arm, ...], visits: tuple[Visit, ...]) -> float:
     return max([end for end in ends if math.isfinite(end)], default=0.0) or 24.0
 
 
-def _read_grid(
+def _read_times(
     shape: ProtocolShape,
     endpoints: tuple[Endpoint, ...],
     visits: tuple[Visit, ...],
     arms: tuple[Arm, ...],
-    occasions: tuple[float, ...],
+    design: Design,
     horizon: float,
     *,
     known: Known,
     faults: Faults,
-) -> Grid:
-    """Read when true values are computed: visits and limits of endpoints included."""
+) -> tuple[tuple[float, ...], Grid]:
+    """Read occasions, and when true values are computed, also for visits and limits."""
+    occasions = read_occasions(shape.occasions, known, faults)
     limits = _limits(endpoints)
+    followed = [(point.start, point.end) for point in endpoints if point.follows]
+    if design.dropout.followed:  # a hazard is integrated over the whole course
+        followed = [(0.0, horizon)]
     if known.model and known.model.flow:
-        return Grid((known.model.flow.closes,), given=True)
-    return read_grid(
+        return occasions, Grid((known.model.flow.closes,), given=True)
+    return occasions, read_grid(
         shape.grid,
         horizon=horizon,
         extra=[*limits, *(time for visit in visits for time in visit.times)],
@@ -485,7 +480,7 @@ def _read_grid(
         if known.model
         else NO_KNOTS,
         limits=limits,
-        followed=[(point.start, point.end) for point in endpoints if point.follows],
+        followed=followed,
         known=known,
         faults=faults,
     )

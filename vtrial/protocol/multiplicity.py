@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from vtrial.protocol.analysis import Multiplicity
+from vtrial.protocol.comparison_shape import MultiplicityShape
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.shape import MultiplicityShape
 
 
 def read_multiplicity(

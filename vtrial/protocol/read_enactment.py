@@ -1,5 +1,6 @@
 """Read accrual, looks and adaptations of a trial from its sheet."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -25,6 +26,7 @@ from vtrial.protocol.faults import Faults
 from vtrial.protocol.milestones import read_at, read_when
 from vtrial.protocol.rates import rate_in
 from vtrial.protocol.shape import DesignShape, ProtocolShape
+from vtrial.protocol.sites import read_sites
 from vtrial.protocol.times import duration, moment
 from vtrial.protocol.values import effect_in, share_in
 from vtrial.sheets.sheet import Path_
@@ -41,7 +43,10 @@ SHARES = (
     "power",
     "least",
 )  # options that are shares
-KEYS = ("accrual", "arrivals", "outcome", "known_after", "planned", "looks", "adapt")
+KEYS = (
+    *("accrual", "sites", "arrivals", "outcome", "known_after", "planned"),
+    *("looks", "adapt"),
+)
 
 
 def read_enactment(
@@ -69,7 +74,7 @@ def read_enactment(
     outcome = _outcome(shape, endpoints, comparisons, faults)
     looks = _looks(shape, planned, faults)
     made = Enactment(
-        accrual=_accrual(shape, faults),
+        accrual=_accrual(shape, subjects, faults),
         outcome=outcome,
         delay=_delay(shape, faults),
         looks=looks,
@@ -131,8 +136,8 @@ def _outcome(
     return ""
 
 
-def _accrual(shape: DesignShape, faults: Faults) -> Accrual:
-    """Read the rates at which subjects come."""
+def _accrual(shape: DesignShape, subjects: int, faults: Faults) -> Accrual:
+    """Read the rates at which subjects come, in all or at sites."""
     stretches: list[Stretch] = []
     single = not isinstance(faults.sheet.value((*PATH, "accrual")), list)
     for place, one in enumerate(shape.accrual or ()):
@@ -146,7 +151,13 @@ def _accrual(shape: DesignShape, faults: Faults) -> Accrual:
             found="a last rate at which nobody comes",
             allowed="a rate above 0 to the end, so that all subjects come",
         )
-    return Accrual(tuple(stretches), shape.arrivals)
+    return read_sites(
+        shape.sites,
+        Accrual(tuple(stretches), shape.arrivals),
+        subjects,
+        said="accrual" in shape.model_fields_set,
+        faults=faults,
+    )
 
 
 def _stretch(
@@ -365,6 +376,8 @@ class _Reader:
                     made[key] = share_in(value)
                 elif isinstance(value, list) and key.endswith("parameter"):
                     made[key] = tuple(map(float, value))
+                elif key == "information":
+                    made[key] = self._information((*path, key), str(value))
                 elif key == "keep":
                     made |= self._kept(path, value)
                 else:
@@ -422,6 +435,25 @@ class _Reader:
         named = [one for one in self.endpoints if first and one.name == first.endpoint]
         unit = named[0].unit if named and first and not first.measure.ratio else "1"
         return effect_in(value, unit)
+
+    def _information(self, path: Path_, value: str) -> str:
+        """Read what full information is: so many events, or subjects known."""
+        found = re.fullmatch(r"([1-9]\d*) (events|known)", value.strip())
+        timed = {one.name for one in self.endpoints if one.event}
+        if found is None:
+            self.faults.add(
+                path,
+                found=f"`{value}`",
+                allowed="how many events or known outcomes, such as `300 events` or "
+                "`400 known`",
+            )
+        elif found[2] == "events" and self.outcome not in timed:
+            self.faults.add(
+                path,
+                found=f"events, but `{self.outcome}` is no time to one",
+                allowed=f"known outcomes, such as `{found[1]} known`",
+            )
+        return value.strip()
 
     def _kept(self, path: Path_, names: Sequence[str]) -> dict[str, tuple[float, ...]]:
         """Return the places of arms that are never dropped."""

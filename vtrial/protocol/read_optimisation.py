@@ -145,8 +145,7 @@ def _arm(shape: OptimiseShape, given: Sheet, faults: Faults) -> str:
 
 def _goal(shape: OptimiseShape, names: list[str], faults: Faults) -> tuple[str, Sense]:
     """Return the endpoint that is aimed at, and which way."""
-    senses: tuple[Sense, ...] = get_args(Sense)
-    given = [key for key in senses if getattr(shape, key) is not None]
+    given = [key for key in get_args(Sense) if getattr(shape, key) is not None]
     if len(given) != 1:
         faults.add(
             (SECTION,),

@@ -10,9 +10,9 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from vtrial.endpoint.endpoint import Strategy
 from vtrial.endpoint.kind import Below
 from vtrial.endpoint.registry import kinds
-from vtrial.measure.registry import measures
 from vtrial.protocol.adherence_shape import AdherenceShape
-from vtrial.protocol.analysis import Covariance, Freedom, Procedure, Ties
+from vtrial.protocol.comparison_shape import ComparisonShape, MultiplicityShape
+from vtrial.protocol.dropout_shape import DropoutShape
 from vtrial.protocol.enactment_shape import Accruals, AdaptationShape, Looks
 from vtrial.protocol.escalation import EscalationShape
 from vtrial.protocol.evidence import Correct, Statistic
@@ -23,7 +23,6 @@ from vtrial.protocol.field_types import (
     Names,
     OneOrMany,
     OrEmpty,
-    Randomised,
     Setting,
     Shape,
     Texts,
@@ -34,7 +33,6 @@ from vtrial.protocol.field_types import (
     as_many,
     as_maybe_empty,
     as_number_or_text,
-    as_randomisation,
     as_trajectories,
     as_values,
     as_within,
@@ -47,7 +45,9 @@ from vtrial.protocol.observed_shape import (
 )
 from vtrial.protocol.optimisation_shape import Optimise
 from vtrial.protocol.population_shape import Counts, Eligible, ParametersFile
+from vtrial.protocol.randomisation_shape import Randomisation, RandomisationShape
 from vtrial.protocol.rule_shape import RuleShape
+from vtrial.protocol.sites import Sites
 from vtrial.sheets.validate import sheet_name
 from vtrial.types import Method
 
@@ -112,34 +112,6 @@ class VisitShape(Shape):
     )
 
 
-class RandomisationShape(Shape):
-    """How subjects get their arm."""
-
-    simple: Literal[True] | None = Field(None, exclude=True, repr=False)
-    permuted_block: int | None = Field(
-        None,
-        ge=2,
-        le=4096,
-        alias="permuted block",
-        description="Size of a block, a multiple of the sum of the weights.",
-    )
-    stratified: Annotated[list[str], Field(min_length=1)] | None = Field(
-        None,
-        description="Covariates within whose values blocks are made.",
-        examples=[["FEMALE"]],
-    )
-
-
-class DropoutShape(Shape):
-    """How many leave, at a constant hazard; what is due after it is missing."""
-
-    share: Value | dict[str, Value] = Field(
-        description="Of the subjects, or by arm.",
-        examples=["15 %", {"placebo": "25 %"}],
-    )
-    by: Name = Field(description="When so many have left.", examples=["week 72"])
-
-
 class DesignShape(Shape):
     """How subjects are spread over the arms, and how long they stay."""
 
@@ -148,11 +120,9 @@ class DesignShape(Shape):
         description="Weight of each arm; equal if left out.",
         examples=[{"low": 1, "high": 2}],
     )
-    randomisation: Annotated[
-        RandomisationShape, BeforeValidator(as_randomisation), Randomised()
-    ] = Field(
+    randomisation: Randomisation = Field(
         RandomisationShape.model_construct(),
-        description="`simple`, or a map with a block size.",
+        description="How: one word, or a map with a block size, or with `by`.",
         examples=["simple", {"permuted block": 6}],
     )
     dropout: DropoutShape | None = Field(None, description="Nobody if left out.")
@@ -160,6 +130,11 @@ class DesignShape(Shape):
         None,
         description="How fast subjects come; all are there at once if left out.",
         examples=["20 / month"],
+    )
+    sites: Sites = Field(
+        default_factory=dict,
+        description="Where subjects come, by name, instead of `accrual`: how fast.",
+        examples=[{"north": {"rate": "2 / month", "count": 5, "cap": 12}}],
     )
     arrivals: Literal["fixed", "poisson"] = Field(
         "fixed", description="Evenly, or by chance at these rates."
@@ -300,116 +275,6 @@ class EndpointShape(Shape):
         None, description="The number after an event of the composite strategy."
     )
     title: str = Field("", description="What reports call the endpoint.")
-
-
-class MarginShape(Shape):
-    """What the effect is to be shown above, below, or between."""
-
-    above: Value | None = Field(
-        None,
-        description="The effect is to be shown above it.",
-        examples=["-5 pp", 0.8],
-    )
-    below: Value | None = Field(
-        None, description="The effect is to be shown below it.", examples=[1.3, 1.25]
-    )
-
-
-class TierShape(Shape):
-    """One endpoint of a hierarchy."""
-
-    on: Name = Field(description="An endpoint.", examples=["death"])
-    better: Annotated[
-        Literal["higher", "lower"],
-        BeforeValidator(Words("higher", "lower", place="better")),
-    ] = Field("higher", description="Which values win.")
-    margin: Value | None = Field(
-        None, description="Who differs by no more than this has not won."
-    )
-
-
-By = Annotated[
-    str,
-    BeforeValidator(Words(*measures(), place="by", page="protocol.md")),
-    WithJsonSchema({"enum": list(measures()), "type": "string"}),
-]
-
-
-class ComparisonShape(Shape):
-    """A question: one arm with another."""
-
-    compare: Name = Field(
-        description="An arm `with` its reference.", examples=["high with low"]
-    )
-    on: Name | Annotated[list[TierShape], Field(min_length=1)] = Field(
-        description="An endpoint; for wins a list of them, the most important first.",
-        examples=["peak"],
-    )
-    by: By = Field(
-        description="How the arms are compared.", examples=["difference of means"]
-    )
-    adjust: list[str] = Field(
-        default_factory=list,
-        description="Covariates, or `baseline`: the endpoint's own baseline value.",
-    )
-    strata: list[str] = Field(
-        default_factory=list, description="Covariates whose values make strata."
-    )
-    where: Name | None = Field(
-        None,
-        description="A condition on covariates: who takes part.",
-        examples=["AGE >= 65"],
-    )
-    until: Name | None = Field(
-        None,
-        description="The horizon of restricted means, or when the milestone is.",
-        examples=["day 365", "week 72"],
-    )
-    weights: Annotated[list[float], Field(min_length=2, max_length=2)] | None = Field(
-        None, description="Fleming and Harrington's rho and gamma.", examples=[[0, 1]]
-    )
-    interval: Literal["score"] | None = Field(
-        None, description="`score`: Miettinen and Nurminen's, for responses."
-    )
-    margin: MarginShape | None = Field(
-        None, description="What is to be shown, instead of any difference."
-    )
-    covariance: Annotated[
-        Covariance, BeforeValidator(Words(*get_args(Covariance), place="covariance"))
-    ] = Field("unstructured", description="Of repeated values (MMRM).")
-    freedom: Annotated[
-        Freedom, BeforeValidator(Words(*get_args(Freedom), place="freedom"))
-    ] = Field("Kenward-Roger", description="Degrees of freedom (MMRM).")
-    ties: Annotated[Ties, BeforeValidator(Words(*get_args(Ties)))] = Field(
-        "Efron", description="How events at the same time count (hazard ratio)."
-    )
-    level: float | None = Field(
-        None,
-        gt=0.5,
-        lt=1,
-        description="Of the interval; 0.95, or 0.9 between two margins.",
-    )
-    name: Name | None = Field(None, description="What `published` calls it.")
-
-
-class MultiplicityShape(Shape):
-    """How the p-values of several comparisons are adjusted."""
-
-    method: Annotated[
-        Procedure, BeforeValidator(Words(*get_args(Procedure), place="method"))
-    ] = Field("Holm", description="The procedure; `graph` has weights and transitions.")
-    of: Annotated[list[str], Field(min_length=2)] = Field(
-        description="Names of comparisons, in the order in which they are tested.",
-        examples=[["main", "second"]],
-    )
-    alpha: float = Field(0.05, gt=0, lt=0.5, description="Of the family.")
-    weights: dict[str, float] = Field(
-        default_factory=dict, description="Each one's share of alpha at first."
-    )
-    transitions: dict[str, dict[str, float]] = Field(
-        default_factory=dict,
-        description="What part of its share a rejected one hands to which others.",
-    )
 
 
 class PublishedShape(Shape):

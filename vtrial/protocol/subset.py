@@ -120,6 +120,19 @@ def holds(
     return np.asarray(evaluate(condition, values) != 0) & known
 
 
+def values_of(
+    expression: Expression, covariate: Callable[[str], Float[np.ndarray, "..."]]
+) -> Float[np.ndarray, "..."]:
+    """Return what covariates make of an expression: their own values if it is one.
+
+    NaN for whoever lacks a covariate that it names.
+    """
+    values = {name: covariate(name) for name in names_of(expression)}
+    known = np.all([np.isfinite(value) for value in values.values()], axis=0)
+    made = np.asarray(evaluate(expression, values), float)
+    return np.where(known, made, np.nan)
+
+
 def names_of(condition: Expression) -> list[str]:
     """Name the covariates of a condition."""
     return [name.name for name in names_in(condition)]

@@ -5,12 +5,13 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from vtrial.endpoint.endpoint import Endpoint
+from vtrial.endpoint.endpoint import DROPOUT, Endpoint
 from vtrial.endpoint.equation import equation_of
 from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.endpoints import unit_taken
 from vtrial.protocol.protocol import Arm, Protocol, Visit
 from vtrial.protocol.subset import names_of, write_where
+from vtrial.report.randomised import method_words
 from vtrial.report.timing import timing_of
 from vtrial.report.words import (
     count,
@@ -138,7 +139,7 @@ def factors_shown(protocol: Protocol) -> set[str]:
     named = {name for c in compared for name in (*c.adjust, *c.strata)}
     named |= {n for c in compared if c.where is not None for n in names_of(c.where)}
     model = {covariate.name for covariate in protocol.model.covariates}
-    strata = set(protocol.design.allocation.strata)
+    strata = set(protocol.design.allocation.asked)
     return model | named | strata | set(protocol.keep.individual)
 
 
@@ -198,7 +199,7 @@ def allocation_in_words(protocol: Protocol) -> str:
         "stratified": f"permuted blocks of {how.block} within strata of "
         f"{listing(how.strata)}",
         "counts": "so many each, in an order of chance",
-    }[how.by]
+    }.get(how.by) or method_words(protocol)
     return f"{ratio} to {names}; {by}"
 
 
@@ -336,6 +337,15 @@ def comparison_in_words(protocol: Protocol, comparison: Comparison) -> str:
         f"{endpoint_title(protocol, comparison.endpoint)}: "
         f"{effect_words(comparison.by)}"
     )
+    if comparison.doses:
+        shapes = (
+            " ".join((word, *(number(one, 4) for one in guesses)))
+            for word, guesses in comparison.shapes
+        )
+        words += (
+            f", a dose-response over {listing(name for name, _ in comparison.doses)} "
+            f"by the shapes {listing(shapes)}"
+        )
     if comparison.strata:
         words += f", by strata of {listing(comparison.strata)}"
     if comparison.ties != "Efron":
@@ -379,6 +389,17 @@ def eligible_in_words(protocol: Protocol) -> str:
     )
 
 
+def leaving_lines(protocol: Protocol) -> list[Line]:
+    """Return for which causes subjects leave; no line if nobody does."""
+    causes = protocol.design.dropout.causes
+    words = "; ".join(
+        cause.words if cause.name == DROPOUT else f"{cause.name}: {cause.words}"
+        for cause in causes
+    )
+    first = "; whichever comes about first is the reason" if len(causes) > 1 else ""
+    return [Line("Leaving", words + first)] if causes else []
+
+
 def design_lines(protocol: Protocol) -> list[Line]:
     """Return the design, a named line for each part of it."""
     lines = [
@@ -387,6 +408,7 @@ def design_lines(protocol: Protocol) -> list[Line]:
         Line("Size", size_in_words(protocol)),
         Line("Allocation", allocation_in_words(protocol)),
         Line("Simulated", potential_in_words(protocol)),
+        *leaving_lines(protocol),
     ]
     if len(protocol.occasions) > 1:
         words = timing_of(protocol).moments(protocol.occasions)

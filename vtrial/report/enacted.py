@@ -22,6 +22,7 @@ from vtrial.report.drawing import (
 from vtrial.report.escalated import escalation_line
 from vtrial.report.frames import each_row
 from vtrial.report.legend import arms_in, pick_colour, place_of
+from vtrial.report.randomised import site_words
 from vtrial.report.tables import Cell, Table, make_table
 from vtrial.report.words import (
     Kind,
@@ -70,6 +71,10 @@ def enactment_lines(protocol: Protocol) -> list[Line]:
     if enactment.escalation is not None:
         return [Line("Escalation", escalation_line(protocol))]
     lines = [Line("Accrual", _accrual(protocol))]
+    sites = enactment.accrual.sites
+    for name in dict.fromkeys(one.of for one in sites):
+        own = tuple(one for one in sites if one.of == name)
+        lines.append(Line(f"Sites: {name}", site_words(own)))
     point = endpoint_title(protocol, enactment.outcome)
     if enactment.delay:
         after = span_words(enactment.delay)
@@ -89,6 +94,10 @@ def _accrual(protocol: Protocol) -> str:
     size = f"{count(planned)} subjects are planned"
     if planned < protocol.subjects:
         size += f", {count(protocol.subjects)} at most"
+    if accrual.sites:
+        how = "by chance at their rates" if accrual.by == "poisson" else "evenly"
+        sites = count(len(accrual.sites))
+        return f"at {sites} {'site' if sites == '1' else 'sites'}, {how}; {size}"
     if not accrual.stretches:
         return f"all are enrolled at once; {size}"
     rates = []

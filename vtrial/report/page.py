@@ -25,6 +25,7 @@ from vtrial.analysis.estimates import Estimates
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.answer import answer_in_words
 from vtrial.report.answer_table import answer_table
+from vtrial.report.balance import balance_table, sites_table
 from vtrial.report.bands import not_drawn
 from vtrial.report.computed import (
     computed_lines,
@@ -65,6 +66,7 @@ from vtrial.report.sheet_time import in_sheet_time
 from vtrial.report.tables import (
     comparisons_list,
     contrasts_table,
+    departed_table,
     endpoints_tables,
     failures_table,
     fallbacks_table,
@@ -73,7 +75,7 @@ from vtrial.report.tables import (
     published_words,
 )
 from vtrial.report.words import capital
-from vtrial.report.worth import operating_table
+from vtrial.report.worth import details_table, operating_table
 
 _TEMPLATES = Path(__file__).parent / "templates"
 PAGE, FIGURES, TABLES = "report.html", "figures", "tables"
@@ -86,9 +88,11 @@ _FRAMES = (
     "distributions",
     "failures",
     "fallbacks",
+    "departed",
     "published",
     "curves",
     "operating",
+    "details",
     "convergence",
     "subgroups",
     "explained",
@@ -105,6 +109,8 @@ _FRAMES = (
     "looks",
     "decided",
     "allocated",
+    "sites",
+    "balance",
     "escalated",
 )
 _SECTIONS = (
@@ -222,11 +228,14 @@ def write_page(
         ],
         comparisons=comparisons_list(protocol),
         flow=flow_table(protocol, flow),
+        departed=_if_any(lambda f: departed_table(protocol, f), frames["departed"]),
+        balance=_if_any(lambda f: balance_table(protocol, f), frames["balance"]),
         endpoints=_if_any(
             lambda f: endpoints_tables(protocol, f, frames["missing"]),
             frames["endpoints"],
         ),
         contrasts=_if_any(lambda f: contrasts_table(protocol, f), frames["contrasts"]),
+        details=_if_any(details_table, frames["details"]),
         failures=_if_any(lambda f: failures_table(protocol, f), frames["failures"]),
         fallbacks=_if_any(lambda f: fallbacks_table(protocol, f), frames["fallbacks"]),
         acts=_if_any(lambda f: rules_table(protocol, f), frames["rules"]),
@@ -265,6 +274,8 @@ def _enacted(
         looks_table(protocol, frames["looks"], frames["decided"]),
         sizes_table(protocol, frame, frames["allocated"]),
     ]
+    if len(frames["sites"]):
+        tables.append(sites_table(frames["sites"]))
     if protocol.analysis.comparisons:
         tables.insert(0, enacted_table(protocol, frame))
     return enacted_words(protocol, frame), tables

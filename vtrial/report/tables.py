@@ -19,6 +19,7 @@ from vtrial.report.design import (
     where_words,
 )
 from vtrial.report.frames import each_row
+from vtrial.report.timing import timing_of
 from vtrial.report.words import (
     Kind,
     amount,
@@ -385,6 +386,38 @@ def fallbacks_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
         "all others."
     )
     return make_table("fallbacks", caption, heads, rows, words=2)
+
+
+def departed_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
+    """Lay down who left, when and why, by arm and cause."""
+    lasting = timing_of(protocol).duration
+
+    def when(row: Any) -> Cell:
+        if not row.count:
+            return Cell("")
+        return Cell(lasting(row.mean), f"{lasting(row.first)} to {lasting(row.last)}")
+
+    rows = [
+        (
+            arm_title(protocol, row.arm),
+            row.cause,
+            count(row.n),
+            count(row.count),
+            Cell(
+                amount(row.share, row.mc_error, "share"),
+                f"± {error_words(row.mc_error, 'points')}" if row.mc_error > 0 else "",
+            ),
+            when(row),
+        )
+        for row in each_row(frame)
+    ]
+    heads = ("Arm", "Why", "n", "Left", "Share", "When")
+    caption = (
+        "Who left, when, why: of the solved subjects of each arm those who left for a "
+        "cause before the end, ± Monte Carlo error, and the mean of their times, with "
+        "the first and the last."
+    )
+    return make_table("departed", caption, heads, rows, words=2)
 
 
 def status_words(status: object) -> str:

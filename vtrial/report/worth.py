@@ -41,6 +41,28 @@ def operating_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
     return make_table("operating", _OPERATING, heads, rows, words=2)
 
 
+def details_table(frame: pd.DataFrame) -> Table:
+    """Lay down what comparisons say beside their effects.
+
+    `frame` is `Estimates.details`.
+    """
+    rows: list[Sequence[Cell | str]] = []
+    last = None
+    for row in each_row(frame):
+        lead = str(row.comparison) if row.comparison != last else ""
+        last = row.comparison
+        share = str(row.measure).startswith("chosen") or "found" in str(row.measure)
+        kind: Kind = "share" if share else "plain"
+        if not math.isfinite(row.value):
+            cells: tuple[Cell, str] = (Cell("not available"), MISSING)
+        else:
+            ends = interval(row.low, row.high, kind, error=row.mc_error)
+            cells = (Cell(amount(row.value, row.mc_error, kind)), ends)
+        rows.append((lead, str(row.measure), *cells))
+    heads = ("Comparison", "Measure", "Value", "Limits")
+    return make_table("details", _DETAILS, heads, rows, words=2)
+
+
 def _worth(protocol: Protocol, row: Any, kind: Kind, unit: str) -> tuple[Cell, str]:
     """Write a measure of a design with its limits; or why it has none."""
     total = protocol.replicates
@@ -60,6 +82,13 @@ _OPERATING = (
     "effect. Bias: mean estimate less the true effect. Standard deviations: of one "
     "trial's estimate, and its parts. Ratios are judged on the scale of their "
     "logarithm. Limits of shares are Wilson's."
+)
+_DETAILS = (
+    "What comparisons say beside their effects. Chosen: how much a shape counts in the "
+    "curve of a trial, on average over all trials; it counts for nothing where no "
+    "dose-response is shown. Target dose: the mean over the trials that find one, with "
+    "where 90 % of them lie, in the unit of the sheet's doses. Limits of shares are "
+    "Monte Carlo limits, of 95 %."
 )
 _SHARED = ("power", "coverage", "share", "probability", "error rate")
 _COUNTED = ("size", "precision", "number")

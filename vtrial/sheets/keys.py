@@ -2,6 +2,14 @@
 
 from vtrial.sheets.synonyms import folded
 
+_LEAVING = {
+    "proportion": "share",
+    "rate": "share",
+    "at": "by",
+    "time": "by",
+    "unit": "per",
+}
+
 SAME: dict[str, dict[str, str]] = {
     "ModelShape": {
         "params": "parameters",
@@ -224,8 +232,12 @@ SAME: dict[str, dict[str, str]] = {
         "block": "permuted block",
         "block size": "permuted block",
         "strata": "stratified",
+        "method": "by",
+        "covariates": "factors",
+        "balance": "factors",
     },
-    "DropoutShape": {"rate": "share", "proportion": "share", "at": "by"},
+    "DropoutShape": _LEAVING | {"reasons": "causes", "cause": "causes"},
+    "CauseShape": _LEAVING,
     "EndpointShape": {
         "output": "of",
         "on": "of",
@@ -276,6 +288,10 @@ SAME: dict[str, dict[str, str]] = {
         "ddf": "freedom",
         "degrees of freedom": "freedom",
         "confidence": "level",
+        "candidates": "shapes",
+        "models": "shapes",
+        "selection": "choose",
+        "target effect": "target",
     },
     "MarginShape": {
         "over": "above",

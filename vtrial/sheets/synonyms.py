@@ -164,6 +164,13 @@ SAME: dict[str, dict[str, str]] = {
         "linear": "identity",
         "normal": "identity",
     },
+    "randomisation": {
+        "minimization": "minimisation",
+        "pocock simon": "minimisation",
+        "efron": "biased coin",
+        "wei": "urn",
+        "unrestricted": "simple",
+    },
     "potential": {"both": "all", "every": "all", "every arm": "all"},
     "correct": {
         "pcvpc": "prediction",

@@ -10,6 +10,7 @@ from vtrial.dims import (
     AMOUNT,
     ARM,
     ARMS,
+    CAUSE,
     COUNT,
     DECISIONS,
     DOSES,
@@ -18,6 +19,7 @@ from vtrial.dims import (
     FALLBACK,
     INTO,
     KNOWN,
+    LEFT,
     MOMENT,
     NUMBER,
     OUTCOME,
@@ -56,7 +58,8 @@ def subjects_of(tree: "xr.DataTree", under: str = "") -> "pd.DataFrame":
 
     Outcomes are those under the arm that a subject was allocated to, or `under` one
     arm for everybody who was simulated under it. Of endpoints that may be censored a
-    column `<endpoint> event` says whether it was seen. Categories that the cohort names
+    column `<endpoint> event` says whether it was seen. Where subjects may leave, `left`
+    [h] and `cause` say when and why. Categories that the cohort names
     by words have these. `attrs` hold `units`.
     """
     import pandas as pd
@@ -257,6 +260,11 @@ def _outcomes(
         for name in (STATUS, FALLBACK):
             words = np.array(group[name].attrs[MEANS])[group[name].values + 1]
             _put(columns, name, mine, words, "not simulated")
+        if CAUSE in group:
+            words = np.array(group[CAUSE].attrs[MEANS])[group[CAUSE].values + 1]
+            _put(columns, LEFT, mine, group[LEFT].values, np.nan)
+            _put(columns, CAUSE, mine, words, "not simulated")
+            units[LEFT] = "h"
         found = _group(tree, f"{ARMS}/{arm}/{OUTCOMES}")
         points = found[ENDPOINT]
         units |= dict(

@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "biased_coin": "vtrial.design.randomisation.restricted",
         "by_cluster": "vtrial.design.randomisation.cluster",
         "factorial": "vtrial.design.randomisation.combination",
+        "in_order": "vtrial.design.randomisation.in_order",
         "imbalances": "vtrial.design.randomisation.minimisation",
         "minimise": "vtrial.design.randomisation.minimisation",
         "tickets": "vtrial.design.randomisation.ticket",

@@ -13,18 +13,20 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float
 
-from vtrial.design.dose_response.contrast import (
+from vtrial.errors import ProtocolError
+from vtrial.measure.dose_response.contrast import (
     ContrastTest,
     multiple_contrast_test,
     optimal_contrasts,
 )
-from vtrial.design.dose_response.fit import Fitted, fit_shape
-from vtrial.design.dose_response.registry import shapes
-from vtrial.design.dose_response.shape import PLACE, Candidate, Doses
-from vtrial.errors import ProtocolError
+from vtrial.measure.dose_response.fit import Fitted, fit_shape
+from vtrial.measure.dose_response.registry import shapes
+from vtrial.measure.dose_response.shape import PLACE, Candidate, Doses
 
 FINE = 401  # doses from placebo to the highest, between which a line is drawn
 TOGETHER = 1000  # trials whose curves are drawn at once
+
+Choice = Literal["AIC", "average", "statistic"]
 
 
 @dataclass(frozen=True)
@@ -55,38 +57,56 @@ class McpMod:
 
     def at(self, doses: Doses) -> Float[np.ndarray, "replicate dose"]:
         """Return the chosen or averaged curve at doses; NaN where none is shown."""
-        curves = np.stack([fit.at(doses) for fit in self.fits], axis=1)
-        found = np.einsum("rf,rfd->rd", self.weights, curves)
-        return np.where(self.weights.sum(axis=1, keepdims=True) > 0, found, np.nan)
+        return curves_at(self.fits, self.weights, doses)
 
 
-def _targets(made: McpMod, dose: np.ndarray, effect: float | int) -> np.ndarray:
+def curves_at(
+    fits: Sequence[Fitted], weights: Float[np.ndarray, "replicate fit"], doses: Doses
+) -> Float[np.ndarray, "replicate dose"]:
+    """Return the chosen or averaged curves at doses; NaN where none is shown."""
+    found = np.zeros((len(weights), len(doses)))
+    for fit, weight in zip(fits, weights.T, strict=True):
+        found = found + np.where(weight > 0, weight, 0.0)[:, None] * fit.at(doses)
+    return np.where(weights.sum(axis=1, keepdims=True) > 0, found, np.nan)
+
+
+def target_doses(
+    fits: Sequence[Fitted],
+    weights: Float[np.ndarray, "replicate fit"],
+    doses: Doses,
+    effect: float | int,
+) -> Float[np.ndarray, " replicate"]:
+    """Return the lowest dose whose effect over the lowest is as large as asked for.
+
+    A negative effect is one below it. NaN where no dose up to the highest has it, or
+    no dose-response is shown.
+    """
+    doses = np.asarray(doses, float)
+    fine = np.linspace(doses.min(), doses.max(), FINE)
+    parts = []
+    for at in range(0, len(weights), TOGETHER):
+        rows = slice(at, at + TOGETHER)
+        curve = curves_at([_some(fit, rows) for fit in fits], weights[rows], fine)
+        parts.append(_reached(curve, fine, float(effect)))
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _reached(curve: np.ndarray, dose: np.ndarray, effect: float) -> np.ndarray:
     """Return where each curve first comes to an effect; NaN where it does not."""
-    curve = made.at(dose)
-    rise = curve - curve[:, :1]
-    there = rise >= effect
+    rise = (curve - curve[:, :1]) * np.sign(effect)
+    there = rise >= abs(effect)
     first = np.maximum(np.argmax(there, axis=1), 1)
     row = np.arange(len(rise))
     low, high = rise[row, first - 1], rise[row, first]
-    part = (effect - low) / np.where(high > low, high - low, 1.0)
+    part = (abs(effect) - low) / np.where(high > low, high - low, 1.0)
     found = dose[first - 1] + part * (dose[first] - dose[first - 1])
     return np.where(there.any(axis=1), found, np.nan)
 
 
-def _some(made: McpMod, rows: slice) -> McpMod:
-    """Return some of the trials, without their tests."""
-    fits = tuple(
-        replace(
-            fit,
-            linear=fit.linear[rows],
-            theta=fit.theta[rows],
-            loss=fit.loss[rows],
-            criterion=fit.criterion[rows],
-        )
-        for fit in made.fits
-    )
-    parts = (made.shown[rows], fits, made.weights[rows], made.target[rows])
-    return McpMod(made.test, *parts)
+def _some(fit: Fitted, rows: slice) -> Fitted:
+    """Return some of the trials."""
+    parts = ("linear", "theta", "loss", "criterion")
+    return replace(fit, **{name: getattr(fit, name)[rows] for name in parts})
 
 
 def mcp_mod(
@@ -96,7 +116,7 @@ def mcp_mod(
     covariance: Float[np.ndarray, "dose dose"],
     *,
     effect: float | int,
-    choose: Literal["AIC", "average", "statistic"] = "AIC",
+    choose: Choice = "AIC",
     scale: Float[np.ndarray, " replicate"] | None = None,
     freedom: float | int = np.inf,
     level: float = 0.025,
@@ -133,7 +153,7 @@ def mcp_mod(
 
     Examples
     --------
-    >>> from vtrial.design.dose_response import candidate
+    >>> from vtrial.measure.dose_response import candidate
     >>> doses = np.array([0.0, 12.5, 25, 50, 100])
     >>> mean = np.array([[1.243, 1.317, 1.333, 1.374, 1.385]])
     >>> candidates = [candidate("emax", 12.5), candidate("linear")]
@@ -153,33 +173,58 @@ def mcp_mod(
     test = multiple_contrast_test(
         estimate, contrasts, covariance, scale=scale, freedom=freedom, level=level
     )
+    fits, weights = modelled(
+        candidates,
+        doses,
+        estimate,
+        covariance,
+        statistic=test.statistic,
+        significant=test.significant,
+        choose=choose,
+    )
+    any_ = np.asarray(test.significant.any(axis=1))
+    made = McpMod(test, any_, fits, weights, np.full(len(weights), np.nan))
+    return replace(made, target=target_doses(fits, weights, doses, effect))
+
+
+def modelled(
+    candidates: Sequence[Candidate],
+    doses: Doses,
+    estimate: Float[np.ndarray, "replicate dose"],
+    covariance: Float[np.ndarray, "*replicate dose dose"],
+    *,
+    statistic: Float[np.ndarray, "replicate candidate"],
+    significant: Bool[np.ndarray, "replicate candidate"],
+    choose: Choice = "AIC",
+) -> tuple[tuple[Fitted, ...], Float[np.ndarray, "replicate fit"]]:
+    """Fit each shape that can be fitted once, and weigh the significant ones.
+
+    Returns
+    -------
+    The fits, and how much each counts, as in `McpMod`.
+    """
     known = shapes()
     words = list(dict.fromkeys(one.word for one in candidates))
     words = [word for word in words if known[word].bounds or known[word].linear]
     fits = tuple(fit_shape(word, doses, estimate, covariance) for word in words)
-    weights = _weights(choose, candidates, words, fits, test)
-    fine = np.linspace(doses.min(), doses.max(), FINE)
-    any_ = np.asarray(test.significant.any(axis=1))
-    made = McpMod(test, any_, fits, weights, np.full(len(weights), np.nan))
-    pieces = range(0, len(weights), TOGETHER)
-    targets = [
-        _targets(_some(made, slice(at, at + TOGETHER)), fine, effect) for at in pieces
-    ]
-    return replace(made, target=np.concatenate(targets))
+    of = np.array([[one.word == word for word in words] for one in candidates])
+    of = of.reshape(len(candidates), len(words))
+    return fits, _weights(choose, of, fits, statistic, significant)
 
 
 def _weights(
-    choose: str,
-    candidates: Sequence[Candidate],
-    words: list[str],
+    choose: Choice,
+    of: np.ndarray,
     fits: tuple[Fitted, ...],
-    test: ContrastTest,
+    statistic: np.ndarray,
+    significant: np.ndarray,
 ) -> np.ndarray:
     """Return how much each fit counts in each trial."""
-    of = np.array([[one.word == word for word in words] for one in candidates])
-    open_ = (test.significant[:, :, None] & of).any(axis=1)
+    if not fits:
+        return np.zeros((len(statistic), 0))
+    open_ = (significant[:, :, None] & of).any(axis=1)
     if choose == "statistic":
-        each = np.where(of, test.statistic[:, :, None], -np.inf)
+        each = np.where(of, statistic[:, :, None], -np.inf)
         worth = each.max(axis=1)
     else:
         worth = -np.stack([fit.criterion for fit in fits], axis=1) / 2
@@ -189,5 +234,5 @@ def _weights(
     if choose == "average":
         weight = np.exp(worth - np.where(any_, best, 0.0))
         return weight / np.where(any_, weight.sum(axis=1, keepdims=True), 1.0)
-    first = np.argmax(worth, axis=1)[:, None] == np.arange(len(words))
+    first = np.argmax(worth, axis=1)[:, None] == np.arange(len(fits))
     return (first & any_).astype(float)

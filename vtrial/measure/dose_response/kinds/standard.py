@@ -17,7 +17,7 @@ Bornkamp B, Pinheiro J, Bretz F (2009) J Stat Softw 29(7).
 import numpy as np
 from scipy import special
 
-from vtrial.design.dose_response.shape import Doses, Shape
+from vtrial.measure.dose_response.shape import Doses, Shape
 
 OFF, SCALE = 0.01, 1.2  # of the highest dose
 

@@ -81,7 +81,7 @@ def candidate(word: str, *guesses: float | int) -> Candidate:
     >>> candidate("emax", 25.0)
     Candidate(word='emax', guesses=(25.0,))
     """
-    from vtrial.design.dose_response.registry import shapes
+    from vtrial.measure.dose_response.registry import shapes
 
     known = shapes()
     if word not in known:
@@ -103,7 +103,7 @@ def course(of: Candidate, doses: Doses, highest: float | None = None) -> Doses:
     ProtocolError
         If its guesses are not what its shape needs.
     """
-    from vtrial.design.dose_response.registry import shapes
+    from vtrial.measure.dose_response.registry import shapes
 
     shape = shapes()[of.word]
     doses = np.asarray(doses, float)

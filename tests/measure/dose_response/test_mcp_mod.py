@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, stats
 
-from vtrial.design.dose_response import (
+from vtrial.errors import ProtocolError
+from vtrial.measure.dose_response import (
     candidate,
     critical_value,
     fit_shape,
@@ -18,7 +19,6 @@ from vtrial.design.dose_response import (
     shapes,
     tail_of_maximum,
 )
-from vtrial.errors import ProtocolError
 
 DOSES = np.array([0.0, 10, 25, 50, 100, 150])
 # Their beta curve is scaled with 200; ours with 1.2 times the highest dose, here 180.

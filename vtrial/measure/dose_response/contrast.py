@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
-from vtrial.design.dose_response.maximum import critical_value, tail_of_maximum
-from vtrial.design.dose_response.shape import Candidate, Doses, course
 from vtrial.errors import ProtocolError
+from vtrial.measure.dose_response.maximum import critical_value, tail_of_maximum
+from vtrial.measure.dose_response.shape import Candidate, Doses, course
 
 Contrasts = Float[np.ndarray, "candidate dose"]
 Estimates = Float[np.ndarray, "replicate dose"]
@@ -80,7 +80,7 @@ def optimal_contrasts(
 
     Examples
     --------
-    >>> from vtrial.design.dose_response import candidate
+    >>> from vtrial.measure.dose_response import candidate
     >>> doses = np.array([0.0, 10, 25, 50, 100, 150])
     >>> optimal_contrasts([candidate("emax", 25)], doses).round(3).tolist()
     [[-0.706, -0.317, -0.025, 0.202, 0.384, 0.461]]
@@ -142,7 +142,7 @@ def multiple_contrast_test(
 
     Examples
     --------
-    >>> from vtrial.design.dose_response import candidate
+    >>> from vtrial.measure.dose_response import candidate
     >>> doses = np.array([0.0, 12.5, 25, 50, 100])
     >>> contrasts = optimal_contrasts([candidate("emax", 2.6)], doses)
     >>> mean = np.array([[1.243, 1.317, 1.333, 1.374, 1.385]])

@@ -19,17 +19,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy import linalg
 
-from vtrial.design.dose_response.registry import shapes
-from vtrial.design.dose_response.shape import PLACE, Doses, Shape
 from vtrial.errors import ProtocolError
+from vtrial.measure.dose_response.registry import shapes
+from vtrial.measure.dose_response.shape import PLACE, Doses, Shape
 
 GRID, CLOSER, LEVELS = 31, 5, 32  # points a parameter, then a level; levels
 SHRINK = 0.5  # of the range from level to level
 
 Estimates = Float[np.ndarray, "replicate dose"]
-Covariance = Float[np.ndarray, "dose dose"]
+Covariance = Float[np.ndarray, "*replicate dose dose"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,7 @@ def fit_shape(
     estimate
         At each dose.
     covariance
-        Of the estimates, of all trials alike.
+        Of the estimates: of all trials alike, or one for each.
     bounds
         Between which each of the shape's parameters is sought; usual ones if not
         given.
@@ -111,25 +110,38 @@ def fit_shape(
     """
     shape, doses = shapes()[word], np.asarray(doses, float)
     top = float(doses.max())
-    half = linalg.cholesky(np.asarray(covariance, float), lower=True)
-    data = linalg.solve_triangular(half, np.asarray(estimate, float).T, lower=True).T
-    one = linalg.solve_triangular(half, np.ones(doses.size), lower=True)
+    root = whitening(covariance)
+    data = _times(np.asarray(estimate, float)[:, None], root)[:, 0]
+    one = _times(np.ones((1, 1, doses.size)), root)[:, 0]
     if shape.linear is not None:
         columns = np.column_stack([np.ones(doses.size), shape.linear(doses, top)])
-        design = linalg.solve_triangular(half, columns, lower=True)
-        _enough(word, design.shape[1], doses.size)
-        linear = np.linalg.lstsq(design, data.T, rcond=None)[0].T
-        loss = ((data - linear @ design.T) ** 2).sum(axis=1)
+        design = root @ columns
+        _enough(word, columns.shape[1], doses.size)
+        linear = (np.linalg.pinv(design) @ data[..., None])[..., 0]
+        rest = data - (design @ linear[..., None])[..., 0]
+        loss = (rest**2).sum(axis=1)
         nothing = np.zeros((len(data), 0))
-        criterion = loss + 2 * design.shape[1]
+        criterion = loss + 2 * columns.shape[1]
         return Fitted(word, linear, nothing, loss, criterion, top)
     limits = _limits(shape, top, bounds)
     _enough(word, 2 + len(limits), doses.size)
-    problem = _Problem(shape, doses, top, half, data, one)
+    problem = _Problem(shape, doses, top, root, data, one)
     theta = _sought(problem, np.log(limits))
     loss, linear = problem.solved(theta[:, None])
     criterion = loss[:, 0] + 2 * (2 + len(limits))
     return Fitted(word, linear[:, 0], theta, loss[:, 0], criterion, top)
+
+
+def whitening(covariance: Covariance) -> Float[np.ndarray, "some dose dose"]:
+    """Return matrices W with W S W' = I, one for each covariance S."""
+    matrix = np.asarray(covariance, float)
+    matrix = matrix.reshape(-1, *matrix.shape[-2:])
+    return np.linalg.inv(np.linalg.cholesky(matrix))
+
+
+def _times(rows: np.ndarray, root: np.ndarray) -> np.ndarray:
+    """Multiply each row of (replicate or 1, row, dose) by its trial's matrix."""
+    return rows @ root.transpose(0, 2, 1)
 
 
 @dataclass(frozen=True)
@@ -139,29 +151,24 @@ class _Problem:
     shape: Shape
     doses: np.ndarray
     top: float
-    half: np.ndarray
+    root: np.ndarray
     data: np.ndarray
     one: np.ndarray
 
     def solved(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return loss and linear parameters for theta of (replicate or 1, point)."""
-        curve = self.shape.curve(self.doses, theta, self.top)
-        flat = curve.reshape(-1, self.doses.size)
-        turned = linalg.solve_triangular(self.half, flat.T, lower=True).T
-        turned = turned.reshape(curve.shape)
-        unit = self.one / np.linalg.norm(self.one)
-        level = turned @ unit
-        rest = turned - level[..., None] * unit
-        free = self.data - (self.data @ unit)[:, None] * unit
+        turned = _times(self.shape.curve(self.doses, theta, self.top), self.root)
+        length = np.linalg.norm(self.one, axis=1, keepdims=True)
+        unit = self.one / length
+        level = (turned @ unit[..., None])[..., 0]
+        rest = turned - level[..., None] * unit[:, None]
+        start = (self.data * unit).sum(axis=1, keepdims=True)
+        free = self.data - start * unit
         square = np.maximum((rest**2).sum(axis=-1), 1e-300)
-        if theta.shape[0] == 1:
-            along = free @ rest[0].T
-        else:
-            along = np.einsum("rpd,rd->rp", rest, free)
+        along = (rest @ free[..., None])[..., 0]
         height = along / square
         loss = (free**2).sum(axis=1)[:, None] - along * height
-        begins = (self.data @ unit)[:, None] - height * level
-        begins = begins / np.linalg.norm(self.one)
+        begins = (start - height * level) / length
         return np.maximum(loss, 0.0), np.stack([begins, height], axis=-1)
 
 

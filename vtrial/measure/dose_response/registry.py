@@ -3,9 +3,9 @@
 import functools
 from collections.abc import Mapping
 
-from vtrial.design.dose_response import kinds
-from vtrial.design.dose_response.shape import Shape
 from vtrial.lazy import declared
+from vtrial.measure.dose_response import kinds
+from vtrial.measure.dose_response.shape import Shape
 
 
 @functools.cache

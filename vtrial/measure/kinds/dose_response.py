@@ -1,0 +1,117 @@
+"""Dose-response over several arms: a test by contrasts, and curves (MCP-Mod)."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vtrial.measure.groups import Contrast, Effect, Groups, Pairs, Values
+from vtrial.measure.kind import Measure
+
+if TYPE_CHECKING:
+    from vtrial.measure.dose_response.procedure import Choice
+    from vtrial.measure.dose_response.shape import Candidate
+    from vtrial.measure.dose_response.trial import Means
+
+Named = tuple[tuple[str, float], ...]
+Guessed = tuple[tuple[str, tuple[float, ...]], ...]
+
+
+def _means(groups: Groups) -> "Means":
+    from vtrial.measure.dose_response.trial import means_by_dose
+
+    assert groups.dosed is not None, "it is of doses"
+    return means_by_dose(
+        groups.dosed.value,
+        groups.dosed.place,
+        groups.dosed.doses,
+        covariates=groups.covariates,
+    )
+
+
+def _effect(groups: Groups) -> Effect:
+    """Return the difference of an arm's mean from its reference's."""
+    assert groups.dosed is not None, "it is of doses"
+    made, (arm, other) = _means(groups), groups.dosed.versus
+    square = made.inverse[:, arm, arm] + made.inverse[:, other, other]
+    square = square - 2 * made.inverse[:, arm, other]
+    difference = made.estimate[:, arm] - made.estimate[:, other]
+    return Effect(difference, np.sqrt(square * made.variance), made.freedom)
+
+
+def _candidates(shapes: Guessed) -> list["Candidate"]:
+    from vtrial.measure.dose_response.shape import candidate
+
+    return [candidate(word, *guesses) for word, guesses in shapes]
+
+
+def _compared(
+    groups: Groups,
+    *,
+    level: float,
+    doses: Named,
+    shapes: Guessed,
+    choose: "Choice",
+    target: float | None,
+) -> Contrast:
+    """Compare an arm with the reference; the p-value is that of all doses together."""
+    from vtrial.measure.contrast import contrast_of
+    from vtrial.measure.dose_response.trial import contrasts_of
+
+    amounts = np.array([dose for _, dose in doses])
+    made = contrast_of(_effect(groups), level=level)
+    test = contrasts_of(_means(groups), _candidates(shapes), amounts)
+    return made._replace(p=test.p.min(axis=1))
+
+
+def _modelled(
+    groups: Groups,
+    *,
+    level: float,
+    doses: Named,
+    shapes: Guessed,
+    choose: "Choice",
+    target: float | None,
+) -> dict[str, np.ndarray]:
+    """Return how much each shape counts, and the target dose, in each trial."""
+    from vtrial.measure.dose_response.trial import contrasts_of, models
+
+    amounts, candidates = np.array([dose for _, dose in doses]), _candidates(shapes)
+    means = _means(groups)
+    made = models(
+        means,
+        contrasts_of(means, candidates, amounts),
+        candidates,
+        amounts,
+        alpha=1 - level,
+        choose=choose,
+        target=target,
+    )
+    found = {f"chosen: {word}": made.weights[:, i] for i, word in enumerate(made.words)}
+    return found if target is None else found | {"target dose": made.target}
+
+
+def _pairs(value: Values, reference: Values) -> Pairs:
+    from vtrial.measure.contrast import pairs_of
+
+    return pairs_of("difference of means", value, reference)
+
+
+KINDS = (
+    Measure(
+        word="MCP-Mod",
+        place=45,
+        of="doses",
+        kernel=_compared,
+        says="the arm's difference; the p-value is that of a dose-response",
+        options=("adjust", "doses", "shapes", "choose", "target"),
+        needs=(
+            ("doses", "the dose of each arm", "doses: {low: 0, middle: 10, high: 40}"),
+            ("shapes", "candidates with guesses", "shapes: [linear, emax 10]"),
+        ),
+        effect=_effect,
+        pairs=_pairs,
+        details=_modelled,
+        margins=False,
+        lacks="an arm has too few values",
+    ),
+)
