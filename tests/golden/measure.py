@@ -17,6 +17,7 @@ THINNED = {
     "docetaxel-adaptive": {"replicates": 1, "subjects": 60},
     "docetaxel-dose": {"replicates": 2},
     "docetaxel-label": {"replicates": 1, "subjects": 60},
+    "docetaxel-optimal": {"replicates": 1, "subjects": 60},
     "ed-rota": {"replicates": 1, "subjects": 80},
     "first-in-human": {"replicates": 2},
     "hf-remote": {"replicates": 1, "subjects": 80},

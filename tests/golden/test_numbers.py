@@ -19,6 +19,7 @@ SLOW = (
         "t1d-basal-bolus",
         "docetaxel-adaptive",
         "docetaxel-label",
+        "docetaxel-optimal",
         "first-in-human",
         "warfarin-adherence",
         "warfarin-genotype",

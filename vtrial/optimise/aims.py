@@ -128,4 +128,4 @@ def smooth_limit(
     first, second = order[low], order[high]
     value = (1 - part) * means[first] + part * means[second]
     rise = (1 - part) * rises[first] + part * rises[second]
-    return sign * (value - limit.bound), sign * rise
+    return float(sign * (value - limit.bound)), sign * np.asarray(rise)

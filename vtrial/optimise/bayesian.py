@@ -55,8 +55,8 @@ def search_real(
     total = int(np.prod([row.size for row in rows], dtype=float))
     if total <= budget:
         grid = np.stack(np.meshgrid(*rows, indexing="ij"), axis=-1)
-        for point in grid.reshape(-1, len(rows)):
-            look(tuple(point.tolist()))
+        for row in grid.reshape(-1, len(rows)):
+            look(tuple(row.tolist()))
         return tried, known
     scale = abs(look(_nearest(rows, problem.start)).goal.value) or 1.0
     optimiser = _optimiser(problem, rows)
@@ -85,7 +85,9 @@ def search_real(
 def _optimiser(problem: Problem, rows: list[np.ndarray]) -> Any:
     """Make the optimiser of the library."""
     try:
-        from bayes_opt import BayesianOptimization
+        from bayes_opt import (  # pyright: ignore[reportMissingImports] # an extra
+            BayesianOptimization,
+        )
     except ImportError as error:
         raise ProtocolError(
             at="optimise",

@@ -21,14 +21,14 @@ LEVEL = 0.95  # of intervals
 class Mean(NamedTuple):
     """A mean over people (or a share of replicates) with its Monte Carlo error.
 
-    `low` and `high` are the limits of its interval. `count` of people have a number.
+    `low` and `high` are the limits of its interval. It is of `many` who have a number.
     """
 
     value: float
     error: float
     low: float
     high: float
-    count: int
+    many: int
 
 
 @dataclass(frozen=True, eq=False)

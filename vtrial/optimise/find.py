@@ -161,7 +161,7 @@ def _by_gradient(
                 known[point] = descent.hard(point)
         return ranked(problem, known)
 
-    front = front_of(descent, fresh, tell) if problem.asked.front else []
+    front = front_of(descent, end, fresh, tell) if problem.asked.front else []
     return Searched(around, tried, front)
 
 

@@ -322,7 +322,8 @@ def rows_of(
     given = {name: jnp.asarray(float(value)) for name, value in typical.items()}
     go = _derived(program, parameters, form)
     found = go(beta, eta, given, doses, line[sort], place, output)
-    return Rows(*map(np.asarray, found), output)
+    mean, by_parameter, by_effect, by_both = map(np.asarray, found)
+    return Rows(mean, by_parameter, by_effect, by_both, output)
 
 
 @functools.lru_cache(maxsize=64)

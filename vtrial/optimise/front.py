@@ -35,11 +35,13 @@ class FrontPoint(NamedTuple):
 
 
 def front_of(
-    descent: Descent, fresh: People, tell: Callable[[str], None]
+    descent: Descent, begin: Point, fresh: People, tell: Callable[[str], None]
 ) -> list[FrontPoint]:
-    """Find the front by gradient, point by point, each from the one before.
+    """Find the front by gradient, from the best of the goal down, each from the last.
 
-    Limits on the endpoint that the goal is traded against are left out.
+    There the goal has a slope; where the other endpoint is at its least it may have
+    none. `begin` is where the search ended. Limits on the endpoint that the goal is
+    traded against are left out.
     """
     problem, asked = descent.problem, descent.problem.asked
     front = asked.front
@@ -48,21 +50,19 @@ def front_of(
     width = asked.widths[-1]
     lower = front.better == "lower"
     descent.stage += 1
-    best = descent.descend(problem.start, width, limits=kept)
+    best = descent.descend(begin, width, limits=kept)
     sense = "minimise" if lower else "maximise"
-    least = descent.descend(
-        problem.start, width, goal=front.against, sense=sense, limits=kept
-    )
-    low, high = (_other(descent, one) for one in (least, best))
+    least = descent.descend(best, width, goal=front.against, sense=sense, limits=kept)
+    high, low = (_other(descent, one) for one in (best, least))
     low += SLACK * (high - low)  # where it is least, the goal may be far from its best
-    found, at = [], least
-    for bound in np.linspace(low, high, front.points)[:-1]:
-        side = "at most" if lower else "at least"
-        more = Limit(front.against, side, float(bound))
-        at = descent.descend(at, width, limits=(*kept, more))
+    found, at = [], best
+    for bound in np.linspace(high, low, front.points):
+        if found:
+            side = "at most" if lower else "at least"
+            more = Limit(front.against, side, float(bound))
+            at = descent.descend(at, width, limits=(*kept, more))
         found.append(FrontPoint(at, descent.hard(at), descent.hard(at, fresh)))
         tell(f"front: {len(found)} of {front.points}, {written(problem, at)}")
-    found.append(FrontPoint(best, descent.hard(best), descent.hard(best, fresh)))
     return undominated(problem, found)
 
 

@@ -129,7 +129,7 @@ def _row(
         "mc_error": fresh.error,
         "low": fresh.low,
         "high": fresh.high,
-        "subjects": fresh.count,
+        "subjects": fresh.many,
         "unit": unit,
         "verdict": verdict,
     }

@@ -1,6 +1,6 @@
 """The page of an optimisation: the result, its verification, the front, the search."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -191,7 +191,7 @@ def _front(
     figure = new_figure(3.0)
     axes = figure.add_subplot()
     names = (asked.front.against, asked.endpoint)
-    kinds = [endpoint_kind(protocol, name, "mean") for name in names]
+    kinds: list[Kind] = [endpoint_kind(protocol, name, "mean") for name in names]
     x, y = (
         frame[column].to_numpy(float) * SCALE[kind]
         for column, kind in zip(
@@ -288,7 +288,7 @@ def _looked(
     limits = [limit for limit in asked.limits if limit.confidence is None]
     names = [asked.endpoint, *dict.fromkeys(limit.endpoint for limit in limits)]
     figure = new_figure(0.9 + 1.5 * len(names))
-    panels: Sequence = np.atleast_1d(figure.subplots(len(names), 1, sharex=True))
+    panels = np.atleast_1d(figure.subplots(len(names), 1, sharex=True))
     found = protocol.optimisation
     assert found is not None, "it was optimised"
     for place, (panel, name) in enumerate(zip(panels, names, strict=True)):
