@@ -251,14 +251,10 @@ def _build(
     analysis, published = _read_comparisons(
         shape, places, endpoints, visits, known=known, faults=faults
     )
-    subjects = in_all(shape.subjects)
-    enactment = read_enactment(
-        shape, subjects, endpoints, analysis.comparisons, faults=faults
-    )
     optimisation = read_optimisation(
         shape.optimise, given, endpoints, seed=shape.seed, faults=faults
     )
-    design = _design(shape, enactment, known, faults)
+    enactment, design = _design(shape, endpoints, analysis, known, faults)
     occasions, grid = _read_times(
         shape, endpoints, visits, arms, design, last, known=known, faults=faults
     )
@@ -274,7 +270,7 @@ def _build(
         shape.protocol,
         known.model,
         shape.cohort,
-        subjects,
+        in_all(shape.subjects),
         arms,
         title=shape.title,
         replicates=shape.replicates,
@@ -303,16 +299,23 @@ def _build(
 
 
 def _design(
-    shape: ProtocolShape, enactment: Enactment | None, known: Known, faults: Faults
-) -> Design:
-    """Read how subjects are allocated, and how they leave."""
+    shape: ProtocolShape,
+    endpoints: tuple[Endpoint, ...],
+    analysis: Analysis,
+    known: Known,
+    faults: Faults,
+) -> tuple[Enactment | None, Design]:
+    """Read how trials are enacted, subjects are allocated, and how they leave."""
+    enactment = read_enactment(
+        shape, in_all(shape.subjects), endpoints, analysis.comparisons, faults=faults
+    )
     names = tuple(shape.arms)
     made = Design(
         read_allocation(shape.design, shape.subjects, names, known, faults),
         read_dropout(shape.design.dropout, names, known, faults),
     )
     check_enactment(made, enactment, known, faults)
-    return with_enactment(made, enactment)
+    return enactment, with_enactment(made, enactment)
 
 
 def _read_endpoints(
