@@ -41,8 +41,7 @@ from vtrial.protocol.parameters import with_parameters_of
 from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit
 from vtrial.protocol.published import read_published, read_source
 from vtrial.protocol.randomisation import check_enactment, with_enactment
-from vtrial.protocol.read_enactment import read_enactment
-from vtrial.protocol.read_optimisation import read_optimisation
+from vtrial.protocol.read_optimisation import read_aims
 from vtrial.protocol.read_rules import read_rules
 from vtrial.protocol.scope import Known, find_covariates, find_model
 from vtrial.protocol.shape import KeepShape, ProtocolShape
@@ -252,11 +251,8 @@ def _build(
         shape, places, endpoints, visits, known=known, faults=faults
     )
     subjects = in_all(shape.subjects)
-    enactment = read_enactment(
-        shape, subjects, endpoints, analysis.comparisons, faults=faults
-    )
-    optimisation = read_optimisation(
-        shape.optimise, given, endpoints, seed=shape.seed, faults=faults
+    enactment, optimisation = read_aims(
+        shape, given, subjects, endpoints, analysis, faults
     )
     design = _design(shape, enactment, known, faults)
     occasions, grid = _read_times(

@@ -5,7 +5,9 @@ from typing import get_args
 
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.errors import ProtocolError
+from vtrial.protocol.analysis import Analysis
 from vtrial.protocol.braces import SECTION, VARY, braces_in, read_variable
+from vtrial.protocol.enactment import Enactment
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.optimisation import (
     WIDTHS,
@@ -21,12 +23,32 @@ from vtrial.protocol.optimisation_shape import (
     LimitShape,
     OptimiseShape,
 )
+from vtrial.protocol.read_enactment import read_enactment
+from vtrial.protocol.shape import ProtocolShape
 from vtrial.protocol.values import number_in, share_in
 from vtrial.sheets.sheet import Path_, Sheet
 from vtrial.sheets.words import listed, nearest
 
 SUBJECTS = {"search": 1000, "verify": 4000}
 OTHER = 1_000_003  # from the seed of the trial to that of the verification
+
+
+def read_aims(
+    shape: ProtocolShape,
+    given: Sheet,
+    subjects: int,
+    endpoints: tuple[Endpoint, ...],
+    analysis: Analysis,
+    faults: Faults,
+) -> tuple[Enactment | None, Optimisation | None]:
+    """Read how the trial goes on by what is seen, and what is optimised."""
+    enactment = read_enactment(
+        shape, subjects, endpoints, analysis.comparisons, faults=faults
+    )
+    optimisation = read_optimisation(
+        shape.optimise, given, endpoints, seed=shape.seed, faults=faults
+    )
+    return enactment, optimisation
 
 
 def read_optimisation(
