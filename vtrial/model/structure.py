@@ -8,7 +8,7 @@ from vtrial.model.calculus import differentiate, plus, simplify, substitute, tim
 from vtrial.model.compartments import Compartments, recognise
 from vtrial.model.delays import Delay, part_delays
 from vtrial.model.growth import Growth, recognise_growth
-from vtrial.model.jumps import Drive, Switch, part_jumps
+from vtrial.model.jumps import Drive, Parted, Switch, part_jumps
 from vtrial.model.polynomial import expand
 from vtrial.model.positivity import (
     Nonnegative,
@@ -177,11 +177,7 @@ def analyse(
     )
     if any(s.kind == "noise" for s in statements):
         kept = Nonnegative()  # noise leads anywhere
-    parted = part_jumps(
-        (*states, *past),
-        keep_powers_real(dynamic, states, dynamic, kept, delays),
-        keep_powers_real(derivatives, states, dynamic, kept, delays),
-    )
+    parted = _parted(states, dynamic, derivatives, kept, delays)
     # Of the parted equations: flags stand still, so that slopes are those in between.
     slopes, jacobian = _jacobian(states, parted.dynamic, parted.derivatives)
     reach = _reaches(states, (*dynamic, *parted.dynamic, *slopes))
@@ -211,9 +207,7 @@ def analyse(
         rhythms=find_rhythms(dynamic, derivatives),
         slopes=slopes,
         jacobian=jacobian,
-        constant=tuple(
-            tuple(e is None or not _reached(e, reach) for e in row) for row in jacobian
-        ),
+        constant=_constant_entries(jacobian, reach),
         curved=_curved(derivatives, jacobian, reach, _jumping(dynamic, reach)),
         block=block,
         compartments=driver if whole else None,
@@ -229,6 +223,30 @@ def needed(
 ) -> tuple[Statement, ...]:
     """Return the assignments that some expressions need, in order."""
     return _needed(statements, [entry for entry in entries if entry is not None])
+
+
+def _parted(
+    states: tuple[str, ...],
+    dynamic: Sequence[Statement],
+    derivatives: Sequence[Statement],
+    kept: Nonnegative,
+    delays: Sequence[Delay],
+) -> Parted:
+    """Split the equations where they jump; the past of a state moves as it does."""
+    return part_jumps(
+        (*states, *(delay.name for delay in delays)),
+        keep_powers_real(dynamic, states, dynamic, kept, delays),
+        keep_powers_real(derivatives, states, dynamic, kept, delays),
+    )
+
+
+def _constant_entries(
+    jacobian: Entries, reach: Mapping[str, frozenset[str]]
+) -> tuple[tuple[bool, ...], ...]:
+    """Return which entries depend neither on states nor on time."""
+    return tuple(
+        tuple(e is None or not _reached(e, reach) for e in row) for row in jacobian
+    )
 
 
 def _sorted_by_movement(

@@ -39,6 +39,7 @@ from vtrial.types import Status
 
 SHORTEST = 1e-9  # [h] a delay: below, steps would get lost in the clock's rounding
 LAST = 5  # order of the derivative whose jumps the method still notices
+NEAR, LONGER = 1e-9, 1 + 1e-6  # of a step that ends where it is to stop
 NOTICED = 1e-3  # of the tolerance: what a jump of the slope does within a delay
 
 
@@ -204,7 +205,14 @@ class Delayed(Explicit):
         # What stops at the interval's end stops there by the interval, for derivatives.
         late = nearest >= way.length - slack(start + way.length, by[0])
         here = way._replace(stops=jnp.where(late, jnp.inf, nearest)[None])
-        middle = 0.5 * (before.time + here.stop(before))
+        stop = here.stop(before)
+        # Between equals a minimum has half of each one's derivative: let none be equal.
+        rest = stop - before.time
+        equal = jnp.abs(before.size - rest) <= NEAR * rest
+        before = before._replace(
+            size=jnp.where(equal, before.size * LONGER, before.size)
+        )
+        middle = 0.5 * (before.time + stop)
         recall = self._recall(way.field, past, middle)
         here = here._replace(field=way.field.recalling(recall))
         after, trial, size = self._step(here, before)
