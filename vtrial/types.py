@@ -47,6 +47,8 @@ class Status(IntEnum):
     OUTPUT_NOT_FINITE = 8
     UNSCHEDULED = 9
     OVERCROWDED = 10
+    PAST_LOST = 11
+    BAD_DELAY = 12
 
     @property
     def words(self) -> str:
@@ -66,6 +68,8 @@ _STATUS_WORDS = {
     Status.OUTPUT_NOT_FINITE: "output not finite",
     Status.UNSCHEDULED: "events of a kind that the program's schedule does not have",
     Status.OVERCROWDED: "more people came than there was room for",
+    Status.PAST_LOST: "more steps within a delay than are kept",
+    Status.BAD_DELAY: "delay not above 0",
 }
 
 
@@ -139,7 +143,7 @@ class Numerics:
     methods: `atol` that of a state of size one or above, and of a smaller one as much
     less; `atol_by_state` is as it stands. `precision` is 64 or 32 bits; `max_steps`
     bounds each subject's steps
-    over the whole horizon.
+    over the whole horizon. `past` is how many steps of a delayed state are kept.
     """
 
     method: Method = "auto"
@@ -147,4 +151,5 @@ class Numerics:
     atol: float = 1e-9
     precision: Literal[32, 64] = 64
     max_steps: int = 200_000
+    past: int = 1024
     atol_by_state: tuple[tuple[str, float], ...] = ()

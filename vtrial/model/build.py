@@ -10,6 +10,7 @@ from vtrial.model.calculus import substitute
 from vtrial.model.chance import Chance
 from vtrial.model.classes import classes_of
 from vtrial.model.covariance import Matrix, settled
+from vtrial.model.delays import in_clock
 from vtrial.model.error_equations import (
     error_correlation,
     error_of,
@@ -102,7 +103,7 @@ def in_hours(statements: Sequence[Statement], unit: str) -> tuple[Statement, ...
     scales = {"derivative": "/", "rate": "/", "lag": "*", "duration": "*", "noise": "/"}
     converted = []
     for statement in statements:
-        expression = substitute(statement.expression, clocks)
+        expression = in_clock(substitute(statement.expression, clocks), size)
         if statement.kind in scales:
             # Noise is per root of the time.
             by = math.sqrt(size) if statement.kind == "noise" else size

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from vtrial.errors import Fault
+from vtrial.model.delays import LAG
 from vtrial.model.grammar import write_expression
 from vtrial.model.shape import ModelShape
 from vtrial.model.tree import (
@@ -209,6 +210,9 @@ class _Checker:
         if node.function == "^":
             return self.power(node)
         units = [self.unit(argument) for argument in node.arguments]
+        if node.function == LAG:
+            self.compare(units[1], self.known.get(TIME), "the time of `lag(`")
+            return units[0]
         if node.function in PURE:
             self.pure(node, units[0])
             return NONE

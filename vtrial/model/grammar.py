@@ -15,6 +15,7 @@ from lark.exceptions import UnexpectedInput
 
 from vtrial.errors import Fault, ModelError
 from vtrial.model.chance import EVENT_WORDS, LAWS, told
+from vtrial.model.delays import CALLS
 from vtrial.model.syntax import (
     COMPARISONS,
     Wrong,
@@ -139,7 +140,7 @@ def parse_leniently(text: str) -> tuple[tuple[Statement, ...], list[Fault], set[
             line, body = next(lines, (0, ""))
             if not line:
                 break
-            statement, wrong = _statement(body, line)
+            statement, wrong = _statement(body, line, more=CALLS)
             statements.append(statement)
             faults += [one.fault() for one in wrong]
         except ModelError as error:
@@ -233,8 +234,7 @@ def parse_expression(
 
 def unknown_names(expression: Expression, known: Collection[str]) -> list[Fault]:
     """Find the names of an expression that are not known."""
-    names = names_in(expression)
-    return [_unknown(name, known, ()) for name in names if name.name not in known]
+    return [_unknown(n, known, ()) for n in names_in(expression) if n.name not in known]
 
 
 def check_names(
@@ -392,10 +392,13 @@ def _parser() -> Lark:
 
 
 def _statement(
-    body: str, line: int, functions: frozenset[str] | None = None
+    body: str,
+    line: int,
+    functions: frozenset[str] | None = None,
+    more: Mapping[str, tuple[int, int]] = NONE_MORE,
 ) -> tuple[Statement, list[Wrong]]:
     """Parse one statement; return it and the functions in it that are none."""
-    target, tree, wrong = _parse(body, line, functions)
+    target, tree, wrong = _parse(body, line, functions, more)
     if target is None:
         raise ModelError.of([_alone(body, line).fault(), *(w.fault() for w in wrong)])
     kind, name, (row, column) = target

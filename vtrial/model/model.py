@@ -16,6 +16,7 @@ from jaxtyping import Array, ArrayLike
 
 from vtrial.errors import Fault
 from vtrial.model.chance import Chance, bare, read
+from vtrial.model.delays import Delay
 from vtrial.model.flow import Flow
 from vtrial.model.positivity import ASSURED
 from vtrial.model.structure import Structure, analyse
@@ -27,6 +28,7 @@ from vtrial.model.tree import (
     Number,
     Statement,
     evaluate,
+    names_in,
 )
 
 Row = tuple[Array | None, ...]
@@ -315,6 +317,13 @@ class Model:
             s for s in self.statements if s.kind == "assign" and s.name not in static
         )
 
+    @functools.cached_property
+    def recalled(self) -> tuple[Delay, ...]:
+        """The delays that outputs read."""
+        structure = self.structure
+        read = {n.name for s in structure.observed for n in names_in(s.expression)}
+        return tuple(delay for delay in structure.delays if delay.name in read)
+
     @property
     def observed(self) -> tuple[tuple[str, str], ...]:
         """What is computed at observations, and as what the equations know it.
@@ -530,11 +539,15 @@ class Model:
     ) -> dict[str, ArrayLike]:
         """Lay out the names that equations of time and states can see."""
         known = {TIME: time, TIME_AFTER_DOSE: after_dose}
+        now = dict(zip(self.states, state, strict=True))
+        # Where the past is not given it was as it is now.
+        past = {delay.name: now[delay.state] for delay in self.structure.delays}
         return (
             {ASSURED: 1.0}
+            | past
             | self._at_first(individual)
             | dict(individual)
-            | dict(zip(self.states, state, strict=True))
+            | now
             | known
         )
 

@@ -66,7 +66,8 @@ def start_jacobians(
     for amount in amounts:
         dosed = state | {model.states[0]: state[model.states[0]] + amount}
         clocks = {TIME: 0.0, TIME_AFTER_DOSE: 0.0}
-        known = {ASSURED: 1.0} | individual | dosed | clocks
+        past = {delay.name: dosed[delay.state] for delay in structure.delays}
+        known = {ASSURED: 1.0} | individual | dosed | past | clocks
         values = _assigned((*structure.dynamic, *structure.slopes), known)
         rows = [
             [0.0 if entry is None else compute(entry, values) for entry in row]

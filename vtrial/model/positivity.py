@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from vtrial.model.delays import Delay
 from vtrial.model.tree import (
     TIME,
     TIME_AFTER_DOSE,
@@ -65,17 +66,20 @@ def find_nonnegative(
     derivatives: Sequence[Statement],
     *,
     declared: Sequence[str] = (),
+    delays: Sequence[Delay] = (),
 ) -> Nonnegative:
     """Return the largest set of states that keep each other from below zero.
 
     `dynamic` are the assignments that the `derivatives` need. Of the `declared` states
-    it is known anyway.
+    it is known anyway; the past of a state that is kept so was nonnegative, too.
     """
     # The largest such set is a fixed point: each state that goes may take others along.
     kept = dict.fromkeys(states)
     while True:
         found = {
-            row.name: _Signs(states, kept, dynamic, zero=row.name).of(row.expression)
+            row.name: _Signs(states, kept, dynamic, delays, zero=row.name).of(
+                row.expression
+            )
             for row in derivatives
             if row.name in kept and row.name not in declared
         }
@@ -92,6 +96,7 @@ def keep_powers_real(
     states: Sequence[str],
     dynamic: Sequence[Statement],
     known: Nonnegative,
+    delays: Sequence[Delay] = (),
 ) -> tuple[Statement, ...]:
     """Take non-integer powers of what is nonnegative as if rounding left it at zero.
 
@@ -100,7 +105,7 @@ def keep_powers_real(
     whether the assumptions hold for the subject. What else had to be assumed of the
     base is asked, too: a base that can be negative stays as it is.
     """
-    signs = _Signs(states, known.states, dynamic)
+    signs = _Signs(states, known.states, dynamic, delays)
     assumed = frozenset(known.assumed)
 
     def kept(expression: Expression) -> Expression:
@@ -125,13 +130,17 @@ class _Signs:
         states: Sequence[str],
         kept: Iterable[str],
         dynamic: Sequence[Statement],
+        delays: Sequence[Delay] = (),
         zero: str = "",
     ) -> None:
         self._assigned = {s.name: s.expression for s in dynamic}
-        self._moving = {TIME, TIME_AFTER_DOSE, *states, *self._assigned}
+        past = {delay.name: delay.state for delay in delays}
+        self._moving = {TIME, TIME_AFTER_DOSE, *states, *past, *self._assigned}
         self._known = {TIME: _Found(Sign.ANY), TIME_AFTER_DOSE: _Found(Sign.UP)}
         self._known |= dict.fromkeys(states, _Found(Sign.ANY))
         self._known |= dict.fromkeys(kept, _Found(Sign.UP))
+        # Where a state is zero now, its past need not be.
+        self._known |= {name: self._known[state] for name, state in past.items()}
         if zero:
             self._known[zero] = _Found(Sign.ZERO)
 

@@ -25,6 +25,7 @@ from vtrial.model.classes import (
     table_faults,
 )
 from vtrial.model.covariance import flaw, settled
+from vtrial.model.delays import delay_faults
 from vtrial.model.error_equations import check_errors, error_statements
 from vtrial.model.flow_shape import FlowShape
 from vtrial.model.flow_sheet import read_flow
@@ -347,6 +348,7 @@ def _check_equations(draft: _Draft) -> list[Fault]:
     doubtful = draft.doubtful | draft.chance.doubtful
     found = check_names(draft.statements, known, doubtful=doubtful, held=draft.still)
     found += _check_starts(draft.statements, draft.still)
+    found += delay_faults(draft.statements, draft.known, draft.chance.is_empty)
     lines = [(s.expression, s.line) for s in draft.statements]
     found += table_faults(lines, draft.classes)
     faults = [placed(sheet, fault) for fault in found]

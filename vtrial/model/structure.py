@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from vtrial.errors import ModelError
 from vtrial.model.calculus import differentiate, plus, simplify, substitute, times
 from vtrial.model.compartments import Compartments, recognise
+from vtrial.model.delays import Delay, part_delays
 from vtrial.model.growth import Growth, recognise_growth
-from vtrial.model.jumps import Drive, Switch, part_jumps
+from vtrial.model.jumps import Drive, Parted, Switch, part_jumps
 from vtrial.model.polynomial import expand
 from vtrial.model.positivity import (
     Nonnegative,
@@ -87,7 +88,8 @@ class Structure:
     largest part of it that needs no other state and has a known shape. `growth` tells
     of all states beyond the driver, if each of them still has a closed form. `curved`
     are the states whose slope along themselves changes with them, as where elimination
-    saturates.
+    saturates. `delays` are what the equations read of states' past, by the names that
+    stand for it in them.
     """
 
     states: tuple[str, ...]
@@ -113,6 +115,7 @@ class Structure:
     driver: Compartments | None = None
     growth: tuple[Growth, ...] = ()
     dependence: tuple[Dependence, ...] = ()
+    delays: tuple[Delay, ...] = ()
 
     @property
     def pattern(self) -> tuple[tuple[bool, ...], ...]:
@@ -158,25 +161,32 @@ def analyse(
     assigned once. `outputs` are the names that are observed, `nonnegative` states that
     are said not to go below zero, `moving` names of no equation that change in time.
     """
+    written = statements
+    statements, delays = part_delays(statements)
+    past = tuple(delay.name for delay in delays)
     derivatives = tuple(s for s in statements if s.kind == "derivative")
     states = tuple(s.name for s in derivatives)
-    static, moved = _sorted_by_movement(statements, (*states, *moving))
+    static, moved = _sorted_by_movement(statements, (*states, *past, *moving))
+    _refuse_moving(delays, (*states, *moving, *(s.name for s in moved)))
     dynamic = _needed(moved, [s.expression for s in derivatives])
     observed = _needed(moved, [Name(name) for name in outputs])
     seen = {n.name for s in (*dynamic, *derivatives) for n in names_in(s.expression)}
     watched = {n.name for s in observed for n in names_in(s.expression)}
-    kept = find_nonnegative(states, dynamic, derivatives, declared=nonnegative)
+    kept = find_nonnegative(
+        states, dynamic, derivatives, declared=nonnegative, delays=delays
+    )
     if any(s.kind == "noise" for s in statements):
         kept = Nonnegative()  # noise leads anywhere
-    parted = part_jumps(
-        states,
-        keep_powers_real(dynamic, states, dynamic, kept),
-        keep_powers_real(derivatives, states, dynamic, kept),
-    )
+    parted = _parted(states, dynamic, derivatives, kept, delays)
     # Of the parted equations: flags stand still, so that slopes are those in between.
     slopes, jacobian = _jacobian(states, parted.dynamic, parted.derivatives)
     reach = _reaches(states, (*dynamic, *parted.dynamic, *slopes))
-    block = _linear_block(states, dynamic, derivatives, slopes, jacobian)
+    # What looks back has no closed form, and is solved as a whole.
+    block = (
+        LinearBlock()
+        if delays
+        else _linear_block(states, dynamic, derivatives, slopes, jacobian)
+    )
     driver = _driver(block)
     driven = driver.states if driver else ()
     whole = driver is not None and len(driven) == len(block.states)
@@ -197,15 +207,14 @@ def analyse(
         rhythms=find_rhythms(dynamic, derivatives),
         slopes=slopes,
         jacobian=jacobian,
-        constant=tuple(
-            tuple(e is None or not _reached(e, reach) for e in row) for row in jacobian
-        ),
+        constant=_constant_entries(jacobian, reach),
         curved=_curved(derivatives, jacobian, reach, _jumping(dynamic, reach)),
         block=block,
         compartments=driver if whole else None,
         driver=driver,
-        growth=recognise_growth(derivatives, dynamic, driven) or (),
-        dependence=_dependences(statements, states, outputs),
+        growth=() if delays else recognise_growth(derivatives, dynamic, driven) or (),
+        dependence=_dependences(written, states, outputs),
+        delays=delays,
     )
 
 
@@ -214,6 +223,30 @@ def needed(
 ) -> tuple[Statement, ...]:
     """Return the assignments that some expressions need, in order."""
     return _needed(statements, [entry for entry in entries if entry is not None])
+
+
+def _parted(
+    states: tuple[str, ...],
+    dynamic: Sequence[Statement],
+    derivatives: Sequence[Statement],
+    kept: Nonnegative,
+    delays: Sequence[Delay],
+) -> Parted:
+    """Split the equations where they jump; the past of a state moves as it does."""
+    return part_jumps(
+        (*states, *(delay.name for delay in delays)),
+        keep_powers_real(dynamic, states, dynamic, kept, delays),
+        keep_powers_real(derivatives, states, dynamic, kept, delays),
+    )
+
+
+def _constant_entries(
+    jacobian: Entries, reach: Mapping[str, frozenset[str]]
+) -> tuple[tuple[bool, ...], ...]:
+    """Return which entries depend neither on states nor on time."""
+    return tuple(
+        tuple(e is None or not _reached(e, reach) for e in row) for row in jacobian
+    )
 
 
 def _sorted_by_movement(
@@ -231,6 +264,20 @@ def _sorted_by_movement(
         else:
             static.append(statement)
     return static, moved
+
+
+def _refuse_moving(delays: Sequence[Delay], moving: Sequence[str]) -> None:
+    """Refuse a delay that is no constant of a subject."""
+    for delay in delays:
+        clocks = {*CLOCKS, *moving}
+        name = next((n.name for n in names_in(delay.by) if n.name in clocks), "")
+        if name:
+            raise ModelError(
+                at="equations",
+                found=f"`lag({delay.state}, ...)` by a time of `{name}`, which moves",
+                allowed="constant in time for a subject",
+                write="",
+            )
 
 
 def _needed(

@@ -232,8 +232,8 @@ def _unknown(node: Call, known: Collection[str]) -> Wrong:
     if node.function == "lag" and len(node.arguments) == 2:
         found = "`lag(`, a state's past"
         allowed = (
-            "of what is there now: no equation can look back. A chain of states, each "
-            "fed by the one before, delays by a law of its own"
+            "in the equations of a model, which alone look back: `past = lag(x, TAU)` "
+            "is a variable, and can be an output"
         )
         return Wrong(node.line, node.column, found, allowed)
     if node.function in EVENT_WORDS:

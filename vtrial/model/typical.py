@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from vtrial.errors import Fault
+from vtrial.model.delays import LAG
 from vtrial.model.grammar import write_expression
 from vtrial.model.model import Model
 from vtrial.model.plain import call
@@ -50,6 +51,8 @@ class Typical:
             return self.known.get(node.name)
         if node.function == "if":
             return self._chosen(node)
+        if node.function == LAG:
+            return self._past(node)
         values = [self.value(argument) for argument in node.arguments]
         if node.function == "/" and values[1] == 0:
             self._note(node, f"a division by `{_short(node.arguments[1])}`, which is 0")
@@ -69,6 +72,17 @@ class Typical:
         if condition is None:
             return None
         return self.value(node.arguments[1 if condition else 2])
+
+    def _past(self, node: Call) -> None:
+        """Note a delay that is none; a state's past is known to the solution only."""
+        by = self.value(node.arguments[1])
+        if by is not None and not by > 0:
+            line, column = node.line or self.line, node.column
+            found = f"`{_short(node)}`, by {by:g} for the typical subject"
+            fault = Fault(
+                "equations", found, "by above 0", "", line=line, column=column
+            )
+            self.faults.append(fault)
 
     def _note(self, node: Call, words: str) -> None:
         first = next(names_in(node), None)

@@ -355,6 +355,7 @@ class NumericsShape(Shape):
     max_steps: int = Field(
         200_000, ge=1, le=100_000_000, description="Of a subject, before it fails."
     )
+    past: int = Field(1024, ge=16, le=1_000_000, description="Steps kept of a past.")
 
 
 class ProtocolShape(Shape):

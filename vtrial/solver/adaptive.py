@@ -42,9 +42,13 @@ DEFECT = 0.25  # of a polynomial's defect in the middle of a step is its error t
 
 
 class Memory(NamedTuple):
-    """Step size carried from event to event [h], 0 where there is none yet."""
+    """Step size carried from event to event [h], 0 where there is none yet.
+
+    `back` is what a method that looks back remembers beside it.
+    """
 
     size: Float[Array, " lane"]
+    back: Any = None
 
 
 class Prepared(NamedTuple):
@@ -318,6 +322,7 @@ class AbstractAdaptive(AbstractMethod):
         drive = self._drive(prepared, amounts, rates)
         atol = tuple(prepared.atol[i] for i in self.stepped)
         field = Field(self.model, prepared.read, span, rates, self.stepped, drive, atol)
+        field = self.informed(field, memory)
         amounts = tuple(amounts[i] for i in self.stepped)
         none = jnp.zeros(length.shape, int)
         zero, ones = jnp.zeros_like(length), jnp.ones_like(length)
@@ -331,6 +336,11 @@ class AbstractAdaptive(AbstractMethod):
             size = nearer(here, self.numerics.rtol, size, amounts)
         begun = Progress(zero, amounts, carried, size, ones, none, none, none, flags)
         return Interval(field, begun, length, span.left, drive, prepared.sure > 0)
+
+    def informed(self, field: Field, memory: Any) -> Field:
+        """Tell the vector field, where an interval begins, what the memory knows."""
+        del memory
+        return field
 
     def _arrived(
         self,

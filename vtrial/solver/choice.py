@@ -10,6 +10,7 @@ from vtrial.dosing.schedule import Schedule
 from vtrial.errors import SolverError
 from vtrial.model.model import Model
 from vtrial.model.plain import start_jacobians
+from vtrial.sheets.words import listed
 from vtrial.types import Method, Numerics
 
 SPREAD = 300.0  # of rates: from here on an explicit method only keeps stable
@@ -58,6 +59,8 @@ def choose(model: Model, numerics: Numerics) -> Choice:
         return Choice(None, reason, other="brownian")
     if structure.is_algebra:
         return Choice(None, "the model has no differential equations")
+    if structure.delays:
+        return _looking_back(model, numerics)
     shape = structure.driver
     exact = structure.is_closed
     if asked == "closed form" and not exact:
@@ -91,6 +94,8 @@ def choose_under(model: Model, schedule: Schedule, numerics: Numerics) -> Choice
     """
     model = model.within
     choice = choose(model, numerics)
+    if model.structure.delays and (schedule.steady or schedule.resets):
+        raise _without_past(model, schedule)
     if model.noisy:
         return choice
     growth = [one.state for one in model.structure.growth if one.is_relative]
@@ -99,6 +104,39 @@ def choose_under(model: Model, schedule: Schedule, numerics: Numerics) -> Choice
         return choice
     name: Method = "hybrid explicit" if model.structure.driver else "explicit"
     return choice._replace(method=name)
+
+
+def _looking_back(model: Model, numerics: Numerics) -> Choice:
+    """Choose the method of steps for equations that look back; no other can."""
+    names = dict.fromkeys(delay.state for delay in model.structure.delays)
+    past = f"the past of {listed([f'`{name}`' for name in names])}"
+    if numerics.method != "auto":
+        raise _refused(
+            model, numerics.method, f"free of {past}, which it keeps none of"
+        )
+    if numerics.precision != 64:
+        raise SolverError(
+            at=f"numerics.precision of {model.name}",
+            found=f"{numerics.precision} bits, too few to tell moments of {past} apart",
+            allowed="64 bits for equations with `lag(x, TAU)`",
+            write="precision: 64",
+        )
+    reason = f"the equations read {past}, by the dense output of its steps"
+    return Choice(None, reason, other="method of steps")
+
+
+def _without_past(model: Model, schedule: Schedule) -> SolverError:
+    """Refuse what would begin without a past."""
+    kinds = {"a steady state": schedule.steady, "a reset": schedule.resets}
+    found = listed([words for words, there in kinds.items() if there])
+    return SolverError(
+        at=model.name,
+        found=f"{found}, which has no past, where the equations read one "
+        f"(`lag({model.structure.delays[0].state}, ...)`)",
+        allowed="doses that are given one after another; what is compiled under "
+        "`jax.jit` is told so by a `Program` with a schedule",
+        write="",
+    )
 
 
 def _closed_words(model: Model) -> str:

@@ -1,5 +1,6 @@
 """Explicit Runge-Kutta methods by their tableaux, for equations that are not stiff."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jaxtyping import Array, Float
@@ -48,8 +49,21 @@ class Explicit(AbstractAdaptive):
     ) -> TrialStep:
         """Try one step: all stages, the result, and the embedded error."""
         # First same as last: the first slope was computed by the step before.
-        slopes, reached = [carried], amounts
-        for node, weights in zip(self.tableau.nodes, self.tableau.stages, strict=True):
+        fields = [field] * len(self.tableau.nodes)
+        return self.through(fields, time, amounts, size, carried)
+
+    def through(
+        self,
+        fields: Sequence[Field],
+        time: Float[Array, " lane"],
+        amounts: Amounts,
+        size: Float[Array, " lane"],
+        first: Amounts,
+    ) -> TrialStep:
+        """Try one step by the vector fields of its stages, from its first slope."""
+        tableau, slopes, reached = self.tableau, [first], amounts
+        stages = zip(fields, tableau.nodes, tableau.stages, strict=True)
+        for field, node, weights in stages:
             reached = _moved(amounts, size, weights, slopes)
             slopes.append(field(time + node * size, reached))
         errors = tuple(
@@ -57,7 +71,7 @@ class Explicit(AbstractAdaptive):
             for i in range(len(amounts))
         )
         # The last stage lies at the end of the step, so `reached` is the result.
-        error = self.scaled(field, errors, amounts, reached)
+        error = self.scaled(fields[-1], errors, amounts, reached)
         return TrialStep(reached, error, slopes[-1], slopes)
 
     def inside(

@@ -29,6 +29,8 @@ def next_methods(
     is not where a steady state is to be found (`settling`): a search of many intervals
     is not its work.
     """
+    if model.structure.delays:  # the others keep no past
+        return
     driven = len(model.structure.driven)
     mixed = 0 < driven < len(model.states)
     for number, method in enumerate(FALLBACKS, start=1):

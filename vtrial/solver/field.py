@@ -14,6 +14,7 @@ from vtrial.solver.method import Amounts, Span, after_dose
 from vtrial.solver.switch import Flags, IntervalClock, flags_after, over_places
 
 Drive = Callable[[Array], dict[int, Array]]
+Recall = Callable[[Array], dict[str, Array]]
 
 
 class Field:
@@ -21,7 +22,8 @@ class Field:
 
     Times are counted from the start of the interval. Amounts and derivatives are of
     the states at the positions `stepped`; `drive` gives the others at a time, `atol` is
-    their absolute tolerance. `held` are flags that stand still, by name.
+    their absolute tolerance. `held` are flags that stand still, by name; `recall` tells
+    of the states' past at a time, by name, where the equations look back.
     """
 
     def __init__(
@@ -38,19 +40,32 @@ class Field:
         self.span, self.rates = span, rates
         self.stepped, self.drive, self.atol = tuple(stepped), drive, atol
         self.held: Mapping[str, Array] = {}
+        self.recall: Recall | None = None
 
     def __call__(self, time: Float[Array, "*any"], amounts: Amounts) -> Amounts:
         """Return d/dt of every stepped state [amount/h]."""
         clock, since = self.clocks(time)
         whole = self.whole(time, amounts)
         slopes = self.model.derivative(
-            clock, whole, self.individual, after_dose=since, held=self.held
+            clock, whole, self.known_at(time), after_dose=since, held=self.held
         )
         return tuple(
             jnp.broadcast_to(slopes[i], self.rates[i].shape).astype(self.rates[i].dtype)
             + self.rates[i]
             for i in self.stepped
         )
+
+    def known_at(self, time: Float[Array, "*any"]) -> Mapping[str, Array]:
+        """Return what the equations read beside states and clocks."""
+        if self.recall is None:
+            return self.individual
+        return {**self.individual, **self.recall(time)}
+
+    def recalling(self, recall: Recall) -> "Field":
+        """Return the vector field with another past."""
+        field = copy.copy(self)
+        field.recall = recall
+        return field
 
     def holding(self, flags: Mapping[str, Array]) -> "Field":
         """Return the vector field with more flags held constant."""
@@ -91,6 +106,9 @@ class Field:
         drive = self.drive
         if drive is not None:
             field.drive = lambda when: lax.stop_gradient(drive(when))
+        recall = self.recall
+        if recall is not None:
+            field.recall = lambda when: lax.stop_gradient(recall(when))
         return field
 
     def drives_at(self, time: Float[Array, "place lane"]) -> list[Array]:
@@ -115,7 +133,7 @@ class Field:
         found = self.model.conditions(
             clock,
             self.whole(time, amounts),
-            self.individual,
+            self.known_at(time),
             after_dose=since,
             held=self.held,
         )
@@ -143,7 +161,7 @@ class Field:
         """Whether the derivatives are the same at all times of the interval."""
         structure = self.model.structure
         clock = structure.uses_time or structure.uses_after_dose
-        return self.drive is None and not clock
+        return self.drive is None and not clock and not structure.delays
 
     def clocks(
         self, time: Float[Array, "*any"]

@@ -14,6 +14,7 @@ from vtrial.solver.adaptive import AbstractAdaptive
 from vtrial.solver.events import EventTable, same, tabulate, take
 from vtrial.solver.layout import Layout
 from vtrial.solver.method import AbstractMethod, after_dose
+from vtrial.solver.past import first_past
 from vtrial.solver.scale import assured, tolerances
 from vtrial.solver.scan import (
     Counts,
@@ -65,11 +66,15 @@ register_namedtuple_serialization(State, serialized_name="vtrial:State")
 
 
 class _View(NamedTuple):
-    """Amounts at the observations; None for states that nothing reads."""
+    """Amounts at the observations; None for states that nothing reads.
+
+    `past` is what the outputs read of the past, in the order of `Model.recalled`.
+    """
 
     amounts: tuple[Float[Array, "#lane time"] | None, ...]
     since: Float[Array, "#lane time"]
     good: Bool[Array, "#lane time"]
+    past: tuple[Float[Array, "#lane time"], ...] = ()
 
 
 def solve_lanes(
@@ -96,7 +101,10 @@ def solve_lanes(
     verdict = jnp.where(so_far == Status.SOLVED, table.verdict, so_far)
     start = start._replace(status=verdict)
     if layout.merged:
-        view, end, steps = _in_passing(layout, method, individual, table, start)
+        staged = batch.until is not None
+        view, end, steps = _in_passing(
+            layout, method, individual, table, start, staged=staged
+        )
     elif layout.window:
         view, end, steps = _passing_by(
             layout, method, individual, table, start, batch.times
@@ -218,14 +226,20 @@ def _start(
     column = _column_at(batch.periods, begin)
     initial = initial_amounts(layout, individual, column)
     amounts = jnp.stack(initial, axis=1) if size else jnp.zeros((lanes, 0), real)
+    time = jnp.broadcast_to(begin, (lanes,))
+    delayed = {delay.state for delay in layout.model.structure.delays}
+    kept = [
+        v for v, n in zip(initial, layout.model.states, strict=True) if n in delayed
+    ]
     return State(
-        time=jnp.broadcast_to(begin, (lanes,)),
+        time=time,
         amounts=amounts,
         rates=jnp.zeros((lanes, size), real),
         running=jnp.zeros((lanes, size), int),
         # NaN before the first dose, where the time after dose is 0.
         last_dose=jnp.full((lanes,), jnp.nan, begin.dtype),
         status=failed,
+        past=first_past(kept, time, layout.numerics.past) if kept else None,
     )
 
 
@@ -243,6 +257,8 @@ def _in_passing(
     individual: dict[str, Float[Array, "lane period"]],
     table: EventTable,
     start: State,
+    *,
+    staged: bool,
 ) -> tuple[_View, State, Int[Array, " lane"]]:
     """Solve with observations as events of the table."""
     go = follow_in_kernel if layout.kernel else follow
@@ -255,8 +271,10 @@ def _in_passing(
         amounts=tuple(None if a is None else at(a) for a in shots.amounts),
         since=at(shots.last_dose),
         good=at(shots.fine) & table.shown,
+        past=tuple(map(at, shots.past)),
     )
-    return view, end, tried
+    # Whoever does not say where a stage ends goes on from none.
+    return view, end if staged else end._replace(past=None), tried
 
 
 def _passing_by(
@@ -408,6 +426,7 @@ def _outputs(
         name: value if value.shape[1] == 1 else take(value, table.seen_column)
         for name, value in individual.items()
     }
+    held |= {d.name: v for d, v in zip(layout.model.recalled, view.past, strict=True)}
     finite = jnp.where(jnp.isfinite(times.time), times.time, 0.0)
     real = next((a.dtype for a in view.amounts if a is not None), finite.dtype)
     # Stands for states that no output reads: NaN would show if one did.

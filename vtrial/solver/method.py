@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from vtrial.model.model import Model
+from vtrial.solver.trajectory import Past
 from vtrial.types import Numerics, Status
 
 Amounts = tuple[Float[Array, "..."], ...]
@@ -83,6 +84,22 @@ class AbstractMethod(abc.ABC):
         self, prepared: Any, span: Span, amounts: Amounts, rates: Amounts, memory: Any
     ) -> Step:
         """Solve from `span.start` to `span.stop` with constant infusion `rates`."""
+
+    def recalled(
+        self, prepared: Any, time: Float[Array, " lane"], memory: Any
+    ) -> Amounts:
+        """Return what outputs read of the past at a time [h]; nothing, as a rule."""
+        del prepared, time, memory
+        return ()
+
+    def resumed(self, memory: Any, past: Past) -> Any:
+        """Return what the method remembers, with the past of a State."""
+        raise TypeError(f"{type(self).__name__} does not look back")
+
+    def past(self, memory: Any) -> Past | None:
+        """Return what a next stage has to know of the past; None, as a rule."""
+        del memory
+        return None
 
     def transition(
         self, prepared: Any, duration: Float[Array, " lane"]

@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from vtrial.solver.algebra import Algebra
 from vtrial.solver.closed import ClosedForm
+from vtrial.solver.delayed import Delayed
 from vtrial.solver.explicit import Explicit
 from vtrial.solver.exponential import MatrixExponential
 from vtrial.solver.method import AbstractMethod
@@ -43,6 +44,7 @@ METHODS: dict[str, Callable[..., AbstractMethod]] = {
     "hybrid stiff": functools.partial(Stiff, hybrid=True),
     "diffrax": _diffrax,
     "brownian": _brownian,
+    "method of steps": Delayed,
 } | {
     name: functools.partial(make, solver=name.removeprefix(f"{door} "))
     for door, make in (("diffrax", _diffrax), ("explicit", _explicit))

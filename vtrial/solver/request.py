@@ -57,13 +57,24 @@ def laid_out(
             None if times.period is None else _whole(times.period),
         ),
         begin=None if begin is None else _real(begin).reshape(-1),
-        start=None if start is None else State(*map(_same, start)),
+        start=None if start is None else jax.tree.map(_same, start),
         until=None if until is None else _real(until).reshape(-1),
     )
     faults = [*_size_faults(batch), *_column_faults(batch)]
+    if model.structure.delays and start is not None and start.past is None:
+        faults.append(_pastless(model))
     if faults:
         raise SolverError.of(faults)
     return batch
+
+
+def _pastless(model: Model) -> Fault:
+    return Fault(
+        at="start",
+        found=f"a State without a past, which the equations of {model.name} read",
+        allowed="the end of a stage that was told where it ends",
+        write="until=...",
+    )
 
 
 def refuse_doses(model: Model, batch: Batch) -> None:
@@ -174,7 +185,8 @@ def _rows(batch: Batch) -> dict[str, int]:
     for label in ("doses", "times", "start"):
         noun = getattr(batch, label)
         if noun is not None:
-            parts |= {f"{label}.{k}": v for k, v in noun._asdict().items()}
+            fields = noun._asdict().items()
+            parts |= {f"{label}.{k}": v for k, v in fields if k != "past"}
     parts |= {"until": batch.until, "begin": batch.begin}
     return {k: v.shape[0] for k, v in parts.items() if v is not None}
 

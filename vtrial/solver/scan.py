@@ -50,12 +50,13 @@ class Carry(NamedTuple):
 class EventRecord(NamedTuple):
     """Amounts, last dose and success at events, or at places between them.
 
-    States that no output reads are None.
+    States that no output reads are None. `past` is what outputs read of the past.
     """
 
     amounts: tuple[Float[Array, " lane"] | None, ...]
     last_dose: Float[Array, " lane"]
     fine: Bool[Array, " lane"]
+    past: Amounts = ()
 
 
 class PostEventState(NamedTuple):
@@ -86,29 +87,34 @@ def follow(
 
     def step(carry: Carry, item: tuple[Event, Array]) -> tuple[Carry, Array]:
         event, ends = item
-        carry = arrive(layout, method, pick(prepared, event.column), carry, event)
-        sight = _packed(parts_of(layout, carry))
+        here = pick(prepared, event.column)
+        carry = arrive(layout, method, here, carry, event)
+        past = method.recalled(here, carry.time, carry.memory)
+        sight = _packed(parts_of(layout, carry, past))
         # The State at the end of a stage is the one before any dose at that time.
         carry = carry._replace(end=_held(carry, ends))
         return happen(layout, method, individual, prepared, carry, event), sight
 
-    begun = _begun(layout, method, individual, start)._replace(end=start)
+    begun = _begun(layout, method, individual, start)
+    begun = begun._replace(end=start._replace(past=None))
     count = table.events.time.shape[0]
     ends = jnp.arange(count)[:, None] == table.end[None]
     last, packed = lax.scan(step, begun, (table.events, ends))
     assert last.end is not None  # it was laid out with one
-    end = last.end._replace(status=last.status)
+    # Behind the end of the stage nothing lasts, so that the past ends there, too.
+    end = last.end._replace(status=last.status, past=method.past(last.memory))
     return event_record_of(layout, packed, start.amounts.dtype), end, last.tried
 
 
-def parts_of(layout: Layout, carry: Carry) -> list[Array]:
+def parts_of(layout: Layout, carry: Carry, past: Amounts = ()) -> list[Array]:
     """List what is recorded at an event: amounts that are read, last dose, success.
 
+    Between amounts and last dose stands what is read of the `past`.
     `event_record_of` makes an EventRecord of it.
     """
     kept = zip(carry.amounts, _kept(layout), strict=True)
     seen = [amount for amount, keep in kept if keep]
-    return [*seen, carry.last_dose, carry.status == Status.SOLVED]
+    return [*seen, *past, carry.last_dose, carry.status == Status.SOLVED]
 
 
 def event_record_of(
@@ -118,7 +124,8 @@ def event_record_of(
     *seen, last_dose, fine = _unpacked(packed)
     rest = iter(seen)
     amounts = [next(rest).astype(real) if keep else None for keep in _kept(layout)]
-    return EventRecord(tuple(amounts), last_dose, fine > 0)
+    past = tuple(value.astype(real) for value in rest)
+    return EventRecord(tuple(amounts), last_dose, fine > 0, past)
 
 
 def follow_changes(
@@ -282,7 +289,7 @@ def _begun(
     """Return the carry with which the scan goes on from a State."""
     size = start.amounts.shape[1]
     zero = jnp.zeros(start.time.shape, start.amounts.dtype)
-    return begin(
+    begun = begin(
         method,
         peaks=least_peaks(layout, individual, zero),
         amounts=tuple(start.amounts[:, i] for i in range(size)),
@@ -293,6 +300,9 @@ def _begun(
         last_dose=start.last_dose,
         status=start.status,
     )
+    if start.past is None:
+        return begun
+    return begun._replace(memory=method.resumed(begun.memory, start.past))
 
 
 def begin(

@@ -5,6 +5,31 @@ from typing import NamedTuple
 from jaxtyping import Array, Float, Int
 
 
+class Past(NamedTuple):
+    """What is kept of a solution's past, for equations that look back.
+
+    Rings of the latest so many entries, of all the `steps` and `marks` that ever were.
+
+    Fields
+    ------
+    begun
+        [h] When each step began; the first, before the start, at minus infinity.
+    course
+        A step's dense output: one over its size [1/h], and the coefficients of each
+        delayed state by rising power of the part of the step that is done.
+    mark, order
+        [h] Where the solution is not smooth, and the order of the derivative that
+        jumps there.
+    """
+
+    begun: Float[Array, "subject step"]
+    course: Float[Array, "subject step part"]
+    steps: Int[Array, " subject"]
+    mark: Float[Array, "subject step"]
+    order: Int[Array, "subject step"]
+    marks: Int[Array, " subject"]
+
+
 class State(NamedTuple):
     """Where every subject stands at the end of a stage, before any dose at that time.
 
@@ -22,6 +47,9 @@ class State(NamedTuple):
         [h] When the last dose was given; NaN before the first.
     status
         Status so far; a failed subject stays failed.
+    past
+        What a model that looks back has to know; None for any other, and at the end of
+        a solution that was not told where it ends (`until`).
     """
 
     time: Float[Array, " subject"]
@@ -30,6 +58,7 @@ class State(NamedTuple):
     running: Int[Array, "subject state"]
     last_dose: Float[Array, " subject"]
     status: Int[Array, " subject"]
+    past: Past | None = None
 
 
 class Trajectory(NamedTuple):

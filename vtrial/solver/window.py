@@ -77,7 +77,8 @@ def is_of_use(
     method: AbstractMethod, given: int, seen: int
 ) -> TypeGuard[AbstractAdaptive]:
     """Return whether observations may be read between events, not as events."""
-    if not isinstance(method, AbstractAdaptive):
+    # Who looks back has outputs that do, and they are computed at events.
+    if not isinstance(method, AbstractAdaptive) or method.model.structure.delays:
         return False
     return seen >= max(given, least_between(method))
 

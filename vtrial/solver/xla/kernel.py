@@ -94,7 +94,7 @@ def is_possible(layout: Layout) -> bool:
     method = METHODS[layout.method](layout.model, layout.numerics, layout.infusions)
     if layout.steady or layout.resets or not isinstance(method, AbstractAdaptive):
         return False
-    if layout.model.structure.switches:
+    if layout.model.structure.switches or layout.model.structure.delays:
         return False
     return 0 < len(method.stepped) <= HELD
 
