@@ -31,7 +31,7 @@ from jax.export import register_namedtuple_serialization
 from jaxtyping import Array, Float
 
 from vtrial.fit.likelihood import Likelihood
-from vtrial.fit.mode import MAKERS, Modes, Outcome, in_parts, modes
+from vtrial.fit.mode import MAKERS, Modes, Outcome, in_parts, modes, size_of
 from vtrial.fit.parameters import Layout
 from vtrial.fit.study import Data, Study
 from vtrial.fit.values import Values
@@ -108,7 +108,8 @@ class Focei:
                 jnp.asarray(eta),
             )
 
-        given = in_parts(compute, self.study.subjects, self.study.data, found.eta)
+        size = size_of(self.study.subjects)
+        given = in_parts(compute, size, self.study.data, found.eta)
         lost = (found.outcome == Outcome.NO_DENSITY).any()
         total = np.inf if lost else float(given.objective.sum())
         return Point(total, given.slope, found)

@@ -15,7 +15,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, ArrayLike, Float
 
 from vtrial.errors import Fault, FitError
 from vtrial.fit.values import SIZES, Values, values_of
@@ -64,7 +64,12 @@ class Layout:
         """What each number is of."""
         first, last = len(self.typical), len(self.sizes)
         middle = len(self) - first - last
-        return ("typical",) * first + ("covariance",) * middle + ("size",) * last
+        ends = (first, first + middle)
+        every = range(first + middle + last)
+        return tuple(
+            "typical" if i < ends[0] else "covariance" if i < ends[1] else "size"
+            for i in every
+        )
 
     def vector(self, values: Values) -> Float[np.ndarray, " estimate"]:
         """Return the vector of population values."""
@@ -81,8 +86,9 @@ class Layout:
         found += [np.log(float(values.sizes[o][word])) for o, word in self.sizes]
         return np.array(found, float)
 
-    def values(self, vector: Float[Array, " estimate"], base: Values) -> Values:
+    def values(self, vector: Float[ArrayLike, " estimate"], base: Values) -> Values:
         """Return population values; what is not estimated is that of `base`."""
+        vector = jnp.asarray(vector)
         typical, place = dict(base.typical), 0
         for name, by_log in self.typical:
             entry = vector[place]
@@ -179,9 +185,7 @@ def layout_of(model: Model, *, fixed: Collection[str] = ()) -> Layout:
 
 
 def _together(covariance: np.ndarray) -> list[tuple[int, ...]]:
-    """List which effects covary, directly or through others; without those that do not
-    vary.
-    """
+    """List which effects covary, directly or through others, of those that vary."""
     varies = np.flatnonzero(np.diag(covariance) > 0)
     linked = (covariance != 0).astype(int)
     reach = np.linalg.matrix_power(linked, max(len(covariance), 1)) > 0
