@@ -25,6 +25,7 @@ _ROOMS = (
     "diagnose",
     "dosing",
     "endpoint",
+    "fit",
     "jobs",
     "measure",
     "model",
@@ -38,6 +39,7 @@ _ROOMS = (
 )
 _VERBS = {
     "VtrialError": "vtrial.errors",
+    "calibrate": "vtrial.fit.calibration",
     "doses": "vtrial.dosing.said",
     "doctor": "vtrial.diagnose.doctor",
     "enact": "vtrial.conduct.enacting",

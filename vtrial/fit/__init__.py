@@ -1,0 +1,26 @@
+"""The fit.
+
+Takes a Model and a Study: what was given to people and measured of them.
+Does find what is probable of each person, and of the population.
+Gives Modes of persons, and a Fit: estimates with their uncertainty, as a model again.
+"""
+
+from vtrial.lazy import lazy_exports
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "Fit": "vtrial.fit.calibration",
+        "Likelihood": "vtrial.fit.likelihood",
+        "Modes": "vtrial.fit.mode",
+        "Study": "vtrial.fit.study",
+        "calibrate": "vtrial.fit.calibration",
+        "estimates_of": "vtrial.fit.folder",
+        "likelihood_of": "vtrial.fit.likelihood",
+        "modes": "vtrial.fit.mode",
+        "objective_of": "vtrial.fit.focei",
+        "read_study": "vtrial.fit.study",
+        "summary_of": "vtrial.fit.folder",
+        "values_of": "vtrial.fit.values",
+    },
+)
