@@ -38,12 +38,13 @@ MAY_IMPORT = {  # in the order the data walks; CONTRIBUTING.md draws it
     "diagnose": WALK | {"conduct"},
     "jobs": WALK | {"conduct"},
     "report": GROUND | {"protocol", "endpoint", "measure", "analysis"},
+    "fit": GROUND | {"cohort", "model", "dosing", "solver"},
     "cli": {"vtrial"},
     "testing": GROUND | {"dosing", "protocol", "endpoint", "cohort", "model", "solver"},
 }
 OWNERS = {  # a heavy library has one home
     "diffrax": {"solver"},
-    "numpyro": {"cohort"},
+    "numpyro": {"cohort", "fit"},
     "zarr": {"store"},
     "dask": {"conduct"},
     "distributed": {"conduct"},

@@ -25,6 +25,7 @@ _ROOMS = (
     "diagnose",
     "dosing",
     "endpoint",
+    "fit",
     "jobs",
     "measure",
     "model",

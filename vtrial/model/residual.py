@@ -6,20 +6,23 @@ Beal SL (2001) J Pharmacokinet Pharmacodyn 28:481-504 (methods for values below 
 limit of quantification).
 """
 
+import functools
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import betainc
-from jaxtyping import Array, Float, Key
+from jax.scipy.special import betainc, polygamma
+from jaxtyping import Array, ArrayLike, Bool, Float, Key
 
 from vtrial.errors import ModelError
 from vtrial.model.model import Output, ResidualError
 
 Computed = Mapping[str, Float[Array, "*any"]]
+Sizes = Mapping[str, Float[ArrayLike, ""]]
 _NOTHING: Computed = MappingProxyType({})
+_OWN: Sizes = MappingProxyType({})
 
 
 def measured(
@@ -91,6 +94,7 @@ def log_density(
     value: Float[Array, "*any"],
     *,
     computed: Mapping[str, Float[Array, "*any"]] = _NOTHING,
+    sizes: Sizes = _OWN,
 ) -> Float[Array, "*any"]:
     r"""Return the log-density of a measured value, given its prediction.
 
@@ -111,6 +115,9 @@ def log_density(
         [the output's unit] Measured value.
     computed
         What the equations give of `output.error.computed`.
+    sizes
+        Instead of the model's `additive`, `proportional` or `log`, by these words, of
+        those that the error has; they may be traced.
 
     Returns
     -------
@@ -138,24 +145,118 @@ def log_density(
             allowed="an error, for a likelihood",
             write="error: {proportional: 0.1}",
         )
+    middle, scale, real = standing(error, prediction, computed=computed, sizes=sizes)
+    below = value < jnp.asarray(output.lloq, prediction.dtype) if output.lloq else None
     limit = jnp.asarray(output.lloq, prediction.dtype)
-    seen = value >= limit
-    asked = jnp.where(seen, value, limit) if output.lloq else value
-    centre = _centre(error, prediction, computed)
-    scale = _size(error, centre, computed)
-    if error.law == "beta":
-        density, real = _beta_density(error, centre, asked, scale)
-        below = density  # a sheet gives it no limit
-    else:
-        real, place, middle, stretch = _placed(error, centre, asked)
-        real = real & (scale > 0)
-        # Both branches of each choice are finite, so that their gradients are, too.
-        scaled = (place - middle) / jnp.where(real, scale, 1.0)
-        density, below = _standard(error, scaled)
-        density = density + stretch - jnp.log(jnp.where(real, scale, 1.0))
-    found = jnp.where(seen, density, below) if output.lloq else density
+    asked = value if below is None else jnp.where(below, limit, value)
+    found = density_of(error, middle, scale, asked, below=below)
     known = jnp.isfinite(prediction)
     return jnp.where(known, jnp.where(real, found, -jnp.inf), jnp.nan)
+
+
+def standing(
+    error: ResidualError,
+    prediction: Float[Array, "*any"],
+    *,
+    computed: Mapping[str, Float[Array, "*any"]] = _NOTHING,
+    sizes: Sizes = _OWN,
+) -> tuple[Float[Array, "*any"], Float[Array, "*any"], Bool[Array, "*any"]]:
+    """Return where a measured value is expected on the scale of the law, how far off.
+
+    These are h(f) and s of `log_density`; of a beta distribution, the mean's place
+    between the ends and the precision. The third says where there is such a law; where
+    there is none, the others are finite all the same, and so are their derivatives.
+
+    Parameters
+    ----------
+    error, prediction, computed, sizes
+        As in `log_density`.
+    """
+    centre = _centre(error, prediction, computed)
+    scale = _size(error, centre, computed, sizes)
+    share = error.law in ("logit", "beta")
+    real = jnp.isfinite(centre) & (scale > 0)
+    if error.law == "log":
+        real = real & (centre > 0)
+        middle = jnp.log(jnp.where(real, centre, 1.0))
+    elif share:
+        real = real & (centre > error.low) & (centre < error.high)
+        inside = jnp.where(real, centre, 0.5 * (error.low + error.high))
+        beta = error.law == "beta"
+        middle = _share(error, inside) if beta else _logit(error, inside)
+    else:
+        middle = jnp.where(real, centre, 0.0)
+    return middle, jnp.where(real, scale, 1.0), real
+
+
+def density_of(
+    error: ResidualError,
+    middle: Float[Array, "*any"],
+    scale: Float[Array, "*any"],
+    value: Float[Array, "*any"],
+    *,
+    below: Bool[Array, "*any"] | None = None,
+) -> Float[Array, "*any"]:
+    """Return the log-density of a value, given what `standing` gives.
+
+    Where `below`, the value is a limit, and its log-probability to be below is
+    returned. A value that cannot be measured has -inf.
+    """
+    if error.law == "beta":
+        density, real = _beta_density(error, middle, value, scale)
+        return jnp.where(real, density, -jnp.inf)
+    real, place, stretch = _placed(error, value)
+    # Both branches of each choice are finite, so that their gradients are, too.
+    scaled = (place - jnp.where(real, middle, place)) / scale
+    density, under = _standard(error, scaled)
+    density = density + stretch - jnp.log(scale)
+    found = density if below is None else jnp.where(below, under, density)
+    return jnp.where(real, found, -jnp.inf)
+
+
+def information_of(
+    error: ResidualError,
+    middle: Float[Array, "*any"],
+    scale: Float[Array, "*any"],
+    value: Float[Array, "*any"],
+    *,
+    below: Bool[Array, "*any"] | None = None,
+) -> tuple[Float[Array, "*any"], Float[Array, "*any"], Float[Array, "*any"]]:
+    r"""Return what a value tells of `middle` and `scale`: their Fisher information.
+
+    Three numbers, for middle and middle, middle and scale, scale and scale. For the
+    normal law $1/s^2$, 0 and $2/s^2$; for Student's t
+    $(\nu+1)/((\nu+3) s^2)$, 0 and $2\nu/((\nu+3) s^2)$. Of a value `below` a limit it
+    is what was observed: with $z = (h(l) - m)/s$ and $\lambda = \varphi/\Phi$, the
+    slope
+    $\lambda(\lambda + z)$ times that of z, squared.
+
+    References
+    ----------
+    Lange KL, Little RJA, Taylor JMG (1989) JASA 84:881-896 (Student's t).
+    Ferrari SLP, Cribari-Neto F (2004) J Appl Stat 31:799-815 (beta).
+    """
+    if error.law == "beta":
+        return _beta_information(middle, scale)
+    squared = 1.0 / scale**2
+    first, last = squared, 2.0 * squared
+    if error.law == "student":
+        freedom = error.freedom
+        first = first * (freedom + 1.0) / (freedom + 3.0)
+        last = last * freedom / (freedom + 3.0)
+    cross = jnp.zeros_like(first)
+    if below is None:
+        return first, cross, last
+    real, place, _ = _placed(error, value)
+    z = jnp.where(real & below, (place - middle) / scale, 0.0)
+    ratio = jnp.exp(jax.scipy.stats.norm.logpdf(z) - jax.scipy.stats.norm.logcdf(z))
+    weight = ratio * (ratio + z) * squared
+    told = (weight, weight * z, weight * z**2)
+    given = (first, cross, last)
+    first, cross, last = (
+        jnp.where(below, a, b) for a, b in zip(told, given, strict=True)
+    )
+    return first, cross, last
 
 
 def censored(output: Output, value: Float[Array, "*any"]) -> Float[Array, "*any"]:
@@ -185,25 +286,30 @@ def _centre(
 
 
 def _size(
-    error: ResidualError, prediction: Float[Array, "*any"], computed: Computed
+    error: ResidualError,
+    prediction: Float[Array, "*any"],
+    computed: Computed,
+    sizes: Sizes = _OWN,
 ) -> Float[Array, "*any"]:
     """Return the standard deviation on the scale of the law, or the precision."""
     if error.spread:
         return jnp.broadcast_to(computed[error.spread], prediction.shape)
     if error.law == "log":
-        return jnp.full_like(prediction, error.log)
-    return _numbers(error, prediction)
+        return jnp.full_like(prediction, sizes.get("log", error.log))
+    return _numbers(error, prediction, sizes)
 
 
 def _numbers(
-    error: ResidualError, prediction: Float[Array, "*any"]
+    error: ResidualError, prediction: Float[Array, "*any"], sizes: Sizes = _OWN
 ) -> Float[Array, "*any"]:
     """Return the standard deviation that two numbers make."""
+    additive = sizes.get("additive", error.additive)
+    proportional = sizes.get("proportional", error.proportional)
     if error.additive and error.proportional:
-        return jnp.sqrt(error.additive**2 + (error.proportional * prediction) ** 2)
+        return jnp.sqrt(additive**2 + (proportional * prediction) ** 2)
     if error.proportional:
-        return error.proportional * jnp.abs(prediction)
-    return jnp.full_like(prediction, error.additive)
+        return jnp.abs(prediction) * proportional
+    return jnp.full_like(prediction, additive)
 
 
 def _share(error: ResidualError, value: Float[Array, "*any"]) -> Float[Array, "*any"]:
@@ -223,28 +329,24 @@ def _logit(error: ResidualError, value: Float[Array, "*any"]) -> Float[Array, "*
 
 
 def _placed(
-    error: ResidualError, centre: Float[Array, "*any"], value: Float[Array, "*any"]
-) -> tuple[Array, Array, Array, Array]:
-    """Return if both are on the scale of the law, where, and the log-derivative there.
+    error: ResidualError, value: Float[Array, "*any"]
+) -> tuple[Array, Array, Array]:
+    """Return if a value is on the scale of the law, where, and the log-derivative.
 
     That of the scale by the value, at the value.
     """
     if error.law == "log":
-        real = (centre > 0) & (value > 0)
-        middle, place = (
-            jnp.log(jnp.where(real, part, 1.0)) for part in (centre, value)
-        )
-        return real, place, middle, -place
+        real = value > 0
+        place = jnp.log(jnp.where(real, value, 1.0))
+        return real, place, -place
     if error.law == "logit":
-        inside = [(part > error.low) & (part < error.high) for part in (centre, value)]
-        real, half = inside[0] & inside[1], 0.5 * (error.low + error.high)
-        middle, place = (
-            _logit(error, jnp.where(real, part, half)) for part in (centre, value)
-        )
-        share = _share(error, jnp.where(real, value, half))
+        real = (value > error.low) & (value < error.high)
+        inside = jnp.where(real, value, 0.5 * (error.low + error.high))
+        share = _share(error, inside)
         stretch = -jnp.log(share) - jnp.log1p(-share)
-        return real, place, middle, stretch - math.log(error.high - error.low)
-    return jnp.isfinite(value), value, centre, jnp.zeros_like(centre)
+        return real, _logit(error, inside), stretch - math.log(error.high - error.low)
+    real = jnp.isfinite(value)
+    return real, jnp.where(real, value, 0.0), jnp.zeros_like(value)
 
 
 def _standard(
@@ -288,18 +390,30 @@ def _beta_drawn(
 
 def _beta_density(
     error: ResidualError,
-    centre: Float[Array, "*any"],
+    mean: Float[Array, "*any"],
     value: Float[Array, "*any"],
     precision: Float[Array, "*any"],
 ) -> tuple[Array, Array]:
     """Return the log-density of a beta distribution, and where there is one."""
-    mean, share = _share(error, centre), _share(error, value)
-    real = (mean > 0) & (mean < 1) & (share > 0) & (share < 1) & (precision > 0)
-    mean, share = (jnp.where(real, part, 0.5) for part in (mean, share))
-    precision = jnp.where(real, precision, 2.0)
+    share = _share(error, value)
+    real = (share > 0) & (share < 1)
+    share = jnp.where(real, share, 0.5)
     first, second = mean * precision, (1.0 - mean) * precision
     density = jax.scipy.stats.beta.logpdf(share, first, second)
     return density - math.log(error.high - error.low), real
+
+
+def _beta_information(
+    mean: Float[Array, "*any"], precision: Float[Array, "*any"]
+) -> tuple[Array, Array, Array]:
+    """Return the Fisher information of a beta distribution's mean and precision."""
+    slope = functools.partial(polygamma, 1)
+    one, two = slope(mean * precision), slope((1.0 - mean) * precision)
+    rest = 1.0 - mean
+    first = precision**2 * (one + two)
+    cross = precision * (mean * one - rest * two)
+    last = mean**2 * one + rest**2 * two - slope(precision)
+    return first, cross, last
 
 
 def _gamma(
