@@ -35,6 +35,7 @@ _ROOMS = (
     "solver",
     "store",
     "testing",
+    "twin",
 )
 _VERBS = {
     "VtrialError": "vtrial.errors",
