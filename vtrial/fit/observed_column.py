@@ -42,7 +42,7 @@ class Observed(NamedTuple):
 
 def read_observed(
     model: Model,
-    path: str | Path,
+    path: str | Path | Rows,
     *,
     outputs: Mapping[str, str] | None,
     column: str,
@@ -56,7 +56,7 @@ def read_observed(
     DataError
         With every fault, by line.
     """
-    rows = in_capitals(Rows(path), [c.name for c in model.covariates])
+    rows = in_capitals(Rows.of(path), [c.name for c in model.covariates])
     if "DV" not in rows.names:
         known = ("DV",)
         rows.misspelt(known)

@@ -190,8 +190,11 @@ def posterior(
     def compute(part: Data, at: np.ndarray, wide: np.ndarray, who: np.ndarray) -> Any:
         return _resampled(likelihood, draws, one, values, part, at, wide, who)
 
-    found = in_parts(compute, study.data, OVER * draws, centre, spread, number)
-    return Posterior(model, study, values, likelihood, best, *found, seed)
+    parts = (centre, spread, number)
+    taken_, worth, total = in_parts(compute, study.data, OVER * draws, *parts)
+    return Posterior(
+        model, study, values, likelihood, best, taken_, worth, total, seed
+    )
 
 
 def numbers_of(study: Study) -> Int[np.ndarray, " subject"]:
