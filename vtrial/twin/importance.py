@@ -192,9 +192,7 @@ def posterior(
 
     parts = (centre, spread, number)
     taken_, worth, total = in_parts(compute, study.data, OVER * draws, *parts)
-    return Posterior(
-        model, study, values, likelihood, best, taken_, worth, total, seed
-    )
+    return Posterior(model, study, values, likelihood, best, taken_, worth, total, seed)
 
 
 def numbers_of(study: Study) -> Int[np.ndarray, " subject"]:
@@ -308,7 +306,8 @@ def resample(
     edges = jnp.cumsum(share)
     edges = edges / jnp.where(edges[-1] > 0, edges[-1], 1.0)
     points = (start + jnp.arange(count).astype(float)) / count
-    return jnp.minimum(jnp.searchsorted(edges, points), share.shape[0] - 1)
+    place = jnp.searchsorted(edges, points).astype(int)
+    return jnp.minimum(place, share.shape[0] - 1)
 
 
 def _variates(
