@@ -40,6 +40,7 @@ MAY_IMPORT = {  # in the order the data walks; CONTRIBUTING.md draws it
     "optimise": WALK | {"conduct"},
     "report": GROUND | {"protocol", "endpoint", "measure", "analysis"},
     "fit": GROUND | {"cohort", "model", "dosing", "solver"},
+    "twin": GROUND | {"cohort", "model", "dosing", "solver", "fit"},
     "cli": {"vtrial"},
     "testing": GROUND | {"dosing", "protocol", "endpoint", "cohort", "model", "solver"},
 }

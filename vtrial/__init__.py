@@ -36,6 +36,7 @@ _ROOMS = (
     "solver",
     "store",
     "testing",
+    "twin",
 )
 _VERBS = {
     "VtrialError": "vtrial.errors",

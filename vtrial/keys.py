@@ -1,6 +1,7 @@
 """Random keys by name: of a subject and a purpose, never of order or place."""
 
 import hashlib
+import re
 
 import jax
 import jax.numpy as jnp
@@ -51,3 +52,17 @@ def subject_key(
         return key
     other = jax.random.fold_in(purpose_key(key, "screened again"), turn)
     return jnp.where(turn > 0, other, key)
+
+
+def subject_number(identity: str) -> int:
+    """Return the number by which a subject's draws are keyed.
+
+    Examples
+    --------
+    >>> subject_number("17"), subject_number("17.0")
+    (16, 16)
+    """
+    whole = re.fullmatch(r"0*(\d{1,9})(\.0*)?", identity.strip())
+    if whole and int(whole[1]) > 0:
+        return int(whole[1]) - 1
+    return purpose_number(f"ID {identity.strip()}") >> 1

@@ -16,6 +16,7 @@ import vtrial as vt
 from vtrial.cli.designs import designs
 from vtrial.cli.jobs import jobs
 from vtrial.cli.say import open_page, print_json, print_table, say, warn
+from vtrial.cli.twins import twins
 
 DONE, FAILED, WRONG, MISSED, UNSOLVED, STOPPED = 0, 1, 2, 3, 4, 130
 
@@ -376,6 +377,7 @@ def doctor(
 
 app.add_typer(jobs)
 app.add_typer(designs)
+app.add_typer(twins)
 
 
 @app.callback(invoke_without_command=True)

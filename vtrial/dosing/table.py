@@ -75,7 +75,7 @@ class Events(NamedTuple):
 
 
 def read_events(
-    path: str | Path,
+    path: str | Path | Rows,
     *,
     states: Sequence[str],
     covariates: Collection[str | Covariate] = (),
@@ -101,7 +101,7 @@ def read_events(
     check_convention(convention)
     asked = [c if isinstance(c, Covariate) else Covariate(c, "") for c in covariates]
     names = [covariate.name for covariate in asked]
-    rows = in_capitals(Rows(path), names)
+    rows = in_capitals(Rows.of(path), names)
     check_columns(rows, names, occasions=occasions)
     identity = rows.names_of_subjects()
     starts = np.flatnonzero(np.r_[True, identity[1:] != identity[:-1]])

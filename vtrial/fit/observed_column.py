@@ -45,7 +45,7 @@ class Observed(NamedTuple):
 
 def read_observed(
     model: Model,
-    path: str | Path,
+    path: str | Path | Rows,
     *,
     outputs: Mapping[str, str] | None,
     column: str,
@@ -59,7 +59,7 @@ def read_observed(
     DataError
         With every fault, by line.
     """
-    rows = in_capitals(Rows(path), [c.name for c in model.covariates])
+    rows = in_capitals(Rows.of(path), [c.name for c in model.covariates])
     if "DV" not in rows.names:
         known = ("DV",)
         rows.misspelt(known)
@@ -77,7 +77,8 @@ def read_observed(
     value = rows.numbers("DV", default=np.nan, aside=~asked)
     place = _places(rows, model, asked & ~(gaps & (flag != 1)), outputs or {}, column)
     limit = _limits(rows, model, place, flag, value)
-    below = asked & np.where(np.isnan(flag), value < limit, flag == 1)
+    under = (limit > 0) & (value < limit)
+    below = asked & np.where(np.isnan(flag), under, flag == 1)
     unknown = below & ~(limit > 0)
     allowed = "with its limit in LLOQ, or in the model as the output's `lloq`"
     name = next((f for f in FLAGS if f in rows.names), "DV")

@@ -23,6 +23,7 @@ from vtrial.dosing.table import Events, read_events
 from vtrial.errors import DataError, Fault
 from vtrial.fit.observed_column import Observed, read_observed
 from vtrial.model.model import Model
+from vtrial.sheets.csv_table import Rows
 from vtrial.solver.interpolation import interpolate
 
 Below = Literal["M1", "M3"]
@@ -109,7 +110,7 @@ class Study:
 
 def read_study(
     model: Model,
-    path: str | Path,
+    path: str | Path | Rows,
     *,
     outputs: Mapping[str, str] | None = None,
     column: str = "DVID",
@@ -172,7 +173,8 @@ def read_study(
         faults += error.faults
     if faults or events is None or observed is None:
         raise DataError.of(dict.fromkeys(faults))
-    return _laid_out(model, events, observed, str(path), has_turns=turns)
+    source = path.source if isinstance(path, Rows) else str(path)
+    return _laid_out(model, events, observed, source, has_turns=turns)
 
 
 def _laid_out(

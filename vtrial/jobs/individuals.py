@@ -20,7 +20,7 @@ from vtrial.cohort.cohort import Cohort
 from vtrial.cohort.draw import sample
 from vtrial.dosing.table import Events
 from vtrial.errors import DataError
-from vtrial.keys import purpose_number
+from vtrial.keys import subject_number
 from vtrial.model.model import Model
 from vtrial.sheets.nonmem_output import read_individuals
 from vtrial.sheets.words import listed, nearest
@@ -51,20 +51,6 @@ def drawn_effects(model: Model, events: Events, seed: int) -> Effects:
         return effects
     rows = np.arange(number.size)[:, None]
     return {k: v[rows, turns] if v.ndim == 2 else v for k, v in effects.items()}
-
-
-def subject_number(identity: str) -> int:
-    """Return the number by which a subject's draws are keyed.
-
-    Examples
-    --------
-    >>> subject_number("17"), subject_number("17.0")
-    (16, 16)
-    """
-    whole = re.fullmatch(r"0*(\d{1,9})(\.0*)?", identity.strip())
-    if whole and int(whole[1]) > 0:
-        return int(whole[1]) - 1
-    return purpose_number(f"ID {identity.strip()}") >> 1
 
 
 def _turns(events: Events) -> Int[np.ndarray, "subject period"] | None:

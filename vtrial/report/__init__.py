@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "differences_in_words": "vtrial.report.run_comparison",
         "enacted_in_words": "vtrial.report.enacted",
         "juxtapose": "vtrial.report.run_comparison",
+        "plot_advice": "vtrial.report.advised",
         "plot_profiles": "vtrial.report.profiles",
         "render": "vtrial.report.page",
         "render_optimum": "vtrial.report.optimum",

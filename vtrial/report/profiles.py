@@ -80,12 +80,7 @@ def plot_profiles(
     outputs = _checked(table, path, of, by, observed)
     with house_style():
         figure = _drawn(table, outputs, by, observed, log, lines)
-        found = _written(figure, path.suffix.lower())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(found)
-    draft.replace(path)
-    return path
+        return write_figure(figure, path)
 
 
 def outputs_of(table: pd.DataFrame) -> list[str]:
@@ -117,11 +112,7 @@ def _checked(
     observed: pd.DataFrame | None,
 ) -> list[str]:
     """Return the outputs, or refuse what cannot be drawn."""
-    faults = []
-    if path.suffix.lower() not in ENDINGS:
-        found = f"called `{path.name}`"
-        allowed = f"a file that ends in {listed(ENDINGS)}"
-        faults.append(Fault("the figure", found, allowed, f"{path.stem or 'plot'}.svg"))
+    faults = ending_faults(path)
     names = [str(name) for name in table.columns]
     for name in [ID, TIME, *of, *([by] if by else [])]:
         if name not in names:
@@ -263,6 +254,25 @@ def measured_rows(table: pd.DataFrame, name: str) -> pd.DataFrame:
             kept &= numbers == value
     values = pd.to_numeric(table[name], errors="coerce")
     return table.assign(**{name: values})[kept & np.isfinite(values)]
+
+
+def ending_faults(path: Path) -> list[Fault]:
+    """Find what is wrong with the name of a figure's file."""
+    if path.suffix.lower() in ENDINGS:
+        return []
+    found = f"called `{path.name}`"
+    allowed = f"a file that ends in {listed(ENDINGS)}"
+    return [Fault("the figure", found, allowed, f"{path.stem or 'plot'}.svg")]
+
+
+def write_figure(figure: Figure, path: Path) -> Path:
+    """Write a figure into a file, whole or not at all; return the file."""
+    found = _written(figure, path.suffix.lower())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_bytes(found)
+    draft.replace(path)
+    return path
 
 
 def _written(figure: Figure, ending: str) -> bytes:

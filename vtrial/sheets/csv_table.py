@@ -72,6 +72,13 @@ class Rows:
         rows._heading()
         return rows
 
+    @classmethod
+    def of(cls, table: "str | Path | Rows") -> "Rows":
+        """Read a table, or take one that was read, without the faults found in it."""
+        if not isinstance(table, Rows):
+            return cls(table)
+        return cls.of_cells(table.cells, table.lines, table.source)
+
     def __len__(self) -> int:
         return len(self.cells)
 

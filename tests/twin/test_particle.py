@@ -1,0 +1,102 @@
+"""Particles against Kalman's filter, which is exact for a linear normal model."""
+
+import math
+
+import numpy as np
+import pytest
+
+from tests.twin.conftest import written
+from vtrial.errors import FitError
+from vtrial.fit.study import read_study
+from vtrial.model.sheet import load_model
+from vtrial.twin.alarm import monitor
+from vtrial.twin.particle import filtered
+
+KEEPS, STEP, ERROR = 0.9, 0.5, 0.4
+SHEET = {
+    "model": "walk",
+    "equations": "init(x) = eta.X0\nlevel = x",
+    "parameters": {"KEEPS": {"value": KEEPS}, "STEP": {"value": STEP}},
+    "random": [{"of": "X0", "variance": 1.0}],
+    "every 1 h": "x <- KEEPS*x + STEP*normal(x)",
+    "outputs": {"level": {"error": {"additive": ERROR}}},
+}
+TIMES = (1, 2, 3, 5, 6, 8)
+PARTICLES = 4000
+
+
+def kalman(values):
+    """Return log p(y), and mean and variance of the level at each measurement."""
+    mean, variance, total, clock, found = 0.0, 1.0, 0.0, 0, []
+    for time, value in zip(TIMES, values, strict=True):
+        for _ in range(time - clock):
+            mean, variance = KEEPS * mean, KEEPS**2 * variance + STEP**2
+        clock, size = time, variance + ERROR**2
+        total -= 0.5 * (math.log(2 * math.pi * size) + (value - mean) ** 2 / size)
+        gain = variance / size
+        mean, variance = mean + gain * (value - mean), (1 - gain) * variance
+        found.append((mean, variance))
+    return total, np.array(found)
+
+
+@pytest.fixture(scope="module")
+def walk():
+    return load_model(SHEET)
+
+
+@pytest.fixture(scope="module")
+def study(walk, tmp_path_factory):
+    draw = np.random.default_rng(5)
+    rows = []
+    for person in range(1, 9):
+        level = draw.normal()
+        for hour in range(1, TIMES[-1] + 1):
+            level = KEEPS * level + STEP * draw.normal()
+            if hour in TIMES:
+                seen = level + ERROR * draw.normal()
+                rows.append(f"{person},{hour},{seen:.4f}")
+    path = written(tmp_path_factory.mktemp("walk"), rows, "ID,TIME,DV")
+    return read_study(walk, path)
+
+
+def test_particles_are_kalmans_filter(walk, study, note):
+    found = filtered(walk, study, particles=PARTICLES)
+    real = study.data.real
+    bands = found.seen.bands["level"]
+    logs = []
+    for place in range(study.subjects):
+        total, exact = kalman(study.data.values[place][real[place]])
+        logs.append(found.log_likelihood[place] - total)
+        mine = bands[place][real[place]]
+        worth = found.seen.worth[place][real[place]]
+        gap = np.abs(mine[:, 0] - exact[:, 0]) / np.sqrt(exact[:, 1] / worth)
+        note("mean of a level, in Monte Carlo errors", gap.max())
+        assert gap.max() < 6
+        np.testing.assert_allclose(mine[:, 1], np.sqrt(exact[:, 1]), rtol=0.1)
+    # Each estimate's error is estimated from those of eight persons.
+    error = np.std(logs, ddof=1)
+    note("log-likelihood, in standard errors of eight", abs(np.mean(logs)) / error)
+    assert error < 0.15
+    assert abs(np.mean(logs)) < 3 * error / math.sqrt(len(logs))
+
+
+def test_alarms_come_before_what_they_tell(walk, study):
+    found = monitor(
+        walk, study, event="level < -1", within=3.0, threshold=0.5, particles=1000
+    )
+    table = found.table
+    assert table["after"].between(0, 1).all()
+    assert (table["alarm"] == (table["after"] >= 0.5)).all()
+    low = table[table["level"] < -1.0]
+    high = table[table["level"] > 1.0]
+    assert low["after"].mean() > 0.6 > 0.2 > high["after"].mean()
+    assert found.summary["events"] >= 1
+    assert 0 <= found.summary["caught"] <= found.summary["events"]
+    assert found.summary["false_alarms_per_day"] >= 0
+
+
+def test_models_without_chance_have_no_particles(known, tmp_path):
+    rows = ["1,0,100,1,.,.", "1,1,.,0,5,2"]
+    study = read_study(known, written(tmp_path, rows))
+    with pytest.raises(FitError, match="without chance"):
+        filtered(known, study)

@@ -1,0 +1,62 @@
+"""Times, spans and lists of them in words, as they are given to a twin."""
+
+import re
+
+import numpy as np
+from jaxtyping import Float
+
+from vtrial.errors import DataError, Fault, UnitError
+from vtrial.units import hours
+
+MOST = 10_000
+_RANGE = re.compile(r"(.+?)\s+to\s+(.+?)\s+every\s+(.+)", re.S)
+SUCH = "0 h to 72 h every 30 min"
+
+
+def times_of(text: str, *, at: str = "times") -> Float[np.ndarray, " time"]:
+    """Return the times [h] of moments and ranges with commas between; each once.
+
+    Raises
+    ------
+    DataError
+        With every part that is no time.
+
+    Examples
+    --------
+    >>> times_of("0 h to 4 h every 2 h, 1 d").tolist()
+    [0.0, 2.0, 4.0, 24.0]
+    """
+    found: list[np.ndarray] = []
+    faults: list[Fault] = []
+    for part in (one.strip() for one in text.split(",")):
+        ranged = _RANGE.fullmatch(part)
+        try:
+            if not ranged:
+                found.append(np.array([span_of(part, at=at)]))
+                continue
+            start, end, step = (span_of(one, at=at) for one in ranged.groups())
+            count = np.floor((end - start) / step * (1 + 1e-12)) + 1 if step > 0 else 0
+            if not 1 <= count <= MOST:
+                allowed = f"a range of 1 to {MOST} times"
+                raise DataError(at, f"`{part[:60]}`", allowed, SUCH)
+            found.append(np.round(start + step * np.arange(int(count)), 9))
+        except DataError as error:
+            faults += error.faults
+    if faults:
+        raise DataError.of(faults)
+    return np.unique(np.concatenate(found))
+
+
+def span_of(text: str, *, at: str) -> float:
+    """Return a time or a span of it [h].
+
+    Raises
+    ------
+    DataError
+        If it is none.
+    """
+    try:
+        return hours(text.strip())
+    except UnitError:
+        allowed = "a number with min, h, d or wk, such as 48 h"
+        raise DataError(at, f"`{text.strip()[:60]}`", allowed, "") from None
