@@ -3,6 +3,7 @@
 import pytest
 
 from vtrial.errors import ModelError
+from vtrial.model.definition import define
 from vtrial.model.grammar import write_statement
 from vtrial.model.sheet import load_model
 from vtrial.model.tree import Call, Name, Number
@@ -92,3 +93,15 @@ def test_units_and_typical_values_are_looked_at():
     assert any("the time of `lag(` in 1/d" in w.found for w in wrong.warnings)
     never = load_model(SHEET.replace("value: 4, unit: d", "value: -4, unit: d"))
     assert any("by -96 for the typical" in f.found for f in typical_of(never).faults)
+
+
+def test_a_python_function_looks_back_too():
+    @define(name="past", parameters={"R": {"value": 0.3}}, outputs={"n": {}})
+    def written(m):
+        m.ddt.n = m.R * m.n * (1 - m.lag(m.n, 4))
+        m.init.n = 1
+        m.lag.n = 2
+
+    (delay,) = written.structure.delays
+    assert (delay.state, delay.by) == ("n", Number(4.0))
+    assert [s.kind for s in written.structure.properties] == ["lag"]

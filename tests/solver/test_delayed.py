@@ -19,6 +19,7 @@ from vtrial.solver.choice import choose
 from vtrial.solver.host import simulate
 from vtrial.solver.program import Program, compile_program
 from vtrial.solver.trajectory import Trajectory
+from vtrial.testing.contract import SimulateContract
 from vtrial.types import Method, Numerics, Status
 
 HUTCHINSON = """
@@ -275,3 +276,19 @@ def test_steady_states_and_resets_have_no_past():
     anew = doses._replace(steady=zero, event=zero + 3)
     with pytest.raises(SolverError, match="a reset, which has no past"):
         simulate(model, model.typical(), anew, seen(np.array([30.0])))
+
+
+@pytest.mark.slow
+class TestDelayed(SimulateContract):
+    """What holds for every method holds for this one."""
+
+    model = model_of(LIFESPAN)
+    amount = 10.0
+
+
+@pytest.mark.slow
+class TestDelayedInfusions(SimulateContract):
+    """The same where doses last."""
+
+    model = model_of(LIFESPAN)
+    amount, duration = 10.0, 3.0

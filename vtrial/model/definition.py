@@ -38,7 +38,8 @@ def define(
     writes d/dt, `m.init.depot` the start, `m.F.depot`, `m.lag.depot`, `m.rate.depot`
     and `m.duration.depot` what happens to doses. Reading `m.CL`, `m.eta.CL`, `m.t` or
     `m.tad` gives a name; `m.exp(...)` and the other functions of the equations are
-    there, with `m.if_(condition, a, b)` for a choice and `&`, `|`, `~` for logic.
+    there, with `m.if_(condition, a, b)` for a choice and `&`, `|`, `~` for logic, and
+    `m.lag(m.central, m.TAU)` for a state's past.
 
     Parameters
     ----------
@@ -134,6 +135,10 @@ class _Lines:
 
     def __setattr__(self, name: str, value: object) -> None:
         _write(self._statements, self._kind, name, value)
+
+    def __call__(self, *arguments: object) -> "Symbol":
+        """Return what a state was: `m.lag(m.n, m.TAU)`; nothing else is asked so."""
+        return _call(self._kind, *arguments)
 
 
 class _Effects:
