@@ -39,6 +39,7 @@ _ROOMS = (
 )
 _VERBS = {
     "VtrialError": "vtrial.errors",
+    "calibrate": "vtrial.fit.calibration",
     "doses": "vtrial.dosing.said",
     "doctor": "vtrial.diagnose.doctor",
     "enact": "vtrial.conduct.enacting",

@@ -10,10 +10,17 @@ from vtrial.lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
+        "Fit": "vtrial.fit.calibration",
         "Likelihood": "vtrial.fit.likelihood",
         "Modes": "vtrial.fit.mode",
         "Study": "vtrial.fit.study",
+        "calibrate": "vtrial.fit.calibration",
+        "estimates_of": "vtrial.fit.folder",
+        "likelihood_of": "vtrial.fit.likelihood",
         "modes": "vtrial.fit.mode",
+        "objective_of": "vtrial.fit.focei",
         "read_study": "vtrial.fit.study",
+        "summary_of": "vtrial.fit.folder",
+        "values_of": "vtrial.fit.values",
     },
 )

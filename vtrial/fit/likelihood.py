@@ -22,7 +22,7 @@ from vtrial.dosing.schedule import observed, schedule_of_doses
 from vtrial.fit.study import Data, Study, roomy
 from vtrial.fit.values import Effects, Values, effects_of
 from vtrial.model.model import Model
-from vtrial.model.residual import density_of, information_of, standing
+from vtrial.model.residual import density_of, information_of, placed, standing
 from vtrial.solver.program import Program, compile_program
 from vtrial.solver.request import laid_out, overlaps_of
 from vtrial.types import Numerics, Status
@@ -128,6 +128,15 @@ class Likelihood:
             mine = real & (jnp.asarray(data.output) == number)
             one = density_of(output.error, middle, scale, value, below=below & mine)
             found = jnp.where(mine, one, found)
+        return found
+
+    def placed(self, data: Data) -> Float[Array, "subject observation"]:
+        """Return measured values on the scale of their errors' laws."""
+        value = jnp.asarray(data.values)
+        found = value
+        for number, output in enumerate(self.model.outputs):
+            mine = jnp.asarray(data.output) == number
+            found = jnp.where(mine, placed(output.error, value), found)
         return found
 
     def information(

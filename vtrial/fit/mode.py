@@ -36,7 +36,7 @@ from vtrial.model.model import Model
 from vtrial.program_cache import kept
 from vtrial.types import Numerics
 
-SIZES = (1, 16, 256)  # subjects side by side in a program
+SIZES = (1, 16, 64, 128, 256)  # subjects side by side in a program
 FIRST, SECOND = 20, 60  # steps by scoring, and then by BFGS
 DECREMENT = 1e-14  # of L, at which an effect is known to 1e-7 of its deviation
 ROUGH = 1e-6  # of L, at which a subject counts as converged if rounding stops it
@@ -142,15 +142,17 @@ def modes(
     values = values_of(model) if values is None else values
     count = len(likelihood.effects)
     begin = np.zeros((study.subjects, count)) if start is None else np.asarray(start)
-    found = _searched(likelihood, values, study.data, begin, bfgs=False)
-    found = _again(likelihood, values, study.data, found, found.eta)
+    size = size_of(study.subjects)
+    search = functools.partial(_searched, likelihood, values, size)
+    found = search(study.data, begin, bfgs=False)
+    found = _again(search, study.data, found, found.eta)
     spread = np.sqrt(np.diag(np.asarray(likelihood.effects.covariance(values))))
     for shift in STARTS:
         rows = np.flatnonzero(~(found.decrement < ROUGH))
         if not rows.size or not count:
             break
         other = np.broadcast_to(shift * spread, begin.shape)
-        found = _again(likelihood, values, study.data, found, other)
+        found = _again(search, study.data, found, other)
     outcome = np.where(found.decrement < ROUGH, 0, Outcome.STEP_LIMIT)
     outcome = np.where(np.isfinite(found.objective), outcome, Outcome.NO_DENSITY)
     return Modes(
@@ -164,20 +166,20 @@ def modes(
 
 
 def _inverse(matrices: np.ndarray) -> np.ndarray:
-    good: np.ndarray = np.isfinite(matrices).all(axis=(1, 2))
-    safe = np.where(good[:, None, None], matrices, np.eye(matrices.shape[1]))
-    return np.where(good[:, None, None], np.linalg.inv(safe), np.nan)
+    """Invert each matrix; NaN where one is not finite."""
+    good = np.reshape(np.isfinite(matrices).all(axis=(1, 2)), (-1, 1, 1))
+    safe = np.where(good, matrices, np.eye(matrices.shape[1]))
+    return np.where(good, np.linalg.inv(safe), np.nan)
 
 
 def _again(
-    likelihood: Likelihood, values: Values, data: Data, found: Any, start: np.ndarray
+    search: Callable[..., Any], data: Data, found: Any, start: np.ndarray
 ) -> Any:
     """Go on for those who have not converged, and keep what is better."""
     rows = np.flatnonzero(~(found.decrement < DECREMENT))
     if not rows.size:
         return found
-    part = taken(data, rows)
-    other = _searched(likelihood, values, part, start[rows], bfgs=True)
+    other = search(taken(data, rows), start[rows], bfgs=True)
     gap: np.ndarray = np.asarray(other.objective) - found.objective[rows]
     nearer = np.less(other.decrement, found.decrement[rows])
     better: np.ndarray = np.atleast_1d((gap < 0) | ((gap <= ROUGH) & nearer))
@@ -194,20 +196,29 @@ def _again(
 
 
 def taken(data: Data, rows: np.ndarray) -> Data:
-    """Take some subjects."""
-    return jax.tree.map(
-        lambda leaf: leaf if leaf.shape[0] == 1 else np.asarray(leaf)[rows], data
-    )
+    """Take some subjects; what all share is given to each."""
+
+    def take(leaf: Any) -> np.ndarray:
+        held = np.asarray(leaf)
+        return held[rows if len(held) > 1 else np.zeros_like(rows)]
+
+    return jax.tree.map(take, data)
+
+
+def size_of(subjects: int) -> int:
+    """Return how many subjects a program takes at once."""
+    return next((one for one in SIZES if subjects <= one), SIZES[-1])
 
 
 def in_parts(
-    compute: Callable[..., Any], count: int, data: Data, *others: np.ndarray
+    compute: Callable[..., Any], size: int, data: Data, *others: np.ndarray
 ) -> Any:
     """Apply a program to parts of one size, on two threads; join what it gives.
 
-    The last part is filled up with the last subject, so that few sizes are compiled.
+    The last part is filled up with the last subject, so that few sizes are compiled,
+    and one suffices for a study.
     """
-    size = next((one for one in SIZES if count <= one), SIZES[-1])
+    count = len(data.begin)
     rows = np.minimum(np.arange(math.ceil(count / size) * size), count - 1)
     parts = rows.reshape(-1, size)
 
@@ -227,6 +238,7 @@ def in_parts(
 def _searched(
     likelihood: Likelihood,
     values: Values,
+    size: int,
     data: Data,
     start: np.ndarray,
     *,
@@ -236,16 +248,15 @@ def _searched(
     how = jnp.asarray(bfgs)
 
     def compute(part: Data, begin: np.ndarray) -> Found:
-        return search(likelihood, how, values, part, jnp.asarray(begin))
+        return descend(likelihood, how, values, part, jnp.asarray(begin))
 
-    count = len(data.begin)
-    found = in_parts(compute, count, data, np.array(start, float))
+    found = in_parts(compute, size, data, np.array(start, float))
     writable: Any = [np.array(part) for part in found]
     return Found(*writable)
 
 
 @functools.partial(kept, static=1, makers=MAKERS)
-def search(
+def descend(
     likelihood: Likelihood,
     bfgs: Bool[Array, ""],
     values: Values,

@@ -31,6 +31,8 @@ class Observed(NamedTuple):
         Whether it is known to be below `value`, and no more.
     dropped
         How many observations are left out: missing, or below a limit under M1.
+    line
+        Where in the file each row stands.
     """
 
     real: Bool[np.ndarray, " row"]
@@ -38,6 +40,7 @@ class Observed(NamedTuple):
     output: Int[np.ndarray, " row"]
     below: Bool[np.ndarray, " row"]
     dropped: int
+    line: Int[np.ndarray, " row"]
 
 
 def read_observed(
@@ -90,7 +93,8 @@ def read_observed(
     if not unobserved and "ID" in rows.names:
         _check_subjects(rows, real)
     rows.refuse()
-    return Observed(real, np.where(real, value, np.nan), place, real & below, dropped)
+    value = np.where(real, value, np.nan)
+    return Observed(real, value, place, real & below, dropped, np.asarray(rows.lines))
 
 
 def _flag(rows: Rows) -> Float[np.ndarray, " row"]:

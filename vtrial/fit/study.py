@@ -76,6 +76,8 @@ class Study:
         The arrays.
     row
         Row of each observation in the table, from 0; -1 in padding.
+    line
+        Line of each row of the table in its file.
     occasions
         How many occasions a subject has at most; 1 if the model asks for none.
     model
@@ -89,6 +91,7 @@ class Study:
     identity: Shaped[np.ndarray, " subject"]
     data: Data
     row: Int[np.ndarray, "subject observation"]
+    line: Int[np.ndarray, " row"]
     occasions: int
     model: Model
     source: str = ""
@@ -211,7 +214,9 @@ def _laid_out(
         real=real,
     )
     count = int(turn.max(initial=0)) + 1
-    return Study(events.identity, data, row, count, follower, source, seen.dropped)
+    return Study(
+        events.identity, data, row, seen.line, count, follower, source, seen.dropped
+    )
 
 
 def _turns(events: Events) -> Int[np.ndarray, "subject period"]:

@@ -157,8 +157,8 @@ def _parameter(name: str, entry: ParameterShape, joint: JointShape | None) -> Pa
     scale = entry.scale or ("log" if entry.value > 0 else "identity")
     error = entry.se or (entry.rse or 0.0) * abs(entry.value)
     if joint is not None:
-        scale = joint.scale
         place = joint.of.index(name)
+        scale = joint.scales[place]
         error = math.sqrt(joint.covariance[place][place])
         error *= entry.value if scale == "log" else 1.0
     unit, source = entry.unit or "1", _source(entry.source)

@@ -214,6 +214,16 @@ def density_of(
     return jnp.where(real, found, -jnp.inf)
 
 
+def placed(error: ResidualError, value: Float[Array, "*any"]) -> Float[Array, "*any"]:
+    """Return h(y) of `log_density`, of a beta distribution y's place between the ends.
+
+    It is finite where a value cannot be measured, but means nothing.
+    """
+    if error.law == "beta":
+        return _share(error, value)
+    return _placed(error, value)[1]
+
+
 def information_of(
     error: ResidualError,
     middle: Float[Array, "*any"],

@@ -246,11 +246,24 @@ class JointShape(Part):
         description="Lower triangle, on the scale.",
         examples=[[[0.01], [0.002, 0.02]]],
     )
-    scale: Scale = Field("log", description="Where the uncertainty is normal.")
+    scale: Scale | list[Scale] = Field(
+        "log",
+        description="Where the uncertainty is normal: of all, or one for each.",
+        examples=[["log", "identity"]],
+    )
     source: SourceShape | None = Field(None, description="Where it is from.")
+
+    @property
+    def scales(self) -> list[Scale]:
+        """The scale of each parameter."""
+        every = [self.scale] * len(self.of)
+        return self.scale if isinstance(self.scale, list) else every
 
     @model_validator(mode="after")
     def _size(self) -> "JointShape":
+        if len(self.scales) != len(self.of):
+            allowed = f"{len(self.of)}, one for each of {', '.join(self.of)}"
+            raise wrong(f"{len(self.scales)} scales", allowed, "", key="scale")
         if len(self.covariance) != len(self.of):
             allowed = f"{len(self.of)} rows, one for each of {', '.join(self.of)}"
             raise wrong(f"a covariance of {len(self.covariance)}", allowed, "")

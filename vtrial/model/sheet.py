@@ -451,7 +451,7 @@ def _check_uncertainty(draft: _Draft) -> list[Fault]:
     sheet, faults = draft.sheet, []
     known, seen = draft.shape.parameters, set()
     for path, row in _sound_paths(sheet, "uncertainty", JointShape):
-        for name in row.of:
+        for name, scale in zip(row.of, row.scales, strict=False):
             entry = known.get(name)
             if name not in draft.keys("parameters"):
                 keys = draft.keys("parameters")
@@ -463,7 +463,7 @@ def _check_uncertainty(draft: _Draft) -> list[Fault]:
             elif entry and (entry.rse is not None or entry.se is not None):
                 found = f"`{name}`, which has its own rse or se"
                 allowed, write = "uncertain in one place", ""
-            elif entry and row.scale == "log" and entry.value <= 0:
+            elif entry and scale == "log" and entry.value <= 0:
                 found = f"`{name}` = {entry.value:g} on the log scale"
                 allowed, write = "above 0, or of `scale: identity`", ""
             else:

@@ -1,0 +1,272 @@
+"""Calibration: from a model and a study to a Fit, by one of several methods.
+
+A method is a file that knows one thing: from a problem, to where its objective is
+least, and to the objective and its slopes at any vector.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from vtrial.dosing.periods import Convention
+from vtrial.errors import Fault, FitError
+from vtrial.fit.focei import Focei
+from vtrial.fit.folder import refuse_folder, write_fit
+from vtrial.fit.goodness import Goodness, goodness_of
+from vtrial.fit.likelihood import TIGHT, likelihood_of
+from vtrial.fit.minimum import Minimum, Tell, minimise
+from vtrial.fit.mode import Modes, Outcome
+from vtrial.fit.parameters import Layout, layout_of
+from vtrial.fit.study import Below, Study, read_study
+from vtrial.fit.uncertainty import By, condition_of, covariance_of, curvature
+from vtrial.fit.values import Values, values_of
+from vtrial.model.model import Model
+from vtrial.model.sheet import load_model
+from vtrial.types import Numerics
+
+Method = Literal["focei"]
+METHODS: Mapping[str, Callable[..., Focei]] = MappingProxyType({"focei": Focei})
+NORMAL = 1.959963984540054  # the quantile of 97.5 %
+NAMED = 5  # subjects that a fault names
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a study told of a model.
+
+    Fields
+    ------
+    model, study, method
+        What was fitted to what, and how.
+    layout
+        What was estimated; `layout.names` are its names.
+    vector, covariance
+        The estimates as the method sees them, and how sure they are: on the log scale
+        where the layout says so. NaN where there is no covariance.
+    estimates, errors, low, high
+        The same in their own units: values, standard errors, 95 % interval.
+    values
+        The population values, fixed ones included.
+    objective
+        -2 log-likelihood, approximated, without n log 2 pi: NONMEM's OFV.
+    course
+        The objective after each step.
+    converged
+        Whether the search ended where the gradient vanishes.
+    modes, goodness
+        Of each subject; PRED, IPRED and residuals of each observation.
+    shrinkage
+        By random effect, 1 - SD(modes) / omega; and `residual`, 1 - SD(IWRES).
+    condition
+        Largest to smallest eigenvalue of the estimates' correlation.
+    covariance_by
+        `sandwich`, `R` or `S`.
+    seconds
+        [s] How long it took.
+    """
+
+    model: Model
+    study: Study
+    method: str
+    layout: Layout
+    vector: Float[np.ndarray, " estimate"]
+    covariance: Float[np.ndarray, "estimate estimate"]
+    estimates: Float[np.ndarray, " estimate"]
+    errors: Float[np.ndarray, " estimate"]
+    low: Float[np.ndarray, " estimate"]
+    high: Float[np.ndarray, " estimate"]
+    values: Values
+    objective: float
+    course: tuple[float, ...]
+    converged: bool
+    modes: Modes
+    effects: tuple[str, ...]
+    goodness: Goodness
+    shrinkage: dict[str, float]
+    condition: float
+    covariance_by: str
+    seconds: float
+
+
+def calibrate(
+    model: str | Path | Model,
+    data: str | Path,
+    *,
+    into: str | Path | None = None,
+    method: Method = "focei",
+    fixed: Collection[str] = (),
+    outputs: Mapping[str, str] | None = None,
+    column: str = "DVID",
+    below: Below = "M3",
+    covariates: Convention = "backward",
+    covariance: By = "sandwich",
+    most: int = 200,
+    numerics: Numerics = TIGHT,
+    tell: Tell | None = None,
+) -> Fit:
+    """Estimate what a study tells of a model; write a folder if `into` is given.
+
+    Parameters
+    ----------
+    model
+        A sheet, whose numbers are where the search starts.
+    data
+        The study's table in NONMEM's format; see `read_study`, also on `outputs`,
+        `column` and `below`.
+    into
+        A new folder: estimates, individuals, predictions, and `model.yaml`, the sheet
+        at its estimates with their uncertainty.
+    fixed
+        What is not estimated: `tvKA`, `eta.KA`, `conc.additive`.
+    covariates
+        How they hold between records: `backward` as in NONMEM, `forward` or `linear`.
+    covariance
+        Of the estimates: by curvature and scores (`sandwich`), curvature (`R`) or
+        scores (`S`).
+    most
+        Steps of the search.
+    tell
+        Is told each step's number, the objective, and by how much it may still fall.
+
+    Raises
+    ------
+    VtrialError
+        If model, data and what is fixed do not go together; all of it at once.
+    FitError
+        If some subject has no likelihood at the start.
+    """
+    begun = time.perf_counter()
+    loaded = model if isinstance(model, Model) else load_model(model)
+    if method not in METHODS:
+        allowed = ", ".join(METHODS)
+        raise FitError("method", f"`{method}`", allowed, next(iter(METHODS)))
+    if into is not None:
+        refuse_folder(Path(into))
+    study = read_study(
+        loaded,
+        data,
+        outputs=outputs,
+        column=column,
+        below=below,
+        convention=covariates,
+    )
+    layout, base = layout_of(loaded, fixed=fixed), values_of(loaded)
+    likelihood = likelihood_of(loaded, study, numerics)
+    problem = METHODS[method](loaded, study, likelihood, layout, base)
+
+    def evaluate(vector: np.ndarray, before: object) -> object:
+        start = getattr(before, "modes", None)
+        return problem.at(vector, None if start is None else start.eta)
+
+    begin = layout.vector(base)
+    _refuse_start(problem, begin)
+    best = minimise(evaluate, begin, most=most, tell=tell)
+    curved = curvature(evaluate, best)
+    spread = covariance_of(curved, best.point.slopes, covariance)
+    found = _fit(problem, best, spread, method, covariance, begun)
+    if into is not None:
+        write_fit(found, Path(into))
+    return found
+
+
+def _refuse_start(problem: Focei, begin: Float[np.ndarray, " estimate"]) -> None:
+    """Refuse to start where an observation cannot be: say which, by its line."""
+    point = problem.at(begin)
+    lost = np.flatnonzero(point.modes.outcome == Outcome.NO_DENSITY)
+    if not lost.size:
+        return
+    study, likelihood = problem.study, problem.likelihood
+    eta = jnp.zeros((study.subjects, len(likelihood.effects)))
+    seen = likelihood.stand(problem.base, eta, study.data)
+    sound = np.asarray(seen.sound) | ~study.data.real
+    faults = []
+    for subject in lost[:NAMED]:
+        place = int(np.argmin(sound[subject]))
+        row, value = study.row[subject, place], float(seen.predicted[subject, place])
+        found = f"predicted as {value:g}, where the error has no law"
+        allowed = "possible at the start: a proportional error asks for more than 0; "
+        allowed += "set MDV to 1, or give the error an additive part"
+        at = f"DV of subject {study.identity[subject]}"
+        line = int(study.line[row])
+        faults.append(Fault(at, found, allowed, "", study.source, line))
+    raise FitError.of(faults)
+
+
+def _fit(
+    problem: Focei,
+    best: Minimum,
+    spread: Float[np.ndarray, "estimate estimate"],
+    method: str,
+    by: str,
+    begun: float,
+) -> Fit:
+    """Say what was found in the estimates' own units, and of each subject."""
+    layout, base = problem.layout, problem.base
+    values = layout.values(jnp.asarray(best.vector), base)
+    slope = layout.slopes(best.vector, base)
+    own = np.asarray(layout.natural(jnp.asarray(best.vector), base))
+    errors = np.sqrt(np.diag(slope @ spread @ slope.T))
+    low, high = _interval(layout, own, errors)
+    modes = best.point.modes
+    goodness = goodness_of(problem.likelihood, problem.study, values, modes.eta)
+    return Fit(
+        model=problem.model,
+        study=problem.study,
+        method=method,
+        layout=layout,
+        vector=best.vector,
+        covariance=spread,
+        estimates=own,
+        errors=errors,
+        low=low,
+        high=high,
+        values=values,
+        objective=float(best.point.objective),
+        course=best.course,
+        converged=best.converged,
+        modes=modes,
+        effects=problem.likelihood.effects.labels,
+        goodness=goodness,
+        shrinkage=_shrinkage(problem, values, modes, goodness),
+        condition=condition_of(spread),
+        covariance_by=by,
+        seconds=time.perf_counter() - begun,
+    )
+
+
+def _interval(
+    layout: Layout, own: np.ndarray, errors: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return 95 % intervals: on the log scale of what cannot be below 0."""
+    by_log = {name for name, log in layout.typical if log}
+    above = [
+        name in by_log or (kind == "covariance" and "," not in name) or kind == "size"
+        for name, kind in zip(layout.names, layout.kinds, strict=True)
+    ]
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        factor = np.exp(NORMAL * errors / np.abs(own))
+    low = np.where(above, own / factor, own - NORMAL * errors)
+    high = np.where(above, own * factor, own + NORMAL * errors)
+    return low, high
+
+
+def _shrinkage(
+    problem: Focei, values: Values, modes: Modes, goodness: Goodness
+) -> dict[str, float]:
+    """Return how much narrower modes, and residuals, are than the model's."""
+    omega = np.sqrt(np.diag(problem.likelihood.effects.covariance(values)))
+    spread = modes.eta.std(axis=0, ddof=1) if len(modes.eta) > 1 else omega * np.nan
+    labels = problem.likelihood.effects.labels
+    found = {
+        name: float(1 - mine / whole)
+        for name, mine, whole in zip(labels, spread, omega, strict=True)
+    }
+    left = np.asarray(goodness.weighted)
+    return found | {"residual": float(1 - left[np.isfinite(left)].std(ddof=1))}

@@ -1,0 +1,196 @@
+r"""First-order conditional estimation with interaction, as NONMEM defines it.
+
+The integral over a subject's effects is approximated at its mode $\hat\eta$ (Laplace),
+with the expected information in the place of the second derivatives:
+
+$$ O_i = L_i(\hat\eta) + \log\det\tfrac12 H_i(\hat\eta), \qquad
+   \tfrac12 H_i = \sum_j \left(\frac{\nabla f \nabla f'}{V}
+   + \frac{\nabla V \nabla V'}{2 V^2}\right) + \Omega^{-1}, $$
+
+where the slopes are by $\eta$. Its gradient is exact: the mode moves with the
+population values as the implicit function theorem says, so that with x one of these
+
+$$ \frac{dO_i}{dx} = \frac{\partial O_i}{\partial x}
+   - \frac{\partial O_i}{\partial \eta'} L_{\eta\eta}^{-1} L_{\eta x}. $$
+
+References
+----------
+Wang Y (2007) J Pharmacokinet Pharmacodyn 34:575-593 (the objective).
+Almquist J, Leander J, Jirstrand M (2015) J Pharmacokinet Pharmacodyn 42:191-209 (the
+gradient).
+"""
+
+import functools
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.export import register_namedtuple_serialization
+from jaxtyping import Array, Float
+
+from vtrial.fit.likelihood import Likelihood
+from vtrial.fit.mode import MAKERS, Modes, Outcome, in_parts, modes, size_of
+from vtrial.fit.parameters import Layout
+from vtrial.fit.study import Data, Study
+from vtrial.fit.values import Values
+from vtrial.model.model import Model
+from vtrial.program_cache import kept
+
+
+class Scores(NamedTuple):
+    """Each subject's part of the objective, and its slope by what is estimated.
+
+    Fields
+    ------
+    objective
+        O of each subject.
+    slope
+        By the vector of the layout.
+    """
+
+    objective: Float[Array, " subject"]
+    slope: Float[Array, "subject estimate"]
+
+
+register_namedtuple_serialization(Scores, serialized_name="vtrial:fit.Scores")
+
+
+class Point(NamedTuple):
+    """The objective at a vector.
+
+    Fields
+    ------
+    objective
+        The sum over subjects; infinite where a mode was not found.
+    slopes
+        By subject.
+    modes
+        Of the subjects, from which the next search may start.
+    """
+
+    objective: float
+    slopes: Float[np.ndarray, "subject estimate"]
+    modes: Modes
+
+
+@dataclass(frozen=True)
+class Focei:
+    """The objective of a study as a function of what is estimated."""
+
+    model: Model
+    study: Study
+    likelihood: Likelihood
+    layout: Layout
+    base: Values
+
+    def at(
+        self, vector: Float[np.ndarray, " estimate"], start: np.ndarray | None = None
+    ) -> Point:
+        """Return the objective and its slopes, modes searched from `start`."""
+        values = jax.tree.map(np.asarray, self.layout.values(vector, self.base))
+        found = modes(
+            self.model,
+            self.study,
+            values=values,
+            start=start,
+            likelihood=self.likelihood,
+        )
+
+        def compute(part: Data, eta: np.ndarray) -> Scores:
+            return scores(
+                self.likelihood,
+                self.layout,
+                jnp.asarray(vector),
+                self.base,
+                part,
+                jnp.asarray(eta),
+            )
+
+        size = size_of(self.study.subjects)
+        given = in_parts(compute, size, self.study.data, found.eta)
+        lost = (found.outcome == Outcome.NO_DENSITY).any()
+        total = np.inf if lost else float(given.objective.sum())
+        return Point(total, given.slope, found)
+
+
+def objective_of(found: Modes) -> Float[np.ndarray, " subject"]:
+    """Return O of each subject, given its mode: no more is to be computed.
+
+    NONMEM's objective function is the sum, without the constant n log 2 pi.
+    """
+    if not found.eta.shape[1]:
+        return found.objective
+    half = np.linalg.slogdet(np.linalg.inv(found.covariance))[1]
+    return found.objective + half
+
+
+@functools.partial(kept, static=2, makers=MAKERS)
+def scores(
+    likelihood: Likelihood,
+    layout: Layout,
+    vector: Float[Array, " estimate"],
+    base: Values,
+    data: Data,
+    eta: Float[Array, "subject effect"],
+) -> Scores:
+    """Return each subject's objective at its mode, and its exact slope."""
+    count, size = eta.shape
+    split = len(layout.typical)
+    shared = functools.partial(_parts, likelihood, layout, base, data)
+
+    def by_typical(head: Array, at: Array) -> Any:
+        return shared(jnp.concatenate([head, vector[split:]]), at)
+
+    def by_rest(tail: Array) -> Any:
+        return shared(jnp.concatenate([vector[:split], tail]), eta)
+
+    head, tail = vector[:split], vector[split:]
+    (joint, gradient, extra) = shared(vector, eta)
+    axes = jnp.broadcast_to(jnp.eye(size)[:, None, :], (size, count, size))
+    still = jnp.zeros_like(head)
+
+    def along_effect(axis: Array) -> Any:
+        return jax.jvp(by_typical, (head, eta), (still, axis))[1]
+
+    def along_typical(axis: Array) -> Any:
+        return jax.jvp(by_typical, (head, eta), (axis, jnp.zeros_like(eta)))[1]
+
+    def along_rest(axis: Array) -> Any:
+        return jax.jvp(by_rest, (tail,), (axis,))[1]
+
+    slopes = [
+        jax.vmap(along)(jnp.eye(len(part)))
+        for along, part in ((along_typical, head), (along_rest, tail))
+        if len(part)
+    ]
+    own, moved, more = jax.tree.map(lambda *a: jnp.concatenate(a), *slopes)
+    slope = jnp.swapaxes(own + more, 0, 1)
+    if size:
+        _, curved, tilt = jax.vmap(along_effect)(axes)
+        # L is at its minimum: only the determinant asks where the mode goes.
+        follow = jnp.linalg.solve(
+            jnp.transpose(curved, (1, 2, 0)),
+            jnp.swapaxes(jnp.transpose(moved, (1, 0, 2)), 1, 2),
+        )
+        slope = slope - jnp.einsum("ks,skx->sx", tilt, follow)
+    return Scores(joint + extra, slope)
+
+
+def _parts(
+    likelihood: Likelihood,
+    layout: Layout,
+    base: Values,
+    data: Data,
+    vector: Float[Array, " estimate"],
+    eta: Float[Array, "subject effect"],
+) -> tuple[
+    Float[Array, " subject"],
+    Float[Array, "subject effect"],
+    Float[Array, " subject"],
+]:
+    """Return L, its gradient by the effects, and log det of half its information."""
+    seen = likelihood.look(layout.values(vector, base), eta, data)
+    _, size = jnp.linalg.slogdet(0.5 * seen.information)
+    return seen.objective, seen.gradient, size

@@ -1,0 +1,206 @@
+"""A fit on disk: a folder that is written whole or not at all."""
+
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vtrial.errors import FitError
+from vtrial.fit.fitted_sheet import fitted_sheet, rounded
+from vtrial.fit.mode import Outcome
+from vtrial.units import factor
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from vtrial.fit.calibration import Fit
+
+HEAD = "Written by `vtrial fit`: the model at its estimates, and how sure they are."
+
+
+def refuse_folder(into: Path) -> None:
+    """Refuse a folder that is there: a fit is never mixed with another.
+
+    Raises
+    ------
+    FitError
+        If there is something.
+    """
+    if into.exists():
+        found, allowed = "there already", "new; remove it, or choose another"
+        raise FitError(str(into), found, allowed, f"--into {into.name}-2")
+
+
+def write_fit(fit: "Fit", into: Path) -> Path:
+    """Write a fit into a new folder, and return that.
+
+    `estimates.csv` and `estimates.json`, `individuals.csv`, `predictions.csv`,
+    `course.csv`, and `model.yaml`.
+
+    Raises
+    ------
+    FitError
+        If the folder is there, or the model has no sheet to write again.
+    """
+    refuse_folder(into)
+    into.parent.mkdir(parents=True, exist_ok=True)
+    draft = into.with_name(f".{into.name}.{os.getpid()}")
+    draft.mkdir()
+    try:
+        for name, table in tables_of(fit).items():
+            path = draft / f"{name}.csv"
+            table.to_csv(path, index=False, lineterminator="\n", float_format="%.9g")
+        summary = json.dumps(summary_of(fit), indent=2, ensure_ascii=False)
+        (draft / "estimates.json").write_text(summary + "\n", encoding="utf-8")
+        (draft / "model.yaml").write_text(sheet_of(fit), encoding="utf-8")
+        draft.rename(into)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return into
+
+
+def sheet_of(fit: "Fit") -> str:
+    """Return the fitted model's sheet, as `model.yaml` holds it."""
+    relative = np.abs(fit.errors / fit.estimates)
+    study, name = fit.study, Path(fit.study.source).name
+    note = (
+        f"Estimated by {fit.method.upper()} from {name}: {study.subjects} subjects, "
+        f"{study.observations} observations, objective {fit.objective:.3f}"
+    )
+    return fitted_sheet(
+        fit.model,
+        fit.values,
+        fit.layout,
+        fit.covariance,
+        dict(zip(fit.layout.names, relative.tolist(), strict=True)),
+        head=HEAD,
+        note=note,
+    )
+
+
+def tables_of(fit: "Fit") -> "dict[str, pd.DataFrame]":
+    """Return the tables of a fit, by the name of their file."""
+    import pandas as pd
+
+    return {
+        "estimates": pd.DataFrame(estimates_of(fit)),
+        "individuals": pd.DataFrame(_individuals(fit)),
+        "predictions": pd.DataFrame(_predictions(fit)),
+        "course": pd.DataFrame(
+            {"step": np.arange(len(fit.course)), "objective": fit.course}
+        ),
+    }
+
+
+def estimates_of(fit: "Fit") -> list[dict[str, Any]]:
+    """Return a row an estimate: value, unit, standard error, interval, shrinkage."""
+    units = {p.name: p.unit for p in fit.model.parameters}
+    units |= {f"{o.name}.additive": o.unit for o in fit.model.outputs}
+    rows = []
+    for place, name in enumerate(fit.layout.names):
+        value, error = float(fit.estimates[place]), float(fit.errors[place])
+        effect = f"eta.{name.removeprefix('omega(').removesuffix(')')}"
+        rows.append(
+            {
+                "parameter": name,
+                "estimate": value,
+                "unit": units.get(name, "1"),
+                "se": error,
+                "rse": abs(error / value) if value else math.nan,
+                "low": float(fit.low[place]),
+                "high": float(fit.high[place]),
+                "shrinkage": _of_effect(fit, effect),
+            }
+        )
+    return rows
+
+
+def _of_effect(fit: "Fit", effect: str) -> float:
+    """Return an effect's shrinkage; the mean over its occasions."""
+    turns = (effect, f"{effect}[")
+    mine = [v for k, v in fit.shrinkage.items() if k == turns[0] or turns[1] in k]
+    return float(np.mean(mine)) if mine else math.nan
+
+
+def _individuals(fit: "Fit") -> dict[str, np.ndarray]:
+    """Return a row a subject: modes, their deviations, its part of the objective."""
+    deviations = np.sqrt(np.diagonal(fit.modes.covariance, axis1=1, axis2=2))
+    table = {"ID": fit.study.identity}
+    table |= {name: fit.modes.eta[:, i] for i, name in enumerate(fit.effects)}
+    table |= {f"sd.{name}": deviations[:, i] for i, name in enumerate(fit.effects)}
+    table["objective"] = objective_parts(fit)
+    words = np.array([outcome.words for outcome in Outcome])
+    return table | {"outcome": words[fit.modes.outcome]}
+
+
+def objective_parts(fit: "Fit") -> np.ndarray:
+    """Return each subject's part of the objective."""
+    from vtrial.fit.focei import objective_of
+
+    return objective_of(fit.modes)
+
+
+def _predictions(fit: "Fit") -> dict[str, np.ndarray]:
+    """Return a row an observation, in the order of the file."""
+    study, real = fit.study, fit.study.data.real
+    order = np.argsort(study.row[real], kind="stable")
+    subject = np.nonzero(real)[0]
+    names = np.array([output.name for output in fit.model.outputs])
+    columns = {
+        "ID": study.identity[subject],
+        "TIME": np.asarray(study.data.times.time)[real] / factor(fit.model.time, "h"),
+        "output": names[study.data.output[real]],
+        "DV": study.data.values[real],
+        "below": study.data.below[real].astype(int),
+        "PRED": np.asarray(fit.goodness.typical)[real],
+        "IPRED": np.asarray(fit.goodness.individual)[real],
+        "IWRES": np.asarray(fit.goodness.weighted)[real],
+        "CWRES": np.asarray(fit.goodness.conditional)[real],
+    }
+    return {name: column[order] for name, column in columns.items()}
+
+
+def summary_of(fit: "Fit") -> dict[str, Any]:
+    """Return a fit's numbers as plain data; null for what there is none of."""
+    count = len(fit.layout)
+    found = {
+        "model": fit.model.name,
+        "data": Path(fit.study.source).name,
+        "method": fit.method,
+        "subjects": fit.study.subjects,
+        "observations": fit.study.observations,
+        "left_out": fit.study.dropped,
+        "objective": fit.objective,
+        "aic": fit.objective + 2 * count,
+        "bic": fit.objective + math.log(fit.study.observations) * count,
+        "converged": fit.converged,
+        "steps": len(fit.course) - 1,
+        "condition": fit.condition,
+        "covariance_by": fit.covariance_by,
+        "seconds": round(fit.seconds, 3),
+        "estimates": estimates_of(fit),
+        "shrinkage": fit.shrinkage,
+        "names": list(fit.layout.names),
+        "scales": [
+            "log" if kind == "size" or dict(fit.layout.typical).get(name) else kind
+            for name, kind in zip(fit.layout.names, fit.layout.kinds, strict=True)
+        ],
+        "covariance": fit.covariance.tolist(),
+    }
+    return _plain(found)
+
+
+def _plain(value: Any) -> Any:
+    """Return data that JSON can hold."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if isinstance(value, float):
+        return rounded(value) if math.isfinite(value) else None
+    return value
