@@ -11,6 +11,7 @@ from vtrial.errors import DataError, DosingError, FitError
 from vtrial.fit.study import read_study
 from vtrial.model.sheet import load_model
 from vtrial.twin.advice import advise
+from vtrial.twin.counterfactual import compare
 from vtrial.twin.importance import posterior
 from vtrial.twin.person import individuals
 
@@ -106,6 +107,20 @@ def test_advice_is_the_closed_form(found, note):
         assert (np.diff(rows["utility"]) <= 0).all()
     assert advice.best(7) == "300 mg every 1000 h x 1"
     assert "harm is AUC(conc) > 60" in advice.words
+
+
+def test_courses_are_those_of_the_draws(found):
+    """What is left of 100 mg is known where clearance is, and so is a difference."""
+    table = compare(found, "200 mg", [4.0, 8.0], start=0.0).set_index(["ID", "OUTPUT"])
+    for person, values in ((7, SEEN), (8, ()), (9, (3.0,))):
+        rows = table.loc[person, "conc"]
+        ends = np.exp(norm(*normal(values)).ppf([0.5, 0.05, 0.95]))
+        for row in rows.itertuples():
+            middle, high, low = 5.0 * np.exp(-ends / 20.0 * row.TIME)
+            assert row.given == pytest.approx(middle, rel=0.02)
+            assert row.instead == pytest.approx(2 * middle, rel=0.02)
+            assert row.difference == pytest.approx(middle, rel=0.02)
+            assert (row.low, row.high) == pytest.approx((low, high), rel=0.05)
 
 
 @pytest.mark.parametrize(

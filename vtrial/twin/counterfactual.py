@@ -12,14 +12,14 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
 from vtrial.dosing.doses import Doses, Times
 from vtrial.fit.study import Data
 from vtrial.fit.values import Values
 from vtrial.program_cache import kept
 from vtrial.twin.course import asked, long_table, paths
-from vtrial.twin.given import Ahead, ahead_of
+from vtrial.twin.given import Ahead, When, ahead_of, regimen_of, under
 from vtrial.twin.importance import MAKERS, Posterior, in_parts
 from vtrial.twin.person import LEVEL
 
@@ -50,7 +50,7 @@ def _differences(
 def compare(
     posterior: Posterior,
     dose: str | Sequence[str],
-    times: ArrayLike | None = None,
+    times: When = None,
     *,
     start: float | None = None,
     level: float = LEVEL,
@@ -93,7 +93,5 @@ def compare(
 
 
 def _from_the_first(posterior: Posterior, dose: str | Sequence[str]) -> Doses:
-    from vtrial.twin.given import regimen_of, under
-
     regimen, begin = regimen_of(posterior, dose), posterior.study.data.begin
     return under(posterior, regimen, begin, instead=True)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jaxtyping import Array, ArrayLike, Float
+from jaxtyping import Array, Float
 
 from vtrial.dosing.doses import Doses, Times
 from vtrial.fit.study import Data
@@ -16,6 +16,7 @@ from vtrial.fit.values import Values
 from vtrial.program_cache import kept
 from vtrial.twin.given import (
     Ahead,
+    When,
     ahead_of,
     last_record,
     next_dose,
@@ -90,7 +91,7 @@ def _paths(
 
 def courses(
     posterior: Posterior,
-    times: ArrayLike | None = None,
+    times: When = None,
     *,
     person: object = None,
     dose: str | Sequence[str] | None = None,
@@ -126,7 +127,7 @@ def courses(
 
 def predict(
     posterior: Posterior,
-    times: ArrayLike | None = None,
+    times: When = None,
     *,
     dose: str | Sequence[str] | None = None,
     start: float | None = None,
@@ -170,7 +171,7 @@ def predict(
 
 def asked(
     posterior: Posterior,
-    times: ArrayLike | None,
+    times: When,
     dose: str | Sequence[str] | None,
     start: float | None,
     instead: bool,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import ArrayLike, Float, Int
 
 from vtrial.dosing.doses import Doses, Times
 from vtrial.dosing.expansion import expand
@@ -23,6 +23,7 @@ from vtrial.types import Numerics
 
 LATER = 2**30  # the rank of a dose behind every record
 Hours = Float[np.ndarray, " subject"]
+When = ArrayLike | Sequence[float] | None
 
 
 @dataclass(frozen=True)
