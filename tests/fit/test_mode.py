@@ -88,3 +88,18 @@ def test_occasions_have_effects_of_their_own(tmp_path):
     # An occasion that a subject does not have leaves its effect as it was.
     assert best.eta[1, 2] == 0
     assert best.covariance[1, 2, 2] == pytest.approx(0.4)
+
+
+def test_other_numbers_compile_nothing_anew(model, found):
+    study, best = found
+    other = load_model(
+        altered(
+            parameters={
+                "tvKA": {"value": 1.0},
+                "tvCL": {"value": 3.0},
+                "tvV": {"value": 30.0},
+            }
+        )
+    )
+    assert likelihood_of(other, study) == likelihood_of(model, study)
+    assert np.abs(modes(other, study).eta - best.eta).max() > 0.1

@@ -14,6 +14,7 @@ import typer
 
 import vtrial as vt
 from vtrial.cli.designs import designs
+from vtrial.cli.fits import fits
 from vtrial.cli.jobs import jobs
 from vtrial.cli.say import open_page, print_json, print_table, say, warn
 from vtrial.cli.twins import twins
@@ -377,6 +378,7 @@ def doctor(
 
 app.add_typer(jobs)
 app.add_typer(designs)
+app.add_typer(fits)
 app.add_typer(twins)
 
 

@@ -15,12 +15,12 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "Modes": "vtrial.fit.mode",
         "Study": "vtrial.fit.study",
         "calibrate": "vtrial.fit.calibration",
-        "estimates_of": "vtrial.fit.folder",
         "likelihood_of": "vtrial.fit.likelihood",
         "modes": "vtrial.fit.mode",
         "objective_of": "vtrial.fit.focei",
         "read_study": "vtrial.fit.study",
         "summary_of": "vtrial.fit.folder",
+        "tables_of": "vtrial.fit.folder",
         "values_of": "vtrial.fit.values",
     },
 )

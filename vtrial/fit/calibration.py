@@ -209,9 +209,9 @@ def _fit(
 ) -> Fit:
     """Say what was found in the estimates' own units, and of each subject."""
     layout, base = problem.layout, problem.base
-    values = layout.values(jnp.asarray(best.vector), base)
+    values = layout.values(best.vector, base)
     slope = layout.slopes(best.vector, base)
-    own = np.asarray(layout.natural(jnp.asarray(best.vector), base))
+    own = np.asarray(layout.natural(best.vector, base))
     errors = np.sqrt(np.diag(slope @ spread @ slope.T))
     low, high = _interval(layout, own, errors)
     modes = best.point.modes

@@ -20,8 +20,8 @@ from jaxtyping import Array, Bool, Float
 
 from vtrial.dosing.schedule import observed, schedule_of_doses
 from vtrial.fit.study import Data, Study, roomy
-from vtrial.fit.values import Effects, Values, effects_of
-from vtrial.model.model import Model
+from vtrial.fit.values import SIZES, Effects, Values, effects_of
+from vtrial.model.model import Covariate, Model, Output, Parameter, RandomBlock
 from vtrial.model.residual import density_of, information_of, placed, standing
 from vtrial.solver.program import Program, compile_program
 from vtrial.solver.request import laid_out, overlaps_of
@@ -298,4 +298,43 @@ def likelihood_of(model: Model, study: Study, numerics: Numerics = TIGHT) -> Lik
         schedule = replace(schedule, overlaps=2 * overlaps_of(study.model, batch))
     schedule = observed(schedule, data.doses, data.times)
     schedule = replace(schedule, between=roomy(schedule.between or 1))
-    return Likelihood(model, compile_program(study.model, schedule, numerics), effects)
+    program = compile_program(study.model, schedule, numerics)
+    program = replace(program, model=without_numbers(study.model))
+    return Likelihood(without_numbers(model), program, effects)
+
+
+def without_numbers(model: Model) -> Model:
+    """Return a model with every number that is data set to one.
+
+    What is compiled is then found again for other numbers: a fit compiles once, and so
+    do all people whose model it is.
+    """
+    errors = [
+        replace(o.error, **{word: 1.0 for word in SIZES if getattr(o.error, word)})
+        for o in model.outputs
+    ]
+    return replace(
+        model,
+        name="",
+        title="",
+        parameters=tuple(Parameter(p.name, 1.0) for p in model.parameters),
+        covariates=tuple(Covariate(c.name) for c in model.covariates),
+        random=tuple(
+            RandomBlock(
+                block.names,
+                tuple(tuple(float(i == j) for j in size) for i in size),
+                block.level,
+                box_cox=block.box_cox,
+            )
+            for block in model.random
+            for size in [range(len(block.names))]
+        ),
+        outputs=tuple(
+            Output(o.name, o.equals, error=error)
+            for o, error in zip(model.outputs, errors, strict=True)
+        ),
+        population=(),
+        drawn=(),
+        draws=(),
+        sources=(),
+    )

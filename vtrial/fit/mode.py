@@ -180,7 +180,8 @@ def _again(
     if not rows.size:
         return found
     other = search(taken(data, rows), start[rows], bfgs=True)
-    gap: np.ndarray = np.asarray(other.objective) - found.objective[rows]
+    with np.errstate(invalid="ignore"):  # infinite less infinite
+        gap: np.ndarray = np.asarray(other.objective) - found.objective[rows]
     nearer = np.less(other.decrement, found.decrement[rows])
     better: np.ndarray = np.atleast_1d((gap < 0) | ((gap <= ROUGH) & nearer))
     sound = (other.decrement < ROUGH) | ~(found.decrement[rows] < ROUGH)

@@ -77,8 +77,8 @@ def read_observed(
     value = rows.numbers("DV", default=np.nan, aside=~asked)
     place = _places(rows, model, asked & ~(gaps & (flag != 1)), outputs or {}, column)
     limit = _limits(rows, model, place, flag, value)
-    under = (limit > 0) & (value < limit)
-    below = asked & np.where(np.isnan(flag), under, flag == 1)
+    low = (limit > 0) & (value < limit)
+    below = asked & np.where(np.isnan(flag), low, flag == 1)
     unknown = below & ~(limit > 0)
     allowed = "with its limit in LLOQ, or in the model as the output's `lloq`"
     name = next((f for f in FLAGS if f in rows.names), "DV")

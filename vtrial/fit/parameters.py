@@ -113,7 +113,7 @@ class Layout:
         return Values(typical, tuple(covariances), sizes)
 
     def natural(
-        self, vector: Float[Array, " estimate"], base: Values
+        self, vector: Float[ArrayLike, " estimate"], base: Values
     ) -> Float[Array, " estimate"]:
         """Return the estimates in their own units: values, covariances, magnitudes."""
         values = self.values(vector, base)

@@ -256,8 +256,8 @@ class JointShape(Part):
     @property
     def scales(self) -> list[Scale]:
         """The scale of each parameter."""
-        every = [self.scale] * len(self.of)
-        return self.scale if isinstance(self.scale, list) else every
+        scale = self.scale
+        return scale if isinstance(scale, list) else [scale for _ in self.of]
 
     @model_validator(mode="after")
     def _size(self) -> "JointShape":
