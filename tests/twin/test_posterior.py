@@ -14,6 +14,7 @@ from vtrial.twin.advice import advise
 from vtrial.twin.counterfactual import compare
 from vtrial.twin.importance import posterior
 from vtrial.twin.person import individuals
+from vtrial.twin.prognostic import scores
 
 SEEN = (5.0, 6.5)  # two measurements of clearance
 DRAWS = 4000
@@ -121,6 +122,18 @@ def test_courses_are_those_of_the_draws(found):
             assert row.instead == pytest.approx(2 * middle, rel=0.02)
             assert row.difference == pytest.approx(middle, rel=0.02)
             assert (row.low, row.high) == pytest.approx((low, high), rel=0.05)
+
+
+def test_scores_are_means_of_what_is_foretold(found):
+    table = scores(found, "conc", 4.0).set_index("ID")
+    for person, values in ((7, SEEN), (8, ()), (9, (3.0,))):
+        mean, deviation = normal(values)
+        points, weights = np.polynomial.hermite_e.hermegauss(30)
+        conc = 5.0 * np.exp(-np.exp(mean + deviation * points) / 5.0)
+        exact = conc @ weights / weights.sum()
+        assert table.loc[person, "score"] == pytest.approx(exact, rel=0.01)
+    with pytest.raises(DataError, match="conc"):
+        scores(found, "cnc", 4.0)
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,86 @@ class _Particles(NamedTuple):
     share: Float[Array, "subject particle"]
 
 
+@dataclass(frozen=True)
+class _Course:
+    """What stays the same while particles go from measurement to measurement.
+
+    `wide` has a row a particle, or one for all; `starts` are the keys of drawing anew.
+    """
+
+    cloud: Cloud
+    values: Values
+    wide: Data
+    occasion: Int[Array, "row period"]
+    keys: Key[Array, " row"]
+    starts: Key[Array, " subject"]
+    horizon: Float[Array, ""]
+
+    def stage(
+        self,
+        eta: Float[Array, "row effect"],
+        times: Float[Array, "row time"],
+        until: Float[Array, " row"],
+        start: Standing | None,
+        ticks: int,
+    ) -> tuple[dict[str, Array], Standing]:
+        """Go on until some times, and see outputs on the way."""
+        inputs = dict(self.values.typical) | dict(self.wide.covariates)
+        inputs |= self.cloud.effects.inputs(eta, self.occasion)
+        path, standing = solve_by_chance(
+            self.cloud.program,
+            inputs,
+            self.wide.doses,
+            Times(times, jnp.full(times.shape, -1)),
+            keys=self.keys,
+            ticks=ticks,
+            start=start,
+            until=until,
+            periods=self.wide.periods,
+            widths=(self.cloud.widths[0], times.shape[1]),
+        )
+        return path.outputs, standing
+
+    def comes(
+        self, eta: Array, standing: Standing, until: Array
+    ) -> Float[Array, " row"]:
+        """Say of each particle whether the event comes to it within the horizon."""
+        assert self.cloud.watched is not None  # it is asked of monitors
+        grid = jnp.arange(1, LOOKS + 1).astype(float) / LOOKS
+        when = until[:, None] + self.horizon * grid[None, :]
+        end = until + self.horizon
+        seen, _ = self.stage(eta, when, end, standing, self.cloud.ahead)
+        event = evaluate(self.cloud.watched, seen) != 0
+        return jnp.broadcast_to(event, when.shape).any(axis=1).astype(float)
+
+    def look(
+        self, before: _Particles, at: tuple[Array, Array, Any]
+    ) -> tuple[_Particles, tuple[Any, ...]]:
+        """Go to a measurement of every subject, and weigh particles by it."""
+        order, stop, mine = at
+        shape = before.share.shape
+        until = jnp.repeat(stop, shape[1], axis=0)
+        ticks = self.cloud.ticks
+        seen, standing = self.stage(
+            before.eta, until[:, None], until, before.standing, ticks
+        )
+        outputs = {name: value[:, 0].reshape(shape) for name, value in seen.items()}
+        density = _density(self.cloud.program.model, self.values, outputs, mine)
+        weight = before.share + density
+        total = logsumexp(weight, axis=1)
+        known = jnp.isfinite(total)[:, None]
+        share = jnp.where(known, weight - total[:, None], before.share)
+        chances = jnp.zeros((shape[0], 2))
+        if self.cloud.watched is not None:
+            comes = self.comes(before.eta, standing, until).reshape(shape)
+            both = [jnp.exp(one) * comes for one in (before.share, share)]
+            chances = jnp.stack([jnp.sum(one, axis=1) for one in both], axis=1)
+        bands = {name: _bands(value, jnp.exp(share)) for name, value in outputs.items()}
+        worth = 1.0 / jnp.sum(jnp.exp(2.0 * share), axis=1)
+        fresh = _anew(standing, before.eta, share, worth, self.starts, order)
+        return fresh, (bands, worth, jnp.where(mine[3], total, 0.0), chances)
+
+
 @functools.partial(kept, static=1, makers=MAKERS)
 def _followed(
     cloud: Cloud,
@@ -232,69 +312,17 @@ def _followed(
     )
     occasion = jnp.repeat(jnp.asarray(data.occasion), many, axis=0)
     keys = _keys(keys_of(seed, number, "particle"), many)
-    eta = _drawn(cloud.effects, values, keys)
     starts = keys_of(seed, number, "resampling")
-
-    def stage(
-        eta: Array, ticks: int, times: Array, until: Array, start: Standing | None
-    ) -> tuple[dict[str, Array], Standing]:
-        inputs = dict(values.typical) | dict(wide.covariates)
-        inputs |= cloud.effects.inputs(eta, occasion)
-        path, standing = solve_by_chance(
-            cloud.program,
-            inputs,
-            wide.doses,
-            Times(times, jnp.full(times.shape, -1)),
-            keys=keys,
-            ticks=ticks,
-            start=start,
-            until=until,
-            periods=wide.periods,
-            widths=(cloud.widths[0], times.shape[1]),
-        )
-        return path.outputs, standing
-
-    rows = lambda value: jnp.repeat(value, many, axis=0)  # noqa: E731
-    _, standing = stage(eta, 0, jnp.zeros((count * many, 0)), rows(begin), None)
+    course = _Course(cloud, values, wide, occasion, keys, starts, horizon)
+    eta = _drawn(cloud.effects, values, keys)
+    first = jnp.repeat(begin, many, axis=0)
+    _, standing = course.stage(eta, jnp.zeros((count * many, 0)), first, None, 0)
     share = jnp.full((count, many), -jnp.log(float(many)))
-
-    def look(
-        cloud_: _Particles, at: tuple[Array, Array, Any]
-    ) -> tuple[_Particles, tuple[Any, ...]]:
-        order, stop, mine = at
-        until = rows(stop)
-        outputs, standing = stage(
-            cloud_.eta, cloud.ticks, until[:, None], until, cloud_.standing
-        )
-        outputs = {
-            name: value[:, 0].reshape(count, many) for name, value in outputs.items()
-        }
-        density = _density(cloud.program.model, values, outputs, mine)
-        weight = cloud_.share + density
-        total = logsumexp(weight, axis=1)
-        share = weight - jnp.where(jnp.isfinite(total), total, 0.0)[:, None]
-        chances = jnp.zeros((count, 2))
-        if cloud.watched is not None:
-            grid = jnp.arange(1, LOOKS + 1).astype(float) / LOOKS
-            when = until[:, None] + horizon * grid[None, :]
-            seen, _ = stage(cloud_.eta, cloud.ahead, when, until + horizon, standing)
-            event = evaluate(cloud.watched, seen) != 0
-            comes = event.any(axis=1).reshape(count, many).astype(float)
-            both = [
-                jnp.sum(jnp.exp(one) * comes, axis=1) for one in (cloud_.share, share)
-            ]
-            chances = jnp.stack(both, axis=1)
-        bands = {name: _bands(value, jnp.exp(share)) for name, value in outputs.items()}
-        worth = 1.0 / jnp.sum(jnp.exp(2.0 * share), axis=1)
-        fresh = _anew(standing, cloud_.eta, share, worth, starts, order)
-        seen_now = jnp.where(mine[3], total, 0.0)
-        return fresh, (bands, worth, seen_now, chances)
-
     orders = jnp.arange(stops.shape[1])
     columns = (data.values, data.output, data.below, data.real)
     asked = tuple(jnp.asarray(one).T for one in columns)
-    first = _Particles(standing, eta, share)
-    _, found = lax.scan(look, first, (orders, stops.T, asked))
+    begun = _Particles(standing, eta, share)
+    _, found = lax.scan(course.look, begun, (orders, stops.T, asked))
     bands, worth, density, chances = jax.tree.map(
         lambda leaf: jnp.moveaxis(leaf, 0, 1), found
     )
@@ -391,6 +419,6 @@ def _anew(
     poor = worth < SHARE * many
     place = jnp.where(poor[:, None], place, jnp.arange(many)[None])
     flat = (place + many * jnp.arange(count)[:, None]).reshape(-1)
-    moved = jax.tree.map(lambda leaf: leaf[flat], (standing, eta))
+    standing, eta = jax.tree.map(lambda leaf: leaf[flat], (standing, eta))
     even = jnp.full_like(share, -jnp.log(float(many)))
-    return _Particles(*moved, jnp.where(poor[:, None], even, share))
+    return _Particles(standing, eta, jnp.where(poor[:, None], even, share))
