@@ -6,7 +6,8 @@ $(H + \lambda\, \mathrm{diag} H)\, d = -g$, where $\lambda$ falls after a step t
 helped and rises after one that did not. A subject has converged where the decrement
 $g' H^{-1} g$, by which L could still fall, is small; its error is the root of that, in
 posterior standard deviations. Who has not converged goes on in smaller company, with
-steps from BFGS, whose matrix begins at H; who still has not begins anew elsewhere.
+steps from BFGS, whose matrix begins at H; who still has not, or has a mode far out,
+begins anew elsewhere.
 
 References
 ----------
@@ -41,6 +42,8 @@ FIRST, SECOND = 20, 60  # steps by scoring, and then by BFGS
 DECREMENT = 1e-14  # of L, at which an effect is known to 1e-7 of its deviation
 ROUGH = 1e-6  # of L, at which a subject counts as converged if rounding stops it
 STARTS = (0.0, 0.5, -0.5, 1.0, -1.0)  # in prior deviations
+LONGEST = 1.0  # of a step, in prior deviations
+FAR = 3.0  # prior deviations, beyond which a mode is looked for elsewhere, too
 MAKERS = ("fit", "model", "dosing", "solver")
 
 
@@ -145,14 +148,16 @@ def modes(
     size = size_of(study.subjects)
     search = functools.partial(_searched, likelihood, values, size)
     found = search(study.data, begin, bfgs=False)
-    found = _again(search, study.data, found, found.eta)
+    rows = np.flatnonzero(~(found.decrement < DECREMENT))
+    found = _again(search, study.data, found, found.eta, rows)
     spread = np.sqrt(np.diag(np.asarray(likelihood.effects.covariance(values))))
     for shift in STARTS:
-        rows = np.flatnonzero(~(found.decrement < ROUGH))
+        far = (np.abs(found.eta) > FAR * spread).any(axis=1)
+        rows = np.flatnonzero(far | ~(found.decrement < ROUGH))
         if not rows.size or not count:
             break
         other = np.broadcast_to(shift * spread, begin.shape)
-        found = _again(search, study.data, found, other)
+        found = _again(search, study.data, found, other, rows)
     outcome = np.where(found.decrement < ROUGH, 0, Outcome.STEP_LIMIT)
     outcome = np.where(np.isfinite(found.objective), outcome, Outcome.NO_DENSITY)
     return Modes(
@@ -173,10 +178,13 @@ def _inverse(matrices: np.ndarray) -> np.ndarray:
 
 
 def _again(
-    search: Callable[..., Any], data: Data, found: Any, start: np.ndarray
+    search: Callable[..., Any],
+    data: Data,
+    found: Any,
+    start: np.ndarray,
+    rows: np.ndarray,
 ) -> Any:
-    """Go on for those who have not converged, and keep what is better."""
-    rows = np.flatnonzero(~(found.decrement < DECREMENT))
+    """Go on for some, and keep what is better."""
     if not rows.size:
         return found
     other = search(taken(data, rows), start[rows], bfgs=True)
@@ -269,6 +277,7 @@ def descend(
     count, size = start.shape
     plain = jnp.broadcast_to(jnp.eye(size), (count, size, size))
     zero = jnp.zeros(count, int)
+    spread = jnp.sqrt(jnp.diag(likelihood.effects.covariance(values)))
     state = Search(
         eta=start,
         objective=jnp.full(count, jnp.inf),
@@ -286,7 +295,7 @@ def descend(
         return jnp.any(~state.done) & (jnp.max(state.steps) < most)
 
     def step(state: Search) -> Search:
-        return _step(state, likelihood.look(values, state.trial, data), bfgs)
+        return _step(state, likelihood.look(values, state.trial, data), bfgs, spread)
 
     state = lax.while_loop(going, step, state)
     decrement = _decrement(state.gradient, state.information)
@@ -309,7 +318,9 @@ def _decrement(
     return jnp.sum(step * gradient, axis=1)
 
 
-def _step(state: Search, seen: Look, bfgs: Bool[Array, ""]) -> Search:
+def _step(
+    state: Search, seen: Look, bfgs: Bool[Array, ""], spread: Float[Array, " effect"]
+) -> Search:
     """Keep the trials that helped, and say where to look next."""
     slack = 1e-11 * (1.0 + jnp.abs(state.objective))
     better = (seen.objective <= state.objective + slack) & ~state.done
@@ -329,6 +340,8 @@ def _step(state: Search, seen: Look, bfgs: Bool[Array, ""]) -> Search:
     diagonal = jnp.diagonal(matrix, axis1=1, axis2=2)
     more = (damping[:, None] * diagonal)[:, :, None] * jnp.eye(eta.shape[1])[None]
     step = -jnp.linalg.solve(matrix + more, gradient[:, :, None])[:, :, 0]
+    length = jnp.max(jnp.abs(step) / spread[None], axis=1, initial=0.0)
+    step = step * jnp.minimum(1.0, LONGEST / jnp.maximum(length, 1e-300))[:, None]
     return Search(
         eta=eta,
         objective=keep(seen.objective, state.objective),
