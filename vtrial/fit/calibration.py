@@ -22,7 +22,7 @@ from vtrial.fit.folder import refuse_folder, write_fit
 from vtrial.fit.goodness import Goodness, goodness_of
 from vtrial.fit.likelihood import TIGHT, likelihood_of
 from vtrial.fit.minimum import Minimum, Tell, minimise
-from vtrial.fit.mode import Modes, Outcome
+from vtrial.fit.mode import Modes
 from vtrial.fit.parameters import Layout, layout_of
 from vtrial.fit.study import Below, Study, read_study
 from vtrial.fit.uncertainty import By, condition_of, covariance_of, curvature
@@ -166,7 +166,7 @@ def calibrate(
         return problem.at(vector, None if start is None else start.eta)
 
     begin = layout.vector(base)
-    _refuse_start(problem, begin)
+    _refuse_start(problem)
     best = minimise(evaluate, begin, most=most, tell=tell)
     curved = curvature(evaluate, best)
     spread = covariance_of(curved, best.point.slopes, covariance)
@@ -176,16 +176,15 @@ def calibrate(
     return found
 
 
-def _refuse_start(problem: Focei, begin: Float[np.ndarray, " estimate"]) -> None:
+def _refuse_start(problem: Focei) -> None:
     """Refuse to start where an observation cannot be: say which, by its line."""
-    point = problem.at(begin)
-    lost = np.flatnonzero(point.modes.outcome == Outcome.NO_DENSITY)
-    if not lost.size:
-        return
     study, likelihood = problem.study, problem.likelihood
     eta = jnp.zeros((study.subjects, len(likelihood.effects)))
     seen = likelihood.stand(problem.base, eta, study.data)
     sound = np.asarray(seen.sound) | ~study.data.real
+    lost = np.flatnonzero(~sound.all(axis=1))
+    if not lost.size:
+        return
     faults = []
     for subject in lost[:NAMED]:
         place = int(np.argmin(sound[subject]))

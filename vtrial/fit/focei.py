@@ -135,47 +135,30 @@ def scores(
     data: Data,
     eta: Float[Array, "subject effect"],
 ) -> Scores:
-    """Return each subject's objective at its mode, and its exact slope."""
+    """Return each subject's objective at its mode, and its exact slope.
+
+    Every direction, of estimates and of effects, goes through one program: it is
+    compiled once, though magnitudes of errors need no solution.
+    """
     count, size = eta.shape
-    split = len(layout.typical)
-    shared = functools.partial(_parts, likelihood, layout, base, data)
+    total = len(layout)
+    of = functools.partial(_parts, likelihood, layout, base, data)
+    axes = jnp.eye(total + size)
 
-    def by_typical(head: Array, at: Array) -> Any:
-        return shared(jnp.concatenate([head, vector[split:]]), at)
+    def along(axis: Array) -> Any:
+        own = jnp.broadcast_to(axis[None, total:], (count, size))
+        return jax.jvp(of, (vector, eta), (axis[:total], own))
 
-    def by_rest(tail: Array) -> Any:
-        return shared(jnp.concatenate([vector[:split], tail]), eta)
-
-    head, tail = vector[:split], vector[split:]
-    (joint, gradient, extra) = shared(vector, eta)
-    axes = jnp.broadcast_to(jnp.eye(size)[:, None, :], (size, count, size))
-    still = jnp.zeros_like(head)
-
-    def along_effect(axis: Array) -> Any:
-        return jax.jvp(by_typical, (head, eta), (still, axis))[1]
-
-    def along_typical(axis: Array) -> Any:
-        return jax.jvp(by_typical, (head, eta), (axis, jnp.zeros_like(eta)))[1]
-
-    def along_rest(axis: Array) -> Any:
-        return jax.jvp(by_rest, (tail,), (axis,))[1]
-
-    slopes = [
-        jax.vmap(along)(jnp.eye(len(part)))
-        for along, part in ((along_typical, head), (along_rest, tail))
-        if len(part)
-    ]
-    own, moved, more = jax.tree.map(lambda *a: jnp.concatenate(a), *slopes)
-    slope = jnp.swapaxes(own + more, 0, 1)
+    found, slopes = jax.vmap(along, out_axes=(None, 0))(axes)
+    joint, gradient, extra = slopes
+    slope = jnp.swapaxes((joint + extra)[:total], 0, 1)
     if size:
-        _, curved, tilt = jax.vmap(along_effect)(axes)
         # L is at its minimum: only the determinant asks where the mode goes.
-        follow = jnp.linalg.solve(
-            jnp.transpose(curved, (1, 2, 0)),
-            jnp.swapaxes(jnp.transpose(moved, (1, 0, 2)), 1, 2),
-        )
-        slope = slope - jnp.einsum("ks,skx->sx", tilt, follow)
-    return Scores(joint + extra, slope)
+        curved = jnp.transpose(gradient[total:], (1, 2, 0))
+        moved = jnp.transpose(gradient[:total], (1, 2, 0))
+        follow = jnp.linalg.solve(curved, moved)
+        slope = slope - jnp.einsum("ks,skx->sx", extra[total:], follow)
+    return Scores(found[0] + found[2], slope)
 
 
 def _parts(
