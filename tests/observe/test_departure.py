@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import vtrial as vt
+from vtrial.analysis.departures import Departures, _Count
 from vtrial.conduct.provenance import protocol_of
 from vtrial.errors import ProtocolError
 from vtrial.keys import purpose_key, subject_key
@@ -231,6 +232,16 @@ rules:
     row = found.departed.set_index("cause").loc["rule high"]
     assert row["count"] == (cause == 2).sum()
     assert row["mean"] == 6.0
+
+
+def test_a_cause_for_which_nobody_left_has_its_row(tmp_path):
+    """How often is 0; when is not known."""
+    protocol = load(tmp_path, '{hazard: "0.1 * (level < 0.5)", per: month}')
+    name = protocol.arms[0].name
+    counted = Departures(solved={name: 10}, found={(name, 1): _Count()})
+    (row,) = counted.table(protocol).to_dict("records")
+    assert (row["n"], row["count"], row["share"]) == (10, 0, 0.0)
+    assert np.isnan([row["mean"], row["first"], row["last"]]).all()
 
 
 def test_a_plan_says_why_people_leave(tmp_path):

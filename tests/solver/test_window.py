@@ -209,7 +209,6 @@ def test_observations_between_doses_are_counted(doses, seen, most):
     assert most_between(np.array(doses), np.array(seen)).max() == most
 
 
-@pytest.mark.slow
 def test_no_company_changes_how_a_subject_is_looked_at(made):
     """One dose and many looks beside many doses: each as if by itself."""
     model = made.models["saturable"]

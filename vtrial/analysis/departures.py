@@ -60,7 +60,8 @@ class Departures:
                 seen, n = self.found[arm.name, code], self.solved[arm.name]
                 share = seen.number / n if n else np.nan
                 error = np.sqrt(share * (1 - share) / n) if n else np.nan
-                when = (seen.total / seen.number, seen.first, seen.last)
-                when = when if seen.number else (np.nan,) * 3
+                when = (np.nan,) * 3
+                if seen.number:
+                    when = (seen.total / seen.number, seen.first, seen.last)
                 rows.append((arm.name, cause, n, seen.number, share, error, *when))
         return pd.DataFrame(rows, columns=DEPARTED)

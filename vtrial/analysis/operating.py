@@ -247,9 +247,11 @@ def proportion_of(true: np.ndarray) -> Measured:
 
 
 def mean_of(value: np.ndarray) -> Measured:
-    """Return a mean over trials with Student's limits."""
-    trials = len(value)
-    mean, error = float(value.mean()), float(value.std(ddof=1) / np.sqrt(trials))
+    """Return a mean over trials with Student's limits, which one trial has none of."""
+    trials, mean = len(value), float(value.mean())
+    if trials < 2:
+        return Measured(mean, np.nan, np.nan, np.nan, trials)
+    error = float(value.std(ddof=1) / np.sqrt(trials))
     half = monte_carlo_margin(error, trials)
     return Measured(mean, error, mean - half, mean + half, trials)
 

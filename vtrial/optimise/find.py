@@ -75,13 +75,6 @@ def find_regimen(
     ProtocolError
         If the protocol does not say what is optimised, cannot be run, or asks for a
         gradient where there is none.
-
-    Examples
-    --------
-    >>> from vtrial.protocol.load import load_protocol
-    >>> find_regimen(load_protocol("docetaxel-dose"))
-    Traceback (most recent call last):
-    vtrial.errors.ProtocolError: optimise is missing; it must be a sheet that says ...
     """
     problem = _problem(protocol, {"search": search, "verify": verify})
     asked = problem.asked

@@ -290,7 +290,7 @@ def respond(
 
     Examples
     --------
-    >>> point = Endpoint("low", of="x", take="minimum", start=0, end=1, below=0.5)
+    >>> point = Endpoint("low", of="x", take="minimum", start=0.0, end=1.0, below=0.5)
     >>> respond(point, jnp.array([0.4, 0.5]), jnp.asarray(0.1)).round(3).tolist()
     [0.731, 0.5]
     """
