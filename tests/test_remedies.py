@@ -26,6 +26,7 @@ SHEETS = (
     *("pk.yaml", "people.yaml", "arms.yaml", "endpoints.yaml", "analysis.yaml"),
     "rules.yaml",
 )
+DEAR = ("arms.yaml", "analysis.yaml", "rules.yaml")  # of a hundred faults and more
 THIN = 20  # of so many wrong sheets one is read, unless the slow tests run, too
 FOREIGN = ("pydantic", "Shape", "Input should", "valid dictionary", "instance of")
 BEAL = (("M1", "drop"), ("M5", "LLOQ/2"), ("M6", "LLOQ/2 once"), ("M7", "zero"))
@@ -119,7 +120,13 @@ def is_rewritten(old: str, new: str) -> bool:
     return all(word.casefold() in theirs for word in ours)
 
 
-@pytest.mark.parametrize("sheet", [*SHEETS, EVENTS])
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        pytest.param(one, marks=[pytest.mark.slow] if one in DEAR else [])
+        for one in (*SHEETS, EVENTS)
+    ],
+)
 def test_every_remedy_of_the_wrong_sheets_ends_its_fault(sheet, request, tmp_path):
     own = [case for case in cases() if case.sheet == sheet]
     thin = 1 if request.config.getoption("--slow") else THIN

@@ -51,6 +51,7 @@ def test_arms_are_the_same_in_any_block():
     assert np.abs(whole.reshape(3, 40).sum(axis=1) - 20).max() <= 2
 
 
+@pytest.mark.slow
 def test_a_record_is_enacted_with_its_own_arms_and_told(tmp_path):
     protocol = vt.load_protocol(SHEET)
     record = vt.run(protocol, out=tmp_path / "at", workers=0)

@@ -30,6 +30,7 @@ def fit(model, study_file, tmp_path_factory):
     return calibrate(model, study_file, into=into), into
 
 
+@pytest.mark.slow
 def test_slopes_are_those_of_the_objective(problem, note):
     at = problem.layout.vector(problem.base)
     together = ("omega(KA)", "omega(CL)", "omega(CL,V)", "omega(V)")

@@ -226,6 +226,7 @@ def test_cells_of_one_lifespan_agree_with_their_integral():
         np.testing.assert_allclose(found.outputs["young"][row], young, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_stages_equal_the_whole():
     time, rows = np.linspace(0, 40, COUNT), 3
     by = np.array([1.5, 4.0, 9.0])

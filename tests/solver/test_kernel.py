@@ -58,6 +58,7 @@ def test_the_interpreted_kernel_takes_the_steps_of_the_scan(
         np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_failed_lane_fails_alone_in_the_kernel(made, in_kernel):
     model = made.models["saturable"]
     inputs = {k: np.full(40, v) for k, v in model.typical().items()}

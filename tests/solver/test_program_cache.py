@@ -84,6 +84,7 @@ def test_a_damaged_program_is_made_anew(made, folder, monkeypatch, damage):
     assert same(first, answer(made)), "it has not been written again"
 
 
+@pytest.mark.slow
 def test_a_folder_that_takes_nothing_is_no_fault(made, folder, monkeypatch):
     folder.parent.mkdir(exist_ok=True)
     folder.write_text("a file where the folder would be")

@@ -192,6 +192,7 @@ def test_both_kernels_agree_on_the_same_people():
     assert (busy <= there).all()
 
 
+@pytest.mark.slow
 def test_littles_law_holds_on_every_day(department):
     """Hours in the queue, added up over people and over time."""
     _, found = department
@@ -206,6 +207,7 @@ def test_littles_law_holds_on_every_day(department):
         assert over_time == pytest.approx(np.sum(end - begin), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_people_come_by_a_poisson_process(department):
     """The cumulative rate between arrivals is Exp(1); falsely alarmed once in 1,000."""
     _, found = department
@@ -231,6 +233,7 @@ def check_present(count):
         assert over_days(found[f"at_{hour}"]).off(exact) < SE + 0.5, hour  # 18 of them
 
 
+@pytest.mark.slow
 def test_unlimited_servers_follow_the_rate():
     check_present(300)
 
@@ -240,6 +243,7 @@ def test_unlimited_servers_follow_the_rate_at_length():
     check_present(20_000)
 
 
+@pytest.mark.slow
 def test_arms_see_the_same_people(department):
     flow, found = department
     model = dataclasses.replace(vt.load_model("emergency-department"), flow=flow)

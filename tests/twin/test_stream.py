@@ -29,6 +29,7 @@ def stream(folder, rows, head=HEAD):
     return written(folder, rows, head, "stream.csv")
 
 
+@pytest.mark.slow
 def test_the_order_of_records_changes_nothing(tmp_path):
     """The posterior after n updates in any order is that of all records at once."""
     model = load_model(STILL)
