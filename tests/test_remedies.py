@@ -26,7 +26,7 @@ SHEETS = (
     *("pk.yaml", "people.yaml", "arms.yaml", "endpoints.yaml", "analysis.yaml"),
     "rules.yaml",
 )
-DEAR = ("arms.yaml", "analysis.yaml", "rules.yaml")  # of a hundred faults and more
+DEAR = ("arms.yaml", "analysis.yaml", "rules.yaml")  # whose remedies take the longest
 THIN = 20  # of so many wrong sheets one is read, unless the slow tests run, too
 FOREIGN = ("pydantic", "Shape", "Input should", "valid dictionary", "instance of")
 BEAL = (("M1", "drop"), ("M5", "LLOQ/2"), ("M6", "LLOQ/2 once"), ("M7", "zero"))
