@@ -1,6 +1,7 @@
 """Nothing compiles twice: a second block of the same shape compiles nothing."""
 
 import jax
+import numpy as np
 import pytest
 
 import vtrial as vt
@@ -67,3 +68,22 @@ def test_arms_that_differ_in_amounts_share_every_program(trial, compiled):
     compiled.clear()
     trial.observe(trial.protocol.arms[1], people, high)
     assert compiled == []
+
+
+RULES = """
+rules:
+  down: {{when: conc > {limit}, do: reduce by {share} %}}
+"""
+
+
+def test_rules_with_other_numbers_compile_nothing(tmp_path, compiled):
+    found = []
+    for limit, share in ((0.5, 20), (0.6, 40)):
+        text = SHEET + RULES.format(limit=limit, share=share)
+        (tmp_path / "traced.yaml").write_text(text)
+        planned = vt.plan(vt.load_protocol(tmp_path / "traced.yaml"))
+        compiled.clear()
+        found.append(rows_of(Trial(planned.protocol, planned.cohort), 0))
+    assert compiled == []
+    amounts = [one["arms/high/doses/amount"] for one in found]
+    assert not np.array_equal(*amounts, equal_nan=True)

@@ -68,3 +68,50 @@ def test_a_shape_and_its_numbers_are_the_arm(tmp_path, words):
         held = jax.tree.leaves(expand(arm.regimen, known))
         assert all(map(np.array_equal, found, held))
         assert len(found) == len(held)
+
+
+RULES = """
+rules:
+  down: {when: conc > 2, do: reduce by 20 %, floor: 10 mg}
+  up: {when: "days below(conc, 1) > 3", do: increase one step, ladder: "25, 50 mg"}
+  more: {when: last(conc) < 0.5, do: give 20 mg}
+  wait: {when: conc > 3 and cycle > 1, do: hold for 24 h}
+"""
+DATA = [
+    ("conc > 2,", "conc > 2.5,"),
+    ("20 %", "30 %"),
+    ("10 mg", "5 mg"),
+    ("conc, 1)", "conc, 0.8)"),
+    ("1) > 3", "1) > 2"),
+    ('"25, 50 mg"', '"20, 40 mg"'),
+    ("give 20 mg", "give 30 mg"),
+    ("for 24 h", "for 48 h"),
+]
+STRUCTURE = [
+    ("conc > 2,", "conc < 2,"),
+    ('"25, 50 mg"', '"25, 50, 75 mg"'),
+    ("conc > 3", "conc > 4"),  # beside what the plan decides by
+    ("cycle > 1", "cycle > 0"),
+    ("give 20 mg", "give 20 mg over 1 h"),
+]
+
+
+def ruled(folder, old="", new=""):
+    """Return an arm with rules, one word of which is another one."""
+    assert old in RULES, "the rules say so"
+    sheets = Sheets(folder)
+    sheets.texts["small"] += RULES.replace(old, new)
+    return sheets.load().arms[0]
+
+
+@pytest.mark.parametrize("words", DATA)
+def test_rules_that_differ_in_numbers_share_a_shape(tmp_path, words):
+    one, other = shape_of(ruled(tmp_path)), shape_of(ruled(tmp_path, *words))
+    assert one.arm == other.arm
+    assert one.numbers != other.numbers
+
+
+@pytest.mark.parametrize("words", STRUCTURE)
+def test_rules_that_differ_otherwise_do_not(tmp_path, words):
+    one, other = shape_of(ruled(tmp_path)), shape_of(ruled(tmp_path, *words))
+    assert one.arm != other.arm

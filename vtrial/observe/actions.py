@@ -151,7 +151,7 @@ def _act(
         order = jnp.argsort(jnp.isinf(extra.time), axis=1, stable=True)[:, :width]
         kept = Rows(*(jnp.take_along_axis(part, order, axis=1) for part in extra))
         return standing._replace(plan=plan._replace(extra=kept))
-    amounts = next_amounts(plan, tables, len(dosed.groups))
+    amounts = next_amounts(plan, tables)
     wanted = _changed(rule, action, values, amounts)
     here &= jnp.isfinite(wanted)
     if action.kind == "scale":  # whatever doses are to come, each by as much

@@ -1,9 +1,10 @@
 """Arms that differ in amounts alone: one compiled program for all of them.
 
-The numbers of an arm's doses, and those that it sets, are data; what is left is the
-shape of the arm, which many arms of a dose-finding trial share. A number that stands
-elsewhere (an exponent, a cap) stays where it is, so that what is computed of it is
-computed alike.
+The numbers of an arm's doses, those that it sets, and the limits, factors, amounts and
+ladders of its rules are data; what is left is the shape of the arm, which many arms of
+a dose-finding trial share. A number that stands elsewhere (an exponent, a cap) stays
+where it is, so that what is computed of it is computed alike; so do numbers that decide
+at which moments there is a question: delays, counts, what is compared with the plan.
 """
 
 import functools
@@ -15,10 +16,13 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vtrial.dosing.regimen import Level, Regimen, Step
-from vtrial.model.tree import Call, Expression, Name, Number
+from vtrial.model.tree import Call, Expression, Name, Number, names_in
+from vtrial.protocol.design import NUMBER, without_numbers
 from vtrial.protocol.protocol import Arm
+from vtrial.protocol.rules import Action, Condition, Rule
 
-NUMBER = "number {}"  # no name of a sheet has a space
+PLANNED = {"cycle", "day_of_cycle"}  # what a rule may name that is known beforehand
+DATA = ("scale", "add", "fix", "assign", "hold")  # actions whose number is data
 
 
 class ArmShape(NamedTuple):
@@ -51,9 +55,11 @@ def shape_of(arm: Arm) -> ArmShape:
         numbers.append(number.value)
         return Name(NUMBER.format(len(numbers) - 1))
 
-    regimen = None if arm.regimen is None else _bare(arm.regimen, named)
+    bare = functools.lru_cache(functools.partial(_bare, named=named))
+    regimen = None if arm.regimen is None else bare(arm.regimen)
+    rules = tuple(_rule(rule, bare, named) for rule in arm.rules)
     sets = tuple((name, _without(value, named)) for name, value in arm.set)
-    shape = Arm("", regimen=regimen, set=sets, rules=arm.rules, adherence=arm.adherence)
+    shape = Arm("", regimen=regimen, set=sets, rules=rules, adherence=arm.adherence)
     return ArmShape(shape, tuple(numbers))
 
 
@@ -67,6 +73,49 @@ def _bare(regimen: Regimen, named: Callable[[Number], Name]) -> Regimen:
         return replace(one, levels=tuple(map(level, one.levels)), words="")
 
     return replace(regimen, steps=tuple(map(step, regimen.steps)))
+
+
+def _rule(
+    rule: Rule, bare: Callable[[Regimen], Regimen], named: Callable[[Number], Name]
+) -> Rule:
+    """Return a rule without the numbers that are data, and without its words."""
+
+    def lifted(expression: Expression | None) -> Expression | None:
+        return None if expression is None else without_numbers(expression, named)
+
+    def action(one: Action) -> Action:
+        return replace(
+            one,
+            number=lifted(one.number) if one.kind in DATA else one.number,
+            regimen=None if one.regimen is None else bare(one.regimen),
+        )
+
+    return replace(
+        rule,
+        when=None if rule.when is None else _condition(rule.when, named),
+        do=tuple(map(action, rule.do)),
+        floor=lifted(rule.floor),
+        ceiling=lifted(rule.ceiling),
+        ladder=tuple(without_numbers(rung, named) for rung in rule.ladder),
+        title="",
+        words="",
+    )
+
+
+def _condition(when: Condition, named: Callable[[Number], Name]) -> Condition:
+    """Return a condition without its numbers, unless the plan decides by them."""
+    names = {name.name for name in names_in(when.expression)}
+    if not names or names & PLANNED:
+        return when
+    limits = [
+        one.limit and replace(one, limit=without_numbers(one.limit, named))
+        for one in when.histories
+    ]
+    histories = zip(when.histories, limits, strict=True)
+    return Condition(
+        without_numbers(when.expression, named),
+        tuple(limited or one for one, limited in histories),
+    )
 
 
 def _without(amount: Expression, named: Callable[[Number], Name]) -> Expression:

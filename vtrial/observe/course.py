@@ -14,7 +14,6 @@ from jax.export import register_namedtuple_serialization
 from jaxtyping import Array, Bool, Float, Int, Key, UInt
 
 from vtrial.dosing.doses import AFTER_DOSE, BEFORE_DOSE, Times
-from vtrial.dosing.schedule import FINEST
 from vtrial.keys import purpose_key
 from vtrial.observe.actions import Standing
 from vtrial.observe.decisions import Past, People, decide, nothing_past
@@ -34,6 +33,7 @@ from vtrial.observe.realised import (
 )
 from vtrial.observe.residual_draws import residual_normals
 from vtrial.observe.stages import Brought, Stands, stages_of
+from vtrial.observe.width import BEHIND
 from vtrial.solver.events import same
 from vtrial.solver.program import Program
 from vtrial.solver.trajectory import Trajectory
@@ -193,7 +193,7 @@ class _Solver:
         frame = self.frame
         until, here = self._next(carry, item)
         plan, doses, given = fall_due(
-            carry.standing.plan, self.brought.tables, until, frame.width_doses
+            carry.standing.plan, self.brought.tables, until, frame.width.doses
         )
         carry = carry._replace(standing=carry.standing._replace(plan=plan))
         carry, values = self._advance(carry, doses, until)
@@ -236,7 +236,7 @@ class _Solver:
         time = jnp.select(kinds, [standing.again, due, last], visit)
         here = jnp.isfinite(time) & ~item.last
         time = jnp.where(jnp.isfinite(time), time, now)
-        time = jnp.where(item.after, time + 4 * FINEST, time)
+        time = jnp.where(item.after, time + BEHIND, time)
         return jnp.maximum(time, now), here
 
     def _advance(
@@ -248,14 +248,14 @@ class _Solver:
             self.taken + standing.shift[:, None],
             self.rank,
             carry.visit,
-            frame.width_visits,
+            frame.width.visits,
             until,
         )
         grid, ahead = _falling(
             self.grid_times(),
             jnp.broadcast_to(frame.grid_rank, (self.count, frame.plan.grid.size)),
             carry.grid,
-            frame.width_grid,
+            frame.width.grid,
             until,
         )
         now = jnp.full((self.count, 1), BEFORE_DOSE)
@@ -307,7 +307,7 @@ class _Solver:
     def _sizes(self, standing: Standing) -> Rows:
         """Return doses of long ago: they tell how large the states are."""
         groups = self.frame.dosed.groups
-        amount = next_amounts(standing.plan, self.brought.tables, len(groups))
+        amount = next_amounts(standing.plan, self.brought.tables)
         rows = no_rows(self.count, len(groups))
         into = jnp.broadcast_to(jnp.asarray(groups, int)[None], rows.compartment.shape)
         return rows._replace(

@@ -145,10 +145,10 @@ def _spread(
         some = _part(brought, padded(part, length))
         go = _follow_by_chance if frame.protocol.model.chance else _follow
         seen = go(frame.scheme, frame.arm, frame.recent, method, numerics, some)
-        return jax.tree.map(lambda value: value[: part.size], seen)
+        return jax.tree.map(lambda value: np.asarray(value)[: part.size], seen)
 
     if len(ends) == 1:
-        return jax.tree.map(np.asarray, solve(rows))
+        return solve(rows)
     known = (frame.scheme, frame.arm, frame.recent, method, numerics, length)
     return solve_parts(solve, [rows[slice(*end)] for end in ends], ends, known)
 
@@ -188,7 +188,8 @@ def _bring(
     """Return what subjects under an arm with rules bring."""
     protocol = scheme.protocol
     inputs = inputs_under(shape, numbers, people, place)
-    known = {name: first_occasion(value) for name, value in inputs.items()}
+    alike = {n: jnp.broadcast_to(v, place.shape) for n, v in numbers.items()}
+    known = {name: first_occasion(value) for name, value in inputs.items()} | alike
     regimens = regimens_of(shape)
     tables = tables_of(regimens, asked_by(regimens, inputs, numbers))
     keys = people.keys(seed, place)
@@ -284,10 +285,14 @@ def _part(brought: Brought, rows: Int[np.ndarray, " row"]) -> Brought:
     count = brought.people.keys.shape[0]
 
     def take(value: Any) -> Any:
-        return value[rows] if value.shape[0] == count else value
+        return on_host(value)[rows] if value.shape[0] == count else value
+
+    def on_host(value: Any) -> Any:
+        keys = jnp.issubdtype(value.dtype, jax.dtypes.prng_key)
+        return value if keys else np.asarray(value)
 
     tables = brought.tables
-    doses = [v[:, rows] if v.shape[1] == count else v for v in tables.doses]
+    doses = [on_host(v)[:, rows] if v.shape[1] == count else v for v in tables.doses]
     missed = None if tables.missed is None else take(tables.missed)
     return Brought(
         inputs=jax.tree.map(take, brought.inputs),
@@ -307,13 +312,18 @@ def _rows(tree: Any, rows: np.ndarray) -> Any:
 
 
 def _put(whole: Any, part: Any, rows: np.ndarray, count: int) -> Any:
-    """Put rows into arrays of all subjects, which are made if there are none yet."""
+    """Put rows into arrays of all subjects, in place; made if there are none yet."""
     if whole is None:
         whole = jax.tree.map(lambda v: np.zeros((count, *v.shape[1:]), v.dtype), part)
 
     def put(all_: Any, some: Any) -> Any:
-        full = np.array(all_)
+        full = all_ if _is_ours(all_) else np.array(all_)
         full[rows] = np.asarray(some)
         return full
 
     return jax.tree.map(put, whole, part)
+
+
+def _is_ours(array: Any) -> bool:
+    """Say whether it may be written to."""
+    return isinstance(array, np.ndarray) and array.flags.writeable

@@ -99,7 +99,7 @@ def decide(
     taken, acted = ~here, jnp.zeros(now.shape, int)
     standing = standing._replace(again=jnp.full_like(now, jnp.inf))
     marks = Marks(past.changed, moment.began + standing.shift)
-    amounts = next_amounts(standing.plan, tables, len(dosed.groups))
+    amounts = next_amounts(standing.plan, tables)
     for place, rule in enumerate(rules):
         dose = _dose(rule, dosed, amounts)
         values = _names(rules, moment, now, seen, people, past, dose)
@@ -119,7 +119,7 @@ def decide(
         if rule.after:
             past, may = _in_time(rule, place, moment, now, may, past)
         standing = act(rule, may, now, values, standing, dosed=dosed, tables=tables)
-        after = next_amounts(standing.plan, tables, len(dosed.groups))
+        after = next_amounts(standing.plan, tables)
         past = _noted(rule, place, may, now, past, amounts, after)
         amounts = after
         acted += jnp.where(may, 1 << place, 0)

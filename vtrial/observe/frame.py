@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from vtrial.dosing.doses import AFTER_DOSE
+from vtrial.dosing.expansion import written
 from vtrial.dosing.regimen import Regimen
 from vtrial.dosing.schedule import FINEST, Schedule, schedule_of
 from vtrial.model.model import Model, Output
@@ -22,11 +23,11 @@ from vtrial.observe.moments import (
     cycle_at,
     longest,
     moments_of,
-    most_within,
 )
 from vtrial.observe.observation_times import ObservationTimes
 from vtrial.observe.realised import Ledger, groups_of
 from vtrial.observe.scheme import Scheme
+from vtrial.observe.width import BEHIND, Planned, Width, counted, within
 from vtrial.protocol.conditions import outputs_of
 from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.protocol.rules import Rule
@@ -161,25 +162,36 @@ class Frame:
         return longest(self.moments, self.rules, self.plan)
 
     @functools.cached_property
-    def width_visits(self) -> int:
-        """How many visits may fall into a stage."""
-        return most_within(self.plan.planned, self.longest)
+    def width(self) -> Width:
+        """How much may fall into a stage."""
+        plan, own = self.plan, self.dosed.regimens
+        size = plan.planned.size
+        visits = Planned(plan.planned, plan.rank[:size])
+        grid = Planned(plan.grid, plan.rank[size:])
+        doses = [written(one).time for one in own]
+        if len(own) <= 1 and self.is_rigid:
+            none = np.zeros(0)
+            return counted(self._ends(), visits, grid, doses[0] if doses else none)
+        return within(self.longest, visits, grid, doses, jitter=self.jitter)
 
-    @functools.cached_property
-    def width_grid(self) -> int:
-        """How many times of the grid may fall into a stage."""
-        return most_within(self.plan.grid, self.longest)
+    @property
+    def jitter(self) -> float:
+        """[h] By how much doses may be taken off their time."""
+        return self.arm.adherence.jitter if self.arm.adherence else 0.0
 
-    @functools.cached_property
-    def width_doses(self) -> int:
-        """How many doses of a regimen may fall into a stage."""
-        times = [
-            np.concatenate([np.zeros(0), *(step.times() for step in one.steps)])
-            for one in self.dosed.regimens
-        ]
-        jitter = self.arm.adherence.jitter if self.arm.adherence else 0.0
-        length = self.longest + 2 * jitter
-        return max([most_within(one, length) for one in times], default=0)
+    @property
+    def is_rigid(self) -> bool:
+        """Whether moments and doses are when they were planned, for everybody."""
+        moved = any(rule.delay or rule.after for rule in self.rules)
+        return not (moved or self.plan.moves or self.jitter)
+
+    def _ends(self) -> Float[np.ndarray, " stage"]:
+        """Return when the stages end if nothing moves [h]."""
+        plan, place = self.plan, self.moments.place
+        behind = np.where(plan.rank[place] == AFTER_DOSE, BEHIND, 0.0)
+        last = max([self.last, *plan.planned])
+        ends = np.append(plan.planned[place] + behind, last)
+        return np.maximum.accumulate(np.maximum(ends, self.begin))
 
     @functools.cached_property
     def extra(self) -> int:
@@ -193,7 +205,7 @@ class Frame:
         parts = [schedule_of(one) for one in every] or [schedule_of(None)]
         infused = sorted({place for part in parts for place in part.infused or ()})
         overlaps = max(part.overlaps for part in parts)
-        seen = self.width_visits + self.width_grid + 1
+        seen = self.width.visits + self.width.grid + 1
         by_chance = self.protocol.model.chance is not None  # which reads in parts
         between = None if by_chance else seen
         return Schedule(tuple(infused), False, overlaps, between=between)
@@ -258,10 +270,21 @@ class Frame:
 
     def compact(self, given: Ledger) -> Ledger:
         """Put the doses of all stages into one row a subject, by time."""
-        count = given.time.shape[1]
+        count, most = given.time.shape[1], self.most_doses
         flat = Ledger(*(jnp.moveaxis(v, 0, 1).reshape(count, -1) for v in given))
-        order = jnp.argsort(flat.time, axis=1, stable=True)[:, : self.most_doses]
-        return Ledger(*(jnp.take_along_axis(v, order, axis=1) for v in flat))
+        if self.in_order:
+            order = _first_finite(flat.time, most)
+        else:
+            order = jnp.argsort(flat.time, axis=1, stable=True)[:, :most]
+        ordered = Ledger(*(jnp.take_along_axis(v, order, axis=1) for v in flat))
+        there = jnp.isfinite(flat.time).sum(axis=1)
+        none = jnp.arange(most)[None] >= there[:, None]
+        return ordered._replace(time=jnp.where(none, jnp.inf, ordered.time))
+
+    @property
+    def in_order(self) -> bool:
+        """Whether doses become real in the order of their times."""
+        return not self.extra and not self.jitter
 
     @functools.cached_property
     def most_doses(self) -> int:
@@ -270,11 +293,22 @@ class Frame:
         if not self.rules:
             return sum(one.count for one in regimens)
         stages = self.moments.count + 1
-        every = stages * (self.width_doses + self.extra)
+        every = stages * (self.width.doses + self.extra)
         if len(regimens) > 1:
             return every
         planned = sum(one.count for one in regimens)
         return min(every, planned + stages * self.extra)
+
+
+def _first_finite(
+    time: Float[Array, "subject row"], count: int
+) -> Int[Array, "subject place"]:
+    """Return where the first finite times stand, in their order; 0 behind the last."""
+    there = jnp.isfinite(time)
+    place = jnp.where(there, jnp.cumsum(there, axis=1) - 1, count)
+    rows = jnp.broadcast_to(jnp.arange(time.shape[1])[None], time.shape)
+    none = jnp.zeros((time.shape[0], count), rows.dtype)
+    return none.at[jnp.arange(time.shape[0])[:, None], place].set(rows, mode="drop")
 
 
 def names_of(model: Model) -> tuple[str, ...]:

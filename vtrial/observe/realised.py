@@ -36,12 +36,14 @@ class Tables(NamedTuple):
     """All regimens of an arm, written out: (regimen, #subject, dose).
 
     `scales` says whose rate goes with the amount, `group` which of the states that are
-    dosed each dose goes into.
+    dosed each dose goes into, `coming` which is the next into each from a place on:
+    behind the last one the last, -1 where there is none.
     """
 
     doses: Rows
     scales: Bool[Array, "regimen dose"]
     group: Int[Array, "regimen dose"]
+    coming: Int[Array, "regimen place group"]
     missed: Bool[Array, "subject dose"] | None
 
 
@@ -117,11 +119,18 @@ def tables_of(
 
     rows_ = {name: side(name) for name in Rows._fields}
     scales, group = np.zeros((2, max(1, len(doses)), most), int)
+    coming = np.full((max(1, len(doses)), most + 1, len(groups)), -1)
     for place, one in enumerate(regimens):
         shared = written(one)
         scales[place, : one.count] = shared.lasts
         group[place, : one.count] = np.searchsorted(groups, shared.into)
-    return Tables(Rows(**rows_), jnp.asarray(scales > 0), jnp.asarray(group), None)
+        for column, into in enumerate(groups):
+            mine = np.flatnonzero(shared.into == into)
+            if mine.size:
+                after = np.searchsorted(mine, np.arange(most + 1))
+                coming[place, :, column] = mine[np.minimum(after, mine.size - 1)]
+    shared_ = map(jnp.asarray, (scales > 0, group, coming))
+    return Tables(Rows(**rows_), *shared_, None)
 
 
 def with_habits(
@@ -227,31 +236,16 @@ def fall_due(
     return plan, doses, ledger
 
 
-def next_amounts(
-    plan: Plan, tables: Tables, groups: int
-) -> Float[Array, "subject group"]:
+def next_amounts(plan: Plan, tables: Tables) -> Float[Array, "subject group"]:
     """Return the amount of the next dose into each state, as it stands now.
 
     Behind the last one it is the last.
     """
-    size = tables.group.shape[1]
-    if not size:
+    if not tables.group.shape[1]:
         return jnp.full(plan.factor.shape, jnp.nan)
-    place = jnp.arange(size)
-    group = jnp.take(tables.group, plan.regimen, axis=0)
-    every = jnp.broadcast_to(place[None], group.shape)
-    written = _taken(tables, plan.regimen, every)
-    real = jnp.isfinite(written.time)
-    found = []
-    for one in range(groups):
-        mine = (group == one) & real
-        later = mine & (place[None] >= plan.next[:, None])
-        first = jnp.argmax(later, axis=1)
-        last = size - 1 - jnp.argmax(mine[:, ::-1], axis=1)
-        chosen = jnp.where(later.any(axis=1), first, last)
-        amount = jnp.take_along_axis(written.amount, chosen[:, None], axis=1)[:, 0]
-        found.append(jnp.where(mine.any(axis=1), amount, jnp.nan))
-    whole = jnp.stack(found, axis=1)
+    place = tables.coming[plan.regimen, plan.next]
+    written = _taken(tables, plan.regimen, jnp.maximum(place, 0)).amount
+    whole = jnp.where(place < 0, jnp.nan, written)
     return jnp.where(jnp.isnan(plan.fixed), whole, plan.fixed) * plan.factor
 
 

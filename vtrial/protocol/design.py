@@ -1,6 +1,6 @@
 """How subjects come into the trial, are given an arm, and leave."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -128,16 +128,23 @@ def numbered(expression: Expression) -> tuple[Expression, tuple[float, ...]]:
     """
     numbers: list[float] = []
 
-    def bare(part: Expression) -> Expression:
-        if isinstance(part, Number):
-            numbers.append(part.value)
-            return Name(NUMBER.format(len(numbers) - 1))
-        if isinstance(part, Name):
-            return Name(part.name)
-        first, *rest = part.arguments
-        if part.function not in ("^", "^+"):
-            rest = [bare(one) for one in [first, *rest]]
-            return Call(part.function, tuple(rest))
-        return Call(part.function, (bare(first), *rest))
+    def named(number: Number) -> Name:
+        numbers.append(number.value)
+        return Name(NUMBER.format(len(numbers) - 1))
 
-    return bare(expression), tuple(numbers)
+    return without_numbers(expression, named), tuple(numbers)
+
+
+def without_numbers(
+    expression: Expression, named: Callable[[Number], Name]
+) -> Expression:
+    """Put names for the numbers of an equation, but for its exponents."""
+    if isinstance(expression, Number):
+        return named(expression)
+    if isinstance(expression, Name):
+        return Name(expression.name)
+    first, *rest = expression.arguments
+    bare = [without_numbers(first, named)]
+    raised = expression.function in ("^", "^+")
+    bare += rest if raised else [without_numbers(one, named) for one in rest]
+    return Call(expression.function, tuple(bare))
