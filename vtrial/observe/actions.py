@@ -191,13 +191,13 @@ def _stepped(
     rule: Rule, action: Action, values: Values, now: Float[Array, "subject group"]
 ) -> Float[Array, "subject group"]:
     """Go along a ladder, from wherever the dose is; no further than to its ends."""
-    steps = _column(action.number, values, now)
+    steps = _column(action.number, values, now).astype(int)
     rungs = jnp.stack([_column(one, values, now)[:, 0] for one in rule.ladder], axis=1)
     rungs = jnp.broadcast_to(rungs[:, None, :], (*now.shape, len(rule.ladder)))
     slack = CLOSE * jnp.abs(now)
     below = jnp.sum(rungs < (now - slack)[..., None], axis=2)
     above = jnp.sum(rungs <= (now + slack)[..., None], axis=2)
-    place = jnp.where(steps > 0, above + steps - 1, below + steps).astype(int)
+    place = jnp.where(steps > 0, above + steps - 1, below + steps)
     place = jnp.clip(place, 0, len(rule.ladder) - 1)
     found = jnp.take_along_axis(rungs, place[..., None], axis=2)[..., 0]
     # Beyond an end of the ladder a dose stays where it is.
