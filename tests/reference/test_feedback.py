@@ -1,7 +1,7 @@
 """Doses that follow what is measured, beside mrgsolve 1.7.2 in a loop.
 
-The tables are those that ferx-core freezes for its own adaptive dosing: platelets under
-Friberg's model with a ladder of doses, and troughs of vancomycin with steps of a quarter.
+The tables are those that ferx-core freezes for its own adaptive dosing: platelets by
+Friberg's model with a ladder of doses, and troughs of vancomycin in steps of a quarter.
 Their solver stops at tolerances of 1e-8, and they print six digits behind the point.
 """
 

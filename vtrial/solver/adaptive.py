@@ -496,10 +496,11 @@ class AbstractAdaptive(AbstractMethod):
         rest = stop - course.time
         here = way.going(course) & (rest <= 0)  # two stops at one time
         going = way.going(course) & ~here
-        # Rounding must not leave a sliver of a step before a stop.
+        # Rounding must not leave a sliver of a step before a stop; and the step to it
+        # is the rest itself, of which it has the derivative, not one of equal size.
         last = course.size >= rest * (1 - 1e-12)
         # Idle lanes compute, too: a size of 0 would make their 1/size infinite.
-        size = jnp.where(going, jnp.minimum(course.size, rest), 1.0)
+        size = jnp.where(going, jnp.where(last, rest, course.size), 1.0)
         field = way.field.holding_until_switch(course.flags)
         trial = self.attempt(field, course.time, course.amounts, size, course.carried)
         trial = trial._replace(error=self._error(way, course, size, trial))
