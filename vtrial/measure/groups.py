@@ -74,6 +74,36 @@ class Dosed(NamedTuple):
     versus: tuple[int, int]
 
 
+class Crossed(NamedTuple):
+    """Values of persons under several treatments, one after another.
+
+    Fields
+    ------
+    value
+        A person's periods stand side by side; NaN where there is none.
+    place
+        Of the treatment in each period, from 0.
+    sequence
+        Of each person's order of treatments.
+    treatments, sequences
+        How many there are.
+    periods
+        Among how many periods of a person values are compared: all of them, or those
+        of a pair (`paired`).
+    versus
+        The places of the treatment and of its reference.
+    """
+
+    value: Values
+    place: Int[np.ndarray, "replicate subject"]
+    sequence: Int[np.ndarray, "replicate person"]
+    treatments: int
+    sequences: int
+    periods: int
+    paired: bool
+    versus: tuple[int, int]
+
+
 class Groups(NamedTuple):
     """The subjects of an arm and of its reference.
 
@@ -91,6 +121,8 @@ class Groups(NamedTuple):
         What is adjusted for; numbers of strata, below 0 for whoever is in none.
     visits, tiers, dosed
         For measures of these, which have no `value`.
+    crossed
+        Of a crossover: everybody under every treatment. Rows are then periods.
     """
 
     value: Values
@@ -102,6 +134,7 @@ class Groups(NamedTuple):
     visits: Visits | None = None
     tiers: Sequence[Tier] = ()
     dosed: Dosed | None = None
+    crossed: Crossed | None = None
 
 
 class Contrast(NamedTuple):

@@ -53,6 +53,9 @@ class Measure:
     details
         `details(groups, level=..., **options)`: what else it says of each trial, by
         name.
+    crossed
+        `crossed(groups, level=..., **options)`: the same of a crossover, in which it is
+        within persons; None: it is for separate groups alone.
     margins
         Whether it can be tested against margins.
     made_of
@@ -76,6 +79,7 @@ class Measure:
     effect: Callable[..., Any] | None = None
     against: Callable[..., Any] | None = None
     details: Callable[..., Any] | None = None
+    crossed: Callable[..., Any] | None = None
     margins: bool = True
     made_of: tuple[str, ...] = ()
     lacks: str = "an arm has too few values"

@@ -2,15 +2,26 @@
 
 import functools
 
-from vtrial.measure.groups import Contrast, Effect, Groups, Pairs, Values
+import numpy as np
+
+from vtrial.measure.groups import (
+    Contrast,
+    Effect,
+    Groups,
+    Numbers,
+    Pairs,
+    Values,
+)
 from vtrial.measure.kind import Measure
 
 _OF = {False: "difference of means", True: "ratio of geometric means"}
 
 
 def _compared(ratio: bool, groups: Groups, *, level: float) -> Contrast:
-    from vtrial.measure.contrast import compare
+    from vtrial.measure.contrast import compare, contrast_of
 
+    if groups.crossed is not None:
+        return contrast_of(_effect(ratio, groups), ratio=ratio, level=level)
     value, treated, covariates = groups.value, groups.treated, groups.covariates
     return compare(_OF[ratio], value, treated, covariates=covariates, level=level)
 
@@ -18,9 +29,26 @@ def _compared(ratio: bool, groups: Groups, *, level: float) -> Contrast:
 def _effect(ratio: bool, groups: Groups) -> Effect:
     from vtrial.measure.contrast import least_squares
     from vtrial.measure.statistic import logarithms
+    from vtrial.measure.within import crossed_effect
 
+    if groups.crossed is not None:
+        return crossed_effect(groups.crossed, ratio=ratio)
     value = logarithms(groups.value) if ratio else groups.value
     return least_squares(value, groups.treated, covariates=groups.covariates)
+
+
+def _crossed(ratio: bool, groups: Groups, *, level: float) -> dict[str, Numbers]:
+    """Say how much persons vary within, and whether periods and sequences differ."""
+    from vtrial.measure.within import analysis_of_variance
+
+    assert groups.crossed is not None, "the caller has looked"
+    made = analysis_of_variance(groups.crossed, ratio=ratio)
+    spread = np.sqrt(np.expm1(made.residual) if ratio else made.residual)
+    name = "CV" if ratio else "standard deviation"
+    told = {f"{name} within persons": spread}
+    if groups.crossed.paired:
+        return told
+    return told | {"p of periods": made.period, "p of sequences": made.sequence}
 
 
 def _pairs(ratio: bool, value: Values, reference: Values) -> Pairs:
@@ -38,6 +66,7 @@ KINDS = (
         options=("adjust",),
         effect=functools.partial(_effect, False),
         pairs=functools.partial(_pairs, False),
+        crossed=functools.partial(_crossed, False),
         made_of=("mean", "share"),
     ),
     Measure(
@@ -50,6 +79,7 @@ KINDS = (
         logarithms=True,
         effect=functools.partial(_effect, True),
         pairs=functools.partial(_pairs, True),
+        crossed=functools.partial(_crossed, True),
         made_of=("geometric mean",),
         lacks="a value is not positive",
     ),
