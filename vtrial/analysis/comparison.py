@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from vtrial.analysis.crossed import CrossedChunk
 from vtrial.analysis.reading import Chunk, covariates_of
 from vtrial.dims import BASELINE, EVENT, OUTCOME
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.measure.groups import (
     Contrast,
+    Crossed,
     Dosed,
     Groups,
     Numbers,
@@ -48,7 +50,8 @@ def details_of(
     chunk: Chunk, comparison: Comparison, protocol: Protocol
 ) -> dict[str, Numbers]:
     """Return what else a measure says of each trial; nothing if it says no more."""
-    details = comparison.measure.details
+    measure = comparison.measure
+    details = measure.details if protocol.crossover is None else measure.crossed
     if details is None:
         return {}
     groups = groups_of(chunk, comparison, protocol)
@@ -95,6 +98,28 @@ def groups_of(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Group
         visits=_visits(chunk, comparison, endpoint) if of == "visits" else None,
         tiers=_tiers(chunk, comparison, protocol),
         dosed=_dosed(chunk, comparison) if of == "doses" else None,
+        crossed=_crossed(chunk, comparison)
+        if isinstance(chunk, CrossedChunk)
+        else None,
+    )
+
+
+def _crossed(chunk: CrossedChunk, comparison: Comparison) -> Crossed:
+    """Gather everybody's values under every treatment."""
+    names, plan = chunk.arms, chunk.plan
+    value = np.full((chunk.replicates, chunk.subjects), np.nan)
+    for name in names:
+        own = chunk.own(name, comparison.endpoint)
+        value = np.where(chunk.in_arm(name), own, value)
+    return Crossed(
+        chosen(chunk, comparison, value),
+        chunk.allocated,
+        chunk.sequence,
+        len(names),
+        len(plan.sequences),
+        2 if plan.paired else chunk.periods,
+        plan.paired,
+        (names.index(comparison.arm), names.index(comparison.reference)),
     )
 
 
@@ -121,6 +146,14 @@ def sides(
     )
     values = np.where(chunk.in_arm(comparison.arm), arm, reference)
     return chosen(chunk, comparison, values)
+
+
+def size_of(chunk: Chunk, comparison: Comparison) -> Numbers:
+    """Count who has a value in one of both arms; of a crossover, persons."""
+    known = np.isfinite(sides(chunk, comparison, OUTCOME))
+    if isinstance(chunk, CrossedChunk):
+        known = known.reshape(chunk.replicates, -1, chunk.periods).any(axis=2)
+    return known.sum(axis=1, dtype=float)
 
 
 def chosen(chunk: Chunk, comparison: Comparison, values: Values) -> Values:

@@ -15,7 +15,7 @@ from vtrial.measure.statistic import Numbers, normal_limit, wilson
 from vtrial.protocol.analysis import Comparison, Multiplicity
 from vtrial.protocol.protocol import Protocol
 
-CHOSEN = "chosen: "  # what is a share of each trial
+CHOSEN = ("chosen: ", "p < 0.05: ")  # what is a share of each trial
 TAILS = (0.05, 0.95)  # between which 90 % of the trials lie
 STEPS = 40  # points at which convergence is looked at
 
@@ -115,7 +115,8 @@ def told_of(
         else:
             worth = mean_of(found)
         if not name.startswith(CHOSEN):
-            rows.append(_row(named, f"{name} found", proportion_of(known)))
+            if protocol.crossover is None or not known.all():
+                rows.append(_row(named, f"{name} found", proportion_of(known)))
             low, high = np.quantile(found, TAILS) if len(found) else (np.nan, np.nan)
             worth = worth._replace(low=float(low), high=float(high))
         rows.append(_row(named, name, worth))

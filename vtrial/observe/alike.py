@@ -52,8 +52,20 @@ def shape_of(arm: Arm) -> ArmShape:
         return Name(NUMBER.format(len(numbers) - 1))
 
     regimen = None if arm.regimen is None else _bare(arm.regimen, named)
-    sets = tuple((name, _without(value, named)) for name, value in arm.set)
-    shape = Arm("", regimen=regimen, set=sets, rules=arm.rules, adherence=arm.adherence)
+
+    def bare(
+        values: tuple[tuple[str, Expression], ...],
+    ) -> tuple[tuple[str, Expression], ...]:
+        return tuple((name, _without(value, named)) for name, value in values)
+
+    shape = Arm(
+        "",
+        regimen=regimen,
+        set=bare(arm.set),
+        rules=arm.rules,
+        adherence=arm.adherence,
+        by_occasion=tuple(map(bare, arm.by_occasion)),
+    )
     return ArmShape(shape, tuple(numbers))
 
 

@@ -12,6 +12,7 @@ from vtrial.endpoint.kind import Below
 from vtrial.endpoint.registry import kinds
 from vtrial.protocol.adherence_shape import AdherenceShape
 from vtrial.protocol.comparison_shape import ComparisonShape, MultiplicityShape
+from vtrial.protocol.crossover_shape import CrossoverShape
 from vtrial.protocol.dropout_shape import DropoutShape
 from vtrial.protocol.enactment_shape import Accruals, AdaptationShape, Looks
 from vtrial.protocol.escalation import EscalationShape
@@ -124,6 +125,11 @@ class DesignShape(Shape):
         RandomisationShape.model_construct(),
         description="How: one word, or a map with a block size, or with `by`.",
         examples=["simple", {"permuted block": 6}],
+    )
+    crossover: CrossoverShape | None = Field(
+        None,
+        description="Every subject has several arms, one after another.",
+        examples=[{"period": "4 d", "washout": "10 d"}],
     )
     dropout: DropoutShape | None = Field(None, description="Nobody if left out.")
     accrual: Accruals | None = Field(

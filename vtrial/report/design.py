@@ -9,7 +9,7 @@ from vtrial.endpoint.endpoint import DROPOUT, Endpoint
 from vtrial.endpoint.equation import equation_of
 from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.endpoints import unit_taken
-from vtrial.protocol.protocol import Arm, Protocol, Visit
+from vtrial.protocol.protocol import Arm, Crossover, Protocol, Visit
 from vtrial.protocol.subset import names_of, write_where
 from vtrial.report.randomised import method_words
 from vtrial.report.timing import timing_of
@@ -145,6 +145,8 @@ def factors_shown(protocol: Protocol) -> set[str]:
 
 def arms_in_words(protocol: Protocol) -> list[ArmWords]:
     """Return what each arm gets, and its share of the allocation."""
+    if protocol.crossover is not None:
+        return treatments_in_words(protocol, protocol.crossover)
     weights = [*protocol.design.allocation.weights, *([1] * len(protocol.arms))]
     return [
         ArmWords(
@@ -152,6 +154,44 @@ def arms_in_words(protocol: Protocol) -> list[ArmWords]:
         )
         for arm, weight in zip(protocol.arms, weights, strict=False)
     ]
+
+
+def treatments_in_words(protocol: Protocol, crossover: Crossover) -> list[ArmWords]:
+    """Return what each treatment of a crossover is, and in how many periods."""
+    count_of = {
+        place: {order.count(place) for order in crossover.sequences}
+        for place in range(len(crossover.treatments))
+    }
+    return [
+        ArmWords(
+            one.name,
+            one.title or one.name,
+            _treatment(protocol, one),
+            " or ".join(map(str, sorted(count_of[place])))
+            + f" of {len(crossover.starts)} periods",
+        )
+        for place, one in enumerate(crossover.treatments)
+    ]
+
+
+def crossover_in_words(protocol: Protocol) -> str:
+    """Return in which orders treatments are given, and when; nothing without."""
+    crossover = protocol.crossover
+    if crossover is None:
+        return ""
+    lasting = timing_of(protocol).duration
+    one = subject_words(protocol.model.unit)
+    words = f"every {one} has {len(crossover.starts)} periods of "
+    words += lasting(crossover.length)
+    if crossover.washout:
+        words += f", {lasting(crossover.washout)} of washout between them"
+    names = [treatment.title or treatment.name for treatment in crossover.treatments]
+    if crossover.paired:
+        words += f"; {listing(names)} in each pair of periods, in every order"
+    else:
+        orders = (" then ".join(names[at] for at in o) for o in crossover.sequences)
+        words += f"; {listing(orders)}"
+    return words + "; times are those of a period"
 
 
 def _treatment(protocol: Protocol, arm: Arm) -> str:
@@ -192,7 +232,8 @@ def allocation_in_words(protocol: Protocol) -> str:
         return "one arm; nothing to allocate"
     how = protocol.design.allocation
     ratio = ":".join(str(weight) for weight in how.weights)
-    names = listing(arm.title or arm.name for arm in protocol.arms)
+    arms = protocol.arms[-len(how.weights) :]  # of a crossover, sequences
+    names = listing(arm.title or arm.name for arm in arms)
     by = {
         "simple": "simple randomisation",
         "permuted block": f"permuted blocks of {how.block}",
@@ -209,8 +250,11 @@ def potential_in_words(protocol: Protocol) -> str:
     if len(protocol.arms) == 1:
         return f"every {one} under the one arm"
     if protocol.potential == "all":
+        if protocol.crossover is not None:
+            return f"every {one} in every sequence, with the same random numbers"
         return f"every {one} under every arm, with the same random numbers"
-    return f"every {one} under the arm it was allocated to"
+    what = "arm" if protocol.crossover is None else "sequence"
+    return f"every {one} under the {what} it was allocated to"
 
 
 def visit_in_words(protocol: Protocol, visit: Visit) -> str:
@@ -406,6 +450,7 @@ def design_lines(protocol: Protocol) -> list[Line]:
         Line("Population", population_in_words(protocol)),
         *([Line("Let in", who)] if (who := eligible_in_words(protocol)) else []),
         Line("Size", size_in_words(protocol)),
+        *([Line("Crossover", how)] if (how := crossover_in_words(protocol)) else []),
         Line("Allocation", allocation_in_words(protocol)),
         Line("Simulated", potential_in_words(protocol)),
         *leaving_lines(protocol),

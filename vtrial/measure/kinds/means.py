@@ -14,6 +14,7 @@ from vtrial.measure.groups import (
 )
 from vtrial.measure.kind import Measure
 
+ALPHA = 0.05  # at which effects of periods and sequences are told
 _OF = {False: "difference of means", True: "ratio of geometric means"}
 
 
@@ -48,7 +49,11 @@ def _crossed(ratio: bool, groups: Groups, *, level: float) -> dict[str, Numbers]
     told = {f"{name} within persons": spread}
     if groups.crossed.paired:
         return told
-    return told | {"p of periods": made.period, "p of sequences": made.sequence}
+    both = {"periods": made.period, "sequences": made.sequence}
+    return told | {
+        f"p < {ALPHA:g}: {name}": np.where(np.isfinite(p), p < ALPHA, np.nan)
+        for name, p in both.items()
+    }
 
 
 def _pairs(ratio: bool, value: Values, reference: Values) -> Pairs:
