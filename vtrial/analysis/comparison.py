@@ -11,6 +11,7 @@ from vtrial.analysis.reading import Chunk, covariates_of
 from vtrial.dims import BASELINE, EVENT, OUTCOME
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.measure.groups import (
+    Cells,
     Contrast,
     Crossed,
     Dosed,
@@ -22,6 +23,7 @@ from vtrial.measure.groups import (
     Visits,
 )
 from vtrial.measure.margin import effect_of, equivalence, margin_test
+from vtrial.measure.statistic import logarithms, summarise
 from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.subset import holds
@@ -69,6 +71,8 @@ def _options(comparison: Comparison) -> dict[str, Any]:
 
 def truth(chunk: Chunk, comparison: Comparison) -> Pairs:
     """Compare everyone under one arm with themselves under the other."""
+    if comparison.cells:
+        return _truth_of_cells(chunk, comparison)
     value, reference = (
         chosen(chunk, comparison, chunk.values(name, comparison.endpoint))
         for name in (comparison.arm, comparison.reference)
@@ -77,6 +81,18 @@ def truth(chunk: Chunk, comparison: Comparison) -> Pairs:
         none = np.full(len(value), np.nan)
         return Pairs(none, none, none)
     return comparison.measure.pairs(value, reference)
+
+
+def _truth_of_cells(chunk: Chunk, comparison: Comparison) -> Pairs:
+    """Compare everyone under all arms, by what each counts; no one group has them."""
+    ratio = comparison.measure.ratio
+    total = np.zeros((chunk.replicates, chunk.subjects))
+    for name, weight in comparison.cells:
+        value = chosen(chunk, comparison, chunk.values(name, comparison.endpoint))
+        total = total + weight * (logarithms(value) if ratio else value)
+    made = summarise("mean", total)
+    effect = np.exp(made.estimate) if ratio else made.estimate
+    return Pairs(effect, made.error, np.full(len(effect), np.nan))
 
 
 def groups_of(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Groups:
@@ -101,6 +117,21 @@ def groups_of(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Group
         crossed=_crossed(chunk, comparison)
         if isinstance(chunk, CrossedChunk)
         else None,
+        cells=_cells(chunk, comparison) if comparison.cells else None,
+    )
+
+
+def _cells(chunk: Chunk, comparison: Comparison) -> Cells:
+    """Gather the values of all arms, and by what each counts."""
+    value = np.full((chunk.replicates, chunk.subjects), np.nan)
+    for name in chunk.arms:
+        own = chunk.own(name, comparison.endpoint)
+        value = np.where(chunk.in_arm(name), own, value)
+    weights = dict(comparison.cells)
+    return Cells(
+        chosen(chunk, comparison, value),
+        chunk.allocated,
+        np.array([weights.get(name, 0.0) for name in chunk.arms]),
     )
 
 

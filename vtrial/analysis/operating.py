@@ -186,6 +186,8 @@ def _against_truth(
         parameters = min(max(float(parameters), 0.0), whole)
         for name, part in (("parameters", parameters), ("chance", whole - parameters)):
             yield f"standard deviation by {name}", _spread(np.sqrt(part), count)
+    if not np.isfinite(apart[known]).any():
+        return  # of no two groups
     together = float(np.nanmean(error[known] ** 2))
     gain = float(np.nanmean(apart[known] ** 2)) / together if together else np.inf
     if np.isfinite(gain):

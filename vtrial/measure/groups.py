@@ -104,6 +104,24 @@ class Crossed(NamedTuple):
     versus: tuple[int, int]
 
 
+class Cells(NamedTuple):
+    """The values of all arms, and what is asked of their means.
+
+    Fields
+    ------
+    value
+        NaN where there is none.
+    place
+        Of each subject's arm; below 0 for whoever takes no part.
+    weights
+        By which each arm's mean counts; they add up to 0.
+    """
+
+    value: Values
+    place: Int[np.ndarray, "replicate subject"]
+    weights: Float[np.ndarray, " arm"]
+
+
 class Groups(NamedTuple):
     """The subjects of an arm and of its reference.
 
@@ -123,6 +141,8 @@ class Groups(NamedTuple):
         For measures of these, which have no `value`.
     crossed
         Of a crossover: everybody under every treatment. Rows are then periods.
+    cells
+        Of a factorial trial: the values of all arms.
     """
 
     value: Values
@@ -135,6 +155,7 @@ class Groups(NamedTuple):
     tiers: Sequence[Tier] = ()
     dosed: Dosed | None = None
     crossed: Crossed | None = None
+    cells: Cells | None = None
 
 
 class Contrast(NamedTuple):

@@ -56,6 +56,8 @@ class Measure:
     crossed
         `crossed(groups, level=..., **options)`: the same of a crossover, in which it is
         within persons; None: it is for separate groups alone.
+    cells
+        Whether it compares means of arms by weights, as factors ask for.
     margins
         Whether it can be tested against margins.
     made_of
@@ -80,6 +82,7 @@ class Measure:
     against: Callable[..., Any] | None = None
     details: Callable[..., Any] | None = None
     crossed: Callable[..., Any] | None = None
+    cells: bool = False
     margins: bool = True
     made_of: tuple[str, ...] = ()
     lacks: str = "an arm has too few values"

@@ -22,8 +22,9 @@ ORDERS = {
 def as_orders(value: object) -> object:
     """Take a word, a list of orders, or a map of them."""
     orders = list(value.values()) if isinstance(value, dict) else value
-    whole = isinstance(orders, list) and len(orders) > 0
-    if value == WILLIAMS or (whole and all(map(_is_order, orders))):
+    if value == WILLIAMS:
+        return value
+    if isinstance(orders, list) and orders and all(map(_is_order, orders)):
         return value
     allowed = f"`{WILLIAMS}`, or a list of orders, each a list of two arms or more"
     raise wrong(said(value), f"{allowed}: `[[test, reference], [reference, test]]`")

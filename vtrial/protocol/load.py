@@ -31,6 +31,12 @@ from vtrial.protocol.endpoints import (
     read_spans,
 )
 from vtrial.protocol.evidence import Evidence, Published
+from vtrial.protocol.factors import (
+    check_factors,
+    check_looks,
+    relabelled,
+    with_arms,
+)
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.flow import asked_of_flow
 from vtrial.protocol.grid import Grid, read_grid
@@ -165,15 +171,15 @@ def build_protocol(
 
 def _read(sheet: Sheet) -> tuple[Protocol | None, list[Fault]]:
     """Read a sheet into a Protocol, or into every fault of it."""
-    given, sheet = sheet, filled(sheet)
+    given, sheet = sheet, with_arms(filled(sheet))
     faults = Faults(sheet)
     shape, places = _read_shape(sheet, faults)
     if shape is None:
-        return None, faults.entries
+        return None, relabelled(sheet, faults.entries)
     try:
         return _build(shape, places, given, faults), []
     except ProtocolError as error:
-        return None, list(error.faults)
+        return None, relabelled(sheet, error.faults)
 
 
 def _read_shape(
@@ -386,6 +392,7 @@ def _read_comparisons(
         faults=faults,
     )
     check_within(shape, places.get("analysis", []), faults)
+    check_looks(shape, places.get("analysis", []), faults)
     given = faults.sheet.data.get("analysis")
     whole = not isinstance(given, list) or len(given) == len(called)
     more = () if faults.entries else of_cost(comparisons, endpoints, known.arms)
@@ -405,6 +412,7 @@ def _read_comparisons(
 def _known(shape: ProtocolShape, faults: Faults) -> Known:
     """Collect every name that an entry may use; load the model."""
     _check_names(faults)
+    check_factors(faults)
     model = None if shape.model == "-" else find_model(shape.model, faults)
     if model is not None:
         model = with_parameters_of(model, shape.parameters, faults)

@@ -79,6 +79,17 @@ class ArmShape(Shape):
     )
 
 
+class LevelShape(Shape):
+    """What is done at a level of a factor."""
+
+    title: str = Field("", description="What reports call it.")
+    dose: Texts | None = Field(None, description="Dosing words, beside other factors'.")
+    set: dict[str, Setting] = Field(
+        default_factory=dict,
+        description="Values or equations of parameters, covariates, random effects.",
+    )
+
+
 class VisitShape(Shape):
     """When outputs are measured."""
 
@@ -412,6 +423,14 @@ class ProtocolShape(Shape):
             description="What is done to each group, by its name.",
             examples=[{"low": {"dose": "50 mg every 24 h x 14"}}],
         )
+    )
+    factors: dict[
+        str,
+        dict[str, Annotated[LevelShape, BeforeValidator(as_maybe_empty), OrEmpty()]],
+    ] = Field(
+        default_factory=dict,
+        description="Instead of arms: factors with levels, whose combinations are.",
+        examples=[{"food": {"fasted": {}, "fed": {"set": {"tvKA": "0.5 * tvKA"}}}}],
     )
     eligible: Eligible = Field(
         None,

@@ -9,6 +9,7 @@ from vtrial.endpoint.endpoint import DROPOUT, Endpoint
 from vtrial.endpoint.equation import equation_of
 from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.endpoints import unit_taken
+from vtrial.protocol.factors import factors_of
 from vtrial.protocol.protocol import Arm, Crossover, Protocol, Visit
 from vtrial.protocol.subset import names_of, write_where
 from vtrial.report.randomised import method_words
@@ -172,6 +173,13 @@ def treatments_in_words(protocol: Protocol, crossover: Crossover) -> list[ArmWor
         )
         for place, one in enumerate(crossover.treatments)
     ]
+
+
+def factors_in_words(protocol: Protocol) -> str:
+    """Return the factors with their levels; nothing where arms stand by themselves."""
+    factors = factors_of(protocol.data)
+    told = (f"{name} ({listing(levels)})" for name, levels in factors.items())
+    return f"{listing(told)}, in every combination" if factors else ""
 
 
 def crossover_in_words(protocol: Protocol) -> str:
@@ -450,6 +458,7 @@ def design_lines(protocol: Protocol) -> list[Line]:
         Line("Population", population_in_words(protocol)),
         *([Line("Let in", who)] if (who := eligible_in_words(protocol)) else []),
         Line("Size", size_in_words(protocol)),
+        *([Line("Factors", all_)] if (all_ := factors_in_words(protocol)) else []),
         *([Line("Crossover", how)] if (how := crossover_in_words(protocol)) else []),
         Line("Allocation", allocation_in_words(protocol)),
         Line("Simulated", potential_in_words(protocol)),

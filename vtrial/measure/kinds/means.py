@@ -21,19 +21,22 @@ _OF = {False: "difference of means", True: "ratio of geometric means"}
 def _compared(ratio: bool, groups: Groups, *, level: float) -> Contrast:
     from vtrial.measure.contrast import compare, contrast_of
 
-    if groups.crossed is not None:
+    if groups.crossed is not None or groups.cells is not None:
         return contrast_of(_effect(ratio, groups), ratio=ratio, level=level)
     value, treated, covariates = groups.value, groups.treated, groups.covariates
     return compare(_OF[ratio], value, treated, covariates=covariates, level=level)
 
 
 def _effect(ratio: bool, groups: Groups) -> Effect:
+    from vtrial.measure.cells import contrast_of_cells
     from vtrial.measure.contrast import least_squares
     from vtrial.measure.statistic import logarithms
     from vtrial.measure.within import crossed_effect
 
     if groups.crossed is not None:
         return crossed_effect(groups.crossed, ratio=ratio)
+    if groups.cells is not None:
+        return contrast_of_cells(groups.cells, groups.covariates, ratio=ratio)
     value = logarithms(groups.value) if ratio else groups.value
     return least_squares(value, groups.treated, covariates=groups.covariates)
 
@@ -72,6 +75,7 @@ KINDS = (
         effect=functools.partial(_effect, False),
         pairs=functools.partial(_pairs, False),
         crossed=functools.partial(_crossed, False),
+        cells=True,
         made_of=("mean", "share"),
     ),
     Measure(
@@ -85,6 +89,7 @@ KINDS = (
         effect=functools.partial(_effect, True),
         pairs=functools.partial(_pairs, True),
         crossed=functools.partial(_crossed, True),
+        cells=True,
         made_of=("geometric mean",),
         lacks="a value is not positive",
     ),
