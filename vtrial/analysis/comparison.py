@@ -25,6 +25,7 @@ from vtrial.measure.groups import (
 from vtrial.measure.margin import effect_of, equivalence, margin_test
 from vtrial.measure.statistic import logarithms, summarise
 from vtrial.protocol.analysis import Comparison
+from vtrial.protocol.arrivals import enrolled_at
 from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.subset import holds
 
@@ -118,7 +119,20 @@ def groups_of(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Group
         if isinstance(chunk, CrossedChunk)
         else None,
         cells=_cells(chunk, comparison) if comparison.cells else None,
+        site=_sites(chunk, protocol) if comparison.measure.sites else None,
     )
+
+
+def _sites(chunk: Chunk, protocol: Protocol) -> Int[np.ndarray, "replicate subject"]:
+    """Return the place of each subject's site."""
+    assert protocol.design.sites is not None, "the loader has looked"
+    trials = np.arange(chunk.replicates) + chunk.start
+    return enrolled_at(
+        protocol.design.sites,
+        seed=protocol.seed,
+        trials=trials,
+        subjects=chunk.subjects,
+    ).site
 
 
 def _cells(chunk: Chunk, comparison: Comparison) -> Cells:

@@ -106,7 +106,8 @@ def told_of(
     """
     rows: list[Row] = []
     for (place, name), values in details.items():
-        named = protocol.analysis.comparisons[place].name
+        asked = protocol.analysis.comparisons[place]
+        named, whole = asked.name, asked.measure.sites or protocol.crossover is not None
         known = np.isfinite(values)
         found = values[known]
         if len(found) < 2:
@@ -115,7 +116,7 @@ def told_of(
         else:
             worth = mean_of(found)
         if not name.startswith(CHOSEN):
-            if protocol.crossover is None or not known.all():
+            if not (whole and known.all()):
                 rows.append(_row(named, f"{name} found", proportion_of(known)))
             low, high = np.quantile(found, TAILS) if len(found) else (np.nan, np.nan)
             worth = worth._replace(low=float(low), high=float(high))

@@ -143,6 +143,8 @@ class Groups(NamedTuple):
         Of a crossover: everybody under every treatment. Rows are then periods.
     cells
         Of a factorial trial: the values of all arms.
+    site
+        The place of each subject's site, for measures that ask for it.
     """
 
     value: Values
@@ -156,6 +158,7 @@ class Groups(NamedTuple):
     dosed: Dosed | None = None
     crossed: Crossed | None = None
     cells: Cells | None = None
+    site: Int[np.ndarray, "replicate subject"] | None = None
 
 
 class Contrast(NamedTuple):

@@ -58,6 +58,8 @@ class Measure:
         within persons; None: it is for separate groups alone.
     cells
         Whether it compares means of arms by weights, as factors ask for.
+    sites
+        Whether it asks from which site each subject is.
     margins
         Whether it can be tested against margins.
     made_of
@@ -83,6 +85,7 @@ class Measure:
     details: Callable[..., Any] | None = None
     crossed: Callable[..., Any] | None = None
     cells: bool = False
+    sites: bool = False
     margins: bool = True
     made_of: tuple[str, ...] = ()
     lacks: str = "an arm has too few values"

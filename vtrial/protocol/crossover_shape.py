@@ -7,9 +7,9 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from vtrial.protocol.field_types import Name, Shape
 from vtrial.sheets.validate import said, wrong
 
-WILLIAMS = "Williams"
+WILLIAMS, LEAST = "Williams", 2
 Orders = list[list[str]] | dict[str, list[str]] | str
-_NAMES = {"type": "array", "items": {"type": "string"}, "minItems": 2}
+_NAMES = {"type": "array", "items": {"type": "string"}, "minItems": LEAST}
 ORDERS = {
     "anyOf": [
         {"const": WILLIAMS},
@@ -22,17 +22,17 @@ ORDERS = {
 def as_orders(value: object) -> object:
     """Take a word, a list of orders, or a map of them."""
     orders = list(value.values()) if isinstance(value, dict) else value
-    if value == WILLIAMS:
-        return value
-    if isinstance(orders, list) and orders and all(map(_is_order, orders)):
+    whole = isinstance(orders, list) and all(map(_is_order, orders))
+    if value == WILLIAMS or (whole and orders):
         return value
     allowed = f"`{WILLIAMS}`, or a list of orders, each a list of two arms or more"
     raise wrong(said(value), f"{allowed}: `[[test, reference], [reference, test]]`")
 
 
 def _is_order(value: object) -> bool:
-    named = isinstance(value, list) and all(isinstance(one, str) for one in value)
-    return named and len(value) > 1
+    if not isinstance(value, list) or len(value) < LEAST:
+        return False
+    return all(isinstance(one, str) for one in value)
 
 
 class CrossoverShape(Shape):

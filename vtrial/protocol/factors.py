@@ -106,17 +106,17 @@ def check_factors(faults: Faults) -> None:
 
 def check_looks(shape: ProtocolShape, places: Sequence[int], faults: Faults) -> None:
     """Refuse looks at comparisons of factors, and crossovers of their arms."""
-    looked = bool(shape.design.looks or shape.design.adapt)
+    given = shape.design.model_fields_set
+    looked = {"accrual", "looks", "adapt", "planned", "trials"} & given
     for place, one in zip(places, shape.analysis, strict=True):
         if compared(one.compare, faults.sheet.data) is None:
             continue
-        for given, key in ((looked, "looks"), (shape.design.crossover, "crossover")):
-            if given:
-                faults.add(
-                    ("analysis", place, "compare"),
-                    found=f"`{one.compare}`, of a factor, in a design with `{key}`",
-                    allowed="of two arms there",
-                )
+        for key in sorted(looked | ({"crossover"} & given)):
+            faults.add(
+                ("analysis", place, "compare"),
+                found=f"`{one.compare}`, of a factor, in a design with `{key}`",
+                allowed="of two arms there",
+            )
 
 
 def relabelled(sheet: Sheet, faults: Sequence[Fault]) -> list[Fault]:

@@ -47,7 +47,11 @@ from vtrial.protocol.observed import read_observed
 from vtrial.protocol.parameters import with_parameters_of
 from vtrial.protocol.protocol import Arm, Protocol, Visit
 from vtrial.protocol.published import read_published, read_source
-from vtrial.protocol.randomisation import check_enactment, with_enactment
+from vtrial.protocol.randomisation import (
+    check_enactment,
+    check_sites,
+    with_enactment,
+)
 from vtrial.protocol.read_crossover import (
     Plan,
     check_within,
@@ -61,6 +65,7 @@ from vtrial.protocol.read_optimisation import read_optimisation
 from vtrial.protocol.read_rules import read_rules
 from vtrial.protocol.scope import Known, find_covariates, find_model
 from vtrial.protocol.shape import ProtocolShape
+from vtrial.protocol.sites import check_effects
 from vtrial.protocol.sizes import in_all, resized
 from vtrial.protocol.subset import Words
 from vtrial.protocol.visits import read_occasions, read_visits
@@ -346,7 +351,14 @@ def _design(
         read_dropout(shape.design.dropout, names, known, faults),
     )
     check_enactment(made, enactment, known, faults)
-    return enactment, with_enactment(made, enactment)
+    asked = [one for one in analysis.comparisons if one.measure.sites]
+    made = with_enactment(made, enactment, asked=bool(asked))
+    if made.sites is not None:
+        check_effects(made.sites, known, faults)
+    check_sites(made, shape, faults)
+    cells = any(one.cells for one in analysis.comparisons)
+    whole = bool(plan or made.allocation.clusters or asked or cells)
+    return None if whole else enactment, made
 
 
 def _read_endpoints(

@@ -29,7 +29,7 @@ PATH = ("design", "crossover")
 MOST_PERIODS, MOST_SEQUENCES = 24, 128
 LONGEST_NAME = 60
 _BESIDE = ("rules", "optimise", "observed", "costs")
-_ENACTED = ("accrual", "sites", "looks", "adapt", "escalation")
+_ENACTED = ("accrual", "looks", "adapt", "escalation", "planned", "trials")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from vtrial.protocol.endpoints import unit_taken
 from vtrial.protocol.factors import factors_of
 from vtrial.protocol.protocol import Arm, Crossover, Protocol, Visit
 from vtrial.protocol.subset import names_of, write_where
-from vtrial.report.randomised import method_words
+from vtrial.report.randomised import effects_in_words, method_words, site_words
 from vtrial.report.timing import timing_of
 from vtrial.report.words import (
     count,
@@ -249,6 +249,8 @@ def allocation_in_words(protocol: Protocol) -> str:
         f"{listing(how.strata)}",
         "counts": "so many each, in an order of chance",
     }.get(how.by) or method_words(protocol)
+    if how.clusters:
+        by += ", of whole sites"
     return f"{ratio} to {names}; {by}"
 
 
@@ -452,6 +454,19 @@ def leaving_lines(protocol: Protocol) -> list[Line]:
     return [Line("Leaving", words + first)] if causes else []
 
 
+def site_lines(protocol: Protocol) -> list[Line]:
+    """Return what sites are like, and by how much they differ, a line an entry."""
+    accrual, lines = protocol.design.sites, []
+    for name in dict.fromkeys(one.of for one in accrual.sites) if accrual else ():
+        assert accrual is not None, "it has sites"
+        own = tuple(one for one in accrual.sites if one.of == name)
+        words = site_words(own) if protocol.enactment is None else ""
+        if told := effects_in_words(own[0].effects):
+            words += f"; {told}" if words else told
+        lines += [Line(f"Sites: {name}", words)] if words else []
+    return lines
+
+
 def design_lines(protocol: Protocol) -> list[Line]:
     """Return the design, a named line for each part of it."""
     lines = [
@@ -463,6 +478,7 @@ def design_lines(protocol: Protocol) -> list[Line]:
         Line("Allocation", allocation_in_words(protocol)),
         Line("Simulated", potential_in_words(protocol)),
         *leaving_lines(protocol),
+        *site_lines(protocol),
     ]
     if len(protocol.occasions) > 1:
         words = timing_of(protocol).moments(protocol.occasions)

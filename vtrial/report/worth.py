@@ -61,8 +61,9 @@ def details_table(frame: pd.DataFrame) -> Table:
             cells = (Cell(amount(row.value, row.mc_error, kind)), ends)
         rows.append((lead, str(row.measure), *cells))
     heads = ("Comparison", "Measure", "Value", "Limits")
-    within = frame["measure"].astype(str).str.contains("within persons").any()
-    caption = _WITHIN if within else _DETAILS
+    told = " ".join(frame["measure"].astype(str))
+    caption = _WITHIN if "within persons" in told else _DETAILS
+    caption = _SITES if "within sites" in told else caption
     return make_table("details", caption, heads, rows, words=2)
 
 
@@ -99,6 +100,12 @@ _WITHIN = (
     "p < 0.05: the share of trials in which periods differ by their tests, or "
     "sequences, as where a treatment still acts in the next period; with Monte Carlo "
     "limits of 95 %."
+)
+_SITES = (
+    "How alike subjects of a site are: the share of the variance within arms that lies "
+    "between sites, and the design effect, by which the variance of a mean is larger "
+    "than of as many subjects who share no sites: the mean over the trials, with where "
+    "90 % of them lie."
 )
 _SHARED = ("power", "coverage", "share", "probability", "error rate")
 _COUNTED = ("size", "precision", "number")
