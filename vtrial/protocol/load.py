@@ -278,21 +278,8 @@ def _build(
         shape.optimise, given, endpoints, seed=shape.seed, faults=faults
     )
     enactment, design = _design(shape, plan, endpoints, analysis, known, faults)
-    occasions = read_occasions(shape.occasions, known, faults)
     done: dict[str, Any] = {"arms": arms, "visits": visits, "endpoints": endpoints}
-    if plan is not None:
-        occasions = occasions_of(plan, occasions)
-        done = crossed(plan, **done, occasions=occasions, faults=faults)
-        last += plan.starts[-1] if plan.starts else 0.0
-    grid = _read_times(
-        shape,
-        **done,
-        design=design,
-        occasions=occasions,
-        horizon=last,
-        known=known,
-        faults=faults,
-    )
+    done = _read_times(shape, plan, done, design, last, known=known, faults=faults)
     observed, outcomes = read_observed(
         shape.observed, arms, endpoints, known=known, faults=faults
     )
@@ -318,10 +305,6 @@ def _build(
         design=design,
         enactment=enactment,
         optimisation=optimisation,
-        grid=grid.times,
-        added=grid.added,
-        given=grid.given,
-        occasions=occasions,
         analysis=analysis,
         evidence=Evidence(published, observed, outcomes),
         keep=keep,
@@ -505,36 +488,46 @@ def _horizon(arms: tuple[Arm, ...], visits: tuple[Visit, ...]) -> float:
 
 def _read_times(
     shape: ProtocolShape,
-    *,
-    endpoints: tuple[Endpoint, ...],
-    visits: tuple[Visit, ...],
-    arms: tuple[Arm, ...],
+    plan: Plan | None,
+    done: dict[str, Any],
     design: Design,
-    occasions: tuple[float, ...],
     horizon: float,
+    *,
     known: Known,
     faults: Faults,
-    **_: object,
-) -> Grid:
-    """Read when true values are computed, also for visits and limits."""
+) -> dict[str, Any]:
+    """Read occasions, and when true values are computed, also for visits and limits.
+
+    `done` are the arms, visits and endpoints of the sheet; returned are those of all
+    periods, with occasions and grid.
+    """
+    occasions = read_occasions(shape.occasions, known, faults)
+    if plan is not None:
+        occasions = occasions_of(plan, occasions)
+        done = crossed(plan, **done, occasions=occasions, faults=faults)
+        horizon += plan.starts[-1] if plan.starts else 0.0
+    endpoints, visits = done["endpoints"], done["visits"]
     limits = _limits(endpoints)
     followed = [(point.start, point.end) for point in endpoints if point.follows]
     if design.dropout.followed:  # a hazard is integrated over the whole course
         followed = [(0.0, horizon)]
     if known.model and known.model.flow:
-        return Grid((known.model.flow.closes,), given=True)
-    return read_grid(
-        shape.grid,
-        horizon=horizon,
-        extra=[*limits, *(time for visit in visits for time in visit.times)],
-        knots=knots_of(arms, visits, occasions, known.model, horizon)
-        if known.model
-        else NO_KNOTS,
-        limits=limits,
-        followed=followed,
-        known=known,
-        faults=faults,
-    )
+        grid = Grid((known.model.flow.closes,), given=True)
+    else:
+        grid = read_grid(
+            shape.grid,
+            horizon=horizon,
+            extra=[*limits, *(time for visit in visits for time in visit.times)],
+            knots=knots_of(done["arms"], visits, occasions, known.model, horizon)
+            if known.model
+            else NO_KNOTS,
+            limits=limits,
+            followed=followed,
+            known=known,
+            faults=faults,
+        )
+    when = {"grid": grid.times, "added": grid.added, "given": grid.given}
+    return {**done, **when, "occasions": occasions}
 
 
 def _limits(endpoints: Sequence[Endpoint]) -> list[float]:
