@@ -45,6 +45,7 @@ def arm_title(protocol: Protocol, name: str) -> str:
     return next((arm.title or name for arm in protocol.arms if arm.name == name), name)
 
 
+MOST_SEQUENCES = 8  # of a crossover, that are listed beside its treatments
 _EFFECTS = {  # what a clinician calls what a sheet says
     "difference by ranks": "Hodges-Lehmann shift",
     "Welch difference of means": "difference of means (Welch)",
@@ -158,20 +159,32 @@ def arms_in_words(protocol: Protocol) -> list[ArmWords]:
 
 
 def treatments_in_words(protocol: Protocol, crossover: Crossover) -> list[ArmWords]:
-    """Return what each treatment of a crossover is, and in how many periods."""
-    count_of = {
-        place: {order.count(place) for order in crossover.sequences}
-        for place in range(len(crossover.treatments))
-    }
-    return [
+    """Return what each treatment of a crossover is, and each of a few sequences."""
+    many = len(crossover.treatments)
+    treatments = [
         ArmWords(
             one.name,
             one.title or one.name,
             _treatment(protocol, one),
-            " or ".join(map(str, sorted(count_of[place])))
+            " or ".join(
+                str(n) for n in sorted({o.count(place) for o in crossover.sequences})
+            )
             + f" of {len(crossover.starts)} periods",
         )
         for place, one in enumerate(crossover.treatments)
+    ]
+    sequences = protocol.arms[many:] if len(protocol.arms) > many else ()
+    if len(sequences) > MOST_SEQUENCES:
+        return treatments
+    weights = protocol.design.allocation.weights
+    return treatments + [
+        ArmWords(
+            one.name,
+            one.title or one.name,
+            one.regimen.words if one.regimen is not None else "no dose",
+            str(weight),
+        )
+        for one, weight in zip(sequences, weights, strict=True)
     ]
 
 
