@@ -7,11 +7,11 @@ import pytest
 from scipy import stats
 
 from tests.design.sights import Given
-from vtrial.design.accrual import enrolments
 from vtrial.design.calendar import Calendar, held_at
 from vtrial.design.enact import assigned, enact
 from vtrial.design.posterior import Belief, best
 from vtrial.design.trials import Decision, Trials, together
+from vtrial.protocol.arrivals import enrolments
 from vtrial.protocol.design import Allocation
 from vtrial.protocol.enactment import (
     Accrual,

@@ -15,6 +15,7 @@ from vtrial.protocol.comparisons import OPTIONS
 EACH = pytest.mark.parametrize("measure", measures().values(), ids=lambda m: m.word)
 GATHERED = {"adjust", "strata"}
 REPLICATES, SUBJECTS = 6, 60
+SITE = np.arange(SUBJECTS) % 2 + 2 * (np.arange(SUBJECTS) // 10)  # each of one arm
 
 
 def groups_for(measure, *, seed=4, effect=0.0):
@@ -43,6 +44,7 @@ def groups_for(measure, *, seed=4, effect=0.0):
         visits=Visits(visits, None, treated.astype(int), (1, 0)),
         tiers=[Tier(value)] if measure.of == "tiers" else [],
         dosed=Dosed(value, treated.astype(int), 2, (1, 0)),
+        site=np.broadcast_to(SITE, shape),
     )
 
 
@@ -116,6 +118,7 @@ def test_subjects_without_a_value_count_for_nobody(measure):
         visits=visits._replace(value=without(visits.value), arm=without(visits.arm)),
         tiers=[Tier(without(tier.value)) for tier in groups.tiers],
         dosed=Dosed(*(without(part) for part in groups.dosed[:2]), 2, (1, 0)),
+        site=without(groups.site),
     )
     for left, right in zip(made(measure, groups), made(measure, fewer), strict=True):
         np.testing.assert_allclose(left, right, rtol=1e-7, atol=1e-9)

@@ -4,6 +4,7 @@ import pandas as pd
 
 from vtrial.analysis.estimates import Estimates, centre_of, in_words
 from vtrial.protocol.analysis import effect_kind, effect_unit
+from vtrial.protocol.periods import as_evaluated
 from vtrial.protocol.protocol import Protocol
 
 MOST_ARMS = 6  # that have columns of their own; more have rows
@@ -18,6 +19,7 @@ def summary(
     mean. `limits` hold 95 % of single trials, or are the trial's own 95 % limits if
     there is one; `mc error` is the Monte Carlo error of the effect.
     """
+    protocol = as_evaluated(protocol)
     return _endpoints(estimates.endpoints, protocol), _effects(estimates, protocol)
 
 

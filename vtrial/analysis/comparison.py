@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
+from vtrial.analysis.crossed import CrossedChunk
 from vtrial.analysis.reading import Chunk, covariates_of
 from vtrial.dims import BASELINE, EVENT, OUTCOME
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.measure.groups import (
+    Cells,
     Contrast,
+    Crossed,
     Dosed,
     Groups,
     Numbers,
@@ -20,7 +23,9 @@ from vtrial.measure.groups import (
     Visits,
 )
 from vtrial.measure.margin import effect_of, equivalence, margin_test
+from vtrial.measure.statistic import logarithms, summarise
 from vtrial.protocol.analysis import Comparison
+from vtrial.protocol.arrivals import enrolled_at
 from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.subset import holds
 
@@ -48,7 +53,8 @@ def details_of(
     chunk: Chunk, comparison: Comparison, protocol: Protocol
 ) -> dict[str, Numbers]:
     """Return what else a measure says of each trial; nothing if it says no more."""
-    details = comparison.measure.details
+    measure = comparison.measure
+    details = measure.details if protocol.crossover is None else measure.crossed
     if details is None:
         return {}
     groups = groups_of(chunk, comparison, protocol)
@@ -66,6 +72,8 @@ def _options(comparison: Comparison) -> dict[str, Any]:
 
 def truth(chunk: Chunk, comparison: Comparison) -> Pairs:
     """Compare everyone under one arm with themselves under the other."""
+    if comparison.cells:
+        return _truth_of_cells(chunk, comparison)
     value, reference = (
         chosen(chunk, comparison, chunk.values(name, comparison.endpoint))
         for name in (comparison.arm, comparison.reference)
@@ -74,6 +82,18 @@ def truth(chunk: Chunk, comparison: Comparison) -> Pairs:
         none = np.full(len(value), np.nan)
         return Pairs(none, none, none)
     return comparison.measure.pairs(value, reference)
+
+
+def _truth_of_cells(chunk: Chunk, comparison: Comparison) -> Pairs:
+    """Compare everyone under all arms, by what each counts; no one group has them."""
+    ratio = comparison.measure.ratio
+    total = np.zeros((chunk.replicates, chunk.subjects))
+    for name, weight in comparison.cells:
+        value = chosen(chunk, comparison, chunk.values(name, comparison.endpoint))
+        total = total + weight * (logarithms(value) if ratio else value)
+    made = summarise("mean", total)
+    effect = np.exp(made.estimate) if ratio else made.estimate
+    return Pairs(effect, made.error, np.full(len(effect), np.nan))
 
 
 def groups_of(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Groups:
@@ -95,6 +115,56 @@ def groups_of(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Group
         visits=_visits(chunk, comparison, endpoint) if of == "visits" else None,
         tiers=_tiers(chunk, comparison, protocol),
         dosed=_dosed(chunk, comparison) if of == "doses" else None,
+        crossed=_crossed(chunk, comparison)
+        if isinstance(chunk, CrossedChunk)
+        else None,
+        cells=_cells(chunk, comparison) if comparison.cells else None,
+        site=_sites(chunk, protocol) if comparison.measure.sites else None,
+    )
+
+
+def _sites(chunk: Chunk, protocol: Protocol) -> Int[np.ndarray, "replicate subject"]:
+    """Return the place of each subject's site."""
+    assert protocol.design.sites is not None, "the loader has looked"
+    trials = np.arange(chunk.replicates) + chunk.start
+    return enrolled_at(
+        protocol.design.sites,
+        seed=protocol.seed,
+        trials=trials,
+        subjects=chunk.subjects,
+    ).site
+
+
+def _cells(chunk: Chunk, comparison: Comparison) -> Cells:
+    """Gather the values of all arms, and by what each counts."""
+    value = np.full((chunk.replicates, chunk.subjects), np.nan)
+    for name in chunk.arms:
+        own = chunk.own(name, comparison.endpoint)
+        value = np.where(chunk.in_arm(name), own, value)
+    weights = dict(comparison.cells)
+    return Cells(
+        chosen(chunk, comparison, value),
+        chunk.allocated,
+        np.array([weights.get(name, 0.0) for name in chunk.arms]),
+    )
+
+
+def _crossed(chunk: CrossedChunk, comparison: Comparison) -> Crossed:
+    """Gather everybody's values under every treatment."""
+    names, plan = chunk.arms, chunk.plan
+    value = np.full((chunk.replicates, chunk.subjects), np.nan)
+    for name in names:
+        own = chunk.own(name, comparison.endpoint)
+        value = np.where(chunk.in_arm(name), own, value)
+    return Crossed(
+        chosen(chunk, comparison, value),
+        chunk.allocated,
+        chunk.sequence,
+        len(names),
+        len(plan.sequences),
+        2 if plan.paired else chunk.periods,
+        plan.paired,
+        (names.index(comparison.arm), names.index(comparison.reference)),
     )
 
 
@@ -121,6 +191,14 @@ def sides(
     )
     values = np.where(chunk.in_arm(comparison.arm), arm, reference)
     return chosen(chunk, comparison, values)
+
+
+def size_of(chunk: Chunk, comparison: Comparison) -> Numbers:
+    """Count who has a value in one of both arms; of a crossover, persons."""
+    known = np.isfinite(sides(chunk, comparison, OUTCOME))
+    if isinstance(chunk, CrossedChunk):
+        known = known.reshape(chunk.replicates, -1, chunk.periods).any(axis=2)
+    return known.sum(axis=1, dtype=float)
 
 
 def chosen(chunk: Chunk, comparison: Comparison, values: Values) -> Values:

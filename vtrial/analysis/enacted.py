@@ -22,7 +22,6 @@ from vtrial.analysis.estimates import (
 )
 from vtrial.analysis.operating import Measured, mean_of, proportion_of
 from vtrial.analysis.reading import dataset
-from vtrial.design.accrual import enrolled_at
 from vtrial.design.escalation.enact import Escalated
 from vtrial.design.stopped import stopped
 from vtrial.design.trials import Decision, Trials
@@ -30,6 +29,7 @@ from vtrial.dims import ENACTED
 from vtrial.fingerprint import fingerprint
 from vtrial.measure.statistic import normal_limit
 from vtrial.protocol.analysis import Comparison, effect_kind, effect_unit
+from vtrial.protocol.arrivals import enrolled_at
 from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.stored import as_data
 

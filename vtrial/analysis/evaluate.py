@@ -8,6 +8,7 @@ import xarray as xr
 
 from vtrial.analysis.bands import over_time
 from vtrial.analysis.courses import courses_of
+from vtrial.analysis.crossed import by_treatment
 from vtrial.analysis.enacted import enacted_of
 from vtrial.analysis.estimates import (
     CONTRASTS,
@@ -33,6 +34,7 @@ from vtrial.analysis.reading import check_record, chunks_of
 from vtrial.analysis.replication import Scale, across, average
 from vtrial.analysis.support import support_of, support_of_effect, support_seen
 from vtrial.protocol.analysis import effect_unit
+from vtrial.protocol.periods import as_evaluated
 from vtrial.protocol.protocol import Protocol
 from vtrial.types import FALLBACKS, Missing, Status
 
@@ -53,14 +55,17 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         If the record does not hold whole trials.
     """
     check_record(tree, protocol)
-    seen = Gathered()
-    for chunk in chunks_of(tree, protocol):
-        seen.add(chunk, protocol)
+    seen, whole = Gathered(), protocol
+    protocol = as_evaluated(whole)
+    for chunk in chunks_of(tree, whole):
+        seen.add(
+            by_treatment(chunk, whole.crossover) if whole.crossover else chunk, protocol
+        )
     endpoints, contrasts = _endpoints(seen, protocol), _contrasts(seen, protocol)
     found = {place: joined(parts) for place, parts in seen.contrasts.items()}
     truths = {place: joined(parts) for place, parts in seen.truths.items()}
     sizes = {place: np.concatenate(parts) for place, parts in seen.sizes.items()}
-    courses = over_time(tree, protocol)
+    courses = over_time(tree, whole)
     return Estimates(
         flow=_flow(seen),
         endpoints=endpoints,
@@ -70,7 +75,7 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         distributions=_distributions(seen, protocol),
         failures=_failures(seen),
         fallbacks=_fallbacks(seen),
-        departed=seen.departures.table(protocol),
+        departed=seen.departures.table(whole),
         published=published_of(seen, endpoints, contrasts, protocol),
         missing=_missing(seen),
         curves=seen.curves.table(protocol),
@@ -86,10 +91,10 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         predictive=seen.predictive.table(protocol),
         predictive_events=seen.predictive_events.table(protocol),
         predictive_shares=seen.predictive_shares.table(protocol),
-        courses=courses_of(tree, protocol),
+        courses=courses_of(tree, whole),
         balance=seen.balance.table(),
-        **ledger_of(tree, protocol)._asdict(),
-        **enacted_of(tree, protocol)._asdict(),
+        **ledger_of(tree, whole)._asdict(),
+        **enacted_of(tree, whole)._asdict(),
     )
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from vtrial.analysis.balance import Balance
-from vtrial.analysis.comparison import answered, details_of, sides, truth
+from vtrial.analysis.comparison import answered, details_of, size_of, truth
+from vtrial.analysis.crossed import CrossedChunk
 from vtrial.analysis.curves import Curves
 from vtrial.analysis.departures import Departures
 from vtrial.analysis.explain import Explained
@@ -18,14 +19,14 @@ from vtrial.analysis.persons import persons_of
 from vtrial.analysis.predictive import Predictive
 from vtrial.analysis.reading import Chunk
 from vtrial.analysis.vpc_events import PredictiveEvents, PredictiveShares
-from vtrial.dims import EVENT, OUTCOME
+from vtrial.dims import EVENT
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.measure.contrast import Contrast
 from vtrial.measure.groups import Pairs
 from vtrial.measure.statistic import Numbers, Summary, summarise
 from vtrial.measure.survival import kaplan_meier
 from vtrial.protocol.evidence import Published
-from vtrial.protocol.protocol import Protocol
+from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.protocol.subset import holds
 from vtrial.types import FALLBACKS, Status
 
@@ -107,15 +108,20 @@ class Gathered:
         """Add some more trials."""
         self.replicates += chunk.replicates
         self.explained.look(chunk)
-        self.balance.add(chunk, protocol)
+        if protocol.crossover is None:
+            self.balance.add(chunk, protocol)
         self.predictive.add(chunk, protocol)
         self.predictive_events.add(chunk, protocol)
         self.predictive_shares.add(chunk, protocol)
         if chunk.start == 0:
             self.persons = persons_of(chunk, protocol)
-        for arm in protocol.arms:
-            self._add_flow(chunk, arm.name)
-            self.departures.add(chunk, arm, protocol)
+        people, arms = chunk, protocol.arms
+        if isinstance(chunk, CrossedChunk):  # who is in it has a sequence of treatments
+            people = chunk.base
+            arms = tuple(Arm(name) for name in people.arms)
+        for arm in arms:
+            self._add_flow(people, arm.name)
+            self.departures.add(people, arm, protocol)
         for endpoint in protocol.endpoints:
             own = {
                 arm.name: chunk.own(arm.name, endpoint.name) for arm in protocol.arms
@@ -133,10 +139,7 @@ class Gathered:
                     self.contrasts[place].append(made)
                     for name, found in details_of(chunk, comparison, protocol).items():
                         self.details[place, name].append(found)
-                    value = sides(chunk, comparison, OUTCOME)
-                    self.sizes[place].append(
-                        np.isfinite(value).sum(axis=1, dtype=float)
-                    )
+                    self.sizes[place].append(size_of(chunk, comparison))
                     self.lost[place].append(lost(chunk, comparison))
                     self.effects[place].append(bounds(chunk, comparison, protocol))
                     if protocol.potential == "all":

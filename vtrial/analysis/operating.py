@@ -15,7 +15,7 @@ from vtrial.measure.statistic import Numbers, normal_limit, wilson
 from vtrial.protocol.analysis import Comparison, Multiplicity
 from vtrial.protocol.protocol import Protocol
 
-CHOSEN = "chosen: "  # what is a share of each trial
+CHOSEN = ("chosen: ", "p < 0.05: ")  # what is a share of each trial
 TAILS = (0.05, 0.95)  # between which 90 % of the trials lie
 STEPS = 40  # points at which convergence is looked at
 
@@ -106,7 +106,8 @@ def told_of(
     """
     rows: list[Row] = []
     for (place, name), values in details.items():
-        named = protocol.analysis.comparisons[place].name
+        asked = protocol.analysis.comparisons[place]
+        named, whole = asked.name, asked.measure.sites or protocol.crossover is not None
         known = np.isfinite(values)
         found = values[known]
         if len(found) < 2:
@@ -115,7 +116,8 @@ def told_of(
         else:
             worth = mean_of(found)
         if not name.startswith(CHOSEN):
-            rows.append(_row(named, f"{name} found", proportion_of(known)))
+            if not (whole and known.all()):
+                rows.append(_row(named, f"{name} found", proportion_of(known)))
             low, high = np.quantile(found, TAILS) if len(found) else (np.nan, np.nan)
             worth = worth._replace(low=float(low), high=float(high))
         rows.append(_row(named, name, worth))
@@ -185,6 +187,8 @@ def _against_truth(
         parameters = min(max(float(parameters), 0.0), whole)
         for name, part in (("parameters", parameters), ("chance", whole - parameters)):
             yield f"standard deviation by {name}", _spread(np.sqrt(part), count)
+    if not np.isfinite(apart[known]).any():
+        return  # of no two groups
     together = float(np.nanmean(error[known] ** 2))
     gain = float(np.nanmean(apart[known] ** 2)) / together if together else np.inf
     if np.isfinite(gain):

@@ -74,7 +74,10 @@ class Departed(NamedTuple):
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some whole trials of a record; every array is (replicate, subject)."""
+    """Some whole trials of a record; every array is (replicate, subject).
+
+    `pools` are sides of comparisons that are made of several arms.
+    """
 
     tree: xr.DataTree
     arms: tuple[str, ...]
@@ -82,6 +85,7 @@ class Chunk:
     replicates: int
     subjects: int
     recipes: Mapping[str, Recipe] = field(default_factory=dict)
+    pools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     _kept: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
 
@@ -96,7 +100,9 @@ class Chunk:
         return np.maximum(self._read(SUBJECTS, SCREENED), 0).astype(int)
 
     def in_arm(self, arm: str) -> Bool[np.ndarray, "replicate subject"]:
-        """Return which subjects are allocated to an arm."""
+        """Return which subjects are allocated to an arm, or to one of a pool."""
+        if arm in self.pools:
+            return np.any([self.in_arm(one) for one in self.pools[arm]], axis=0)
         return self.allocated == self.arms.index(arm)
 
     def status(self, arm: str) -> Int[np.ndarray, "replicate subject"]:
@@ -148,6 +154,9 @@ class Chunk:
         self, arm: str, endpoint: str, variable: str = OUTCOME
     ) -> Float[np.ndarray, "replicate subject"]:
         """Return the values of subjects allocated to the arm, NaN for others."""
+        if arm in self.pools:
+            every = [self.own(one, endpoint, variable) for one in self.pools[arm]]
+            return functools.reduce(_either, every)
         values = self.values(arm, endpoint, variable)
         return np.where(self.in_arm(arm), values, np.nan)
 
@@ -165,6 +174,8 @@ class Chunk:
 
     def failed(self, arm: str) -> Bool[np.ndarray, "replicate subject"]:
         """Return which subjects allocated to an arm could not be solved."""
+        if arm in self.pools:
+            return np.any([self.failed(one) for one in self.pools[arm]], axis=0)
         return self.in_arm(arm) & (self.status(arm) > Status.SOLVED)
 
     def planned(self, endpoint: Endpoint) -> Float[np.ndarray, " visit"]:
@@ -266,6 +277,11 @@ class Chunk:
         return values.reshape(self.replicates, self.subjects, *values.shape[1:])
 
 
+def _either(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Return the first values, and the second ones where they are NaN."""
+    return np.where(np.isnan(first), second, first)
+
+
 def dataset(tree: xr.DataTree, path: str) -> xr.Dataset:
     """Return one group's own arrays, lazily."""
     return tree[path].to_dataset()
@@ -297,8 +313,11 @@ def chunks_of(tree: xr.DataTree, protocol: Protocol) -> Iterator[Chunk]:
     total, most = rows // size, max(1, AT_ONCE // size)
     arms, stored = arms_of(tree, protocol), stored_in(tree)
     recipes = stored.recipes(protocol.endpoints)[0] if stored else {}
+    comparisons = protocol.analysis.comparisons
+    pools = {k: v for one in comparisons for k, v in one.pools.items()}
     for start in range(0, total, most):
-        yield Chunk(tree, arms, start, min(most, total - start), size, recipes)
+        count = min(most, total - start)
+        yield Chunk(tree, arms, start, count, size, recipes, pools)
 
 
 def stored_in(tree: xr.DataTree) -> Stored | None:

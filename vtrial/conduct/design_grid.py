@@ -17,7 +17,7 @@ from scipy import special
 
 from vtrial.analysis.enacted import enacted_of
 from vtrial.analysis.operating import proportion_of
-from vtrial.conduct.enacting import enact, enact_from_all
+from vtrial.conduct.enacting import enact, enact_from_all, refuse_whole
 from vtrial.conduct.run import run
 from vtrial.design.trials import together
 from vtrial.errors import ProtocolError
@@ -182,6 +182,7 @@ def size_for(
         If there is no such comparison, if it shows no effect in the aimed direction,
         or if the sheet says nothing of looks.
     """
+    refuse_whole(protocol)
     if protocol.enactment is None:
         protocol = dataclasses.replace(protocol, enactment=_plain(protocol))
     names = [one.name for one in protocol.analysis.comparisons]

@@ -67,6 +67,7 @@ def enact(
         If the sheet says nothing of looks or accrual, or asks for what the record does
         not hold, subjects under every arm for more trials than replicates included.
     """
+    refuse_whole(protocol)
     if protocol.enactment is None:
         raise ProtocolError(
             at="design",
@@ -98,6 +99,34 @@ def enact(
     effects = kept[1] if kept is not None else truths(tree, protocol)
     _keep(record, name, made, effects, ("comparison", "worth"))
     return made
+
+
+def refuse_whole(protocol: Protocol) -> None:
+    """Refuse trials that are evaluated whole: no subject has one arm by itself.
+
+    Raises
+    ------
+    ProtocolError
+        Of a crossover, whole sites, and comparisons of factors or of sites.
+    """
+    allocation, comparisons = (
+        protocol.design.allocation,
+        protocol.analysis.comparisons,
+    )
+    for wrong, found in (
+        (protocol.crossover is not None, "a crossover"),
+        (allocation.clusters, "one that randomises whole sites"),
+        (any(one.cells for one in comparisons), "one with comparisons of factors"),
+        (any(one.measure.sites for one in comparisons), "one that compares sites"),
+    ):
+        if wrong:
+            raise ProtocolError(
+                at="design",
+                found=found,
+                allowed="one of arms, each subject in one by itself, where trials are "
+                "enacted; `vtrial run` tells the power of this one",
+                write="",
+            )
 
 
 def _climbed(

@@ -12,6 +12,7 @@ from vtrial.model.grammar import write_expression
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
 from vtrial.observe.screening import LEAST, scarce, share_let_in
 from vtrial.protocol.design import REGION, SITE
+from vtrial.protocol.periods import as_evaluated
 from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.subset import names_of
 from vtrial.sheets.sheet import Path_, Sheet, parse_sheet
@@ -27,16 +28,16 @@ _DISCRETE = {"<", "<=", ">", ">=", "==", "!=", "and", "or", "not", "floor", "cei
 
 def faults_of(protocol: Protocol, cohort: Cohort) -> list[Fault]:
     """List everything that keeps a protocol from being run with its cohort."""
-    sheet = _sheet(protocol)
+    sheet, given = _sheet(protocol), as_evaluated(protocol)
     faults = [
-        *_missing(protocol, cohort, sheet),
-        *_arms(protocol, cohort, sheet),
-        *_units(protocol, cohort, sheet),
+        *_missing(given, cohort, sheet),
+        *_arms(given, cohort, sheet),
+        *_units(given, cohort, sheet),
         *_strata(protocol, cohort, sheet),
         *_comparisons(protocol, cohort, sheet),
         *_kept(protocol, cohort, sheet),
         *_tolerance(protocol, sheet),
-        *arm_faults(protocol, sheet),
+        *arm_faults(given, sheet),
         *faults_of_size(protocol, cohort, sheet),
         *_design(protocol, sheet),
     ]

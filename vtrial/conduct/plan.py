@@ -181,6 +181,9 @@ def _arm_words(protocol: Protocol, index: int) -> str:
     parts = [arm.regimen.words if arm.regimen else "no doses"]
     if arm.set:
         parts += ["sets " + ", ".join(arm.sets)]
+    if arm.by_occasion:
+        names = dict.fromkeys(name for one in arm.by_occasion for name, _ in one)
+        parts += [f"sets {', '.join(names)} by period"]
     weights = protocol.design.allocation.weights
     if len(protocol.arms) > 1:
         parts += [f"{weights[index]} of {sum(weights)} subjects"]

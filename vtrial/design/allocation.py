@@ -5,12 +5,14 @@ has nothing to do with the blocks in which a trial is computed.
 """
 
 import functools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, Int
 
+from vtrial.design.randomisation.cluster import by_cluster
 from vtrial.design.randomisation.in_order import in_order
 from vtrial.keys import purpose_key, replicate_key, subject_key
 from vtrial.program_cache import kept
@@ -44,6 +46,7 @@ def allocate(
         Weights and method. `simple` draws each subject with the weights. `permuted
         block` balances every run of `block` subjects of a replicate. `stratified`
         does so among subjects of one stratum within a batch of `BATCH` subjects.
+        By `clusters` these are of sites, which `strata` says, and not of subjects.
         `counts` gives each arm its number of subjects, in an order of chance. The
         methods that look back begin anew with each batch.
     seed
@@ -70,6 +73,13 @@ def allocate(
     >>> np.bincount(arm).tolist()
     [2, 4]
     """
+    if allocation.clusters:
+        if strata is None:
+            raise ValueError("sites are randomised: of which is each subject?")
+        plain = functools.partial(
+            allocate, replace(allocation, clusters=False), seed=seed
+        )
+        return by_cluster(replicate, strata, plain)
     if allocation.by == "simple":
         return _simple(allocation.weights, seed, replicate, subject)
     if allocation.by in ("permuted block", "counts"):

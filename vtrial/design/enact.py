@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from vtrial.design.accrual import enrolments
 from vtrial.design.allocation import allocate
 from vtrial.design.calendar import Calendar, held_at
 from vtrial.design.draws import uniforms
@@ -19,6 +18,7 @@ from vtrial.design.registry import kinds_of_adaptation
 from vtrial.design.sight import AbstractSight, Arms, Effects, Lock
 from vtrial.design.strata import Groups
 from vtrial.design.trials import Decision, Trials
+from vtrial.protocol.arrivals import enrolments
 from vtrial.protocol.design import Allocation
 from vtrial.protocol.enactment import Enactment
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from vtrial.design.accrual import enrolled_at
+from vtrial.protocol.arrivals import enrolled_at
 from vtrial.protocol.design import REGION, SITE, Allocation
 from vtrial.protocol.subset import values_of
 
@@ -48,6 +48,8 @@ def groups_of(
         return places.of(name) if places.has(name) else covariate(name)
 
     strata = levels = None
+    if allocation.clusters:
+        strata = places.of(SITE).astype(int).reshape(-1)
     if allocation.strata:
         columns = [value(name) for name in allocation.strata]
         strata = numbered(np.stack(columns, axis=-1).reshape(-1, len(columns)))

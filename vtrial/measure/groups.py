@@ -74,6 +74,54 @@ class Dosed(NamedTuple):
     versus: tuple[int, int]
 
 
+class Crossed(NamedTuple):
+    """Values of persons under several treatments, one after another.
+
+    Fields
+    ------
+    value
+        A person's periods stand side by side; NaN where there is none.
+    place
+        Of the treatment in each period, from 0.
+    sequence
+        Of each person's order of treatments.
+    treatments, sequences
+        How many there are.
+    periods
+        Among how many periods of a person values are compared: all of them, or those
+        of a pair (`paired`).
+    versus
+        The places of the treatment and of its reference.
+    """
+
+    value: Values
+    place: Int[np.ndarray, "replicate subject"]
+    sequence: Int[np.ndarray, "replicate person"]
+    treatments: int
+    sequences: int
+    periods: int
+    paired: bool
+    versus: tuple[int, int]
+
+
+class Cells(NamedTuple):
+    """The values of all arms, and what is asked of their means.
+
+    Fields
+    ------
+    value
+        NaN where there is none.
+    place
+        Of each subject's arm; below 0 for whoever takes no part.
+    weights
+        By which each arm's mean counts; they add up to 0.
+    """
+
+    value: Values
+    place: Int[np.ndarray, "replicate subject"]
+    weights: Float[np.ndarray, " arm"]
+
+
 class Groups(NamedTuple):
     """The subjects of an arm and of its reference.
 
@@ -91,6 +139,12 @@ class Groups(NamedTuple):
         What is adjusted for; numbers of strata, below 0 for whoever is in none.
     visits, tiers, dosed
         For measures of these, which have no `value`.
+    crossed
+        Of a crossover: everybody under every treatment. Rows are then periods.
+    cells
+        Of a factorial trial: the values of all arms.
+    site
+        The place of each subject's site, for measures that ask for it.
     """
 
     value: Values
@@ -102,6 +156,9 @@ class Groups(NamedTuple):
     visits: Visits | None = None
     tiers: Sequence[Tier] = ()
     dosed: Dosed | None = None
+    crossed: Crossed | None = None
+    cells: Cells | None = None
+    site: Int[np.ndarray, "replicate subject"] | None = None
 
 
 class Contrast(NamedTuple):

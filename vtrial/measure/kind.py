@@ -53,6 +53,13 @@ class Measure:
     details
         `details(groups, level=..., **options)`: what else it says of each trial, by
         name.
+    crossed
+        `crossed(groups, level=..., **options)`: the same of a crossover, in which it is
+        within persons; None: it is for separate groups alone.
+    cells
+        Whether it compares means of arms by weights, as factors ask for.
+    sites
+        Whether it asks from which site each subject is.
     margins
         Whether it can be tested against margins.
     made_of
@@ -76,6 +83,9 @@ class Measure:
     effect: Callable[..., Any] | None = None
     against: Callable[..., Any] | None = None
     details: Callable[..., Any] | None = None
+    crossed: Callable[..., Any] | None = None
+    cells: bool = False
+    sites: bool = False
     margins: bool = True
     made_of: tuple[str, ...] = ()
     lacks: str = "an arm has too few values"

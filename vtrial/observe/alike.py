@@ -58,8 +58,20 @@ def shape_of(arm: Arm) -> ArmShape:
     bare = functools.lru_cache(functools.partial(_bare, named=named))
     regimen = None if arm.regimen is None else bare(arm.regimen)
     rules = tuple(_rule(rule, bare, named) for rule in arm.rules)
-    sets = tuple((name, _without(value, named)) for name, value in arm.set)
-    shape = Arm("", regimen=regimen, set=sets, rules=rules, adherence=arm.adherence)
+
+    def without(
+        values: tuple[tuple[str, Expression], ...],
+    ) -> tuple[tuple[str, Expression], ...]:
+        return tuple((name, _without(value, named)) for name, value in values)
+
+    shape = Arm(
+        "",
+        regimen=regimen,
+        set=without(arm.set),
+        rules=rules,
+        adherence=arm.adherence,
+        by_occasion=tuple(map(without, arm.by_occasion)),
+    )
     return ArmShape(shape, tuple(numbers))
 
 

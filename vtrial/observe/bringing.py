@@ -86,10 +86,29 @@ def inputs_under(
     inputs = {k: v[place] for k, v in people.inputs().items()}
     like = next(iter(inputs.values()), place)
     alike = {name: number.reshape(()) for name, number in numbers.items()}
-    return inputs | {
+    inputs |= {
         target: jnp.broadcast_to(evaluate(expression, inputs | alike), like.shape)
         for target, expression in shape.set
     }
+    return inputs | _by_occasion(shape, inputs, alike) if shape.by_occasion else inputs
+
+
+def _by_occasion(shape: Arm, inputs: Inputs, alike: Inputs) -> Inputs:
+    """Return every input with a column an occasion, as an arm sets it on each."""
+    columns: list[Inputs] = []
+    for place, sets in enumerate(shape.by_occasion):
+        now = {
+            k: v[:, place % v.shape[1]] if v.ndim == 2 else v for k, v in inputs.items()
+        }
+        like = next(iter(now.values()))
+        columns.append(
+            now
+            | {
+                target: jnp.broadcast_to(evaluate(value, now | alike), like.shape)
+                for target, value in sets
+            }
+        )
+    return {k: jnp.stack([one[k] for one in columns], axis=1) for k in columns[0]}
 
 
 def periods_of(protocol: Protocol) -> Float[Array, "1 period"]:

@@ -24,6 +24,7 @@ from vtrial.model.tree import evaluate
 from vtrial.observe.observation_times import ObservationTimes, observation_times
 from vtrial.observe.residual_draws import residual_normals
 from vtrial.observe.scheme import MAKERS, Scheme
+from vtrial.observe.sites import with_sites
 from vtrial.program_cache import kept
 from vtrial.protocol.eligible import Eligible
 from vtrial.protocol.protocol import Protocol, Visit
@@ -182,6 +183,10 @@ def _drawn(
         uncertainty=protocol.uncertainty,
         turn=turn,
     )
+    if protocol.design.sites is not None:
+        people = with_sites(
+            people, protocol, cohort, seed=seed, replicate=replicate, number=number
+        )
     return people.without_effects() if protocol.random_effects == "off" else people
 
 

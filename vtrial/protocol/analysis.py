@@ -72,11 +72,22 @@ class Comparison:
     shapes: tuple[tuple[str, tuple[float, ...]], ...] = ()
     choose: Choice = "AIC"
     target: float | None = None
+    cells: tuple[tuple[str, float], ...] = ()
 
     @property
     def measure(self) -> Measure:
         """What there is to know about the word that it is made by."""
         return measures()[self.by]
+
+    @property
+    def pools(self) -> dict[str, tuple[str, ...]]:
+        """The arms that each side is made of, where that is not one arm."""
+        signs = ((self.arm, 1.0), (self.reference, -1.0))
+        return {
+            name: tuple(arm for arm, weight in self.cells if weight * sign > 0)
+            for name, sign in signs
+            if self.cells
+        }
 
     @property
     def alpha(self) -> float:

@@ -10,6 +10,7 @@ from vtrial.measure.registry import measures
 from vtrial.protocol.analysis import Comparison, Tier, effect_kind
 from vtrial.protocol.comparison_shape import ComparisonShape
 from vtrial.protocol.doses import read_dosed, read_target
+from vtrial.protocol.factors import Weights, compared
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.protocol import Visit
 from vtrial.protocol.scope import Known
@@ -75,7 +76,7 @@ def _comparison(
 ) -> Comparison | None:
     """Read one comparison; None if it cannot be made."""
     before = len(faults.entries)
-    pair = _pair((*path, "compare"), shape.compare, known, faults)
+    pair, cells = _sides(path, shape, known, faults)
     tiers = _tiers((*path, "on"), shape, endpoints, known, faults)
     endpoint = next((e for e in endpoints if e.name == first_of(shape)), None)
     if endpoint is not None:
@@ -115,7 +116,25 @@ def _comparison(
         shapes=shapes,
         choose=shape.choose,
         target=target,
+        cells=cells,
     )
+
+
+def _sides(
+    path: Path_, shape: ComparisonShape, known: Known, faults: Faults
+) -> tuple[tuple[str, str] | None, Weights]:
+    """Read what is compared: two arms, or levels of factors and the arms' weights."""
+    factorial = compared(shape.compare, faults.sheet.data)
+    if factorial is None:
+        return _pair((*path, "compare"), shape.compare, known, faults), ()
+    if not measures()[shape.by].cells:
+        words = [word for word, one in measures().items() if one.cells]
+        faults.add(
+            (*path, "by"),
+            found=f"`{shape.by}` of a factor",
+            allowed=f"of means of all arms: {listed(words)}",
+        )
+    return factorial
 
 
 def first_of(shape: ComparisonShape) -> str:

@@ -31,7 +31,8 @@ class Allocation:
     `counts`: the weights are how many each arm has, and a trial is one permuted block.
     `strata` are covariates within whose values it is done, `factors` those (or
     conditions on them) that minimisation balances. `accrual` says from which site each
-    subject comes, where a stratum or a factor is one.
+    subject comes, where a stratum or a factor is one. By `clusters` sites are
+    randomised, and not their subjects.
     """
 
     weights: tuple[int, ...]
@@ -41,6 +42,7 @@ class Allocation:
     factors: tuple[Expression, ...] = ()
     options: tuple[tuple[str, Option], ...] = ()
     accrual: Accrual | None = None
+    clusters: bool = False
 
     @property
     def looks_back(self) -> bool:
@@ -50,7 +52,7 @@ class Allocation:
     @property
     def grouped(self) -> bool:
         """Whether it depends on who a subject is, or on who came before."""
-        return self.looks_back or bool(self.strata)
+        return self.looks_back or self.clusters or bool(self.strata)
 
     @property
     def asked(self) -> tuple[str, ...]:
@@ -109,10 +111,15 @@ class Dropout:
 
 @dataclass(frozen=True)
 class Design:
-    """How the trial is conducted: allocation to arms, and dropout."""
+    """How the trial is conducted: allocation to arms, and dropout.
+
+    `sites` say from which site each subject comes, where who they are depends on it, or
+    how they are compared.
+    """
 
     allocation: Allocation = Allocation((1,))
     dropout: Dropout = Dropout()
+    sites: Accrual | None = None
 
 
 def numbered(expression: Expression) -> tuple[Expression, tuple[float, ...]]:

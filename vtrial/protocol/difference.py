@@ -24,7 +24,8 @@ _SIMULATED = (  # by name of the field, and by key of the sheet
     *(("potential", "potential"), ("uncertainty", "uncertainty")),
     ("random_effects", "random effects"),
     *(("arms", "arms"), ("design.allocation", "design.randomisation")),
-    *(("design.dropout", "design.dropout"), ("visits", "visits"), ("grid", "grid")),
+    *(("design.dropout", "design.dropout"), ("design.sites", "design.sites")),
+    *(("visits", "visits"), ("grid", "grid")),
     *(("occasions", "occasions"), ("numerics", "numerics"), ("keep", "keep")),
 )
 _PASSED = WORDS | {"text", "warnings"}

@@ -28,11 +28,25 @@ class Stretch:
 
 
 @dataclass(frozen=True)
+class SiteEffect:
+    """By how much sites differ in an input of the model: normal between them.
+
+    `spread` is its standard deviation: of the logarithm, if it is `relative`, of what
+    is multiplied by it; else of what is added, in the input's unit.
+    """
+
+    target: str
+    spread: float
+    relative: bool = False
+
+
+@dataclass(frozen=True)
 class Site:
     """A site: at which rates subjects come there, and how many it enrols at most.
 
     `cap` is 0 where there is no limit. `of` is the entry of the sheet that it is of,
-    and `share` where it stands among the sites of that entry, from 0 to 1.
+    and `share` where it stands among the sites of that entry, from 0 to 1. By `effects`
+    its subjects differ from those of other sites.
     """
 
     name: str
@@ -41,6 +55,7 @@ class Site:
     region: str = ""
     of: str = ""
     share: float = 0.5
+    effects: tuple[SiteEffect, ...] = ()
 
     @property
     def opens(self) -> float:

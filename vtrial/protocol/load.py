@@ -6,13 +6,13 @@ import math
 import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.endpoint.equation import called
 from vtrial.errors import Fault, ProtocolError
 from vtrial.model.sheet import library
-from vtrial.protocol.analysis import Analysis, Comparison
+from vtrial.protocol.analysis import Analysis
 from vtrial.protocol.arms import (
     find_cycle,
     read_allocation,
@@ -30,29 +30,49 @@ from vtrial.protocol.endpoints import (
     read_endpoints,
     read_spans,
 )
-from vtrial.protocol.evidence import Correct, Evidence, Observed, Published
+from vtrial.protocol.evidence import Evidence, Published
+from vtrial.protocol.factors import (
+    check_factors,
+    check_looks,
+    relabelled,
+    with_arms,
+)
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.flow import asked_of_flow
 from vtrial.protocol.grid import Grid, read_grid
+from vtrial.protocol.kept import asked_for, check_predictions, read_keep
 from vtrial.protocol.knots import NO_KNOTS, knots_of, most_delay
 from vtrial.protocol.multiplicity import read_multiplicity
 from vtrial.protocol.observed import read_observed
 from vtrial.protocol.parameters import with_parameters_of
-from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit
+from vtrial.protocol.protocol import Arm, Protocol, Visit
 from vtrial.protocol.published import read_published, read_source
-from vtrial.protocol.randomisation import check_enactment, with_enactment
+from vtrial.protocol.randomisation import (
+    check_enactment,
+    check_sites,
+    with_enactment,
+)
+from vtrial.protocol.read_crossover import (
+    Plan,
+    check_within,
+    crossed,
+    occasions_of,
+    read_plan,
+    shown_sizes,
+)
 from vtrial.protocol.read_enactment import read_enactment
 from vtrial.protocol.read_optimisation import read_optimisation
 from vtrial.protocol.read_rules import read_rules
 from vtrial.protocol.scope import Known, find_covariates, find_model
-from vtrial.protocol.shape import KeepShape, ProtocolShape
+from vtrial.protocol.shape import ProtocolShape
+from vtrial.protocol.sites import check_effects
 from vtrial.protocol.sizes import in_all, resized
 from vtrial.protocol.subset import Words
 from vtrial.protocol.visits import read_occasions, read_visits
 from vtrial.sheets.find import find_sheet, refuse_other, shipped
 from vtrial.sheets.given import given_sheet
 from vtrial.sheets.remedy import proved
-from vtrial.sheets.sheet import Path_, Sheet, read_sheet
+from vtrial.sheets.sheet import Sheet, read_sheet
 from vtrial.sheets.validate import check_shape
 from vtrial.sheets.words import listed, nearest
 from vtrial.types import Numerics
@@ -156,15 +176,15 @@ def build_protocol(
 
 def _read(sheet: Sheet) -> tuple[Protocol | None, list[Fault]]:
     """Read a sheet into a Protocol, or into every fault of it."""
-    given, sheet = sheet, filled(sheet)
+    given, sheet = sheet, with_arms(filled(sheet))
     faults = Faults(sheet)
     shape, places = _read_shape(sheet, faults)
     if shape is None:
-        return None, faults.entries
+        return None, relabelled(sheet, faults.entries)
     try:
         return _build(shape, places, given, faults), []
     except ProtocolError as error:
-        return None, list(error.faults)
+        return None, relabelled(sheet, error.faults)
 
 
 def _read_shape(
@@ -240,6 +260,7 @@ def _build(
     """Give a shape its meaning, or raise all that is wrong."""
     known = _known(shape, faults)
     shape = asked_of_flow(shape, known, faults)
+    plan = read_plan(shape, faults)
     arms = read_arms(shape.arms, known, faults)
     known = known.with_cycle(find_cycle(arms, shape.arms))
     visits = read_visits(shape.visits, known, faults)
@@ -247,23 +268,26 @@ def _build(
     eligible = read_eligible(shape.eligible, times, known, faults)
     rules = read_rules(shape.rules, visits, known=known, faults=faults)
     arms = with_rules(arms, shape.arms, rules, _names(faults.sheet, "rules"), faults)
-    endpoints, last = _read_endpoints(shape, arms, visits, known=known, faults=faults)
+    endpoints, last = _read_endpoints(
+        shape, arms, visits, plan, known=known, faults=faults
+    )
     analysis, published = _read_comparisons(
         shape, places, endpoints, visits, known=known, faults=faults
     )
     optimisation = read_optimisation(
         shape.optimise, given, endpoints, seed=shape.seed, faults=faults
     )
-    enactment, design = _design(shape, endpoints, analysis, known, faults)
-    occasions, grid = _read_times(
-        shape, endpoints, visits, arms, design, last, known=known, faults=faults
-    )
+    enactment, design = _design(shape, plan, endpoints, analysis, known, faults)
+    done: dict[str, Any] = {"arms": arms, "visits": visits, "endpoints": endpoints}
+    done = _read_times(shape, plan, done, design, last, known=known, faults=faults)
     observed, outcomes = read_observed(
         shape.observed, arms, endpoints, known=known, faults=faults
     )
-    keep = _asked_for(_keep(shape.keep, known, faults), analysis.comparisons, observed)
-    _check_numbers(shape, known, faults)
-    _check_predictions(shape, keep, arms, faults)
+    keep = read_keep(shape.keep, known, faults)
+    keep = asked_for(keep, analysis.comparisons, observed)
+    _check_size(shape, plan, faults)
+    _check_tolerances(shape, known, faults)
+    check_predictions(shape, keep, arms, faults)
     faults.refuse()
     assert known.model is not None, "a sheet without a model has faults"
     protocol = Protocol(
@@ -271,7 +295,6 @@ def _build(
         known.model,
         shape.cohort,
         in_all(shape.subjects),
-        arms,
         title=shape.title,
         replicates=shape.replicates,
         seed=shape.seed,
@@ -282,17 +305,12 @@ def _build(
         design=design,
         enactment=enactment,
         optimisation=optimisation,
-        visits=visits,
-        grid=grid.times,
-        added=grid.added,
-        given=grid.given,
-        occasions=occasions,
-        endpoints=endpoints,
         analysis=analysis,
         evidence=Evidence(published, observed, outcomes),
         keep=keep,
         numerics=_numerics(shape),
         sources=tuple(map(read_source, shape.source)),
+        **done,
         **_as_given(known, faults),
     )
     return dataclasses.replace(protocol, block=shape.block or protocol.usual_block)
@@ -300,6 +318,7 @@ def _build(
 
 def _design(
     shape: ProtocolShape,
+    plan: Plan | None,
     endpoints: tuple[Endpoint, ...],
     analysis: Analysis,
     known: Known,
@@ -309,25 +328,33 @@ def _design(
     enactment = read_enactment(
         shape, in_all(shape.subjects), endpoints, analysis.comparisons, faults=faults
     )
-    names = tuple(shape.arms)
+    names = tuple(shape.arms if plan is None else plan.sequences)
     made = Design(
         read_allocation(shape.design, shape.subjects, names, known, faults),
         read_dropout(shape.design.dropout, names, known, faults),
     )
     check_enactment(made, enactment, known, faults)
-    return enactment, with_enactment(made, enactment)
+    asked = [one for one in analysis.comparisons if one.measure.sites]
+    made = with_enactment(made, enactment, asked=bool(asked))
+    if made.sites is not None:
+        check_effects(made.sites, known, faults)
+    check_sites(made, shape, faults)
+    cells = any(one.cells for one in analysis.comparisons)
+    whole = bool(plan or made.allocation.clusters or asked or cells)
+    return None if whole else enactment, made
 
 
 def _read_endpoints(
     shape: ProtocolShape,
     arms: tuple[Arm, ...],
     visits: tuple[Visit, ...],
+    plan: Plan | None,
     *,
     known: Known,
     faults: Faults,
 ) -> tuple[tuple[Endpoint, ...], float]:
     """Read the endpoints, and until when true values are looked at [h]."""
-    horizon = _horizon(arms, visits)
+    horizon = _horizon(arms, visits) if plan is None else plan.length
     late = max([most_delay(arm) for arm in arms], default=0.0)
     spans = read_spans(
         shape.endpoints, horizon=horizon, late=late, known=known, faults=faults
@@ -359,6 +386,8 @@ def _read_comparisons(
         known=known,
         faults=faults,
     )
+    check_within(shape, places.get("analysis", []), faults)
+    check_looks(shape, places.get("analysis", []), faults)
     given = faults.sheet.data.get("analysis")
     whole = not isinstance(given, list) or len(given) == len(called)
     more = () if faults.entries else of_cost(comparisons, endpoints, known.arms)
@@ -378,6 +407,7 @@ def _read_comparisons(
 def _known(shape: ProtocolShape, faults: Faults) -> Known:
     """Collect every name that an entry may use; load the model."""
     _check_names(faults)
+    check_factors(faults)
     model = None if shape.model == "-" else find_model(shape.model, faults)
     if model is not None:
         model = with_parameters_of(model, shape.parameters, faults)
@@ -458,35 +488,46 @@ def _horizon(arms: tuple[Arm, ...], visits: tuple[Visit, ...]) -> float:
 
 def _read_times(
     shape: ProtocolShape,
-    endpoints: tuple[Endpoint, ...],
-    visits: tuple[Visit, ...],
-    arms: tuple[Arm, ...],
+    plan: Plan | None,
+    done: dict[str, Any],
     design: Design,
     horizon: float,
     *,
     known: Known,
     faults: Faults,
-) -> tuple[tuple[float, ...], Grid]:
-    """Read occasions, and when true values are computed, also for visits and limits."""
+) -> dict[str, Any]:
+    """Read occasions, and when true values are computed, also for visits and limits.
+
+    `done` are the arms, visits and endpoints of the sheet; returned are those of all
+    periods, with occasions and grid.
+    """
     occasions = read_occasions(shape.occasions, known, faults)
+    if plan is not None:
+        occasions = occasions_of(plan, occasions)
+        done = crossed(plan, **done, occasions=occasions, faults=faults)
+        horizon += plan.starts[-1] if plan.starts else 0.0
+    endpoints, visits = done["endpoints"], done["visits"]
     limits = _limits(endpoints)
     followed = [(point.start, point.end) for point in endpoints if point.follows]
     if design.dropout.followed:  # a hazard is integrated over the whole course
         followed = [(0.0, horizon)]
     if known.model and known.model.flow:
-        return occasions, Grid((known.model.flow.closes,), given=True)
-    return occasions, read_grid(
-        shape.grid,
-        horizon=horizon,
-        extra=[*limits, *(time for visit in visits for time in visit.times)],
-        knots=knots_of(arms, visits, occasions, known.model, horizon)
-        if known.model
-        else NO_KNOTS,
-        limits=limits,
-        followed=followed,
-        known=known,
-        faults=faults,
-    )
+        grid = Grid((known.model.flow.closes,), given=True)
+    else:
+        grid = read_grid(
+            shape.grid,
+            horizon=horizon,
+            extra=[*limits, *(time for visit in visits for time in visit.times)],
+            knots=knots_of(done["arms"], visits, occasions, known.model, horizon)
+            if known.model
+            else NO_KNOTS,
+            limits=limits,
+            followed=followed,
+            known=known,
+            faults=faults,
+        )
+    when = {"grid": grid.times, "added": grid.added, "given": grid.given}
+    return {**done, **when, "occasions": occasions}
 
 
 def _limits(endpoints: Sequence[Endpoint]) -> list[float]:
@@ -497,63 +538,6 @@ def _limits(endpoints: Sequence[Endpoint]) -> list[float]:
         if point.values == "true"
         for time in (point.start, point.end, point.baseline)
     ]
-
-
-def _keep(shape: KeepShape, known: Known, faults: Faults) -> Keep:
-    """Read what is kept; `first 20` becomes 20."""
-    if known.model:
-        names = list(known.model.inputs)
-        names += [s.name for s in known.model.structure.static]
-        for index, name in enumerate(shape.individual):
-            if name not in names:
-                path = ("keep", "individual", index)
-                faults.unknown(path, name, names, "individual parameter")
-    words = shape.trajectories
-    kept = int(words.split()[1]) if words.startswith("first") else words
-    return Keep(
-        kept,  # type: ignore[arg-type] # one of three words, or a number
-        shape.measurements,
-        shape.predictions,
-        shape.covariates,
-        tuple(shape.individual),
-    )
-
-
-def _asked_for(
-    keep: Keep, analysis: tuple[Comparison, ...], observed: tuple[Observed, ...]
-) -> Keep:
-    """Keep, too, what comparisons and predictive checks ask for."""
-    kinds = get_args(Correct)
-    predictions = max(
-        [keep.predictions, *(o.correct for o in observed)], key=kinds.index
-    )
-    mixed = any(one.measure.of == "visits" for one in analysis)
-    measurements = (
-        keep.measurements or mixed or bool(observed) or predictions != kinds[0]
-    )
-    return dataclasses.replace(keep, measurements=measurements, predictions=predictions)
-
-
-def _check_predictions(
-    shape: ProtocolShape, keep: Keep, arms: tuple[Arm, ...], faults: Faults
-) -> None:
-    """Refuse predictions of the population where doses follow what was measured.
-
-    They are of a subject by its design alone: with doses as they are planned.
-    """
-    kept = [arm.name for arm in arms if arm.kept]
-    if keep.predictions == "nothing" or not kept:
-        return
-    path: Path_ = ("keep", "predictions")
-    if shape.keep.predictions == "nothing":
-        path = ("observed",)
-    faults.add(
-        path,
-        found=f"with predictions of the population, while rules or adherence change "
-        f"doses under {listed(kept)}",
-        allowed="left out, or asked for without rules and adherence: a prediction has "
-        "the doses that are planned",
-    )
 
 
 def _check_tolerances(shape: ProtocolShape, known: Known, faults: Faults) -> None:
@@ -577,19 +561,13 @@ def _numerics(shape: ProtocolShape) -> Numerics:
     return Numerics(**asked, atol_by_state=tuple(by_state.items()))
 
 
-def _check_numbers(shape: ProtocolShape, known: Known, faults: Faults) -> None:
-    """Find numbers of subjects and tolerances that cannot be."""
-    _check_size(shape, faults)
-    _check_tolerances(shape, known, faults)
-
-
-def _check_size(shape: ProtocolShape, faults: Faults) -> None:
+def _check_size(shape: ProtocolShape, plan: Plan | None, faults: Faults) -> None:
     """Find trials with fewer subjects than arms."""
-    arms = _names(faults.sheet, "arms")
+    least, of = shown_sizes(plan, len(_names(faults.sheet, "arms")))
     total = in_all(shape.subjects)
-    if total < len(arms):
+    if total < least:
         faults.add(
             ("subjects",),
-            found=f"{total}, for {len(arms)} arms",
+            found=f"{total}, for {of}",
             allowed="at least one for each arm",
         )

@@ -30,7 +30,8 @@ class Arm:
 
     `set` replaces parameters, covariates or random effects by equations of the
     subject's covariates and parameters. Of the `rules` the first that holds at a visit
-    acts. `adherence` says which doses are taken; None: all.
+    acts. `adherence` says which doses are taken; None: all. `by_occasion` replaces
+    values on each occasion by itself, where an arm is a sequence of treatments.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Arm:
     set: tuple[tuple[str, Expression], ...] = ()
     rules: tuple[Rule, ...] = ()
     adherence: Adherence | None = None
+    by_occasion: tuple[tuple[tuple[str, Expression], ...], ...] = ()
 
     @property
     def sets(self) -> tuple[str, ...]:
@@ -84,6 +86,37 @@ class Keep:
     individual: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Crossover:
+    """Treatments that each subject has one after another.
+
+    The arms of such a protocol are sequences, and its endpoints are those of a period.
+
+    Fields
+    ------
+    treatments
+        The arms of the sheet, as they are in a period that begins at hour 0.
+    endpoints
+        Those of the sheet, of such a period.
+    sequences
+        By arm of the protocol: the place of the treatment in each period.
+    starts
+        [h] When each period begins.
+    length, washout
+        [h] Of a period, and how long it is from its end to the next.
+    paired
+        Whether values are compared within pairs of periods alone.
+    """
+
+    treatments: tuple[Arm, ...]
+    endpoints: tuple[Endpoint, ...]
+    sequences: tuple[tuple[int, ...], ...]
+    starts: tuple[float, ...]
+    length: float
+    washout: float = 0.0
+    paired: bool = False
+
+
 LEAST_BLOCK, MOST_BLOCK = 1000, 16_000  # subjects, where the sheet does not say
 BLOCK_VALUES = 2_000_000  # that a block of more than the least may have under an arm
 
@@ -114,6 +147,7 @@ class Protocol:
     eligible: Eligible | None = None
     design: Design = Design()
     enactment: Enactment | None = None
+    crossover: Crossover | None = None
     optimisation: Optimisation | None = None
     visits: tuple[Visit, ...] = ()
     grid: tuple[float, ...] = ()
@@ -223,7 +257,7 @@ class Protocol:
 
 _ASIDE = {
     *("model", "title", "replicates", "analysis", "evidence", "enactment"),
-    *("optimisation", "sources", "path", "text", "data", "words"),
+    *("crossover", "optimisation", "sources", "path", "text", "data", "words"),
 }
 WORDS = {"title", "words", "source", "sources"}
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vtrial.errors import ProtocolError
+from vtrial.measure.registry import measures
 from vtrial.model.tree import Expression, names_in
 from vtrial.protocol.design import REGION, SITE, Allocation, Design, Option
 from vtrial.protocol.enactment import ALLOCATING, Enactment
@@ -14,6 +15,7 @@ from vtrial.protocol.randomisation_kinds import (
 )
 from vtrial.protocol.randomisation_shape import RandomisationShape
 from vtrial.protocol.scope import Known
+from vtrial.protocol.shape import ProtocolShape
 from vtrial.protocol.subset import read_where
 from vtrial.protocol.values import share_in
 from vtrial.sheets.words import listed
@@ -34,6 +36,7 @@ def read_randomisation(
     """Read the method; without `weights`, which are faulty, it is not held to them."""
     _check_strata(shape, known, faults)
     plain = weights or (1,) * len(arms)
+    _check_clusters(shape, faults)
     if shape.by is None:
         return _blocks(shape, plain, sure=bool(weights), faults=faults)
     kind, before = randomisation_kinds()[shape.by], len(faults.entries)
@@ -45,6 +48,34 @@ def read_randomisation(
         return Allocation(plain)
     strata = tuple(shape.stratified or ())
     return Allocation(plain, kind.word, 0, strata, factors, options)  # type: ignore[arg-type] # one of the words
+
+
+def _check_clusters(shape: RandomisationShape, faults: Faults) -> None:
+    """Refuse methods that are not for whole sites, and sites that are not there."""
+    if shape.clusters is None:
+        return
+    for key, name in (("by", "by"), ("stratified", "stratified")):
+        if getattr(shape, key) is not None:
+            faults.add(
+                (*PATH, name),
+                found="given with `clusters`",
+                allowed="left out: sites are randomised simply, or in permuted blocks",
+                write="",
+            )
+    if not faults.sheet.value(("design", "sites")):
+        faults.add(
+            (*PATH, "clusters"),
+            found="given, though the design has no sites",
+            allowed="given with `sites` at `design`",
+        )
+    for key in ("looks", "adapt", "escalation", "planned", "trials"):
+        if faults.sheet.value(("design", key)) is not None:
+            faults.add(
+                ("design", key),
+                found="given with whole sites randomised",
+                allowed="left out: such a trial is evaluated at its end",
+                write="",
+            )
 
 
 def _check_strata(shape: RandomisationShape, known: Known, faults: Faults) -> None:
@@ -80,8 +111,9 @@ def _blocks(
             allowed="the size of the blocks within strata, such as "
             f"`permuted block: {2 * total}`",
         )
+    clusters = shape.clusters is not None
     if size is None:
-        return Allocation(weights)
+        return Allocation(weights, clusters=clusters)
     if sure and size % total:
         faults.add(
             (*PATH, "permuted block"),
@@ -89,7 +121,8 @@ def _blocks(
             allowed=f"a multiple of {total}: {total}, {2 * total}, {3 * total} or more",
         )
     by = "stratified" if shape.stratified else "permuted block"
-    return Allocation(weights, by, size, tuple(shape.stratified or ()))
+    strata = tuple(shape.stratified or ())
+    return Allocation(weights, by, size, strata, clusters=clusters)
 
 
 def _taking(key: str) -> list[RandomisationKind]:
@@ -214,13 +247,22 @@ def _options(
     return tuple(sorted(made.items()))
 
 
-def with_enactment(design: Design, enactment: Enactment | None) -> Design:
-    """Return the design with the accrual at sites, if its allocation asks for them."""
+def with_enactment(
+    design: Design, enactment: Enactment | None, *, asked: bool = False
+) -> Design:
+    """Return the design with the accrual at sites, if it depends on them.
+
+    `asked`: comparisons do.
+    """
     allocation = design.allocation
-    if enactment is None or not enactment.accrual.sites or not _places(allocation):
+    if enactment is None or not enactment.accrual.sites:
         return design
-    allocation = replace(allocation, accrual=enactment.accrual)
-    return replace(design, allocation=allocation)
+    accrual = enactment.accrual
+    if _places(allocation) or allocation.clusters:
+        allocation = replace(allocation, accrual=accrual)
+    differ = any(one.effects for one in accrual.sites)
+    sites = accrual if differ or allocation.clusters or asked else None
+    return replace(design, allocation=allocation, sites=sites)
 
 
 def _places(allocation: Allocation) -> set[str]:
@@ -264,6 +306,37 @@ def check_enactment(
             found=f"`{min(asked - known.covariates)}`, though the design has no sites",
             allowed="a covariate; or sites at `design`: `sites: {north: {rate: 2 / "
             "month, count: 5, region: Europe}}`",
+        )
+
+
+def check_sites(design: Design, shape: ProtocolShape, faults: Faults) -> None:
+    """Refuse what asks for sites that are not there, or that trials draw anew."""
+    given = faults.sheet.value(("design", "sites"))
+    for place, one in enumerate(shape.analysis):
+        if not measures()[one.by].sites:
+            continue
+        if not given:
+            faults.add(
+                ("analysis", place, "by"),
+                found=f"`{one.by}`, though the design has no sites",
+                allowed="given with `sites` at `design`",
+            )
+        for key in ("looks", "adapt", "trials", "planned"):
+            if key in shape.design.model_fields_set:
+                faults.add(
+                    ("design", key),
+                    found=f"given with a comparison by `{one.by}`",
+                    allowed="left out: it is made at the end of the trial",
+                    write="",
+                )
+    drawn = shape.design.trials or 0
+    differ = design.sites is not None
+    if differ and drawn > shape.replicates:
+        faults.add(
+            ("design", "trials"),
+            found=f"{drawn}, of {shape.replicates} replicates, though sites differ",
+            allowed="no more than replicates, whose subjects have their sites",
+            write=str(shape.replicates),
         )
 
 

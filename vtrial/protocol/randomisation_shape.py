@@ -47,6 +47,11 @@ class RandomisationShape(Shape):
         description="Covariates (or `site`, `region`) within whose values it is done.",
         examples=[["FEMALE"]],
     )
+    clusters: Literal["site"] | None = Field(
+        None,
+        description="`site`: whole sites are randomised, and not each subject.",
+        examples=["site"],
+    )
     factors: Annotated[Names, Field(min_length=1)] | None = Field(
         None,
         description="What is balanced: categories, conditions, `site` or `region`.",

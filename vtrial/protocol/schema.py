@@ -9,13 +9,16 @@ def protocol_schema() -> dict[str, object]:
     Examples
     --------
     >>> protocol_schema()["required"]
-    ['protocol', 'model', 'cohort', 'subjects', 'arms']
+    ['protocol', 'model', 'cohort', 'subjects']
     """
     schema = ProtocolShape.model_json_schema(by_alias=True)
     _tidy(schema)
+    needed = [name for name in schema["required"] if name != "arms"]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,
+        "required": needed,
+        "oneOf": [{"required": ["arms"]}, {"required": ["factors"]}],
         "title": "vtrial protocol",
     }
 

@@ -12,6 +12,7 @@ from vtrial.endpoint.kind import Below
 from vtrial.endpoint.registry import kinds
 from vtrial.protocol.adherence_shape import AdherenceShape
 from vtrial.protocol.comparison_shape import ComparisonShape, MultiplicityShape
+from vtrial.protocol.crossover_shape import CrossoverShape
 from vtrial.protocol.dropout_shape import DropoutShape
 from vtrial.protocol.enactment_shape import Accruals, AdaptationShape, Looks
 from vtrial.protocol.escalation import EscalationShape
@@ -78,6 +79,17 @@ class ArmShape(Shape):
     )
 
 
+class LevelShape(Shape):
+    """What is done at a level of a factor."""
+
+    title: str = Field("", description="What reports call it.")
+    dose: Texts | None = Field(None, description="Dosing words, beside other factors'.")
+    set: dict[str, Setting] = Field(
+        default_factory=dict,
+        description="Values or equations of parameters, covariates, random effects.",
+    )
+
+
 class VisitShape(Shape):
     """When outputs are measured."""
 
@@ -124,6 +136,11 @@ class DesignShape(Shape):
         RandomisationShape.model_construct(),
         description="How: one word, or a map with a block size, or with `by`.",
         examples=["simple", {"permuted block": 6}],
+    )
+    crossover: CrossoverShape | None = Field(
+        None,
+        description="Every subject has several arms, one after another.",
+        examples=[{"period": "4 d", "washout": "10 d"}],
     )
     dropout: DropoutShape | None = Field(None, description="Nobody if left out.")
     accrual: Accruals | None = Field(
@@ -406,6 +423,14 @@ class ProtocolShape(Shape):
             description="What is done to each group, by its name.",
             examples=[{"low": {"dose": "50 mg every 24 h x 14"}}],
         )
+    )
+    factors: dict[
+        str,
+        dict[str, Annotated[LevelShape, BeforeValidator(as_maybe_empty), OrEmpty()]],
+    ] = Field(
+        default_factory=dict,
+        description="Instead of arms: factors with levels, whose combinations are.",
+        examples=[{"food": {"fasted": {}, "fed": {"set": {"tvKA": "0.5 * tvKA"}}}}],
     )
     eligible: Eligible = Field(
         None,

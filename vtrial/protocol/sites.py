@@ -1,19 +1,23 @@
 """Sites of a trial: at which rates they enrol, from when on, and how many."""
 
+import math
 from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
 from vtrial.errors import ProtocolError
-from vtrial.protocol.enactment import Accrual, Site, Stretch
+from vtrial.protocol.enactment import Accrual, Site, SiteEffect, Stretch
 from vtrial.protocol.faults import Faults
-from vtrial.protocol.field_types import Name, OrSaid, Shape
+from vtrial.protocol.field_types import Name, OrSaid, Shape, Value
 from vtrial.protocol.rates import rate_in
+from vtrial.protocol.scope import Known
 from vtrial.protocol.times import duration, moment
+from vtrial.sheets.sheet import Path_
 
 PATH = ("design", "sites")
 MOST_SITES = 2000
+RANDOM = "eta."
 
 
 class SiteShape(Shape):
@@ -45,6 +49,12 @@ class SiteShape(Shape):
     )
     region: Name | None = Field(
         None, description="Where they are.", examples=["Europe"]
+    )
+    effects: dict[Name, Value] = Field(
+        default_factory=dict,
+        description="By how much they differ in inputs of the model: a CV, or a "
+        "standard deviation.",
+        examples=[{"eta.CL": "10 %", "WT": 3}],
     )
 
 
@@ -133,6 +143,7 @@ def _alike(name: str, shape: SiteShape, faults: Faults) -> list[Site]:
             found="given of one site",
             allowed="left out, or given with `count`, of how many are alike",
         )
+    effects = _effects((*path, "effects"), shape.effects, faults)
     if len(faults.entries) > before:
         return []
     made = []
@@ -150,6 +161,48 @@ def _alike(name: str, shape: SiteShape, faults: Faults) -> list[Site]:
                 shape.region or "",
                 name,
                 (place + 0.5) / shape.count,
+                effects,
             )
         )
     return made
+
+
+def _effects(
+    path: Path_, given: Mapping[str, float | str], faults: Faults
+) -> tuple[SiteEffect, ...]:
+    """Read by how much sites differ; names are held against the model later."""
+    found = []
+    for target, value in given.items():
+        text = str(value).strip()
+        relative = text.endswith("%")
+        try:
+            number = float(text.removesuffix("%"))
+        except ValueError:
+            number = math.nan
+        if not 0 < number < math.inf:
+            faults.add(
+                (*path, target),
+                found=f"`{value}`",
+                allowed="a coefficient of variation between sites, `10 %`, or a "
+                "standard deviation in the unit of the model",
+            )
+            continue
+        spread = math.sqrt(math.log1p((number / 100) ** 2)) if relative else number
+        # An effect on a logarithm is added to it.
+        added = target.startswith(RANDOM)
+        found.append(SiteEffect(target, spread, relative and not added))
+    return tuple(found)
+
+
+def check_effects(accrual: Accrual, known: Known, faults: Faults) -> None:
+    """Refuse effects of sites on what no subject brings."""
+    if known.model is None:
+        return
+    names = {*known.model.inputs, *known.covariates}
+    told = set()
+    for site in accrual.sites:
+        for one in site.effects:
+            if one.target not in names and (site.of, one.target) not in told:
+                told.add((site.of, one.target))
+                path = (*PATH, site.of, "effects", one.target)
+                faults.unknown(path, one.target, sorted(names), "input of the model")

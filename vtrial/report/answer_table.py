@@ -112,8 +112,11 @@ def _effects(
 ) -> list[Part]:
     """Write the effects on an endpoint: one part for each reference and measure."""
     asked = {c.name: c for c in protocol.analysis.comparisons}
+    known = {arm.name for arm in protocol.arms}
     found: dict[str, dict[str, Cell]] = {}
     for row in each_row(contrasts[contrasts["endpoint"] == endpoint]):
+        if not {row.arm, row.reference} <= known:
+            continue  # of a factor, which has no column
         where = asked[row.comparison].where if row.comparison in asked else None
         title = f"{effect_words(row.by)} against {arm_title(protocol, row.reference)}"
         title += f", adjusted for {row.adjust}" if row.adjust else ""

@@ -9,9 +9,10 @@ from vtrial.endpoint.endpoint import DROPOUT, Endpoint
 from vtrial.endpoint.equation import equation_of
 from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.endpoints import unit_taken
-from vtrial.protocol.protocol import Arm, Protocol, Visit
+from vtrial.protocol.factors import factors_of
+from vtrial.protocol.protocol import Arm, Crossover, Protocol, Visit
 from vtrial.protocol.subset import names_of, write_where
-from vtrial.report.randomised import method_words
+from vtrial.report.randomised import effects_in_words, method_words, site_words
 from vtrial.report.timing import timing_of
 from vtrial.report.words import (
     count,
@@ -44,6 +45,7 @@ def arm_title(protocol: Protocol, name: str) -> str:
     return next((arm.title or name for arm in protocol.arms if arm.name == name), name)
 
 
+MOST_SEQUENCES = 8  # of a crossover, that are listed beside its treatments
 _EFFECTS = {  # what a clinician calls what a sheet says
     "difference by ranks": "Hodges-Lehmann shift",
     "Welch difference of means": "difference of means (Welch)",
@@ -145,6 +147,8 @@ def factors_shown(protocol: Protocol) -> set[str]:
 
 def arms_in_words(protocol: Protocol) -> list[ArmWords]:
     """Return what each arm gets, and its share of the allocation."""
+    if protocol.crossover is not None:
+        return treatments_in_words(protocol, protocol.crossover)
     weights = [*protocol.design.allocation.weights, *([1] * len(protocol.arms))]
     return [
         ArmWords(
@@ -152,6 +156,63 @@ def arms_in_words(protocol: Protocol) -> list[ArmWords]:
         )
         for arm, weight in zip(protocol.arms, weights, strict=False)
     ]
+
+
+def treatments_in_words(protocol: Protocol, crossover: Crossover) -> list[ArmWords]:
+    """Return what each treatment of a crossover is, and each of a few sequences."""
+    many = len(crossover.treatments)
+    treatments = [
+        ArmWords(
+            one.name,
+            one.title or one.name,
+            _treatment(protocol, one),
+            " or ".join(
+                str(n) for n in sorted({o.count(place) for o in crossover.sequences})
+            )
+            + f" of {len(crossover.starts)} periods",
+        )
+        for place, one in enumerate(crossover.treatments)
+    ]
+    sequences = protocol.arms[many:] if len(protocol.arms) > many else ()
+    if len(sequences) > MOST_SEQUENCES:
+        return treatments
+    weights = protocol.design.allocation.weights
+    return treatments + [
+        ArmWords(
+            one.name,
+            one.title or one.name,
+            one.regimen.words if one.regimen is not None else "no dose",
+            str(weight),
+        )
+        for one, weight in zip(sequences, weights, strict=True)
+    ]
+
+
+def factors_in_words(protocol: Protocol) -> str:
+    """Return the factors with their levels; nothing where arms stand by themselves."""
+    factors = factors_of(protocol.data)
+    told = (f"{name} ({listing(levels)})" for name, levels in factors.items())
+    return f"{listing(told)}, in every combination" if factors else ""
+
+
+def crossover_in_words(protocol: Protocol) -> str:
+    """Return in which orders treatments are given, and when; nothing without."""
+    crossover = protocol.crossover
+    if crossover is None:
+        return ""
+    lasting = timing_of(protocol).duration
+    one = subject_words(protocol.model.unit)
+    words = f"every {one} has {len(crossover.starts)} periods of "
+    words += lasting(crossover.length)
+    if crossover.washout:
+        words += f", {lasting(crossover.washout)} of washout between them"
+    names = [treatment.title or treatment.name for treatment in crossover.treatments]
+    if crossover.paired:
+        words += f"; {listing(names)} in each pair of periods, in every order"
+    else:
+        orders = (" then ".join(names[at] for at in o) for o in crossover.sequences)
+        words += f"; {listing(orders)}"
+    return words + "; times are those of a period"
 
 
 def _treatment(protocol: Protocol, arm: Arm) -> str:
@@ -192,7 +253,8 @@ def allocation_in_words(protocol: Protocol) -> str:
         return "one arm; nothing to allocate"
     how = protocol.design.allocation
     ratio = ":".join(str(weight) for weight in how.weights)
-    names = listing(arm.title or arm.name for arm in protocol.arms)
+    arms = protocol.arms[-len(how.weights) :]  # of a crossover, sequences
+    names = listing(arm.title or arm.name for arm in arms)
     by = {
         "simple": "simple randomisation",
         "permuted block": f"permuted blocks of {how.block}",
@@ -200,6 +262,8 @@ def allocation_in_words(protocol: Protocol) -> str:
         f"{listing(how.strata)}",
         "counts": "so many each, in an order of chance",
     }.get(how.by) or method_words(protocol)
+    if how.clusters:
+        by += ", of whole sites"
     return f"{ratio} to {names}; {by}"
 
 
@@ -209,8 +273,11 @@ def potential_in_words(protocol: Protocol) -> str:
     if len(protocol.arms) == 1:
         return f"every {one} under the one arm"
     if protocol.potential == "all":
+        if protocol.crossover is not None:
+            return f"every {one} in every sequence, with the same random numbers"
         return f"every {one} under every arm, with the same random numbers"
-    return f"every {one} under the arm it was allocated to"
+    what = "arm" if protocol.crossover is None else "sequence"
+    return f"every {one} under the {what} it was allocated to"
 
 
 def visit_in_words(protocol: Protocol, visit: Visit) -> str:
@@ -400,15 +467,31 @@ def leaving_lines(protocol: Protocol) -> list[Line]:
     return [Line("Leaving", words + first)] if causes else []
 
 
+def site_lines(protocol: Protocol) -> list[Line]:
+    """Return what sites are like, and by how much they differ, a line an entry."""
+    accrual, lines = protocol.design.sites, []
+    for name in dict.fromkeys(one.of for one in accrual.sites) if accrual else ():
+        assert accrual is not None, "it has sites"
+        own = tuple(one for one in accrual.sites if one.of == name)
+        words = site_words(own) if protocol.enactment is None else ""
+        if told := effects_in_words(own[0].effects):
+            words += f"; {told}" if words else told
+        lines += [Line(f"Sites: {name}", words)] if words else []
+    return lines
+
+
 def design_lines(protocol: Protocol) -> list[Line]:
     """Return the design, a named line for each part of it."""
     lines = [
         Line("Population", population_in_words(protocol)),
         *([Line("Let in", who)] if (who := eligible_in_words(protocol)) else []),
         Line("Size", size_in_words(protocol)),
+        *([Line("Factors", all_)] if (all_ := factors_in_words(protocol)) else []),
+        *([Line("Crossover", how)] if (how := crossover_in_words(protocol)) else []),
         Line("Allocation", allocation_in_words(protocol)),
         Line("Simulated", potential_in_words(protocol)),
         *leaving_lines(protocol),
+        *site_lines(protocol),
     ]
     if len(protocol.occasions) > 1:
         words = timing_of(protocol).moments(protocol.occasions)

@@ -117,6 +117,8 @@ def arms_drawn(protocol: Protocol) -> list[str]:
     arms = [arm.name for arm in protocol.arms]
     if len(arms) <= MOST_ARMS:
         return arms
+    if protocol.crossover is not None:  # treatments first, then some sequences
+        return arms[: max(MOST_ARMS, len(protocol.crossover.treatments))]
     places = np.linspace(0, len(arms) - 1, MOST_ARMS).round().astype(int)
     return [arms[place] for place in places]
 

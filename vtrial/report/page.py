@@ -22,6 +22,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from vtrial.analysis.estimates import Estimates
+from vtrial.protocol.periods import as_shown
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.answer import answer_in_words
 from vtrial.report.answer_table import answer_table
@@ -175,7 +176,7 @@ def render(
     folder = Path(folder)
     frames = {name: getattr(estimates, name) for name in _FRAMES}
     write_tables(frames, folder / TABLES)
-    frames, protocol = in_sheet_time(frames, protocol)
+    frames, protocol = in_sheet_time(frames, as_shown(protocol))
     frames["published"] = published_words(protocol, frames["published"])
     with house_style():
         drawn = draw_all(frames, protocol, folder / FIGURES, png=png)

@@ -1,9 +1,11 @@
 """Randomisation and sites in words."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from vtrial.protocol.design import Allocation, Option
-from vtrial.protocol.enactment import Site
+from vtrial.protocol.enactment import Site, SiteEffect
 from vtrial.protocol.protocol import Protocol
 from vtrial.protocol.subset import write_where
 from vtrial.report.words import count, listing, number
@@ -41,6 +43,22 @@ def _option(key: str, value: Option) -> str:
     if isinstance(value, tuple):
         return f"{key} {listing(f'{one:g}' for one in value)}"
     return f"{key} {value}"
+
+
+def effects_in_words(effects: Sequence[SiteEffect]) -> str:
+    """Say by how much sites differ; nothing where they do not.
+
+    Examples
+    --------
+    >>> effects_in_words([SiteEffect("eta.CL", 0.1), SiteEffect("WT", 0.2, True)])
+    'they differ in eta.CL (standard deviation 0.1) and WT (log. sd 0.2)'
+    """
+    told = [
+        f"{one.target} ({'log. sd' if one.relative else 'standard deviation'} "
+        f"{number(one.spread, 3)})"
+        for one in effects
+    ]
+    return f"they differ in {listing(told)}" if told else ""
 
 
 def site_words(sites: tuple[Site, ...]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from vtrial.analysis.estimates import Estimates
+from vtrial.protocol.periods import as_shown
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.computed import computed_lines
 from vtrial.report.design import (
@@ -172,7 +173,7 @@ def _joined(frames: Sequence[pd.DataFrame], name: str) -> pd.DataFrame:
 
 def _lines(run: Run) -> dict[str, str]:
     """Return a whole design and how it was computed, every line under its name."""
-    protocol = run.protocol
+    protocol = as_shown(run.protocol)
     lines = [(line.name, line.words) for line in design_lines(protocol)]
     lines += [(f"Arm {a.name}", _said(a)) for a in arms_in_words(protocol)]
     lines += [(f"Visit {v.name}", visit_in_words(protocol, v)) for v in protocol.visits]
@@ -237,7 +238,8 @@ def _table(runs: Sequence[Run], name: str, frame: pd.DataFrame) -> Table | None:
 
 def _row(runs: Sequence[Run], name: str, row: Any) -> list[Cell]:
     """Write one number of both runs, and their difference."""
-    protocol = next(r.protocol for r in runs if _knows(r.protocol, row))
+    named = [as_shown(run.protocol) for run in runs]
+    protocol = next(one for one in named if _knows(one, row))
     if name == "endpoints":
         kind = endpoint_kind(protocol, row.endpoint, row.statistic)
         unit = row.unit
@@ -263,6 +265,8 @@ def _row(runs: Sequence[Run], name: str, row: Any) -> list[Cell]:
 def _knows(protocol: Protocol, row: Any) -> bool:
     """Return whether a protocol names a row's arm and endpoint."""
     arms = {"", *(arm.name for arm in protocol.arms)}
+    compared = protocol.analysis.comparisons
+    arms |= {side for one in compared for side in (one.arm, one.reference)}
     points = {"", *(point.name for point in protocol.endpoints)}
     return getattr(row, "arm", "") in arms and getattr(row, "endpoint", "") in points
 

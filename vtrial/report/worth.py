@@ -51,7 +51,8 @@ def details_table(frame: pd.DataFrame) -> Table:
     for row in each_row(frame):
         lead = str(row.comparison) if row.comparison != last else ""
         last = row.comparison
-        share = str(row.measure).startswith("chosen") or "found" in str(row.measure)
+        told = str(row.measure)
+        share = told.startswith(("chosen", "p <")) or "found" in told
         kind: Kind = "share" if share else "plain"
         if not math.isfinite(row.value):
             cells: tuple[Cell, str] = (Cell("not available"), MISSING)
@@ -60,7 +61,10 @@ def details_table(frame: pd.DataFrame) -> Table:
             cells = (Cell(amount(row.value, row.mc_error, kind)), ends)
         rows.append((lead, str(row.measure), *cells))
     heads = ("Comparison", "Measure", "Value", "Limits")
-    return make_table("details", _DETAILS, heads, rows, words=2)
+    told = " ".join(frame["measure"].astype(str))
+    caption = _WITHIN if "within persons" in told else _DETAILS
+    caption = _SITES if "within sites" in told else caption
+    return make_table("details", caption, heads, rows, words=2)
 
 
 def _worth(protocol: Protocol, row: Any, kind: Kind, unit: str) -> tuple[Cell, str]:
@@ -89,6 +93,19 @@ _DETAILS = (
     "dose-response is shown. Target dose: the mean over the trials that find one, with "
     "where 90 % of them lie, in the unit of the sheet's doses. Limits of shares are "
     "Monte Carlo limits, of 95 %."
+)
+_WITHIN = (
+    "What a crossover says beside its effects. How much a person varies from one "
+    "period to another: the mean over the trials, with where 90 % of them lie. "
+    "p < 0.05: the share of trials in which periods differ by their tests, or "
+    "sequences, as where a treatment still acts in the next period; with Monte Carlo "
+    "limits of 95 %."
+)
+_SITES = (
+    "How alike subjects of a site are: the share of the variance within arms that lies "
+    "between sites, and the design effect, by which the variance of a mean is larger "
+    "than of as many subjects who share no sites: the mean over the trials, with where "
+    "90 % of them lie."
 )
 _SHARED = ("power", "coverage", "share", "probability", "error rate")
 _COUNTED = ("size", "precision", "number")

@@ -19,6 +19,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "minimise": "vtrial.design.randomisation.minimisation",
         "tickets": "vtrial.design.randomisation.ticket",
         "urn": "vtrial.design.randomisation.restricted",
-        "williams_square": "vtrial.design.randomisation.combination",
+        "williams_square": "vtrial.protocol.williams",
     },
 )

@@ -2,25 +2,61 @@
 
 import functools
 
-from vtrial.measure.groups import Contrast, Effect, Groups, Pairs, Values
+import numpy as np
+
+from vtrial.measure.groups import (
+    Contrast,
+    Effect,
+    Groups,
+    Numbers,
+    Pairs,
+    Values,
+)
 from vtrial.measure.kind import Measure
 
+ALPHA = 0.05  # at which effects of periods and sequences are told
 _OF = {False: "difference of means", True: "ratio of geometric means"}
 
 
 def _compared(ratio: bool, groups: Groups, *, level: float) -> Contrast:
-    from vtrial.measure.contrast import compare
+    from vtrial.measure.contrast import compare, contrast_of
 
+    if groups.crossed is not None or groups.cells is not None:
+        return contrast_of(_effect(ratio, groups), ratio=ratio, level=level)
     value, treated, covariates = groups.value, groups.treated, groups.covariates
     return compare(_OF[ratio], value, treated, covariates=covariates, level=level)
 
 
 def _effect(ratio: bool, groups: Groups) -> Effect:
+    from vtrial.measure.cells import contrast_of_cells
     from vtrial.measure.contrast import least_squares
     from vtrial.measure.statistic import logarithms
+    from vtrial.measure.within import crossed_effect
 
+    if groups.crossed is not None:
+        return crossed_effect(groups.crossed, ratio=ratio)
+    if groups.cells is not None:
+        return contrast_of_cells(groups.cells, groups.covariates, ratio=ratio)
     value = logarithms(groups.value) if ratio else groups.value
     return least_squares(value, groups.treated, covariates=groups.covariates)
+
+
+def _crossed(ratio: bool, groups: Groups, *, level: float) -> dict[str, Numbers]:
+    """Say how much persons vary within, and whether periods and sequences differ."""
+    from vtrial.measure.within import analysis_of_variance
+
+    assert groups.crossed is not None, "the caller has looked"
+    made = analysis_of_variance(groups.crossed, ratio=ratio)
+    spread = np.sqrt(np.expm1(made.residual) if ratio else made.residual)
+    name = "CV" if ratio else "standard deviation"
+    told = {f"{name} within persons": spread}
+    if groups.crossed.paired:
+        return told
+    both = {"periods": made.period, "sequences": made.sequence}
+    return told | {
+        f"p < {ALPHA:g}: {name}": np.where(np.isfinite(p), p < ALPHA, np.nan)
+        for name, p in both.items()
+    }
 
 
 def _pairs(ratio: bool, value: Values, reference: Values) -> Pairs:
@@ -38,6 +74,8 @@ KINDS = (
         options=("adjust",),
         effect=functools.partial(_effect, False),
         pairs=functools.partial(_pairs, False),
+        crossed=functools.partial(_crossed, False),
+        cells=True,
         made_of=("mean", "share"),
     ),
     Measure(
@@ -50,6 +88,8 @@ KINDS = (
         logarithms=True,
         effect=functools.partial(_effect, True),
         pairs=functools.partial(_pairs, True),
+        crossed=functools.partial(_crossed, True),
+        cells=True,
         made_of=("geometric mean",),
         lacks="a value is not positive",
     ),

@@ -12,7 +12,7 @@ from vtrial.keys import purpose_key, purpose_number, replicate_key
 from vtrial.program_cache import kept
 from vtrial.protocol.enactment import Accrual
 
-MAKERS = ("keys.py", "design/accrual.py")
+MAKERS = ("keys.py", "protocol/arrivals.py")
 PURPOSE, FEWEST = "accrual", 16  # subjects who are looked for at a site, at least
 
 Times = Float[np.ndarray, "trial subject"]

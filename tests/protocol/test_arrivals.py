@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vtrial.design.accrual import enrolled_at, enrolments
+from vtrial.protocol.arrivals import enrolled_at, enrolments
 from vtrial.protocol.enactment import Accrual, Site, Stretch
 
 DAILY = 1 / 24
