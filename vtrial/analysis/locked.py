@@ -199,6 +199,10 @@ class Sights(AbstractSight):
         arms = self.chunk.arms
         return arms.index(asked.arm), arms.index(asked.reference)
 
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the arms."""
+        return tuple(self.chunk.arms)
+
     def members(self, comparison: str) -> Bool[np.ndarray, "trial subject"]:
         """Return who meets a comparison's condition."""
         where = self._named()[comparison].where
