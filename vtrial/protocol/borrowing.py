@@ -50,7 +50,9 @@ class BorrowShape(Shape):
         "or their data with a weight.",
     )
     on: Name | None = Field(
-        None, description="The endpoint; the outcome if left out.", examples=["remission"]
+        None,
+        description="The endpoint; the outcome if left out.",
+        examples=["remission"],
     )
     past: list[PastShape] = Field(
         alias="from",

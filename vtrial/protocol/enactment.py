@@ -181,9 +181,7 @@ class Enactment:
 
     def borrowed_for(self, comparison: str) -> tuple[Borrowing, ...]:
         """Return what enters a comparison's posterior probability."""
-        return tuple(
-            one for one in self.borrowed if comparison in dict(one.compared)
-        )
+        return tuple(one for one in self.borrowed if comparison in dict(one.compared))
 
 
 ALLOCATING = ("response adaptive", "drop arms", "select arms")

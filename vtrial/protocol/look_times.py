@@ -13,9 +13,7 @@ DAY, SLACK = 24.0, 1.5  # [h]; how much later than expected a last look may be
 PATH = ("design",)
 
 
-def check_known(
-    made: Enactment, endpoints: Sequence[Endpoint], faults: Faults
-) -> None:
+def check_known(made: Enactment, endpoints: Sequence[Endpoint], faults: Faults) -> None:
     """Refuse looks at which nothing is known yet, and those after everything is.
 
     Times are those that are expected at the rates of accrual.

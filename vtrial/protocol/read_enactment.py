@@ -7,8 +7,8 @@ from dataclasses import replace
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.errors import ProtocolError
 from vtrial.protocol.adaptation_kinds import FAMILIES, AdaptationKind, adaptation_kinds
-from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.alike import check_alike
+from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.borrowing import RULE, read_borrowing
 from vtrial.protocol.enactment import (
     ALLOCATING,
@@ -329,7 +329,9 @@ class _Reader:
         if kind.word == "select subgroup":
             self._check_subgroup(path, on)
         if "alike" in given:
-            check_alike(path, given, [self.comparisons.get(name) for name in on], self.faults)
+            check_alike(
+                path, given, [self.comparisons.get(name) for name in on], self.faults
+            )
         options = self._options(path, shape, given, on)
         if len(self.faults.entries) > before:
             return None

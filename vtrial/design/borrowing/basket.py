@@ -109,7 +109,12 @@ def exchange(
         weight = np.exp(likely + log - top[:, None])[:, None, :]
         total = total + weight.sum(axis=-1)
         beyond = special.ndtr((middle - margin) / wide)
-        told_ = (middle, middle**2 + wide**2, beyond, np.broadcast_to(1.0, middle.shape))
+        told_ = (
+            middle,
+            middle**2 + wide**2,
+            beyond,
+            np.broadcast_to(1.0, middle.shape),
+        )
         for row, value in enumerate(told_):
             part = (weight * value).sum(axis=-1)
             sums[row] += part * chosen if row == 3 else part

@@ -50,8 +50,8 @@ def probability_beyond(
     low = np.clip(reference.mean - REACH * reference.deviation, 0.0, 1.0)
     high = np.clip(reference.mean + REACH * reference.deviation, 0.0, 1.0)
     low, high = np.arcsin(np.sqrt(low)), np.arcsin(np.sqrt(high))
-    half = (high - low)[..., None] / 2
-    angle = low[..., None] + half * (1 + _NODES)
+    half = np.asarray(high - low)[..., None] / 2
+    angle = np.asarray(low)[..., None] + half * (1 + _NODES)
     x = np.sin(angle) ** 2
     mass = _SHARES * half * reference.density(x) * np.sin(2 * angle)
     above = 1.0 - arm.below(_moved(x, margin, scale))
@@ -93,5 +93,5 @@ def _moments(side: Mixture, scale: Scale) -> tuple[Each, Each]:
     sign = -1.0 if scale == "ratio" else 1.0
     spread = special.polygamma(1, a) + sign * special.polygamma(1, other)
     mean = (side.weight * middle).sum(axis=-1)
-    about = spread + (middle - mean[..., None]) ** 2
+    about = spread + (middle - np.asarray(mean)[..., None]) ** 2
     return mean, np.sqrt((side.weight * about).sum(axis=-1))

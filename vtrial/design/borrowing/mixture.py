@@ -3,6 +3,7 @@
 All take any number of trials at once: the last axis is that of components.
 """
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from scipy import special
 from vtrial.errors import ProtocolError
 
 Parts = Float[np.ndarray, "*trial component"]
-Each = Float[np.ndarray, "*trial"]
+Each = Float[np.ndarray, "*trial"] | float
 HALVINGS = 60  # of a bracket of a quantile
 
 
@@ -43,7 +44,7 @@ class Mixture(NamedTuple):
     def deviation(self) -> Each:
         """The standard deviation."""
         middle, spread = self._moments()
-        about = spread**2 + (middle - self.mean[..., None]) ** 2
+        about = spread**2 + (middle - np.asarray(self.mean)[..., None]) ** 2
         return np.sqrt((self.weight * about).sum(axis=-1))
 
     def _moments(self) -> tuple[Parts, Parts]:
@@ -87,19 +88,19 @@ class Mixture(NamedTuple):
     def quantile(self, level: float) -> Each:
         """Return the value below which it lies with a probability."""
         if self.law == "beta":
-            low, high = np.zeros(self.mean.shape), np.ones(self.mean.shape)
+            low, high = np.zeros(np.shape(self.mean)), np.ones(np.shape(self.mean))
         else:
             reach = 40 * self.second
             low = (self.first - reach).min(axis=-1)
             high = (self.first + reach).max(axis=-1)
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            under = self.below(middle[..., None])[..., 0] < level
+            under = self.below(np.asarray(middle)[..., None])[..., 0] < level
             low, high = np.where(under, middle, low), np.where(under, high, middle)
         return (low + high) / 2
 
 
-def beta_mixture(*parts: tuple[float, float, float]) -> Mixture:
+def beta_mixture(*parts: Sequence[float | int]) -> Mixture:
     """Make a mixture of beta distributions of (weight, shape, shape).
 
     Examples
@@ -110,7 +111,7 @@ def beta_mixture(*parts: tuple[float, float, float]) -> Mixture:
     return _mixture("beta", parts)
 
 
-def normal_mixture(*parts: tuple[float, float, float]) -> Mixture:
+def normal_mixture(*parts: Sequence[float | int]) -> Mixture:
     """Make a mixture of normal distributions of (weight, mean, standard deviation).
 
     Examples
@@ -121,7 +122,9 @@ def normal_mixture(*parts: tuple[float, float, float]) -> Mixture:
     return _mixture("normal", parts)
 
 
-def _mixture(law: Literal["beta", "normal"], parts: tuple) -> Mixture:
+def _mixture(
+    law: Literal["beta", "normal"], parts: Sequence[Sequence[float | int]]
+) -> Mixture:
     """Make a mixture of rows of numbers, whose weights need not sum up to 1."""
     weight, first, second = np.asarray(parts, float).T
     bad = (weight < 0).any() or not weight.sum() > 0 or not (second > 0).all()
@@ -202,7 +205,9 @@ def with_mean(
     return Mixture("normal", _weighed(prior.weight, likely), middle, precision**-0.5)
 
 
-def _weighed(weight: Parts, likely: Parts) -> Parts:
+def _weighed(
+    weight: Float[np.ndarray, "..."], likely: Float[np.ndarray, "..."]
+) -> Float[np.ndarray, "..."]:
     """Multiply weights by likelihoods that are given as logarithms."""
     with np.errstate(divide="ignore"):
         log = np.log(weight) + likely

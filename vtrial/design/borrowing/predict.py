@@ -176,8 +176,12 @@ def _centres() -> Float[np.ndarray, "tau centre"]:
 
 
 def _about(
-    value: Points, variance: Points, tau: Points, centre: float, spread: float
-) -> tuple[Points, Points]:
+    value: Float[np.ndarray, " trial"],
+    variance: Float[np.ndarray, " trial"],
+    tau: Float[np.ndarray, " tau"],
+    centre: float,
+    spread: float,
+) -> tuple[Float[np.ndarray, " tau"], Float[np.ndarray, " tau"]]:
     """Return mean and deviation of the common value at each heterogeneity."""
     precision = 1 / (variance + tau[:, None] ** 2)
     total = precision.sum(axis=1) + 1 / spread**2
@@ -186,7 +190,10 @@ def _about(
 
 
 def _likelihoods(
-    r: Points, n: Points, mu: Float[np.ndarray, "tau centre"], tau: Points
+    r: Float[np.ndarray, " trial"],
+    n: Float[np.ndarray, " trial"],
+    mu: Float[np.ndarray, "tau centre"],
+    tau: Float[np.ndarray, " tau"],
 ) -> Grid:
     """Return the logarithm of each arm's likelihood, its own rate integrated out."""
     m, t = mu[..., None], np.maximum(tau, 1e-9)[:, None, None]
@@ -210,7 +217,12 @@ def _likelihoods(
     return top + np.log(wide * total)
 
 
-def _log_density(r: Points, n: Points, theta: Grid, u: Grid) -> Grid:
+def _log_density(
+    r: Float[np.ndarray, " trial"],
+    n: Float[np.ndarray, " trial"],
+    theta: Grid,
+    u: Grid,
+) -> Grid:
     """Return the logarithm of a binomial likelihood times a normal density."""
     return r * theta - n * np.logaddexp(0.0, theta) - 0.5 * u**2
 
@@ -218,7 +230,7 @@ def _log_density(r: Points, n: Points, theta: Grid, u: Grid) -> Grid:
 def _spread_out(
     law: str,
     mu: Float[np.ndarray, "tau centre"],
-    tau: Points,
+    tau: Float[np.ndarray, " tau"],
     weight: Float[np.ndarray, "tau centre"],
 ) -> Predicted:
     """Predict the next arm: normal about each common value, by Hermite nodes."""

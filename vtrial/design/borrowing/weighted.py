@@ -6,7 +6,7 @@ from jaxtyping import Num
 from vtrial.design.borrowing.mixture import Mixture
 from vtrial.errors import ProtocolError
 
-NODES = 32  # of a weight that is not fixed
+NODES = 48  # of a weight that is not fixed
 _AT, _SHARES = np.polynomial.legendre.leggauss(NODES)
 
 
@@ -78,7 +78,8 @@ def power_prior_of_mean(
 def _weights(weight: float | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the weight, or the nodes of a uniform one, with their masses."""
     if weight is None:
-        return (1 + _AT) / 2, _SHARES / 2
+        part = (1 + _AT) / 2  # its cube: what is believed changes fast at low weights
+        return part**3, 1.5 * part**2 * _SHARES
     if not 0 <= weight <= 1:
         raise ProtocolError(
             at="weight", found=f"{weight:g}", allowed="a share from 0 to 1", write=""

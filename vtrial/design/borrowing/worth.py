@@ -75,7 +75,9 @@ def _points(
     point = np.sin(at) ** 2 if prior.law == "beta" else at
     rows = np.arange(len(middle))
     own = np.exp(prior.log_parts(point)[rows, :, rows])
-    return point.ravel(), (prior.weight[:, None] * half * _SHARES * stretch * own).ravel()
+    return point.ravel(), (
+        prior.weight[:, None] * half * _SHARES * stretch * own
+    ).ravel()
 
 
 def _curvature(
