@@ -1,4 +1,4 @@
-"""Borrowing and platforms in words and tables: earlier trials, arms that come and go."""
+"""What earlier trials say of arms, and which arms come and go: words and a table."""
 
 from collections.abc import Iterator
 
@@ -85,8 +85,8 @@ def priors_table(protocol: Protocol, frame: pd.DataFrame) -> Table | None:
         cells.append("–" if off is None else amount(off.value, 1e-4, "share"))
         rows.append((arm_title(protocol, arm), *cells))
     caption = (
-        "What is believed of an arm before the trial, of what it showed in earlier ones: "
-        "the mean and 95 % of the prior; the number of subjects that it is worth, by the "
+        "What is believed of an arm before the trial, by what it showed in earlier "
+        "ones: the mean and 95 % of the prior; how many subjects it is worth, by the "
         "expected local information ratio and by its moments; and by how much the "
         "distribution function of the mixture that stands in its place is off at most, "
         "before a vague part is added. Estimates of its comparisons are means of the "

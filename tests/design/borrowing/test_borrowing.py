@@ -63,6 +63,7 @@ def test_given_mixtures_are_summed_up_as_rbest_does():
     ("mixture", "by", "deviation", "printed", "digits"),
     [
         (MAP_AS, "ELIR", 0.0, 38, 0),
+        (robust(MAP_AS, 1.0), "ELIR", 0.0, 2, 9),
         (MAP_AS, "moment", 0.0, 24, 0),
         (ROBUST_AS, "ELIR", 0.0, 27, 0),
         (beta_mixture((0.2, 1, 1), (0.8, 10, 2)), "ELIR", 0.0, 7.65152, 5),
@@ -190,9 +191,8 @@ def test_means_are_predicted_within_the_noise_of_rbests_chain():
 def test_a_power_prior_counts_the_past_by_its_weight():
     half = power_prior_of_rate(EVENTS, COUNT, 0.5)
     assert half.first.tolist() == [1 + EVENTS.sum() / 2]
-    mean = power_prior_of_mean(
-        np.array([4.0, 6.0]), np.array([1.0, 1.0]), 0.5, spread=9.0
-    )
+    two = np.array([4.0, 6.0]), np.array([1.0, 1.0])
+    mean = power_prior_of_mean(*two, 0.5, spread=9.0)
     assert float(mean.mean) == pytest.approx(5 / (1 + 1 / 81))
     made = with_responses(power_prior_of_rate(EVENTS, COUNT), whole(60), whole(100))
 

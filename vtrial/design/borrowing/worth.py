@@ -50,7 +50,8 @@ def effective_size(
             allowed="the standard deviation of one subject's value, above 0",
             write="",
         )
-    if by == "moment":
+    alone = (prior.weight > 1e-12).sum() == 1  # both ways agree, even if it is uniform
+    if by == "moment" or alone:
         if prior.law == "normal":
             return float((deviation / prior.deviation) ** 2)
         mean = prior.mean
