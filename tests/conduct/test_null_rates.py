@@ -42,7 +42,7 @@ def protocol():
 
 @pytest.fixture(scope="module")
 def table(protocol):
-    return null_line(protocol, 0.2, 0.6, points=5, trials=400)
+    return null_line(protocol, "20 % to 60 %", points=5, trials=400)
 
 
 def exact(rate):
@@ -88,11 +88,11 @@ def test_what_is_no_response_is_refused(protocol):
         )
     )
     with pytest.raises(ProtocolError, match="which is no response"):
-        null_line(numbers, 0.2, 0.6)
+        null_line(numbers, "20 % to 60 %")
     silent = dataclasses.replace(protocol, enactment=None)
     with pytest.raises(ProtocolError, match="without looks"):
-        null_line(silent, 0.2, 0.6)
+        null_line(silent, "20 % to 60 %")
     with pytest.raises(ProtocolError, match="10 % to 60 %"):
         read_interval("60 % to 10 %")
     with pytest.raises(ProtocolError, match="--points"):
-        null_line(protocol, 0.2, 0.6, points=1)
+        null_line(protocol, "20 % to 60 %", points=1)

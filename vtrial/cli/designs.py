@@ -97,8 +97,7 @@ def _bound_error(
     as_json: bool,
 ) -> None:
     """Bound the type I error over the rates of a null hypothesis, and say it."""
-    low, high = vt.conduct.read_interval(null)
-    found = vt.conduct.null_line(trial, low, high, points=points, trials=trials or 2000)
+    found = vt.conduct.null_line(trial, null, points=points, trials=trials or 2000)
     figure, table = files
     if figure:
         vt.report.plot_null(found, figure)
@@ -111,8 +110,8 @@ def _bound_error(
     worst = found.loc[found["from_here"].idxmax()]
     say(
         f"With 95 % confidence any claim is made in less than "
-        f"{100 * worst['from_here']:.2f} % of trials, whatever the rate that all arms have "
-        f"between {null.replace(' to ', ' and ')}; the bound is highest at "
+        f"{100 * worst['from_here']:.2f} % of trials, whatever the rate that all arms "
+        f"have between {null.replace(' to ', ' and ')}; the bound is highest at "
         f"{100 * worst['rate']:.1f} %."
     )
 

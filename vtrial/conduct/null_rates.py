@@ -52,22 +52,22 @@ def read_interval(text: str) -> tuple[float, float]:
 
 
 def null_line(
-    protocol: Protocol, low: float, high: float, *, points: int = 33, trials: int = 2000
+    protocol: Protocol, rates: str, *, points: int = 33, trials: int = 2000
 ) -> pd.DataFrame:
     """Return the type I error where all arms respond at one rate, and a bound of it.
 
     The trial is enacted at each of some rates, evenly apart on the logit scale, with
     responses by chance. Between them the tilt bound holds, from the upper limits at the
-    points: with 95 % confidence the error is below it at all rates from `low` to
-    `high` at once.
+    points: with 95 % confidence the error is below it at all of the rates at
+    once.
 
     Parameters
     ----------
     protocol
         A sheet with looks whose comparisons are all of its outcome, a response. A claim
         on any of them is an error.
-    low, high
-        The rates between which the arms' common one may be.
+    rates
+        Between which the arms' common one may be: `10 % to 60 %`.
     points, trials
         At how many rates the trial is enacted, and how often at each.
 
@@ -80,7 +80,7 @@ def null_line(
     Raises
     ------
     ProtocolError
-        If the design asks for more of a subject than a response.
+        If the design asks for more of a subject than a response, or rates are none.
 
     Notes
     -----
@@ -90,6 +90,7 @@ def null_line(
     points at once by Bonferroni. The same random numbers serve all points.
     """
     raise_faults(ProtocolError, list(faults_of_chances(protocol)))
+    low, high = read_interval(rates)
     if not 2 <= points <= MOST_POINTS:
         raise ProtocolError(
             at="--points",

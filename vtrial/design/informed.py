@@ -4,7 +4,7 @@ import functools
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy import special
 
 from vtrial.design.borrowing.basket import exchange
@@ -19,7 +19,7 @@ from vtrial.design.borrowing.mixture import (
 from vtrial.design.borrowing.predict import Predicted, predict_mean, predict_rate
 from vtrial.design.borrowing.weighted import power_prior_of_mean, power_prior_of_rate
 from vtrial.design.kind import View
-from vtrial.design.sight import Effects
+from vtrial.design.sight import Effects, Seen
 from vtrial.protocol.borrowing import Borrowing
 from vtrial.protocol.enactment import Adaptation
 
@@ -48,12 +48,15 @@ class Prior(NamedTuple):
         What MAP predicts, and the mixture in its place; None of a power prior.
     unit
         The standard deviation of one subject's value; 0 of a rate.
+    about
+        The mean of a vague component.
     """
 
     mixture: Mixture
     fitted: Fitted | None
     predicted: Predicted | None
     unit: float
+    about: float
 
 
 @functools.lru_cache(maxsize=64)
@@ -64,34 +67,38 @@ def prior_of(borrowing: Borrowing) -> Prior:
     the mean of all earlier subjects that is worth one subject, as is its vague
     component. That of a rate is uniform.
     """
-    past = np.array(borrowing.past).T
-    fitted = predicted = None
-    if borrowing.binary:
-        unit, count, events = 0.0, past[0], past[1]
-        if borrowing.by == "MAP":
-            scale = borrowing.heterogeneity or 1.0
-            predicted = predict_rate(events, count, heterogeneity=scale, spread=VAGUE)
-            fitted = fit_mixture(predicted)
-        else:
-            made = power_prior_of_rate(events, count, _weight(borrowing))
-        about, width = 0.5, 0.0
-    else:
-        count, mean, sd = past
-        unit = float(np.sqrt((count * sd**2).sum() / count.sum()))
-        about, width = float((count * mean).sum() / count.sum()), unit
-        errors = unit / np.sqrt(count)
-        base = {"centre": about, "spread": unit}
-        if borrowing.by == "MAP":
-            scale = borrowing.heterogeneity or unit / 2
-            predicted = predict_mean(mean, errors, heterogeneity=scale, **base)
-            fitted = fit_mixture(predicted)
-        else:
-            made = power_prior_of_mean(mean, errors, _weight(borrowing), **base)
-    if fitted is not None:
-        made = fitted.mixture
-    if borrowing.robust > 0:
-        made = robust(made, borrowing.robust, middle=about, spread=width)
-    return Prior(made, fitted, predicted, unit)
+    made = _of_rates(borrowing) if borrowing.binary else _of_means(borrowing)
+    if not borrowing.robust > 0:
+        return made
+    vague = robust(made.mixture, borrowing.robust, middle=made.about, spread=made.unit)
+    return made._replace(mixture=vague)
+
+
+def _of_rates(borrowing: Borrowing) -> Prior:
+    """Return the prior of a rate, without a vague component."""
+    count, events = np.array(borrowing.past).T
+    if borrowing.by != "MAP":
+        made = power_prior_of_rate(events, count, _weight(borrowing))
+        return Prior(made, None, None, 0.0, 0.5)
+    scale = borrowing.heterogeneity or 1.0
+    predicted = predict_rate(events, count, heterogeneity=scale, spread=VAGUE)
+    fitted = fit_mixture(predicted)
+    return Prior(fitted.mixture, fitted, predicted, 0.0, 0.5)
+
+
+def _of_means(borrowing: Borrowing) -> Prior:
+    """Return the prior of a mean, without a vague component."""
+    count, mean, sd = np.array(borrowing.past).T
+    unit = float(np.sqrt((count * sd**2).sum() / count.sum()))
+    about = float((count * mean).sum() / count.sum())
+    errors, base = unit / np.sqrt(count), {"centre": about, "spread": unit}
+    if borrowing.by != "MAP":
+        made = power_prior_of_mean(mean, errors, _weight(borrowing), **base)
+        return Prior(made, None, None, unit, about)
+    scale = borrowing.heterogeneity or unit / 2
+    predicted = predict_mean(mean, errors, heterogeneity=scale, **base)
+    fitted = fit_mixture(predicted)
+    return Prior(fitted.mixture, fitted, predicted, unit, about)
 
 
 def _weight(borrowing: Borrowing) -> float | None:
@@ -110,38 +117,41 @@ def heard(comparison: str, view: View, margin: float | None) -> Heard | None:
         return None
     scale = dict(found[0].compared)[comparison]
     assert scale in ("difference", "ratio", "odds"), "the loader has looked"
-    sides = view.sight.sides(comparison)
     lock = view.lock_of(comparison)
     seen = view.sight.seen(found[0].endpoint, lock)
     priors = {one.arm: prior_of(one).mixture for one in found}
     names = view.sight.names()
-    both = []
-    for side in sides:
-        known = np.isfinite(seen.value) & (lock.arm == side)
-        count = known.sum(axis=1)
-        total = np.where(known, seen.value, 0.0).sum(axis=1)
-        prior = priors.get(names[side])
-        if seen.binary:
-            flat = Mixture("beta", *np.ones((3, 1)))
-            both.append(with_responses(prior or flat, total, count))
-            continue
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = total / count
-            about = np.where(known, seen.value - mean[:, None], 0.0) ** 2
-            error = np.sqrt(about.sum(axis=1) / (count - 1) / count)
-        if prior is not None:
-            both.append(with_mean(prior, mean, error))
-        else:
-            alone = (np.ones_like(mean), mean, np.where(count > 1, error, np.nan))
-            both.append(Mixture("normal", *(part[:, None] for part in alone)))
-    arm, reference = both
+    arm, reference = (
+        _learnt(seen, lock.arm == side, priors.get(names[side]))
+        for side in view.sight.sides(comparison)
+    )
     null = 0.0 if scale == "difference" else 1.0
     mean, deviation = contrast_moments(arm, reference, scale=scale)
-    above = probability_beyond(arm, reference, null, scale=scale)
+    above = np.asarray(probability_beyond(arm, reference, null, scale=scale))
     beyond = above
     if margin is not None and margin != null:
-        beyond = probability_beyond(arm, reference, margin, scale=scale)
-    return Heard(beyond, _effects(mean, deviation, above))
+        beyond = np.asarray(probability_beyond(arm, reference, margin, scale=scale))
+    return Heard(beyond, _effects(np.asarray(mean), np.asarray(deviation), above))
+
+
+def _learnt(
+    seen: Seen, inside: Bool[np.ndarray, "trial subject"], prior: Mixture | None
+) -> Mixture:
+    """Return what is believed of an arm: its prior, or a flat one, and its subjects."""
+    known = np.isfinite(seen.value) & inside
+    count = known.sum(axis=1)
+    total = np.where(known, seen.value, 0.0).sum(axis=1)
+    if seen.binary:
+        flat = Mixture("beta", *np.ones((3, 1)))
+        return with_responses(prior or flat, total, count)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = total / count
+        about = np.where(known, seen.value - mean[:, None], 0.0) ** 2
+        error = np.sqrt(about.sum(axis=1) / (count - 1) / count)
+    if prior is not None:
+        return with_mean(prior, mean, error)
+    alone = (np.ones_like(mean), mean, np.where(count > 1, error, np.nan))
+    return Mixture("normal", *(part[:, None] for part in alone))
 
 
 def shared(adaptation: Adaptation, view: View, margin: float) -> dict[str, Heard]:

@@ -59,7 +59,7 @@ def read_presence(
     faults: Faults,
 ) -> Presence:
     """Read when arms join and leave; refuse a time without any arm."""
-    parts = []
+    parts: list[tuple[Change, ...]] = []
     for key, given in (("joins", joins), ("leaves", leaves)):
         made = []
         for arm, words in given.items():
@@ -83,10 +83,28 @@ def read_presence(
                 )
         parts.append(tuple(made))
     first, last = parts
-    staying = {*range(len(arms))} - {one.arm for part in parts for one in part}
-    if (joins or leaves) and not staying:
+    _check_order(first, last, arms, leaves, faults)
+    if controls is not None and not (joins or leaves):
         faults.add(
-            ("design", "joins" if joins else "leaves"),
+            ("design", "controls"),
+            found=f"`{controls}`, though no arm joins or leaves",
+            allowed="left out, or `joins: {ARM: month 6}`",
+        )
+    return Presence(first, last, controls or ("concurrent" if joins else "all"))
+
+
+def _check_order(
+    first: Sequence[Change],
+    last: Sequence[Change],
+    arms: Sequence[str],
+    leaves: Mapping[str, str],
+    faults: Faults,
+) -> None:
+    """Refuse a time without any arm, and arms that leave before they join."""
+    staying = {*range(len(arms))} - {one.arm for one in (*first, *last)}
+    if not staying:
+        faults.add(
+            ("design", "joins" if first else "leaves"),
             found="every arm",
             allowed="at least one arm that is there from the first day to the last",
         )
@@ -97,15 +115,9 @@ def read_presence(
             continue
         both = (one.look >= 0) == (begun.look >= 0)
         if both and (one.look, one.at) <= (begun.look, begun.at):
+            name = arms[one.arm]
             faults.add(
-                ("design", "leaves", arms[one.arm]),
-                found=f"`{leaves[arms[one.arm]]}`",
+                ("design", "leaves", name),
+                found=f"`{leaves[name]}`",
                 allowed="later than it joins",
             )
-    if controls is not None and not (joins or leaves):
-        faults.add(
-            ("design", "controls"),
-            found=f"`{controls}`, though no arm joins or leaves",
-            allowed="left out, or `joins: {ARM: month 6}`",
-        )
-    return Presence(first, last, controls or ("concurrent" if joins else "all"))

@@ -83,26 +83,7 @@ def read_enactment(
         stop=shape.stop,
         escalation=escalation,
     )
-    reader = _Reader(arms, endpoints, comparisons, looks, outcome, faults)
-    adaptations = [reader.read(name, one) for name, one in shape.adapt.items()]
-    read = tuple(one for one in adaptations if one)
-    ruled = {name for one in read if one.by == RULE for name in one.on}
-    made = replace(
-        made,
-        adaptations=read,
-        borrowed=read_borrowing(
-            *(shape.borrow, arms, endpoints, comparisons),
-            outcome=outcome,
-            ruled=ruled,
-            faults=faults,
-        ),
-        presence=read_presence(
-            *(shape.joins, shape.leaves, shape.controls),
-            arms=arms,
-            looks=[look.name for look in looks],
-            faults=faults,
-        ),
-    )
+    made = _decided(made, whole, endpoints, comparisons, faults)
     if made.trials > whole.replicates and potential != "all":
         faults.add(
             (*PATH, "trials"),
@@ -114,6 +95,36 @@ def read_enactment(
     if len(faults.entries) == before:
         _check_whole(shape, made, potential, endpoints, faults)
     return made
+
+
+def _decided(
+    made: Enactment,
+    whole: ProtocolShape,
+    endpoints: Sequence[Endpoint],
+    comparisons: Sequence[Comparison],
+    faults: Faults,
+) -> Enactment:
+    """Read what looks decide, what is borrowed for it, and when arms are there."""
+    shape, arms = whole.design, tuple(whole.arms)
+    reader = _Reader(arms, endpoints, comparisons, made.looks, made.outcome, faults)
+    adaptations = [reader.read(name, one) for name, one in shape.adapt.items()]
+    read = tuple(one for one in adaptations if one)
+    return replace(
+        made,
+        adaptations=read,
+        borrowed=read_borrowing(
+            *(shape.borrow, arms, endpoints, comparisons),
+            outcome=made.outcome,
+            ruled={name for one in read if one.by == RULE for name in one.on},
+            faults=faults,
+        ),
+        presence=read_presence(
+            *(shape.joins, shape.leaves, shape.controls),
+            arms=arms,
+            looks=[look.name for look in made.looks],
+            faults=faults,
+        ),
+    )
 
 
 def _planned(shape: DesignShape, subjects: int, faults: Faults) -> int:

@@ -86,7 +86,7 @@ def _fitted(law: str, point: Points, mass: Points, count: int) -> Mixture:
     for _ in range(ROUNDS):
         with np.errstate(divide="ignore"):
             log = np.log(made.weight) + made.log_parts(point)
-        whole = special.logsumexp(log, axis=1)
+        whole = np.asarray(special.logsumexp(log, axis=1))
         share = np.exp(log - whole[:, None]) * mass[:, None]
         now = float((mass * whole).sum())
         if now - before < SETTLED:
