@@ -34,6 +34,7 @@ design:
     share: {{by: posterior probability, success: 99 %, on: [light, heavy], {share}}}
   {rest}
 """
+MEANS = "borrow: {low: {on: peak, from: [{subjects: 9, mean: 5, sd: 1}]}}"
 PAST = "borrow: {low: {from: [{subjects: 80, events: 20}]%s}}"
 SHARE = "alike: 50 %, heterogeneity: 0.3 mg/L, spread: 500 ug/L"
 
@@ -84,12 +85,7 @@ def test_arms_join_by_the_calendar_or_at_a_look():
         ({"rest": PAST % ", weight: 50 %"}, "by: power prior"),
         ({"rest": PAST % ", heterogeneity: 0"}, "a number above 0"),
         ({"rest": PAST % "", "by": "group sequential"}, "what no rule uses"),
-        (
-            {
-                "rest": "borrow: {low: {on: peak, from: [{subjects: 9, mean: 5, sd: 1}]}}"
-            },
-            "with `where`",
-        ),
+        ({"rest": MEANS}, "with `where`"),
         ({"share": "alike: 50 %, spread: 2"}, "without `heterogeneity`"),
         ({"rest": "joins: {high: hafl}"}, "half"),
         ({"rest": "joins: {high: month 1, low: month 2}"}, "at least one arm"),

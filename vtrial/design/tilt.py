@@ -48,7 +48,7 @@ def tilt_bound(
     ...     return 50 * theta**2 / 2  # 50 normal values of deviation 1
     >>> found = tilt_bound(0.025, 0.0, 0.05, normaliser=normaliser)
     >>> print(f"{float(found):.4f}")
-    0.0466
+    0.0614
     """
     f, t, v = np.broadcast_arrays(
         *(np.asarray(one, float)[..., None] for one in (chance, theta, offset))

@@ -97,7 +97,7 @@ def predict_rate(
     --------
     >>> made = predict_rate(np.array([23, 12]), np.array([107, 44]))
     >>> print(f"{made.mean:.2f}")
-    0.26
+    0.27
     """
     r, n = np.asarray(events, float), np.asarray(count, float)
     wrong = r.size == 0 or (r < 0).any() or (r > n).any() or (n <= 0).any()
@@ -132,7 +132,7 @@ def predict_mean(
     >>> means, errors = np.array([-51.0, -49.0]), np.array([10.2, 6.8])
     >>> made = predict_mean(means, errors, heterogeneity=44.0, spread=88.0)
     >>> print(f"{made.mean:.0f}")
-    -49
+    -48
     """
     y, s = np.asarray(mean, float), np.asarray(error, float)
     if y.size == 0 or not (s > 0).all() or not heterogeneity > 0 or not spread > 0:
