@@ -58,4 +58,4 @@ def tilt_bound(
         grown = (normaliser(t + ORDERS * v) - base) / ORDERS
         log = (1 - 1 / ORDERS) * np.log(f) + grown - normaliser(t + v) + base
     log = np.where(np.isnan(log), np.inf, log)
-    return np.minimum(np.exp(np.minimum(log.min(axis=-1), 0.0)), 1.0)
+    return np.asarray(np.exp(np.minimum(log.min(axis=-1), 0.0)))
