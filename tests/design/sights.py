@@ -63,6 +63,9 @@ class Given(AbstractSight):
     def sides(self, comparison):
         return self.pairs[comparison]
 
+    def names(self):
+        return [f"arm {place}" for place in range(self.value.shape[2])]
+
     def alpha(self, comparison):
         return 0.05
 

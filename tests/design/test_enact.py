@@ -8,8 +8,9 @@ from scipy import stats
 
 from tests.design.sights import Given
 from vtrial.design.calendar import Calendar, held_at
-from vtrial.design.enact import assigned, enact
+from vtrial.design.enact import enact
 from vtrial.design.posterior import Belief, best
+from vtrial.design.present import assigned
 from vtrial.design.trials import Decision, Trials, together
 from vtrial.protocol.arrivals import enrolments
 from vtrial.protocol.design import Allocation

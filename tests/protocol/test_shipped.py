@@ -17,7 +17,9 @@ from vtrial.sheets.sheet import parse_sheet
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
-DESIGN = (ROOT / "docs" / "design.md").read_text()
+DESIGN = "".join(
+    (ROOT / "docs" / page).read_text() for page in ("design.md", "design_borrowing.md")
+)
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 from jaxtyping import Float
 
+from vtrial.analysis.borrowed import borrowed_rows
 from vtrial.analysis.escalated import escalated_table
 from vtrial.analysis.estimates import (
     ALLOCATED,
@@ -131,6 +132,7 @@ def characteristics(
     rows = [*_whole(trials)]
     for place, comparison in enumerate(protocol.analysis.comparisons):
         rows += _compared(trials, truth, protocol, comparison, place)
+    rows += borrowed_rows(protocol, protocol.enactment.borrowed)
     return Characteristics(
         pd.DataFrame(rows, columns=ENACTED_ROWS),
         pd.DataFrame(list(_looks(trials, looks)), columns=LOOKS),

@@ -16,6 +16,7 @@ from vtrial.design.sight import AbstractSight, Arms, Effects, Lock, Seen, Subjec
 from vtrial.dims import BASELINE, EVENT, MEASURED, OUTCOME
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.endpoint.equation import end_of
+from vtrial.measure.groups import Contrast
 from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.enactment import Enactment
 from vtrial.protocol.protocol import Protocol
@@ -97,6 +98,20 @@ class Locked(Chunk):
         """Return the planned times [h] of an endpoint's visits."""
         assert self.of is not None
         return self.of.planned(endpoint)
+
+
+def as_effects(made: Contrast, asked: Comparison) -> Effects:
+    """Return what a comparison shows as an enactment takes it: ratios as logarithms."""
+    estimate = made.estimate
+    null = 1.0 if asked.measure.ratio else 0.0
+    margin = asked.above if asked.above is not None else asked.below
+    with np.errstate(invalid="ignore", divide="ignore"):
+        z = np.sign(estimate - null) * -special.ndtri(made.p / 2)
+        if margin is not None:  # a one-sided test, of the direction of its margin
+            z = -special.ndtri(made.p) * (1.0 if asked.above is not None else -1.0)
+        if asked.measure.ratio:
+            estimate = np.log(estimate)
+    return Effects(estimate, made.error, made.p, z)
 
 
 @dataclass
@@ -181,23 +196,17 @@ class Sights(AbstractSight):
     def effects(self, comparison: str, lock: Lock) -> Effects:
         """Compare two arms by what is known."""
         asked = self._named()[comparison]
-        made = answered(self.view(lock), asked, self.protocol)
-        estimate = made.estimate
-        null = 1.0 if asked.measure.ratio else 0.0
-        margin = asked.above if asked.above is not None else asked.below
-        with np.errstate(invalid="ignore", divide="ignore"):
-            z = np.sign(estimate - null) * -special.ndtri(made.p / 2)
-            if margin is not None:  # a one-sided test, of the direction of its margin
-                z = -special.ndtri(made.p) * (1.0 if asked.above is not None else -1.0)
-            if asked.measure.ratio:
-                estimate = np.log(estimate)
-        return Effects(estimate, made.error, made.p, z)
+        return as_effects(answered(self.view(lock), asked, self.protocol), asked)
 
     def sides(self, comparison: str) -> tuple[int, int]:
         """Return the places of a comparison's arm and of its reference."""
         asked = self._named()[comparison]
         arms = self.chunk.arms
         return arms.index(asked.arm), arms.index(asked.reference)
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the arms."""
+        return tuple(self.chunk.arms)
 
     def members(self, comparison: str) -> Bool[np.ndarray, "trial subject"]:
         """Return who meets a comparison's condition."""

@@ -26,6 +26,19 @@ Grid = Annotated[
         "`looks.interim=30 %, 50 %`, `parameters.CL=4, 5`; several are combined."
     ),
 ]
+Null = Annotated[
+    str | None,
+    typer.Option(
+        help="Bound the type I error where all arms respond at one rate between two: "
+        "`10 % to 60 %`."
+    ),
+]
+Points = Annotated[
+    int, typer.Option(min=2, help="At how many of these rates it is enacted.")
+]
+Figure = Annotated[
+    Path | None, typer.Option(help="Draw that error into an SVG or PNG file.")
+]
 Table = Annotated[Path | None, typer.Option(help="Write the table as CSV.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Power = Annotated[str, typer.Option(help="The power to reach, such as `90 %`.")]
@@ -43,12 +56,28 @@ def design(
     trials: Trials = None,
     grid: Grid = None,
     workers: Workers = None,
+    null: Null = None,
+    points: Points = 33,
+    figure: Figure = None,
     table: Table = None,
     as_json: Json = False,
 ) -> None:
-    """Enact a trial's design many times over, from one simulation of its subjects."""
+    """Enact a trial's design many times over, from one simulation of its subjects.
+
+    With `--null` nobody is simulated: all arms respond at one rate, and the share of
+    trials that claim anything is bounded at every rate in between.
+    """
     variations = dict(vt.conduct.read_variation(text) for text in grid or ())
     trial = vt.load_protocol(protocol)
+    if null is not None:
+        if variations:
+            what, write = "left out: it asks for other designs", '--null "10 % to 60 %"'
+            raise vt.VtrialError("--grid", "given with --null", what, write)
+        _bound_error(trial, null, points, trials, (figure, table), as_json=as_json)
+        return
+    if figure is not None:
+        what, write = "given with --null", '--null "10 % to 60 %"'
+        raise vt.VtrialError("--figure", "given without --null", what, write)
     found = vt.conduct.design_table(trial, variations, trials=trials, workers=workers)
     if table:
         write_csv(found, table)
@@ -56,6 +85,35 @@ def design(
         print_json(found.to_dict("records"))
         return
     print_table(vt.report.enacted_in_words(found), title="Operating characteristics")
+
+
+def _bound_error(
+    trial: "vt.protocol.Protocol",
+    null: str,
+    points: int,
+    trials: int | None,
+    files: tuple[Path | None, Path | None],
+    *,
+    as_json: bool,
+) -> None:
+    """Bound the type I error over the rates of a null hypothesis, and say it."""
+    found = vt.conduct.null_line(trial, null, points=points, trials=trials or 2000)
+    figure, table = files
+    if figure:
+        vt.report.plot_null(found, figure)
+    if table:
+        write_csv(found, table)
+    if as_json:
+        print_json(found.to_dict("records"))
+        return
+    print_table(vt.report.null_in_words(found), title="Type I error")
+    worst = found.loc[found["from_here"].idxmax()]
+    say(
+        f"With 95 % confidence any claim is made in less than "
+        f"{100 * worst['from_here']:.2f} % of trials, whatever the rate that all arms "
+        f"have between {null.replace(' to ', ' and ')}; the bound is highest at "
+        f"{100 * worst['rate']:.1f} %."
+    )
 
 
 @designs.command(epilog="Example: `vtrial size my-trial.yaml --power '90 %'`")

@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "measure_run": "vtrial.conduct.foretold",
         "design_table": "vtrial.conduct.design_grid",
         "read_variation": "vtrial.conduct.design_grid",
+        "null_line": "vtrial.conduct.null_rates",
         "size_for": "vtrial.conduct.design_grid",
         "explain": "vtrial.conduct.glossary",
         "reference": "vtrial.conduct.glossary",

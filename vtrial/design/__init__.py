@@ -3,7 +3,7 @@
 Takes what every subject would show under every arm, and when it would be known.
 Does enrol, randomise, look, decide and stop, in thousands of trials side by side.
 Gives the trials as they went. The numerics of designs stand in rooms below:
-`sequential`, `escalation`, `randomisation`.
+`sequential`, `escalation`, `randomisation`, `borrowing`.
 """
 
 from vtrial.lazy import lazy_exports

@@ -4,7 +4,7 @@ Nothing is simulated here. What each subject would show under each arm is known,
 enactment finds out which of it the trial sees, and when.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,7 @@ from vtrial.design.allocation import allocate
 from vtrial.design.calendar import Calendar, held_at
 from vtrial.design.draws import uniforms
 from vtrial.design.kind import Verdict, View
+from vtrial.design.present import Present
 from vtrial.design.registry import kinds_of_adaptation
 from vtrial.design.sight import AbstractSight, Arms, Effects, Lock
 from vtrial.design.strata import Groups
@@ -72,18 +73,6 @@ def enact(
     return course.ended()
 
 
-def assigned(
-    ticket: Float[np.ndarray, "trial subject"], weights: Float[np.ndarray, "trial arm"]
-) -> Arms:
-    """Return the arms that uniform draws choose with each trial's probabilities."""
-    limits = np.cumsum(weights, axis=1)
-    limits = limits / limits[:, -1:]
-    arm = np.zeros(ticket.shape, int)
-    for one in range(weights.shape[1] - 1):
-        arm += ticket >= limits[:, one, None]
-    return arm
-
-
 @dataclass
 class _Course:
     """All trials on their way from look to look."""
@@ -107,6 +96,7 @@ class _Course:
     final_error: Float[np.ndarray, "trial comparison"]
     success: Bool[np.ndarray, "trial comparison"]
     allowed: Bool[np.ndarray, "trial subject"]
+    presence: Present
     past: dict[tuple[str, int], Effects] = field(default_factory=dict)
     rows: list[dict[str, np.ndarray]] = field(default_factory=list)
 
@@ -136,14 +126,18 @@ class _Course:
             **groups._asdict(),
         )
         shape = {"seed": seed, "trials": trials, "subjects": subjects}
+        came = enrolments(enactment.accrual, **shape)
+        ticket = uniforms("adapted arms", **shape)
+        present = Present.begun(enactment.presence, count, len(base))
+        arm = present.kept(arm.reshape(count, subjects), came, ticket, base)
         return cls(
             enactment,
             sight,
             comparisons,
             base,
-            enrolments(enactment.accrual, **shape),
-            uniforms("adapted arms", **shape),
-            arm.reshape(count, subjects),
+            came,
+            ticket,
+            arm,
             np.tile(base, (count, 1)),
             np.ones((count, len(base)), bool),
             np.full(count, enactment.planned),
@@ -156,6 +150,7 @@ class _Course:
             np.full((count, many), np.nan),
             np.zeros((count, many), bool),
             np.ones((count, subjects), bool),
+            present,
         )
 
     def look(self, place: int) -> None:
@@ -180,9 +175,11 @@ class _Course:
             place,
             lock,
             self.sight,
-            *(self.base, self.among, self.size, self.came.shape[1]),
+            *(self.base, self.among & self.presence.at(at)),
+            *(self.size, self.came.shape[1]),
             self.past,
             self._counted(at, held, known=known, events=events),
+            *self.presence.spans,
         )
         verdicts = [
             kinds_of_adaptation()[one.by].decide(one, view)
@@ -191,9 +188,10 @@ class _Course:
         ]
         decision = self._decided(view, verdicts, held, last=last)
         over = held & self._ends(decision, last=last)
-        self._note(view, decision, held, known=known, events=events)
+        told = {name: one for made in verdicts for name, one in made.told.items()}
+        self._note(view, decision, held, told, known=known, events=events)
         self._end(lock, over, held, place)
-        self._change(verdicts, at, held)
+        self._change(verdicts, at, held, place)
 
     def _counted(
         self, at: np.ndarray, held: np.ndarray, **times: np.ndarray
@@ -262,13 +260,18 @@ class _Course:
         view: View,
         decision: np.ndarray,
         held: np.ndarray,
+        told: Mapping[str, Effects],
         *,
         known: np.ndarray,
         events: np.ndarray,
     ) -> None:
         """Note what the look saw, and keep the estimates of what it decided."""
         lock = view.lock
-        found = [view.effects(name) for name in self.comparisons]
+        usual = [view.effects(name) for name in self.comparisons]
+        found = [
+            told.get(name, one)
+            for name, one in zip(self.comparisons, usual, strict=True)
+        ]
         row = {
             "at": np.where(held, lock.at, np.nan),
             "decision": decision,
@@ -289,7 +292,7 @@ class _Course:
         for name in ("estimate", "error", "z"):
             row[name] = np.where(held[:, None], row[name], np.nan)
         for i, name in enumerate(self.comparisons):
-            self.past[name, view.place] = found[i]
+            self.past[name, view.place] = usual[i]
         ends = decision > Decision.GO_ON
         self.final = np.where(ends, row["estimate"], self.final)
         self.final_error = np.where(ends, row["error"], self.final_error)
@@ -306,17 +309,19 @@ class _Course:
         self.running &= ~over
 
     def _change(
-        self, verdicts: Sequence[Verdict], at: np.ndarray, held: np.ndarray
+        self, verdicts: Sequence[Verdict], at: np.ndarray, held: np.ndarray, place: int
     ) -> None:
         """Change size, arms and probabilities for whoever comes after the look."""
         before = self.weights
         on = held & self.running
         among, weights = self.among, self.weights
+        there = self.presence.at(at)
         for verdict in verdicts:
             if verdict.among is not None:
-                among = among & verdict.among
+                among = among & (verdict.among | ~there)
             if verdict.weights is not None:
-                weights = verdict.weights
+                rest = (self.base * there).sum(axis=1, keepdims=True)
+                weights = np.where(there, verdict.weights * rest, self.base)
             if verdict.size is not None:
                 size = np.clip(verdict.size, 1, self.came.shape[1])
                 self.size = np.where(on, size, self.size)
@@ -333,9 +338,10 @@ class _Course:
         weights = np.where(total > 0, weights / np.where(total > 0, total, 1), planned)
         self.among = np.where(on[:, None], among, self.among)
         self.weights = np.where(on[:, None], weights, self.weights)
-        changed = (self.weights != before).any(axis=1) & on
+        moved = self.presence.look(place, at, on, self.among)
+        changed = ((self.weights != before).any(axis=1) | moved) & on
         later = self.came > at[:, None]
-        drawn = assigned(self.ticket, self.weights)
+        drawn = self.presence.drawn(self.came, self.ticket, self.weights, self.base)
         self.arm = np.where(changed[:, None] & later, drawn, self.arm)
         self.rows[-1]["weights"] = np.where(held[:, None], self.weights, np.nan)
 

@@ -30,6 +30,9 @@ class Verdict(NamedTuple):
         How many subjects are enrolled in all.
     only
         Who may be enrolled from now on.
+    told
+        By comparison: what it shows by the rule's own reckoning, which is noted in the
+        place of its usual estimate.
     """
 
     success: Mapping[str, Each] = {}
@@ -38,6 +41,7 @@ class Verdict(NamedTuple):
     among: Bool[np.ndarray, "trial arm"] | None = None
     size: Int[np.ndarray, " trial"] | None = None
     only: Bool[np.ndarray, "trial subject"] | None = None
+    told: Mapping[str, Effects] = {}
 
 
 @dataclass
@@ -61,6 +65,9 @@ class View:
     counted
         How many were known, and had events, at the looks so far, by counter; NaN where
         a look was not held.
+    opened, closed
+        [h] From when to when each arm was open, where only subjects who were enrolled
+        then are compared with it; None where all are.
     """
 
     enactment: Enactment
@@ -73,7 +80,10 @@ class View:
     most: int
     past: Mapping[tuple[str, int], Effects]
     counted: Mapping[str, Float[np.ndarray, "trial look"]]
+    opened: ByArm | None = None
+    closed: ByArm | None = None
     now: dict[str, Effects] = field(default_factory=dict)
+    locks: dict[tuple[int, int], Lock] = field(default_factory=dict)
 
     @property
     def last(self) -> bool:
@@ -83,8 +93,23 @@ class View:
     def effects(self, comparison: str) -> Effects:
         """Return what a comparison shows now."""
         if comparison not in self.now:
-            self.now[comparison] = self.sight.effects(comparison, self.lock)
+            lock = self.lock_of(comparison)
+            self.now[comparison] = self.sight.effects(comparison, lock)
         return self.now[comparison]
+
+    def lock_of(self, comparison: str) -> Lock:
+        """Return the locked data of those with whom a comparison is made."""
+        if self.opened is None or self.closed is None:
+            return self.lock
+        sides = self.sight.sides(comparison)
+        if sides not in self.locks:
+            begun = self.opened[:, list(sides)].max(axis=1)
+            ended = self.closed[:, list(sides)].min(axis=1)
+            came = self.lock.enrolled
+            both = (came >= begun[:, None]) & (came <= ended[:, None])
+            arm = np.where(both, self.lock.arm, -1)
+            self.locks[sides] = self.lock._replace(arm=arm)
+        return self.locks[sides]
 
     def z(self, comparison: str, adaptation: Adaptation) -> Float[np.ndarray, " trial"]:
         """Return the test statistic, positive where the effect is as it should be."""

@@ -1,6 +1,7 @@
 """What an enactment sees of its subjects: outcomes as they are known at some time."""
 
 import abc
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -71,6 +72,10 @@ class AbstractSight(abc.ABC):
     @abc.abstractmethod
     def sides(self, comparison: str) -> tuple[int, int]:
         """Return the places of a comparison's arm and of its reference."""
+
+    @abc.abstractmethod
+    def names(self) -> Sequence[str]:
+        """Return the names of the arms, in their order."""
 
     @abc.abstractmethod
     def members(self, comparison: str) -> Bool[np.ndarray, "trial subject"]:

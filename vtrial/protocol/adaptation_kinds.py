@@ -54,8 +54,9 @@ _ALL = (
         "posterior probability",
         "comparisons",
         "Stops for success if it is probable enough that the effect is beyond the "
-        "margin, and for futility if it is too improbable.",
-        ("success", "futility", "margin"),
+        "margin, and for futility if it is too improbable; with `alike`, subgroups "
+        "borrow from each other (Neuenschwander and others 2016).",
+        ("success", "futility", "margin", "alike", "heterogeneity", "spread"),
         (("success", "99 %"),),
     ),
     AdaptationKind(

@@ -9,7 +9,9 @@ from typing import Literal
 
 import numpy as np
 
+from vtrial.protocol.borrowing import Borrowing
 from vtrial.protocol.escalation import Escalation
+from vtrial.protocol.presence import Presence
 
 Counter = Literal["hours", "enrolled", "known", "events"]
 
@@ -170,7 +172,8 @@ class Enactment:
     `delay` [h] is how long an outcome takes until it is reported. `planned` subjects
     are enrolled unless a look changes that; there are as many as the protocol has
     subjects at most. `escalation` takes the place of looks. `trials` are enacted:
-    as many as the record has replicates if 0.
+    as many as the record has replicates if 0. `borrowed` is what arms showed in earlier
+    trials, `presence` says which arms join later or leave early.
     """
 
     accrual: Accrual = Accrual()
@@ -182,11 +185,18 @@ class Enactment:
     trials: int = 0
     stop: Literal["all decided", "first success"] = "all decided"
     escalation: Escalation | None = None
+    borrowed: tuple[Borrowing, ...] = ()
+    presence: Presence = Presence()
 
     @property
     def allocates(self) -> bool:
-        """Whether a subject's arm depends on what others have shown."""
-        return any(one.by in ALLOCATING for one in self.adaptations)
+        """Whether a subject's arm depends on what others have shown, or on the day."""
+        ruled = any(one.by in ALLOCATING for one in self.adaptations)
+        return ruled or self.presence.changes
+
+    def borrowed_for(self, comparison: str) -> tuple[Borrowing, ...]:
+        """Return what enters a comparison's posterior probability."""
+        return tuple(one for one in self.borrowed if comparison in dict(one.compared))
 
 
 ALLOCATING = ("response adaptive", "drop arms", "select arms")

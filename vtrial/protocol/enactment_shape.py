@@ -130,6 +130,23 @@ class AdaptationShape(Shape):
     margin: Value | None = Field(
         None, description="Which effect is to be exceeded; none (0, or 1) if left out."
     )
+    alike: Value | None = Field(
+        None,
+        description="How probably a subgroup is one of those that are alike; each goes "
+        "by itself if left out.",
+        examples=["50 %"],
+    )
+    heterogeneity: Value | None = Field(
+        None,
+        description="The scale of the half-normal prior of the deviation between those "
+        "that are alike; of ratios, of their logarithms.",
+        examples=[0.5],
+    )
+    spread: Value | None = Field(
+        None,
+        description="The deviation about no effect of the prior of any subgroup's.",
+        examples=[2],
+    )
     least: Value | None = Field(
         None,
         description="The conditional power from which on a result is promising; that "

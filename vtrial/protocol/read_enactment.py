@@ -4,13 +4,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from vtrial.endpoint.endpoint import Endpoint
-from vtrial.endpoint.equation import end_of
 from vtrial.errors import ProtocolError
 from vtrial.protocol.adaptation_kinds import FAMILIES, AdaptationKind, adaptation_kinds
+from vtrial.protocol.alike import check_alike
 from vtrial.protocol.analysis import Comparison
+from vtrial.protocol.borrowing import RULE, read_borrowing
 from vtrial.protocol.enactment import (
     ALLOCATING,
     Accrual,
@@ -23,7 +22,9 @@ from vtrial.protocol.enactment import (
 from vtrial.protocol.enactment_shape import AdaptationShape, LookShape, StretchShape
 from vtrial.protocol.escalation import read_escalation
 from vtrial.protocol.faults import Faults
+from vtrial.protocol.look_times import check_known
 from vtrial.protocol.milestones import read_at, read_when
+from vtrial.protocol.presence import read_presence
 from vtrial.protocol.rates import rate_in
 from vtrial.protocol.shape import DesignShape, ProtocolShape
 from vtrial.protocol.sites import read_sites
@@ -31,8 +32,6 @@ from vtrial.protocol.times import duration, moment
 from vtrial.protocol.values import effect_in, share_in
 from vtrial.sheets.sheet import Path_
 from vtrial.sheets.words import listed
-
-DAY, SLACK = 24.0, 1.5  # [h]; how much later than expected a last look may be
 
 PATH = ("design",)
 SHARES = (
@@ -42,10 +41,11 @@ SHARES = (
     "below",
     "power",
     "least",
+    "alike",
 )  # options that are shares
 KEYS = (
     *("accrual", "sites", "arrivals", "outcome", "known_after", "planned"),
-    *("looks", "adapt"),
+    *("looks", "adapt", "borrow", "joins", "leaves", "controls"),
 )
 
 
@@ -83,9 +83,7 @@ def read_enactment(
         stop=shape.stop,
         escalation=escalation,
     )
-    reader = _Reader(arms, endpoints, comparisons, looks, outcome, faults)
-    adaptations = [reader.read(name, one) for name, one in shape.adapt.items()]
-    made = replace(made, adaptations=tuple(one for one in adaptations if one))
+    made = _decided(made, whole, endpoints, comparisons, faults)
     if made.trials > whole.replicates and potential != "all":
         faults.add(
             (*PATH, "trials"),
@@ -97,6 +95,36 @@ def read_enactment(
     if len(faults.entries) == before:
         _check_whole(shape, made, potential, endpoints, faults)
     return made
+
+
+def _decided(
+    made: Enactment,
+    whole: ProtocolShape,
+    endpoints: Sequence[Endpoint],
+    comparisons: Sequence[Comparison],
+    faults: Faults,
+) -> Enactment:
+    """Read what looks decide, what is borrowed for it, and when arms are there."""
+    shape, arms = whole.design, tuple(whole.arms)
+    reader = _Reader(arms, endpoints, comparisons, made.looks, made.outcome, faults)
+    adaptations = [reader.read(name, one) for name, one in shape.adapt.items()]
+    read = tuple(one for one in adaptations if one)
+    return replace(
+        made,
+        adaptations=read,
+        borrowed=read_borrowing(
+            *(shape.borrow, arms, endpoints, comparisons),
+            outcome=made.outcome,
+            ruled={name for one in read if one.by == RULE for name in one.on},
+            faults=faults,
+        ),
+        presence=read_presence(
+            *(shape.joins, shape.leaves, shape.controls),
+            arms=arms,
+            looks=[look.name for look in made.looks],
+            faults=faults,
+        ),
+    )
 
 
 def _planned(shape: DesignShape, subjects: int, faults: Faults) -> int:
@@ -311,6 +339,10 @@ class _Reader:
         looks = self._named(path, shape.looks)
         if kind.word == "select subgroup":
             self._check_subgroup(path, on)
+        if "alike" in given:
+            check_alike(
+                path, given, [self.comparisons.get(name) for name in on], self.faults
+            )
         options = self._options(path, shape, given, on)
         if len(self.faults.entries) > before:
             return None
@@ -372,7 +404,7 @@ class _Reader:
             try:
                 if key == "futility":
                     made[key] = self._futility(shape.by, value)
-                elif key == "margin":
+                elif key in ("margin", "heterogeneity", "spread"):
                     made[key] = self._margin(value, on)
                 elif key in SHARES:
                     made[key] = share_in(value)
@@ -491,14 +523,15 @@ def _check_whole(
 ) -> None:
     """Refuse looks out of order, and allocation to arms that a record lacks."""
     if made.allocates and potential != "all":
-        by = next(one.by for one in made.adaptations if one.by in ALLOCATING)
+        by = [one.by for one in made.adaptations if one.by in ALLOCATING]
+        why = f"a look changes who gets what (`by: {by[0]}`)" if by else "arms join "
         faults.add(
             ("potential",),
-            found=f"`allocated`, though a look changes who gets what (`by: {by}`)",
+            found=f"`allocated`, though {why if by else why + 'or leave'}",
             allowed="`potential: all`, for a subject may get any arm then",
             write="all",
         )
-    _check_known(made, endpoints, faults)
+    check_known(made, endpoints, faults)
     events = {one.name for one in endpoints if one.event}
     for look in made.looks:
         counted = {one.counter for parts in look.when for one in parts}
@@ -519,52 +552,3 @@ def _check_whole(
             found="shares " + ", ".join(f"{one:g}" for one in known),
             allowed="each look later than the one before",
         )
-
-
-def _check_known(
-    made: Enactment, endpoints: Sequence[Endpoint], faults: Faults
-) -> None:
-    """Refuse looks at which nothing is known yet, and those after everything is.
-
-    Times are those that are expected at the rates of accrual.
-    """
-    named = {one.name: one for one in endpoints}
-    outcome = named.get(made.outcome)
-    if outcome is None:
-        return
-    first, last = made.accrual.reached(np.array([0.5, made.planned - 0.5]))
-    least = outcome.start if outcome.event else end_of(outcome, named)
-    soon, late = first + least + made.delay, last + end_of(outcome, named) + made.delay
-    deciding = {place for one in made.adaptations for place in one.looks}
-    for place, look in enumerate(made.looks):
-        at = min(
-            max(_expected(one, made, soon - first) for one in parts)
-            for parts in look.when
-        )
-        path = (*PATH, "looks", look.name)
-        if at < soon and place in deciding:
-            faults.add(
-                path,
-                found=f"expected {at / DAY:.4g} d after the first day, when no "
-                f"`{made.outcome}` is known",
-                allowed=f"later than {soon / DAY:.4g} d: the first outcome is measured "
-                "and reported then; or no adaptation at this look",
-            )
-        calendar = all(one.counter == "hours" for parts in look.when for one in parts)
-        if calendar and at > SLACK * late + DAY:
-            faults.add(
-                path,
-                found=f"{at / DAY:.4g} d after the first day, long after the last "
-                "visit",
-                allowed=f"up to {late / DAY:.4g} d, when all outcomes are expected to "
-                "be known; or a share, such as `100 %`",
-            )
-
-
-def _expected(one: Milestone, made: Enactment, wait: float) -> float:
-    """Return when a milestone is expected [h]; events with the subjects at best."""
-    if one.counter == "hours":
-        return one.number
-    count = max(one.counted(made.planned) - 0.5, 0.5)
-    enrolled = float(made.accrual.reached(np.array([count]))[0])
-    return enrolled + (wait if one.counter == "known" else 0.0)

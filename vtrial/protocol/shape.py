@@ -11,6 +11,7 @@ from vtrial.endpoint.endpoint import Strategy
 from vtrial.endpoint.kind import Below
 from vtrial.endpoint.registry import kinds
 from vtrial.protocol.adherence_shape import AdherenceShape
+from vtrial.protocol.borrowing import BorrowShape
 from vtrial.protocol.comparison_shape import ComparisonShape, MultiplicityShape
 from vtrial.protocol.crossover_shape import CrossoverShape
 from vtrial.protocol.dropout_shape import DropoutShape
@@ -182,6 +183,26 @@ class DesignShape(Shape):
         default_factory=dict,
         description="What looks decide, by name.",
         examples=[{"stop": {"by": "group sequential"}}],
+    )
+    borrow: dict[str, BorrowShape] = Field(
+        default_factory=dict,
+        description="What arms showed in earlier trials, by arm: the prior of a "
+        "posterior probability.",
+    )
+    joins: dict[str, Name] = Field(
+        default_factory=dict,
+        description="When an arm joins, if not on the first day, or at which look.",
+        examples=[{"third": "month 6"}],
+    )
+    leaves: dict[str, Name] = Field(
+        default_factory=dict,
+        description="When an arm takes nobody any more, or from which look on.",
+        examples=[{"first": "month 12"}],
+    )
+    controls: Literal["concurrent", "all"] | None = Field(
+        None,
+        description="Whom an arm is compared with: who was enrolled while both were "
+        "open (if left out, and an arm joins), or all.",
     )
     stop: Literal["all decided", "first success"] = Field(
         "all decided", description="When a trial with several comparisons ends early."

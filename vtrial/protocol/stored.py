@@ -19,12 +19,14 @@ from vtrial.model import chance, flow, model, tree
 from vtrial.protocol import (
     adherence,
     analysis,
+    borrowing,
     design,
     eligible,
     enactment,
     escalation,
     evidence,
     optimisation,
+    presence,
     rules,
 )
 from vtrial.protocol import protocol as nouns
@@ -37,6 +39,7 @@ _MODULES = (
         nouns,
         rules,
         adherence,
+        borrowing,
         design,
         enactment,
         escalation,
@@ -44,6 +47,7 @@ _MODULES = (
         eligible,
         evidence,
         optimisation,
+        presence,
     ),
     *(endpoint, regimen, model, chance, flow, tree),
 )

@@ -15,6 +15,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "differences_in_words": "vtrial.report.run_comparison",
         "enacted_in_words": "vtrial.report.enacted",
         "juxtapose": "vtrial.report.run_comparison",
+        "null_in_words": "vtrial.report.null_rates",
+        "plot_null": "vtrial.report.null_rates",
         "plot_advice": "vtrial.report.advised",
         "plot_profiles": "vtrial.report.profiles",
         "render": "vtrial.report.page",

@@ -8,6 +8,7 @@ import pandas as pd
 from vtrial.protocol.adaptation_kinds import adaptation_kinds
 from vtrial.protocol.enactment import Adaptation, Look, Milestone
 from vtrial.protocol.protocol import Protocol
+from vtrial.report.borrowed import borrowed_lines
 from vtrial.report.design import Line, arm_title, endpoint_title
 from vtrial.report.drawing import (
     FAINT,
@@ -82,6 +83,7 @@ def enactment_lines(protocol: Protocol) -> list[Line]:
     for look in enactment.looks:
         words = " or ".join(_set(parts, point) for parts in look.when)
         lines.append(Line(f"Look: {look.name}", words))
+    lines += borrowed_lines(protocol)
     for one in enactment.adaptations:
         lines.append(Line(one.name, _adaptation(protocol, one, enactment.looks)))
     return lines

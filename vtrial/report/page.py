@@ -28,6 +28,7 @@ from vtrial.report.answer import answer_in_words
 from vtrial.report.answer_table import answer_table
 from vtrial.report.balance import balance_table, sites_table
 from vtrial.report.bands import not_drawn
+from vtrial.report.borrowed import priors_table
 from vtrial.report.computed import (
     computed_lines,
     observed_list,
@@ -280,7 +281,9 @@ def _enacted(
         tables.append(sites_table(frames["sites"]))
     if protocol.analysis.comparisons:
         ordered = ordered_table(protocol, frame)
-        tables[:0] = [enacted_table(protocol, frame), *([ordered] if ordered else [])]
+        priors = priors_table(protocol, frame)
+        more = [one for one in (ordered, priors) if one]
+        tables[:0] = [enacted_table(protocol, frame), *more]
     return enacted_words(protocol, frame), tables
 
 

@@ -1,9 +1,12 @@
 """Stopping by probabilities: of the effect, and of a significant end."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import special
 
 from vtrial.design.kind import Kind, Verdict, View, shares_of
+from vtrial.design.sight import Effects
 from vtrial.protocol.enactment import Adaptation, Enactment
 
 
@@ -11,23 +14,47 @@ def _posterior(adaptation: Adaptation, view: View) -> Verdict:
     """Hold the posterior probability of an effect beyond the margin to its limits.
 
     After a flat prior the effect (the logarithm of a ratio) is normal about its
-    estimate.
+    estimate. Where an arm has a past, or subgroups may be alike, that is heard, too.
     """
     higher = adaptation.better == "higher"
-    success, futile = {}, {}
+    success, futile, told = {}, {}, {}
+    for name, beyond, effects in _believed(adaptation, view):
+        chance = beyond if higher else 1.0 - beyond
+        if effects is not None:
+            told[name] = effects
+        with np.errstate(invalid="ignore"):
+            success[name] = chance >= adaptation.number("success", 1.0)
+            less = adaptation.number("futility", -1.0)
+            futile[name] = (chance < less) | (view.last & ~success[name])
+    return Verdict(success, futile, told=told)
+
+
+def _believed(
+    adaptation: Adaptation, view: View
+) -> Iterator[tuple[str, np.ndarray, Effects | None]]:
+    """Yield how probable each effect above the margin is, and what else is believed."""
+    margin = adaptation.option("margin")
+    assert margin is None or isinstance(margin, float), "the loader has looked"
+    if adaptation.option("alike") is not None:
+        from vtrial.design.informed import shared
+
+        first = adaptation.on[0]
+        least = 0.0 if margin is None else view.sight.scaled(first, margin)
+        for name, one in shared(adaptation, view, least).items():
+            yield name, one.beyond, one.effects
+        return
     for name in adaptation.on:
+        if view.enactment.borrowed_for(name):
+            from vtrial.design.informed import heard
+
+            one = heard(name, view, margin)
+            assert one is not None, "something is borrowed"
+            yield name, one.beyond, one.effects
+            continue
         found = view.effects(name)
-        margin = adaptation.option("margin")
-        beyond = found.estimate
-        if margin is not None:
-            assert isinstance(margin, float)
-            beyond = beyond - view.sight.scaled(name, margin)
+        least = 0.0 if margin is None else view.sight.scaled(name, margin)
         with np.errstate(invalid="ignore", divide="ignore"):
-            chance = special.ndtr((beyond if higher else -beyond) / found.error)
-        success[name] = chance >= adaptation.number("success", 1.0)
-        less = adaptation.number("futility", -1.0)
-        futile[name] = (chance < less) | (view.last & ~success[name])
-    return Verdict(success, futile)
+            yield name, special.ndtr((found.estimate - least) / found.error), None
 
 
 def _predictive(adaptation: Adaptation, view: View) -> Verdict:
