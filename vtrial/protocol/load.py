@@ -42,6 +42,7 @@ from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit
 from vtrial.protocol.published import read_published, read_source
 from vtrial.protocol.randomisation import check_enactment, with_enactment
 from vtrial.protocol.read_enactment import read_enactment
+from vtrial.protocol.read_learning import check_learning
 from vtrial.protocol.read_optimisation import read_optimisation
 from vtrial.protocol.read_rules import read_rules
 from vtrial.protocol.scope import Known, find_covariates, find_model
@@ -247,6 +248,7 @@ def _build(
     eligible = read_eligible(shape.eligible, times, known, faults)
     rules = read_rules(shape.rules, visits, known=known, faults=faults)
     arms = with_rules(arms, shape.arms, rules, _names(faults.sheet, "rules"), faults)
+    check_learning(arms, faults)
     endpoints, last = _read_endpoints(shape, arms, visits, known=known, faults=faults)
     analysis, published = _read_comparisons(
         shape, places, endpoints, visits, known=known, faults=faults
