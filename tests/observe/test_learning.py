@@ -8,6 +8,7 @@ import vtrial as vt
 from vtrial.conduct.task import rows_of
 from vtrial.errors import ProtocolError
 from vtrial.observe.block_program import Trial
+from vtrial.protocol.stored import read_protocol, write_protocol
 
 MODEL = """
 model: bolus
@@ -159,6 +160,11 @@ def test_it_is_the_same_in_any_company_and_moves_nothing_else(found, tmp_path):
     for path in ("measurements/measured", "outcomes/outcome", "doses/amount"):
         np.testing.assert_array_equal(still[f"arms/a/{path}"], plain[f"arms/a/{path}"])
     assert np.isnan(still["arms/a/decisions/learned"]).all()
+
+
+def test_a_record_can_tell_what_was_learned_by(tmp_path):
+    protocol = trial_of(tmp_path).protocol
+    assert read_protocol(write_protocol(protocol)).arms == protocol.arms
 
 
 WRONG = {

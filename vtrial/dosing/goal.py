@@ -64,7 +64,7 @@ class Goal:
 
     Fields
     ------
-    text
+    written
         As it was written.
     label
         The value's part of it.
@@ -78,7 +78,7 @@ class Goal:
         How probable that is to be, of a limit; NaN for a goal.
     """
 
-    text: str
+    written: str
     label: str
     measures: tuple[Measure, ...]
     value: Expression
@@ -161,7 +161,7 @@ def parse_goal(text: str, model: Model, *, until: float) -> Goal:
 def above(goal: Goal) -> Goal:
     """Return the harm of being above a goal's range."""
     text = f"{goal.label} > {goal.high:g}"
-    return replace(goal, text=text, low=goal.high, high=math.inf, strict=True)
+    return replace(goal, written=text, low=goal.high, high=math.inf, strict=True)
 
 
 def _parted(text: str) -> tuple[str, str, str, str] | None:

@@ -66,7 +66,7 @@ def read_learning(
     for goal in (one for one in harms if one.is_limit):
         faults.add(
             (*path, "harm"),
-            found=f"`{goal.text}`, a limit",
+            found=f"`{goal.written}`, a limit",
             allowed="a condition without P(...), whose probability counts",
         )
     if len(faults.entries) > before or not doses:

@@ -463,6 +463,7 @@ def _check_against_each_other(rules: Mapping[str, Rule], faults: Faults) -> None
             alike = rule.when == earlier.when and set(rule.at) <= set(earlier.at)
             bound = earlier.most or earlier.lockout or earlier.confirmed > 1
             bound = bound or earlier.success < 1 or earlier.also
+            bound = bound or (earlier.learning and rule.learning)  # of other arms
             if alike and not bound and not earlier.delay:
                 faults.add(
                     ("rules", name),

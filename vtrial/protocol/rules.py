@@ -262,7 +262,7 @@ def told_names(learning: Learning) -> tuple[str, ...]:
 
     That is how many independent draws the weights are worth.
     """
-    limits = [one.text.strip()[2:].rpartition(")")[0] for one in learning.limits]
+    limits = [one.written.strip()[2:].rpartition(")")[0] for one in learning.limits]
     labels = dict.fromkeys(f"mean {goal.label}" for goal in learning.every)
     chances = [f"P({text})" for text in limits]
     return ("dose", "target", "harm", *chances, *labels, "effective")

@@ -186,7 +186,7 @@ def advise(
     judged = _judge(posterior, question, candidates, relative, begins, level)
     table = _table(posterior, question, candidates, judged, weight)
     words = list(dict.fromkeys(goal.words for goal in question.every))
-    said = " or ".join(goal.text for goal in question.harms) or "nothing"
+    said = " or ".join(goal.written for goal in question.harms) or "nothing"
     words.append(f"harm is {said}")
     times = "" if weight == 1 else f"{weight:g} times "
     words.append(f"utility is the probability of the target less {times}that of harm")
@@ -226,7 +226,7 @@ def _read(
         faults.append(Fault("the goals", "missing", allowed, "AUC24 in 400 to 600"))
     for one in (one for one in harms if one.is_limit):
         allowed = "a condition without P(...), whose probability counts"
-        faults.append(Fault(f"the harm `{one.text}`", "a limit", allowed, ""))
+        faults.append(Fault(f"the harm `{one.written}`", "a limit", allowed, ""))
     if faults:
         raise DataError.of(dict.fromkeys(faults))
     plain = [goal for goal in wanted if not goal.is_limit]
@@ -244,7 +244,7 @@ def _refuse(asked: _Asked, weight: float) -> None:
         late = [one for one in goal.measures if one.at <= 0]
         if late:
             found, allowed = "at 0 h or before", "behind the first new dose"
-            faults.append(Fault(f"the goal `{goal.text}`", found, allowed, "at 48 h"))
+            faults.append(Fault(f"the goal `{goal.written}`", found, allowed, "at 48 h"))
     if faults:
         raise DataError.of(faults)
 
@@ -472,7 +472,7 @@ def _table(
     rows |= {"DOSE": laid(words), "target": laid(judged.target)}
     rows |= {"harm": laid(judged.harm), "utility": laid(utility)}
     for place, limit in limits:
-        rows[f"P({limit.text.strip()[2:].rpartition(')')[0]})"] = laid(
+        rows[f"P({limit.written.strip()[2:].rpartition(')')[0]})"] = laid(
             judged.met[:, :, place]
         )
     rows["allowed"] = laid(allowed)
