@@ -33,7 +33,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, UInt
 
 from vtrial.dosing.doses import AFTER_DOSE, BEFORE_DOSE, Times
 from vtrial.dosing.goal import Goal, Measure
-from vtrial.dosing.goal_values import GRID, holds, measured, with_integrals
+from vtrial.dosing.goal_values import holds, measured, with_integrals
 from vtrial.dosing.schedule import Schedule
 from vtrial.keys import purpose_key
 from vtrial.model.covariance import root
@@ -57,6 +57,8 @@ FREEDOM = 6  # of the proposals' t; even, so that its chi square is a sum of log
 COUNTED = 0.25  # of the draws, which weights are worth at least between rounds
 HALVINGS = 30
 RIDGE = 1e-9
+SLACK = 1e-6  # [h]
+GRID = 60  # stretches in which the highest and the lowest value are looked for
 DIGITS = 9  # of a utility, within which two doses are equally good
 
 Inputs = dict[str, Array]
@@ -116,6 +118,11 @@ class Learner:
     learning: Learning
     program: Program
 
+    @property
+    def _turns(self) -> int:
+        """How many occasions there are."""
+        return self.frame.plan.occasions.size
+
     def choose(
         self,
         acts: Bool[Array, " subject"],
@@ -145,7 +152,7 @@ class Learner:
             fixed = jnp.where(into[None], amount[:, None], plan.fixed)
             factor = jnp.where(into[None], 1.0, plan.factor)
             plan = plan._replace(fixed=fixed, factor=factor)
-            return fall_due(plan, tables, until, self._width())[1]
+            return fall_due(plan, tables, until, _width(frame, self.learning))[1]
 
         def one(key: Key[Array, ""]) -> Key[Array, ""]:
             named = purpose_key(key, f"learn {self.rule.name}")
@@ -165,15 +172,6 @@ class Learner:
             jax.vmap(under, in_axes=1, out_axes=1)(amounts),
         )
         return lax.map(self._one, people)
-
-    def _width(self) -> int:
-        """Count the doses of a regimen that may fall into what is looked at."""
-        horizon = self.learning.horizon
-        times = [
-            np.concatenate([np.zeros(0), *(step.times() for step in one.steps)])
-            for one in self.frame.dosed.regimens
-        ]
-        return max(most_within(one, horizon + 1.0) for one in times) + 1
 
     def _one(self, who: Subject) -> Choice:
         """Choose for one subject, if it is to be."""
@@ -203,9 +201,8 @@ class Learner:
 
     def _cloud(self, who: Subject) -> Cloud:
         """Draw, weigh and draw anew who a subject may be."""
-        scores = _scores(self.frame.protocol.model)
-        size, many = len(scores), self.learning.particles
-        others = self._others(who)
+        size = len(_scores(self.frame.protocol.model, self._turns))
+        many = self.learning.particles
 
         def weighed(
             key: Key[Array, ""],
@@ -213,7 +210,7 @@ class Learner:
             lower: Float[Array, "score score"],
         ) -> tuple[Float[Array, "draw score"], Float[Array, " draw"], State]:
             z, proposed = _proposed(key, mean, lower, many)
-            density, end = self._density(who, z, others)
+            density, end = self._density(who, z)
             weight = density - 0.5 * jnp.sum(z**2, axis=1) - proposed
             return z, jnp.where(jnp.isfinite(weight), weight, -jnp.inf), end
 
@@ -230,7 +227,7 @@ class Learner:
         return Cloud(z, _shares(weight), end)
 
     def _density(
-        self, who: Subject, z: Float[Array, "draw score"], others: Inputs
+        self, who: Subject, z: Float[Array, "draw score"]
     ) -> tuple[Float[Array, " draw"], State]:
         """Return how probable what is known is for every draw, and where they stand."""
         frame, plan = self.frame, self.frame.plan
@@ -239,7 +236,7 @@ class Learner:
         rank[: plan.planned.size] = plan.rank[: plan.planned.size]
         time = who.time[None]
         path = self.program.solve(
-            self._inputs(who, z, others),
+            self._inputs(who, z),
             as_doses(Rows(*(part[None] for part in who.given))),
             Times(time, jnp.asarray(rank)[None], plan.occasion(time)),
             periods=self.brought.periods,
@@ -266,7 +263,7 @@ class Learner:
         learning, plan = self.learning, self.frame.plan
         time, rank, blocks = _looks(learning.measures, who.start, rows)
         path = self.program.solve(
-            self._inputs(who, cloud.scores, self._others(who)),
+            self._inputs(who, cloud.scores),
             as_doses(Rows(*(part[None] for part in rows))),
             Times(time[None], rank[None], plan.occasion(time[None])),
             periods=self.brought.periods,
@@ -307,28 +304,11 @@ class Learner:
             jnp.stack([means[label] for label in labels]),
         )
 
-    def _others(self, who: Subject) -> Inputs:
-        """Draw the effects of occasions, which are not learned, from their law."""
-        model, many = self.frame.protocol.model, self.learning.particles
-        turns = self.frame.plan.occasions.size
-        found: Inputs = {}
-        for block in model.random:
-            if block.level != "occasion":
-                continue
-            keys = [purpose_key(who.key, f"eta.{name}") for name in block.names]
-            z = [jax.random.normal(key, (many, turns), float) for key in keys]
-            found |= _mixed(root(block.covariance), block.names, z, block.box_cox)
-        if turns == 1:
-            found = {name: value[:, 0] for name, value in found.items()}
-        return found
-
-    def _inputs(
-        self, who: Subject, z: Float[Array, "draw score"], others: Inputs
-    ) -> Inputs:
+    def _inputs(self, who: Subject, z: Float[Array, "draw score"]) -> Inputs:
         """Return what the equations ask for, of every draw."""
         model = self.frame.protocol.model
         typical = {p.name: p.value for p in model.parameters}
-        drawn = {**_effects(model, z), **others}
+        drawn = _effects(model, self._turns, z)
         found: Inputs = {}
         for name, value in who.inputs.items():
             mine = jnp.full_like(value, typical[name]) if name in typical else value
@@ -352,8 +332,8 @@ def learner_of(frame: Frame, brought: Brought, numerics: Numerics) -> Learner | 
     model = with_integrals(frame.protocol.model, learning.measures)
     plan = frame.plan
     places = plan.planned.size + frame.moments.more + 1
-    wide = frame.width_doses + frame.recent + frame.extra
-    size = 2 * max(places, sum(_lengths(learning.measures, wide + frame.most_doses)))
+    rows = _width(frame, learning) + frame.recent + frame.extra
+    size = max(places, sum(_lengths(learning.measures, rows)))
     schedule = Schedule(
         frame.schedule.infused, False, frame.schedule.overlaps, between=size
     )
@@ -361,31 +341,41 @@ def learner_of(frame: Frame, brought: Brought, numerics: Numerics) -> Learner | 
     return Learner(frame, brought, rule, learning, program)
 
 
-def _scores(model: Model) -> list[tuple[int, int]]:
-    """List block and column of every score: what varies once a subject."""
+def _scores(model: Model, turns: int) -> list[tuple[int, int, int]]:
+    """List block, column and occasion of every score; -1: once a subject.
+
+    Effects of an occasion that has not begun stay as their law has them.
+    """
     return [
-        (place, column)
+        (place, column, turn)
         for place, block in enumerate(model.random)
-        if block.level == "subject"
+        if block.level != "study"
+        for turn in (range(turns) if block.level == "occasion" else (-1,))
         for column, weights in enumerate(root(block.covariance).T)
         if any(weights)
     ]
 
 
-def _effects(model: Model, z: Float[Array, "draw score"]) -> Inputs:
-    """Return random effects made of scores."""
-    places = _scores(model)
-    found: Inputs = {}
+def _effects(model: Model, turns: int, z: Float[Array, "draw score"]) -> Inputs:
+    """Return random effects made of scores; with a column an occasion, if any."""
+    places = {key: at for at, key in enumerate(_scores(model, turns))}
+    found: dict[str, list[Array]] = {}
     for number, block in enumerate(model.random):
-        if block.level != "subject":
+        if block.level == "study":
             continue
-        columns = {c: at for at, (one, c) in enumerate(places) if one == number}
-        parts = [
-            z[:, columns[c]] if c in columns else jnp.zeros(z.shape[0])
-            for c in range(len(block.names))
-        ]
-        found |= _mixed(root(block.covariance), block.names, parts, block.box_cox)
-    return found
+        for turn in range(turns) if block.level == "occasion" else (-1,):
+            keys = [(number, column, turn) for column in range(len(block.names))]
+            parts = [
+                z[:, places[key]] if key in places else jnp.zeros(z.shape[0])
+                for key in keys
+            ]
+            made = _mixed(root(block.covariance), block.names, parts, block.box_cox)
+            for name, value in made.items():
+                found.setdefault(name, []).append(value)
+    return {
+        name: jnp.stack(values, axis=1) if len(values) > 1 else values[0]
+        for name, values in found.items()
+    }
 
 
 def _mixed(
@@ -462,6 +452,15 @@ def _moments(
     spread = jnp.sum(share[:, :, None] * off[:, :, None] * off[:, None, :], axis=0)
     size = mean.size
     return mean, jnp.linalg.cholesky(spread + RIDGE * jnp.eye(size))
+
+
+def _width(frame: Frame, learning: Learning) -> int:
+    """Count the doses of a regimen that may fall into what is looked at."""
+    times = [
+        np.concatenate([np.zeros(0), *(step.times() for step in one.steps)])
+        for one in frame.dosed.regimens
+    ]
+    return max(most_within(one, learning.horizon + SLACK) for one in times)
 
 
 def _lengths(measures: tuple[Measure, ...], rows: int) -> list[int]:

@@ -244,7 +244,9 @@ def _refuse(asked: _Asked, weight: float) -> None:
         late = [one for one in goal.measures if one.at <= 0]
         if late:
             found, allowed = "at 0 h or before", "behind the first new dose"
-            faults.append(Fault(f"the goal `{goal.written}`", found, allowed, "at 48 h"))
+            faults.append(
+                Fault(f"the goal `{goal.written}`", found, allowed, "at 48 h")
+            )
     if faults:
         raise DataError.of(faults)
 
