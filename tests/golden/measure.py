@@ -32,6 +32,7 @@ THINNED = {
     "surmount-1-composition": {"replicates": 1, "subjects": 100},
     "t1d-basal-bolus": {"replicates": 1, "subjects": 24},
     "theophylline-single-dose": {"replicates": 10},
+    "vancomycin-auc": {"replicates": 1, "subjects": 60},
     "warfarin-adherence": {"replicates": 1, "subjects": 60},
     "warfarin-genotype": {"replicates": 1, "subjects": 100},
 }

@@ -26,6 +26,7 @@ SLOW = (
     ),
     *("mri-service", "outbreak", "hf-remote", "alzheimer-progression", "ed-rota"),
     *("icu-glucose", "icu-sepsis"),
+    "vancomycin-auc",
 )
 
 

@@ -176,6 +176,21 @@ def test_vancomycin_clearance_of_colin(individual, age, weight, creatinine, clea
         assert known["SCRSTD"] == pytest.approx(creatinine, abs=0.005)
 
 
+def test_busulfan_clearance_of_mccune(individual):
+    """The abstract of McCune 2014: 12.4 L/h at 62 kg, 95 % of it at 2.5 years.
+
+    12.4 L/h are those of the first hours: 11.4 are 0.919 of them, after 36 h.
+    """
+    adult = {"WT": 62.0, "FFM": 62.0, "AGE": 1e3}  # without fat, and mature
+    known = individual("busulfan-plasma", **adult)
+    assert known["CL"] == pytest.approx(12.4 * 0.919, abs=0.01)
+    child = individual("busulfan-plasma", **adult | {"AGE": 2.5})
+    assert child["CL"] / known["CL"] == pytest.approx(0.95, abs=0.005)
+    stout = individual("busulfan-plasma", **adult | {"WT": 82.0, "FEMALE": 1.0})
+    assert stout["CL"] == pytest.approx(11.4 * ((62 + 0.509 * 20) / 62) ** 0.75)
+    assert stout["V2"] == pytest.approx(29.9 * 1.07 * (62 + 0.203 * 20) / 70)
+
+
 def test_vancomycin_of_goti_as_monolix_estimates_it(individual):
     """Monolix's mode for one patient: CL 1.72, V1 59.8 and V2 41.6.
 

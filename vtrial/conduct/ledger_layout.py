@@ -8,6 +8,7 @@ from vtrial.dims import (
     DOSES,
     INTO,
     KNOWN,
+    LEARNED,
     MOMENT,
     OUTPUT,
     PLANNED,
@@ -15,6 +16,7 @@ from vtrial.dims import (
     REASON,
     SUBJECT,
     TIME,
+    TOLD,
 )
 from vtrial.observe.frame import frame_of
 from vtrial.observe.scheme import Scheme
@@ -64,6 +66,9 @@ def ledger_variables(protocol: Protocol, arm: Arm, at: str) -> list[Variable]:
     if frame.looked_at:
         path = f"{at}/{DECISIONS}/{KNOWN}"
         found.append(Variable(path, (*moment, OUTPUT), known))
+    if frame.learned:
+        path, size = f"{at}/{DECISIONS}/{LEARNED}", (*moments, len(frame.learned))
+        found.append(Variable(path, (*moment, TOLD), size))
     return found
 
 
@@ -83,4 +88,6 @@ def ledger_coordinates(protocol: Protocol, arm: Arm, at: str) -> list[Coordinate
     ]
     if outputs:
         found.append(Coordinate(f"{at}/{DECISIONS}/{OUTPUT}", outputs, units))
+    if frame.learned:
+        found.append(Coordinate(f"{at}/{DECISIONS}/{TOLD}", list(frame.learned)))
     return found

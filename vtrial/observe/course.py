@@ -5,6 +5,7 @@ reported, and decided about on what is known of them; then they go on under the 
 values and times that the decisions left them. All of it is one pure function.
 """
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -16,10 +17,17 @@ from jaxtyping import Array, Bool, Float, Int, Key, UInt
 from vtrial.dosing.doses import AFTER_DOSE, BEFORE_DOSE, Times
 from vtrial.keys import purpose_key
 from vtrial.observe.actions import Standing
-from vtrial.observe.decisions import Past, People, decide, nothing_past
+from vtrial.observe.decisions import (
+    Choosing,
+    Past,
+    People,
+    decide,
+    nothing_past,
+)
 from vtrial.observe.departure import Built, Left, built, nothing_built, ruled
 from vtrial.observe.frame import Frame, Stage
 from vtrial.observe.hindsight import Seen
+from vtrial.observe.learning import learner_of
 from vtrial.observe.realised import (
     Ledger,
     Rows,
@@ -27,8 +35,10 @@ from vtrial.observe.realised import (
     as_doses,
     beside,
     fall_due,
+    first_rows,
     next_amounts,
     no_rows,
+    past_of,
     plan_of,
 )
 from vtrial.observe.residual_draws import residual_normals
@@ -47,12 +57,13 @@ class Decisions(NamedTuple):
 
     `time` [h] is infinite where nothing was; `acted` the sum of 2^place of the rules
     that acted; `seen` (subject, moment, output) what was last known of each output that
-    rules look at.
+    rules look at; `learned` what was learned where a dose was chosen by it.
     """
 
     time: Float[Array, "subject moment"]
     acted: Int[Array, "subject moment"]
     seen: Float[Array, "subject moment output"]
+    learned: Float[Array, "subject moment number"]
 
 
 class Followed(NamedTuple):
@@ -65,7 +76,10 @@ class Followed(NamedTuple):
 
 
 class _Carry(NamedTuple):
-    """What goes from one moment to the next; `visit` and `grid` count what is past."""
+    """What goes from one moment to the next; `visit` and `grid` count what is past.
+
+    `given` are all doses so far, where something is learned by them.
+    """
 
     state: Stands
     standing: Standing
@@ -77,6 +91,7 @@ class _Carry(NamedTuple):
     steps: Int[Array, " subject"]
     cause: Int[Array, " subject"]
     built: Built | None
+    given: Rows | None
 
 
 for _kind in (Brought, People, Tables, Rows, Ledger, Decisions, Followed):
@@ -115,6 +130,7 @@ class _Solver:
         self.stages = stages_of(frame, program, brought)
         plan, keys = frame.plan, brought.people.keys
         self.count = keys.shape[0]
+        self.learner = learner_of(frame, brought, program.numerics)
         taken = jnp.broadcast_to(brought.taken, (self.count, plan.planned.size))
         self.planned = taken
         rank = jnp.asarray(plan.rank[: plan.planned.size])
@@ -184,6 +200,7 @@ class _Solver:
             nothing_built(frame.protocol, self.brought.left, begin)
             if self.brought.risk is not None
             else None,
+            no_rows(self.count, frame.most_doses) if self.learner else None,
         )
 
     def stage(
@@ -196,6 +213,9 @@ class _Solver:
             carry.standing.plan, self.brought.tables, until, frame.width.doses
         )
         carry = carry._replace(standing=carry.standing._replace(plan=plan))
+        if carry.given is not None:
+            past = beside(carry.given, past_of(given))
+            carry = carry._replace(given=first_rows(past, frame.most_doses))
         carry, values = self._advance(carry, doses, until)
         carry = self._measured_again(carry, item, until, here, values)
         here &= self.stages.state(carry.state).status == Status.SOLVED
@@ -203,7 +223,7 @@ class _Solver:
         if self.brought.attends is not None:
             here &= self.brought.attends[:, item.place] | item.again | item.later
         standing = carry.standing._replace(amounts=self.stages.amounts(carry.state))
-        past, standing, acted = decide(
+        past, standing, acted, learned = decide(
             frame.rules,
             item.moment,
             until,
@@ -214,14 +234,23 @@ class _Solver:
             standing,
             dosed=frame.dosed,
             tables=self.brought.tables,
+            choose=self._choosing(carry.given),
         )
         state = self.stages.changed(carry.state, standing.amounts)
         told = frame.told(carry.seen, until)
-        decisions = Decisions(jnp.where(here, until, jnp.inf), acted, told)
+        time = jnp.where(here, until, jnp.inf)
+        decisions = Decisions(time, acted, told, learned)
         before = Left(carry.standing.left, carry.cause)
         cause = ruled(before, standing.left, acted, *frame.leavers).cause
         carry = carry._replace(state=state, past=past, standing=standing, cause=cause)
         return carry, (given, decisions)
+
+    def _choosing(self, given: Rows | None) -> Choosing | None:
+        """Return what chooses doses by what is learned, if a rule does."""
+        learner = self.learner
+        if learner is None or given is None:
+            return None
+        return functools.partial(learner.choose, given=given)
 
     def _next(
         self, carry: _Carry, item: Stage

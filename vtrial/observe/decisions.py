@@ -1,5 +1,6 @@
 """Decisions: of a subject's rules the first that holds at a moment acts."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -71,6 +72,27 @@ class People(NamedTuple):
     keys: Key[Array, " subject"]
 
 
+class Choice(NamedTuple):
+    """The amount that was chosen, NaN: none; and what is told of it."""
+
+    amount: Float[Array, "*subject"]
+    told: Float[Array, "*subject number"]
+
+
+Choosing = Callable[..., Choice]  # `vtrial.observe.learning.Learner.choose`
+
+
+def chosen(standing: Standing, rule: Rule, choice: Choice, dosed: Dosed) -> Standing:
+    """Give the amount that was chosen from the next dose on."""
+    plan = standing.plan
+    here = jnp.isfinite(choice.amount)[:, None] & dosed.into(rule)[None]
+    plan = plan._replace(
+        fixed=jnp.where(here, choice.amount[:, None], plan.fixed),
+        factor=jnp.where(here, 1.0, plan.factor),
+    )
+    return standing._replace(plan=plan)
+
+
 def nothing_past(count: int, rules: int, slots: int) -> Past:
     """Return the past of subjects of whom nothing was decided yet."""
     none = jnp.zeros((count, rules), int)
@@ -91,11 +113,14 @@ def decide(
     *,
     dosed: Dosed,
     tables: Tables,
-) -> tuple[Past, Standing, Int[Array, " subject"]]:
+    choose: Choosing | None = None,
+) -> tuple[Past, Standing, Int[Array, " subject"], Float[Array, "subject number"]]:
     """Decide the rules of a moment for those who are `here`; do what they say.
 
-    Also returns which rules acted: the sum of 2^place.
+    Also returns which rules acted, the sum of 2^place, and what was learned by the
+    one that chooses, if there is one.
     """
+    learned = jnp.zeros((now.size, 0))
     taken, acted = ~here, jnp.zeros(now.shape, int)
     standing = standing._replace(again=jnp.full_like(now, jnp.inf))
     marks = Marks(past.changed, moment.began + standing.shift)
@@ -118,12 +143,15 @@ def decide(
         past = past._replace(agreed=past.agreed.at[:, place].add(may.astype(int)))
         if rule.after:
             past, may = _in_time(rule, place, moment, now, may, past)
+        if rule.learning is not None and choose is not None:
+            choice = choose(may, now, moment.token, seen, standing, values)
+            standing, learned = chosen(standing, rule, choice, dosed), choice.told
         standing = act(rule, may, now, values, standing, dosed=dosed, tables=tables)
         after = next_amounts(standing.plan, tables)
         past = _noted(rule, place, may, now, past, amounts, after)
         amounts = after
         acted += jnp.where(may, 1 << place, 0)
-    return past, standing, acted
+    return past, standing, acted, learned
 
 
 def _names(

@@ -30,7 +30,7 @@ from vtrial.observe.scheme import Scheme
 from vtrial.observe.width import BEHIND, Planned, Width, counted, within
 from vtrial.protocol.conditions import outputs_of
 from vtrial.protocol.protocol import Arm, Protocol
-from vtrial.protocol.rules import Rule
+from vtrial.protocol.rules import Learning, Rule, told_names
 
 
 class Stage(NamedTuple):
@@ -122,7 +122,23 @@ class Frame:
         regimens = [a.regimen for rule in self.rules for a in rule.do if a.regimen]
         text = repr((numbers, regimens, [r.ladder for r in self.rules]))
         asked += [name for name in sorted(measured) if f"'{name}'" in text]
+        asked += self.learning.outputs if self.learning else ()
         return tuple(dict.fromkeys(asked))
+
+    @property
+    def chooses(self) -> Rule | None:
+        """The rule that learns who a subject is and chooses a dose, if there is one."""
+        return next((rule for rule in self.rules if rule.learning), None)
+
+    @property
+    def learning(self) -> Learning | None:
+        """How it does."""
+        return self.chooses.learning if self.chooses else None
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """Name the numbers that stand for what was learned at a decision."""
+        return told_names(self.learning) if self.learning else ()
 
     @functools.cached_property
     def asked(self) -> dict[str, Bool[np.ndarray, " visit"]]:

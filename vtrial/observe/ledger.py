@@ -5,7 +5,18 @@ from typing import Any
 
 import numpy as np
 
-from vtrial.dims import ACTED, AMOUNT, DECISIONS, DOSES, INTO, KNOWN, RATE, REASON, TIME
+from vtrial.dims import (
+    ACTED,
+    AMOUNT,
+    DECISIONS,
+    DOSES,
+    INTO,
+    KNOWN,
+    LEARNED,
+    RATE,
+    REASON,
+    TIME,
+)
 from vtrial.observe.block_program import Seen
 from vtrial.observe.course import Decisions
 from vtrial.observe.frame import Frame
@@ -46,6 +57,9 @@ def _blank(frame: Frame, size: int) -> dict[str, np.ndarray]:
     if frame.looked_at:
         known = (*moments, len(frame.looked_at))
         blank[f"{DECISIONS}/{KNOWN}"] = np.full(known, np.nan)
+    if frame.learned:
+        told = (*moments, len(frame.learned))
+        blank[f"{DECISIONS}/{LEARNED}"] = np.full(told, np.nan)
     return blank
 
 
@@ -68,6 +82,7 @@ def _decided(told: Decisions) -> dict[str, Any]:
         f"{DECISIONS}/{TIME}": np.where(np.isfinite(time), time, np.nan)[:, :-1],
         f"{DECISIONS}/{ACTED}": np.asarray(told.acted)[:, :-1],
         f"{DECISIONS}/{KNOWN}": np.asarray(told.seen)[:, :-1],
+        f"{DECISIONS}/{LEARNED}": np.asarray(told.learned)[:, :-1],
     }
 
 
@@ -76,6 +91,6 @@ def _put(
 ) -> None:
     """Put what was found of the chosen subjects into their rows."""
     for path, values in found.items():
-        if path not in rows:  # rules that look at no output know none
+        if path not in rows:  # rules that look at no output know none, or learn
             continue
         rows[path][chosen] = values[: chosen.size]

@@ -249,6 +249,43 @@ def next_amounts(plan: Plan, tables: Tables) -> Float[Array, "subject group"]:
     return jnp.where(jnp.isnan(plan.fixed), whole, plan.fixed) * plan.factor
 
 
+def next_time(
+    plan: Plan, tables: Tables, into: Bool[Array, " group"]
+) -> Float[Array, " subject"]:
+    """Return when the next dose into some states is due [h]; infinite behind the last.
+
+    It is infinite for whom nothing is given any more.
+    """
+    size = tables.group.shape[1]
+    if not size:
+        return jnp.full(plan.origin.shape, jnp.inf)
+    group = jnp.take(tables.group, plan.regimen, axis=0)
+    place = jnp.broadcast_to(jnp.arange(size)[None], group.shape)
+    time = _taken(tables, plan.regimen, place).time + plan.origin[:, None]
+    later = into[group] & (place >= plan.next[:, None]) & ~plan.stopped[:, None]
+    return jnp.min(jnp.where(later, time, jnp.inf), axis=1)
+
+
+def past_of(given: Ledger) -> Rows:
+    """Return what was given, of what is in a ledger, as rows."""
+    there = jnp.isfinite(given.time) & (given.amount > 0)
+    like = jnp.zeros_like(given.compartment)
+    return Rows(
+        jnp.where(there, given.time, jnp.inf),
+        jnp.where(there, given.amount, 0.0),
+        given.rate,
+        given.compartment,
+        jnp.zeros_like(given.time),
+        like,
+    )
+
+
+def first_rows(rows: Rows, count: int) -> Rows:
+    """Return the first rows by time, those without a dose behind them."""
+    order = jnp.argsort(rows.time, axis=1, stable=True)[:, :count]
+    return Rows(*(jnp.take_along_axis(part, order, axis=1) for part in rows))
+
+
 def beside(*parts: Rows) -> Rows:
     """Put rows side by side."""
     return Rows(*(jnp.concatenate(each, axis=1) for each in zip(*parts, strict=True)))

@@ -61,6 +61,7 @@ from vtrial.protocol.read_crossover import (
     shown_sizes,
 )
 from vtrial.protocol.read_enactment import read_enactment
+from vtrial.protocol.read_learning import check_learning
 from vtrial.protocol.read_optimisation import read_optimisation
 from vtrial.protocol.read_rules import read_rules
 from vtrial.protocol.scope import Known, find_covariates, find_model
@@ -268,6 +269,7 @@ def _build(
     eligible = read_eligible(shape.eligible, times, known, faults)
     rules = read_rules(shape.rules, visits, known=known, faults=faults)
     arms = with_rules(arms, shape.arms, rules, _names(faults.sheet, "rules"), faults)
+    check_learning(arms, faults)
     endpoints, last = _read_endpoints(
         shape, arms, visits, plan, known=known, faults=faults
     )

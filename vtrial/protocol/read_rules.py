@@ -20,6 +20,7 @@ from vtrial.protocol.conditions import (
 )
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.protocol import Visit
+from vtrial.protocol.read_learning import done_in_words, read_learning
 from vtrial.protocol.rule_shape import RuleShape
 from vtrial.protocol.rules import Action, Condition, Rule
 from vtrial.protocol.scope import Known
@@ -101,6 +102,14 @@ class _Reader:
         hours = [self._hours(key) for key in ("lockout", "after")]
         success = self._success()
         ladder = self._ladder()
+        chosen = self._ladder("choose")
+        learning = read_learning(
+            (self.path, shape),
+            chosen,
+            measured=self.names.measured,
+            known=self.known,
+            faults=self.faults,
+        )
         floor, ceiling = self._amount("floor"), self._amount("ceiling")
         actions = tuple(action for action in do if action is not None)
         self._check_steps(actions, ladder)
@@ -121,8 +130,9 @@ class _Reader:
             ceiling=ceiling,
             ladder=ladder,
             also=shape.also,
+            learning=learning,
             title=shape.title,
-            words=f"{shape.when or 'always'}: {', '.join(shape.do)}",
+            words=f"{shape.when or 'always'}: {done_in_words(shape)}",
         )
 
     def _condition(self) -> Condition | None:
@@ -255,10 +265,10 @@ class _Reader:
                 self.faults.unknown(path, name.name, sorted(set(names)), "name")
         return tree
 
-    def _ladder(self) -> tuple[Expression, ...]:
-        """Read the amounts of a ladder, which ascend."""
-        path = (*self.path, "ladder")
-        texts = [one for e in self.shape.ladder for one in str(e).split(",")]
+    def _ladder(self, key: str = "ladder") -> tuple[Expression, ...]:
+        """Read amounts that ascend."""
+        path = (*self.path, key)
+        texts = [one for e in getattr(self.shape, key) for one in str(e).split(",")]
         texts = [text.strip() for text in texts]
         unit = re.sub(r"^[\d.]+\s*", "", texts[-1]) if texts else ""
         full = [f"{t} {unit}" if re.fullmatch(r"[\d.]+", t) else t for t in texts]
@@ -453,6 +463,7 @@ def _check_against_each_other(rules: Mapping[str, Rule], faults: Faults) -> None
             alike = rule.when == earlier.when and set(rule.at) <= set(earlier.at)
             bound = earlier.most or earlier.lockout or earlier.confirmed > 1
             bound = bound or earlier.success < 1 or earlier.also
+            bound = bound or (earlier.learning and rule.learning)  # of other arms
             if alike and not bound and not earlier.delay:
                 faults.add(
                     ("rules", name),

@@ -1,6 +1,6 @@
 """The shape of a rule of a protocol sheet, and of what subjects forget."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -31,6 +31,7 @@ class RuleShape(Shape):
         examples=["anc < 1.5", "nadir(anc, cycle) < 0.5 and day_of_cycle >= 21"],
     )
     do: Texts = Field(
+        default_factory=list,
         description="What is done.",
         examples=["hold", "delay 7 d", "reduce to 80 %", "set dose 60 mg/m2"],
     )
@@ -74,6 +75,35 @@ class RuleShape(Shape):
         description="Doses for `one step`, from the lowest on; the last one's unit is "
         "that of those without.",
         examples=["25, 50, 75, 100 mg"],
+    )
+    learn: Texts | None = Field(
+        None,
+        description="Outputs whose measured values say who the subject is; `choose` "
+        "then says of which doses one is chosen.",
+        examples=["conc", ["anc"]],
+    )
+    choose: Steps = Field(
+        default_factory=list,
+        description="The doses of which one is chosen for those to come.",
+        examples=["500, 750, 1000, 1250 mg"],
+    )
+    so_that: Texts = Field(
+        default_factory=list,
+        alias="so that",
+        description="What the chosen dose is to do: goals, and limits of how probable "
+        "something may be.",
+        examples=["AUC24 in 400 to 600", "P(nadir(anc) < 0.5 at 21 d) <= 0.5"],
+    )
+    harm: Texts = Field(
+        default_factory=list,
+        description="What is harm; to be above a goal's range if left out.",
+        examples=["AUC24 > 650"],
+    )
+    prefer: Literal["lowest", "highest"] = Field(
+        "lowest", description="Which of doses that are equally good is chosen."
+    )
+    particles: int = Field(
+        200, ge=50, le=10_000, description="Draws of who the subject may be."
     )
     also: bool = Field(
         False, description="Whether the rules behind it may act at the visit, too."

@@ -8,6 +8,7 @@ whether they take part.
 from dataclasses import dataclass
 from typing import Literal
 
+from vtrial.dosing.goal import Goal, Measure
 from vtrial.dosing.regimen import Regimen
 from vtrial.model.tree import Expression, Number
 
@@ -140,6 +141,52 @@ class Action:
 
 
 @dataclass(frozen=True)
+class Learning:
+    """How a rule learns who a subject is, and chooses the doses to come by it.
+
+    What is probable of the subject's random effects, given its doses and what was
+    measured, comes by weighted draws. Of each dose it is then known how probably all
+    `goals` are met and any of the `harms` is done, and whether every limit is kept.
+
+    Fields
+    ------
+    outputs
+        Those whose measured values count.
+    doses
+        Amounts to choose from.
+    goals, harms, limits
+        As of a twin (`vtrial.dosing.goal`).
+    particles
+        How many draws there are.
+    prefer
+        Which of doses that are equally good is chosen: the first or the last.
+    """
+
+    outputs: tuple[str, ...]
+    doses: tuple[Expression, ...]
+    goals: tuple[Goal, ...]
+    harms: tuple[Goal, ...]
+    limits: tuple[Goal, ...]
+    particles: int = 200
+    prefer: Literal["lowest", "highest"] = "lowest"
+
+    @property
+    def every(self) -> tuple[Goal, ...]:
+        """All conditions, in order."""
+        return (*self.goals, *self.harms, *self.limits)
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """Every measure of them, once."""
+        return tuple(dict.fromkeys(m for goal in self.every for m in goal.measures))
+
+    @property
+    def horizon(self) -> float:
+        """[h] How far behind the first new dose is looked at most."""
+        return max(one.at for one in self.measures)
+
+
+@dataclass(frozen=True)
 class Rule:
     """One rule; the first of a subject's rules that holds at a visit acts.
 
@@ -169,6 +216,8 @@ class Rule:
         Amounts in ascending order, for steps.
     also
         Whether the rules behind it may act, too.
+    learning
+        How it chooses the dose by what is learned of the subject; None: it does not.
     words
         The sheet's own words for `when` and `do`.
     """
@@ -187,6 +236,7 @@ class Rule:
     ceiling: Expression | None = None
     ladder: tuple[Expression, ...] = ()
     also: bool = False
+    learning: Learning | None = None
     title: str = ""
     words: str = ""
 
@@ -198,12 +248,24 @@ class Rule:
     @property
     def changes(self) -> bool:
         """Whether it changes the dose."""
-        return any(action.kind in CHANGES for action in self.do)
+        changes = any(action.kind in CHANGES for action in self.do)
+        return changes or self.learning is not None
 
     @property
     def leaves(self) -> bool:
         """Whether it ends the subject's part in the study."""
         return any(action.kind == "leave" for action in self.do)
+
+
+def told_names(learning: Learning) -> tuple[str, ...]:
+    """Name what is told of a choice: of the dose that was chosen, but for the last.
+
+    That is how many independent draws the weights are worth.
+    """
+    limits = [one.written.strip()[2:].rpartition(")")[0] for one in learning.limits]
+    labels = dict.fromkeys(f"mean {goal.label}" for goal in learning.every)
+    chances = [f"P({text})" for text in limits]
+    return ("dose", "target", "harm", *chances, *labels, "effective")
 
 
 def delay_of(action: Action) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from vtrial.dosing import regimen
+from vtrial.dosing import goal, regimen
 from vtrial.endpoint import endpoint
 from vtrial.errors import StoreError
 from vtrial.model import chance, flow, model, tree
@@ -49,7 +49,7 @@ _MODULES = (
         optimisation,
         presence,
     ),
-    *(endpoint, regimen, model, chance, flow, tree),
+    *(endpoint, goal, regimen, model, chance, flow, tree),
 )
 _KINDS: Mapping[str, Any] = MappingProxyType(
     {

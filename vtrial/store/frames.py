@@ -19,6 +19,7 @@ from vtrial.dims import (
     FALLBACK,
     INTO,
     KNOWN,
+    LEARNED,
     LEFT,
     MOMENT,
     NUMBER,
@@ -36,6 +37,7 @@ from vtrial.dims import (
     SUBJECT,
     SUBJECTS,
     TIME,
+    TOLD,
     TRAJECTORIES,
     VALUE,
     VISIT,
@@ -163,7 +165,9 @@ def decisions_of(tree: "xr.DataTree") -> "pd.DataFrame":
 
     Columns are `arm`, `replicate`, `subject`, `visit`, `planned` and `time` [h], the
     names of the rules that `acted` (several with commas, empty: none), and for each
-    output that rules look at its last value known then. `attrs` hold `units`.
+    output that rules look at its last value known then. Where a rule chose a dose by
+    what it learned, there are `learned dose`, `learned target` and so on. `attrs` hold
+    `units`.
     """
     who, frames = _group(tree, SUBJECTS), []
     units: dict[str, str] = {TIME: "h", PLANNED: "h"}
@@ -185,6 +189,10 @@ def decisions_of(tree: "xr.DataTree") -> "pd.DataFrame":
             units |= dict(zip(outputs, told, strict=True))
         for column, name in enumerate(outputs):
             found[name] = kept[KNOWN].values[rows, place, column].astype(float)
+        numbers = [*map(str, kept[TOLD].values)] if LEARNED in kept else []
+        for column, name in enumerate(numbers):
+            learned = kept[LEARNED].values[rows, place, column].astype(float)
+            found[f"learned {name}"] = learned
         frames.append(found)
     return _stacked(frames, units)
 

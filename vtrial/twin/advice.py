@@ -12,7 +12,7 @@ and means are states of their own beside the model's, integrated with it.
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -20,25 +20,24 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from vtrial.dosing.doses import Doses, Times
+from vtrial.dosing.goal import Goal, Measure, above, parse_goal
+from vtrial.dosing.goal_values import GRID, holds, measured, with_integrals
 from vtrial.errors import DataError, Fault
 from vtrial.fit.study import Data
 from vtrial.fit.values import Values
-from vtrial.model.calculus import substitute
-from vtrial.model.model import Model, Output
-from vtrial.model.tree import Expression, Name, Statement, evaluate
+from vtrial.model.model import Model
+from vtrial.model.tree import evaluate
 from vtrial.program_cache import kept
 from vtrial.twin.candidate import Candidate, candidates_of
 from vtrial.twin.course import begins_at, paths
 from vtrial.twin.given import LATER, Ahead, ahead_of, seen_at, under
-from vtrial.twin.goal import Goal, Measure, parse_goal
 from vtrial.twin.importance import MAKERS, Posterior, in_parts
 from vtrial.twin.person import LEVEL
 
 UNTIL = 48.0  # [h] after the first new dose, unless a goal says when
-GRID = 240  # stretches in which the highest and the lowest value are looked for
 
 
 @dataclass(frozen=True)
@@ -187,7 +186,7 @@ def advise(
     judged = _judge(posterior, question, candidates, relative, begins, level)
     table = _table(posterior, question, candidates, judged, weight)
     words = list(dict.fromkeys(goal.words for goal in question.every))
-    said = " or ".join(goal.text for goal in question.harms) or "nothing"
+    said = " or ".join(goal.written for goal in question.harms) or "nothing"
     words.append(f"harm is {said}")
     times = "" if weight == 1 else f"{weight:g} times "
     words.append(f"utility is the probability of the target less {times}that of harm")
@@ -227,20 +226,14 @@ def _read(
         faults.append(Fault("the goals", "missing", allowed, "AUC24 in 400 to 600"))
     for one in (one for one in harms if one.is_limit):
         allowed = "a condition without P(...), whose probability counts"
-        faults.append(Fault(f"the harm `{one.text}`", "a limit", allowed, ""))
+        faults.append(Fault(f"the harm `{one.written}`", "a limit", allowed, ""))
     if faults:
         raise DataError.of(dict.fromkeys(faults))
     plain = [goal for goal in wanted if not goal.is_limit]
     if not harms:
-        harms = [_above(g) for g in plain if np.isfinite(g.low) and np.isfinite(g.high)]
+        harms = [above(g) for g in plain if np.isfinite(g.low) and np.isfinite(g.high)]
     limits = [goal for goal in wanted if goal.is_limit]
     return _Asked(tuple(plain), tuple(harms), tuple(limits))
-
-
-def _above(goal: Goal) -> Goal:
-    """Return the harm of being above a goal's range."""
-    text = f"{goal.label} > {goal.high:g}"
-    return replace(goal, text=text, low=goal.high, high=float("inf"), strict=True)
 
 
 def _refuse(asked: _Asked, weight: float) -> None:
@@ -251,7 +244,9 @@ def _refuse(asked: _Asked, weight: float) -> None:
         late = [one for one in goal.measures if one.at <= 0]
         if late:
             found, allowed = "at 0 h or before", "behind the first new dose"
-            faults.append(Fault(f"the goal `{goal.text}`", found, allowed, "at 48 h"))
+            faults.append(
+                Fault(f"the goal `{goal.written}`", found, allowed, "at 48 h")
+            )
     if faults:
         raise DataError.of(faults)
 
@@ -332,28 +327,6 @@ def _looked(
     return time, np.full(time.shape, -1)
 
 
-def _with_integrals(model: Model, measures: Sequence[Measure]) -> Model:
-    """Add a state for each area or mean, which begins at 0 with the record."""
-    named = {output.name: Name(output.equals) for output in model.outputs}
-    rates, outputs = [], []
-    for expression in dict.fromkeys(
-        one.of for one in measures if one.kind in ("AUC", "mean")
-    ):
-        name = _integral(expression)
-        rates.append(Statement("derivative", name, substitute(expression, named)))
-        outputs.append(Output(name, name))
-    return replace(
-        model,
-        statements=(*model.statements, *rates),
-        outputs=(*model.outputs, *outputs),
-    )
-
-
-def _integral(expression: Expression) -> str:
-    """Name the state that integrates, as no sheet can name one."""
-    return f"integral of {expression!r}"
-
-
 @dataclass(frozen=True)
 class _Static:
     ahead: Ahead
@@ -374,7 +347,7 @@ def _judge(
     width = max(np.asarray(doses.time).shape[1] for doses in each)
     wide = [_padded(doses, width) for doses in each]
     doses: Any = jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *wide)
-    model = _with_integrals(posterior.study.model, question.measures)
+    model = with_integrals(posterior.study.model, question.measures)
     all_doses = jax.tree.map(lambda leaf: leaf.reshape(-1, leaf.shape[2]), doses)
     when = begins[:, None, None] + relative.time
     looks = seen_at(when.reshape(-1, when.shape[2]))
@@ -427,7 +400,7 @@ def _counted(
         found = paths(static.ahead, values, draws, given, Times(when, rank))
         found = {name: value[:, :, looks.back] for name, value in found.items()}
         numbers = {
-            f"measure {place}": _measured(measure, block, found)
+            f"measure {place}": measured(measure, block, found)
             for place, (measure, block) in enumerate(
                 zip(question.measures, question.blocks, strict=True)
             )
@@ -440,23 +413,6 @@ def _counted(
     return met, bands, target, harm, lost
 
 
-def _measured(
-    measure: Measure, block: tuple[int, int], found: dict[str, Array]
-) -> Float[Array, "subject draw"]:
-    """Return a measure of every draw."""
-    first, last = block
-    if measure.kind in ("AUC", "mean"):
-        area = found[_integral(measure.of)][:, :, first:last]
-        span = measure.window or measure.at
-        total = area[:, :, 1] - area[:, :, 0]
-        return total / span if measure.kind == "mean" else total
-    own = {name: value[:, :, first:last] for name, value in found.items()}
-    values = evaluate(measure.of, own)
-    if measure.kind == "peak":
-        return jnp.max(values, axis=2)
-    return jnp.min(values, axis=2)
-
-
 def _judged(
     question: Question, numbers: dict[str, Array], shares: Float[Array, " share"]
 ) -> tuple[Array, ...]:
@@ -466,7 +422,7 @@ def _judged(
     for goal, names in zip(question.every, offsets, strict=True):
         own = {f"measure {i}": numbers[name] for i, name in enumerate(names)}
         value = evaluate(goal.value, own)
-        met.append(_holds(goal, value))
+        met.append(holds(goal, value))
         sound.append(jnp.isfinite(value))
         bands.append(jnp.nanquantile(value, shares, axis=1).T)
     good = jnp.stack(sound).all(axis=0)
@@ -488,15 +444,6 @@ def _renumbered(question: Question) -> list[list[str]]:
     """Name, for each condition, its measures among those of all."""
     place = {measure: number for number, measure in enumerate(question.measures)}
     return [[f"measure {place[m]}" for m in goal.measures] for goal in question.every]
-
-
-def _holds(
-    goal: Goal, value: Float[Array, "subject draw"]
-) -> Bool[Array, "subject draw"]:
-    """Say of every draw whether a condition holds."""
-    if goal.strict:
-        return (value > goal.low) & (value < goal.high)
-    return (value >= goal.low) & (value <= goal.high)
 
 
 def _table(
@@ -527,7 +474,7 @@ def _table(
     rows |= {"DOSE": laid(words), "target": laid(judged.target)}
     rows |= {"harm": laid(judged.harm), "utility": laid(utility)}
     for place, limit in limits:
-        rows[f"P({limit.text.strip()[2:].rpartition(')')[0]})"] = laid(
+        rows[f"P({limit.written.strip()[2:].rpartition(')')[0]})"] = laid(
             judged.met[:, :, place]
         )
     rows["allowed"] = laid(allowed)

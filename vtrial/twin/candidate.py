@@ -10,7 +10,7 @@ from vtrial.dosing.regimen import Regimen
 from vtrial.dosing.words import parse_regimen
 from vtrial.errors import DataError, DosingError, Fault
 from vtrial.model.model import Model
-from vtrial.twin.words import span_of
+from vtrial.sheets.span import span_of
 
 MOST = 500
 _BARE = re.compile(r"\d+\.?\d*")

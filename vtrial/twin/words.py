@@ -5,8 +5,8 @@ import re
 import numpy as np
 from jaxtyping import Float
 
-from vtrial.errors import DataError, Fault, UnitError
-from vtrial.units import hours
+from vtrial.errors import DataError, Fault
+from vtrial.sheets.span import span_of
 
 MOST = 10_000
 _RANGE = re.compile(r"(.+?)\s+to\s+(.+?)\s+every\s+(.+)", re.S)
@@ -45,18 +45,3 @@ def times_of(text: str, *, at: str = "times") -> Float[np.ndarray, " time"]:
     if faults:
         raise DataError.of(faults)
     return np.unique(np.concatenate(found))
-
-
-def span_of(text: str, *, at: str) -> float:
-    """Return a time or a span of it [h].
-
-    Raises
-    ------
-    DataError
-        If it is none.
-    """
-    try:
-        return hours(text.strip())
-    except UnitError:
-        allowed = "a number with min, h, d or wk, such as 48 h"
-        raise DataError(at, f"`{text.strip()[:60]}`", allowed, "") from None

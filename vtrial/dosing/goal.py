@@ -13,14 +13,14 @@ they are parsed and computed, never evaluated as anything else.
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vtrial.errors import DataError, Fault, ModelError, UnitError
 from vtrial.model.grammar import parse_expression, write_expression
 from vtrial.model.model import Model
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
+from vtrial.sheets.span import span_of
 from vtrial.sheets.words import listed, nearest
-from vtrial.twin.words import span_of
 from vtrial.units import factor
 
 WINDOWED = ("AUC", "mean")
@@ -64,7 +64,7 @@ class Goal:
 
     Fields
     ------
-    text
+    written
         As it was written.
     label
         The value's part of it.
@@ -78,7 +78,7 @@ class Goal:
         How probable that is to be, of a limit; NaN for a goal.
     """
 
-    text: str
+    written: str
     label: str
     measures: tuple[Measure, ...]
     value: Expression
@@ -156,6 +156,12 @@ def parse_goal(text: str, model: Model, *, until: float) -> Goal:
     return Goal(
         text, label, measures, value, low * scale, high * scale, strict, least, most
     )
+
+
+def above(goal: Goal) -> Goal:
+    """Return the harm of being above a goal's range."""
+    text = f"{goal.label} > {goal.high:g}"
+    return replace(goal, written=text, low=goal.high, high=math.inf, strict=True)
 
 
 def _parted(text: str) -> tuple[str, str, str, str] | None:
