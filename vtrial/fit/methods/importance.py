@@ -1,0 +1,100 @@
+"""By the likelihood itself, sampled about each subject's mode."""
+
+import numpy as np
+
+from vtrial.fit.marginal import Marginal, marginal_of
+from vtrial.fit.method import Answer, How, Method
+from vtrial.fit.minimum import Minimum, minimise
+from vtrial.fit.mode import Modes, modes
+from vtrial.fit.problem import Problem
+from vtrial.fit.uncertainty import covariance_of, curvature
+
+ROUNDS, STEPS = 40, 3  # of a search, about modes that are then looked for anew
+MOVED = 0.02  # standard errors by Fisher's scores, within which it has ended
+
+
+def modes_at(
+    problem: Problem, vector: np.ndarray, start: np.ndarray | None = None
+) -> Modes:
+    """Return each subject's mode at a vector."""
+    values = problem.layout.values(vector, problem.base)
+    return modes(
+        problem.model,
+        problem.study,
+        values=values._replace(typical=dict(values.typical)),
+        start=start,
+        likelihood=problem.likelihood,
+    )
+
+
+def sampled(problem: Problem, how: How, vector: np.ndarray) -> tuple[Marginal, Modes]:
+    """Draw about the modes at a vector."""
+    found = modes_at(problem, vector)
+    draws = how.options["draws"]
+    marginal = marginal_of(problem, vector, found, draws=draws, seed=how.seed)
+    return marginal, found
+
+
+def judged(
+    problem: Problem, how: How, vector: np.ndarray, **more: object
+) -> Answer:
+    """Answer with the likelihood at a vector, and with its curvature there."""
+    marginal, found = sampled(problem, how, vector)
+    point = marginal.at(vector)
+    best = Minimum(vector, point, (), True)
+    covariance = covariance_of(
+        curvature(marginal.at, best), point.slopes, how.covariance
+    )
+    told = {"draws": how.options["draws"], "effective": float(point.effective.min())}
+    given: dict[str, object] = {
+        "vector": vector,
+        "covariance": covariance,
+        "by": how.covariance,
+        "converged": True,
+    }
+    told |= dict(more.pop("told", {}))  # type: ignore[call-overload] # a mapping
+    return Answer(
+        **(given | more),  # type: ignore[arg-type] # fields by name
+        objective=point.objective,
+        error=point.error,
+        parts=point.parts,
+        likelihood="importance sampling",
+        modes=found,
+        told=told,
+    )
+
+
+def _estimate(problem: Problem, how: How) -> Answer:
+    """Minimise by a few steps at a time, and draw about the modes anew.
+
+    Subjects' draws come from the same normal scores each time, so that the rounds end.
+    """
+    vector, course, ended = how.start, [], False
+    for number in range(min(ROUNDS, how.most)):
+        marginal, _ = sampled(problem, how, vector)
+        best = minimise(marginal.at, vector, most=STEPS)
+        move = best.vector - vector
+        scored = best.point.slopes.T @ best.point.slopes / 4
+        far = float(np.sqrt(max(move @ scored @ move, 0.0)))
+        if not course:
+            course.append(best.course[0])
+        course.append(float(best.point.objective))
+        vector = best.vector
+        if how.tell is not None:
+            how.tell(number, best.point.objective, far**2)
+        if far < MOVED:
+            ended = True
+            break
+    return judged(problem, how, vector, converged=ended, course=tuple(course))
+
+
+KINDS = (
+    Method(
+        word="importance",
+        place=40,
+        says="the maximum of the likelihood itself, which is sampled about each "
+        "subject's mode; the objective has an error by chance, which is told",
+        estimate=_estimate,
+        options={"draws": 1000},
+    ),
+)
