@@ -1,17 +1,18 @@
 r"""The likelihood itself, by importance sampling about each subject's mode.
 
 With $\eta_m$ drawn from Student's t about the mode, of the mode's covariance and
-density q, what a subject's data are worth is the mean of weights,
+density q, and moving with it as what is estimated does, what a subject's data are worth is the mean of weights,
 
 $$ p(y) = \frac1M \sum_m w_m, \qquad w_m = p(y \mid \eta_m)\, p(\eta_m) / q(\eta_m), $$
 
-whose error follows from their variance. Once drawn, the $\eta_m$ stay: the objective is
-then smooth in what is estimated, with the exact gradient
+whose error follows from their variance. Once drawn, the $\eta_m$ stay about their mode:
+the objective is then smooth in what is estimated, with the exact gradient
 
 $$ -2\, \frac{d \log p(y)}{d\theta}
-   = \sum_m \frac{w_m}{\sum w}\, \frac{\partial L(\eta_m; \theta)}{\partial\theta}, $$
+   = \sum_m \frac{w_m}{\sum w}\, \frac{d L(\eta_m(\theta); \theta)}{d\theta}, $$
 
-which is Fisher's identity, so that differences of it are Louis's information.
+which is Fisher's identity, so that differences of it are Louis's information. Scores
+come in pairs of opposite sign.
 
 References
 ----------
@@ -32,6 +33,7 @@ from jax.export import register_namedtuple_serialization
 from jax.scipy.special import gammaln, logsumexp
 from jaxtyping import Array, Float, Int
 
+from vtrial.fit.follow import bend_of
 from vtrial.fit.likelihood import LOG_2_PI, Likelihood
 from vtrial.fit.mode import MAKERS, Modes, in_parts, size_of
 from vtrial.fit.parameters import Layout
@@ -43,14 +45,24 @@ from vtrial.program_cache import kept
 
 FREEDOM = 5.0  # of Student's t: its tails outweigh those of a normal law
 TOGETHER = 8  # draws side by side
-DRAWS = 1000
+DRAWS = 500
 
 
 class Cloud(NamedTuple):
-    """Effects that were drawn about each subject's mode, and their log-density."""
+    """Effects that were drawn about each subject's mode.
+
+    Fields
+    ------
+    eta, density
+        And the log-density by which they were drawn.
+    at, follow
+        The vector at which they were, and how they move when it does.
+    """
 
     eta: Float[Array, "subject draw effect"]
     density: Float[Array, "subject draw"]
+    at: Float[Array, "subject estimate"]
+    follow: Float[Array, "subject effect estimate"]
 
 
 class Weighed(NamedTuple):
@@ -97,8 +109,8 @@ class Marginal(NamedTuple):
         """Return the objective and its slopes; `before` is of no use."""
         problem = self.problem
 
-        def compute(part: Data, eta: np.ndarray, density: np.ndarray) -> Weighed:
-            cloud = Cloud(jnp.asarray(eta), jnp.asarray(density))
+        def compute(part: Data, *mine: np.ndarray) -> Weighed:
+            cloud = Cloud(*(jnp.asarray(one) for one in mine))
             at = jnp.asarray(vector)
             return weigh(*problem[2:4], at, problem.base, part, cloud)
 
@@ -127,14 +139,16 @@ def marginal_of(
     omega = np.asarray(problem.likelihood.effects.covariance(values))
     sound = np.isfinite(found.covariance).all(axis=(1, 2))
     spread = np.where(sound[:, None, None], found.covariance, omega[None])
-    cloud = drawn(
+    eta, density = drawn(
         jnp.asarray(numbers_of(problem)),
         jnp.asarray(found.eta),
         jnp.linalg.cholesky(jnp.asarray(spread)),
         seed=seed,
         draws=draws,
     )
-    return Marginal(problem, cloud)
+    follow = bend_of(problem, vector, found.eta).follow()
+    at = np.broadcast_to(vector, (len(found.eta), len(vector)))
+    return Marginal(problem, Cloud(eta, density, at, follow))
 
 
 def numbers_of(problem: Problem) -> Int[np.ndarray, " subject"]:
@@ -150,22 +164,23 @@ def drawn(
     *,
     seed: int,
     draws: int,
-) -> Cloud:
-    """Draw from Student's t of given middles and triangles."""
+) -> tuple[Float[Array, "subject draw effect"], Float[Array, "subject draw"]]:
+    """Draw from Student's t of given middles and triangles, in pairs; with density."""
     root = purpose_key(jax.random.key(seed), "importance")
-    size = middle.shape[1]
+    size, half = middle.shape[1], (draws + 1) // 2
 
-    def one(number: Array, at: Array, triangle: Array) -> Cloud:
+    def one(number: Array, at: Array, triangle: Array) -> tuple[Array, Array]:
         first, second = jax.random.split(jax.random.fold_in(root, number))
-        normal = jax.random.normal(first, (draws, size))
-        mixing = jax.random.chisquare(second, FREEDOM, (draws,)) / FREEDOM
+        normal = jax.random.normal(first, (half, size))
+        mixing = jax.random.chisquare(second, FREEDOM, (half,)) / FREEDOM
         score = normal / jnp.sqrt(mixing)[:, None]
+        score = jnp.concatenate([score, -score])
         constant = gammaln((FREEDOM + size) / 2) - gammaln(FREEDOM / 2)
         constant = constant - 0.5 * size * math.log(FREEDOM * math.pi)
         constant = constant - jnp.sum(jnp.log(jnp.diag(triangle)))
         far = jnp.sum(score**2, axis=1) / FREEDOM
         density = constant - 0.5 * (FREEDOM + size) * jnp.log1p(far)
-        return Cloud(at[None] + score @ triangle.T, density)
+        return at[None] + score @ triangle.T, density
 
     return jax.vmap(one)(numbers, middle, lower)
 
@@ -184,7 +199,8 @@ def weigh(
 
     def look(eta: Array) -> tuple[Array, Array]:
         def of(vector: Array) -> Array:
-            return likelihood.joint(layout.values(vector, base), eta, data)
+            shift = jnp.einsum("skx,sx->sk", cloud.follow, vector[None] - cloud.at)
+            return likelihood.joint(layout.values(vector, base), eta + shift, data)
 
         def along(axis: Array) -> tuple[Array, Array]:
             return jax.jvp(of, (vector,), (axis,))
@@ -199,10 +215,12 @@ def weigh(
     total = logsumexp(weight, axis=1)
     share = jnp.exp(weight - total[:, None])
     slope = jnp.where(share[:, :, None] > 0, slope, 0.0)
-    squared = jnp.sum(share**2, axis=1)
+    pair = share.reshape(len(share), 2, -1).sum(axis=1)
+    pairs = pair.shape[1]
+    squared = jnp.sum(pair**2, axis=1) - 1.0 / pairs
     return Weighed(
         objective=-2.0 * (total - math.log(count)),
-        variance=4.0 * (squared - 1.0 / count) * count / max(count - 1, 1),
-        effective=1.0 / squared,
+        variance=4.0 * squared * pairs / max(pairs - 1, 1),
+        effective=1.0 / jnp.sum(share**2, axis=1),
         slope=jnp.einsum("sm,smx->sx", share, slope),
     )

@@ -1,5 +1,8 @@
 """By the likelihood itself, sampled about each subject's mode."""
 
+from dataclasses import replace
+
+import jax
 import numpy as np
 
 from vtrial.fit.marginal import Marginal, marginal_of
@@ -21,7 +24,7 @@ def modes_at(
     return modes(
         problem.model,
         problem.study,
-        values=values._replace(typical=dict(values.typical)),
+        values=jax.tree.map(np.asarray, values),
         start=start,
         likelihood=problem.likelihood,
     )
@@ -38,8 +41,11 @@ def sampled(problem: Problem, how: How, vector: np.ndarray) -> tuple[Marginal, M
 def judged(
     problem: Problem, how: How, vector: np.ndarray, **more: object
 ) -> Answer:
-    """Answer with the likelihood at a vector, and with its curvature there."""
-    marginal, found = sampled(problem, how, vector)
+    """Answer with the likelihood at a vector, and with its curvature there.
+
+    What is drawn is not what a search for that vector drew, which it would flatter.
+    """
+    marginal, found = sampled(problem, replace(how, seed=how.seed + 1), vector)
     point = marginal.at(vector)
     best = Minimum(vector, point, (), True)
     covariance = covariance_of(
@@ -95,6 +101,6 @@ KINDS = (
         says="the maximum of the likelihood itself, which is sampled about each "
         "subject's mode; the objective has an error by chance, which is told",
         estimate=_estimate,
-        options={"draws": 1000},
+        options={"draws": 500},
     ),
 )
