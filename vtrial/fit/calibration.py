@@ -4,14 +4,12 @@ A method is a file of `methods/` that knows one thing: from a problem, to estima
 vector with their covariance.
 """
 
-import functools
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
@@ -240,7 +238,7 @@ def _fit(problem: Problem, answer: Answer, method: str, seconds: float) -> Fit:
         errors = np.sqrt(np.diag(slope @ answer.covariance @ slope.T))
         low, high = _interval(layout, own, errors)
     else:
-        every = naturals(problem, answer.draws)
+        every = layout.naturals(answer.draws, base)
         errors = every.std(axis=0, ddof=1)
         low, high = np.quantile(every, [0.025, 0.975], axis=0)
     modes = answer.modes
@@ -274,14 +272,6 @@ def _fit(problem: Problem, answer: Answer, method: str, seconds: float) -> Fit:
         draws=answer.draws,
         told=answer.told,
     )
-
-
-def naturals(
-    problem: Problem, vectors: Float[np.ndarray, "draw estimate"]
-) -> Float[np.ndarray, "draw estimate"]:
-    """Return vectors in the estimates' own units."""
-    natural = functools.partial(problem.layout.natural, base=problem.base)
-    return np.asarray(jax.vmap(natural)(jnp.asarray(vectors)))
 
 
 def _interval(

@@ -25,7 +25,7 @@ def _estimate(problem: Problem, how: How) -> Answer:
     trace = _traced(problem, how, means, plain)
     tail = trace[-max(how.options["iterations"] // 2, 2) :]
     names, half = problem.layout.names, len(tail) // 2
-    natural = np.array([problem.layout.natural(one, problem.base) for one in trace])
+    natural = problem.layout.naturals(trace, problem.base)
     columns = {"iteration": np.arange(1, len(trace) + 1)}
     columns |= {name: natural[:, x] for x, name in enumerate(names)}
     found = judged(problem, how, tail.mean(axis=0))
