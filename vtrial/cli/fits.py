@@ -21,7 +21,9 @@ def fit(
     into: Annotated[Path, typer.Option(help="A new folder for what is found.")],
     method: Annotated[
         str,
-        typer.Option(help="focei, laplace, fo, saem, importance, nuts or vi; see docs."),
+        typer.Option(
+            help="focei, laplace, fo, saem, importance, nuts or vi; see docs."
+        ),
     ] = "focei",
     start: Annotated[
         Path | None,

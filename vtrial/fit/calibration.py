@@ -169,7 +169,9 @@ def calibrate(
     """
     begun = time.perf_counter()
     loaded = model if isinstance(model, Model) else load_model(model)
-    given = dict(zip(OPTIONS, (draws, warmup, chains, iterations), strict=True))
+    given: dict[str, int | None] = dict(
+        zip(OPTIONS, (draws, warmup, chains, iterations), strict=True)
+    )
     chosen = method_of(method, given)
     if into is not None:
         refuse_folder(Path(into))

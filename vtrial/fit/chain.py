@@ -22,7 +22,7 @@ from numpyro.infer.hmc import hmc
 from numpyro.infer.util import constrain_fn, potential_energy
 
 from vtrial.errors import FitError
-from vtrial.fit.hierarchy import TOGETHER, Given, population, program
+from vtrial.fit.hierarchy import TOGETHER, Given, foreign, population, program
 from vtrial.fit.likelihood import Likelihood
 from vtrial.fit.parameters import Layout
 
@@ -92,9 +92,31 @@ def drawn(
     tell
         Is told how many steps are done.
     """
-    chains = len(positions["z"])
+    with foreign():
+        return _drawn(
+            (likelihood, layout, plan),
+            given,
+            key,
+            positions,
+            draws,
+            folder,
+            digest,
+            tell,
+        )
+
+
+def _drawn(
+    fixed: tuple[Likelihood, Layout, Plan],
+    given: Given,
+    key: Key[Array, ""],
+    positions: dict[str, Array],
+    draws: int,
+    folder: Path | None,
+    digest: str,
+    tell: Callable[[int], None] | None,
+) -> Drawn:
+    plan, chains = fixed[2], len(positions["z"])
     keys = jax.random.split(key, chains)
-    fixed = (likelihood, layout, plan)
     state: Any = None
     parts: list[Drawn] = []
     if folder is not None and (folder / STATE).exists():
@@ -129,7 +151,7 @@ def _kernel(likelihood: Likelihood, layout: Layout, plan: Plan) -> tuple[Any, An
             position,
             plan.warmup,
             step_size=0.1,
-            dense_mass=[joint],
+            dense_mass=[joint],  # type: ignore[arg-type] # NumPyro takes blocks, too
             target_accept_prob=plan.target,
             max_tree_depth=DEPTH,
             model_args=(given,),
@@ -171,7 +193,9 @@ def _go(
                 population, (layout, given.prior), {}, own, return_deterministic=True
             )
             energy = state.potential_energy
-            return state, Drawn(sites["vector"], state.diverging, state.num_steps, energy)
+            return state, Drawn(
+                sites["vector"], state.diverging, state.num_steps, energy
+            )
 
         return jax.lax.scan(one, state, None, length=PORTION)
 
@@ -213,13 +237,11 @@ def _read(
         portions = int(held["portions"])
         count = len(held.files) - 2
         leaves = [held[f"leaf{place}"] for place in range(count)]
-    outline = jax.eval_shape(
-        functools.partial(_begin, *fixed), given, keys, positions
-    )
+    outline = jax.eval_shape(functools.partial(_begin, *fixed), given, keys, positions)
     shapes, tree = jax.tree.flatten(outline)
     whole = [
         jax.random.wrap_key_data(jnp.asarray(leaf))
-        if jax.dtypes.issubdtype(shape.dtype, jax.dtypes.prng_key)
+        if _is_key(shape)
         else jnp.asarray(leaf)
         for leaf, shape in zip(leaves, shapes, strict=True)
     ]
@@ -230,7 +252,11 @@ def _read(
     return jax.tree.unflatten(tree, whole), parts
 
 
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
 def _plain(leaf: Array) -> np.ndarray:
-    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+    if _is_key(leaf):
         return np.asarray(jax.random.key_data(leaf))
     return np.asarray(leaf)

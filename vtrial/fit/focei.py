@@ -39,7 +39,6 @@ from vtrial.fit.values import Values
 from vtrial.model.model import Model
 from vtrial.program_cache import kept
 
-
 Curve = Literal["expected", "exact"]
 
 

@@ -42,7 +42,7 @@ class Bend(NamedTuple):
         second, cross = np.asarray(self.second), np.asarray(self.cross)
         flat = ~np.isfinite(second).all(axis=(1, 2))
         flat = flat | ~np.isfinite(cross).all(axis=(1, 2))
-        mask = flat[:, None, None]
+        mask = np.reshape(flat, (-1, 1, 1))
         safe = np.where(mask, np.eye(second.shape[1]), second)
         return -np.linalg.solve(safe, np.where(mask, 0.0, cross))
 
@@ -92,4 +92,3 @@ def bend(
     axes = jnp.eye(total + size)
     change, information = jax.vmap(along, out_axes=(2, None))(axes)
     return Bend(change[:, :, total:], change[:, :, :total], information)
-

@@ -2,8 +2,8 @@ r"""The whole model of a study as a NumPyro program: population, subjects, obser
 
 A subject's effects are not sampled themselves, but scores z about where its data and
 the population would put them if predictions were linear. With F the information of
-its data at the reference point, of effects $\hat\eta$, vector $\hat\theta$ and $\hat\Omega$,
-and D that of effects with parameters,
+its data at the reference point, of effects $\hat\eta$, vector $\hat\theta$ and
+$\hat\Omega$, and D that of effects with parameters,
 
 $$ P = F + \Omega^{-1}, \qquad
    \eta = P^{-1} (F \hat\eta + \hat\Omega^{-1}\hat\eta - D (\theta - \hat\theta))
@@ -21,6 +21,8 @@ References
 Papaspiliopoulos O, Roberts GO, Sköld M (2007) Stat Sci 22:59-73 (between the forms).
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
@@ -89,6 +91,13 @@ class Given(NamedTuple):
     data: Data
     prior: Prior
     reference: Reference
+
+
+@contextlib.contextmanager
+def foreign() -> Iterator[None]:
+    """Let NumPyro mix kinds of numbers and ranks of arrays, as its own code does."""
+    with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+        yield
 
 
 def program(likelihood: Likelihood, layout: Layout, given: Given) -> None:

@@ -1,7 +1,8 @@
 r"""The likelihood itself, by importance sampling about each subject's mode.
 
 With $\eta_m$ drawn from Student's t about the mode, of the mode's covariance and
-density q, and moving with it as what is estimated does, what a subject's data are worth is the mean of weights,
+density q, and moving with the mode, what a subject's data are worth is the mean of
+weights,
 
 $$ p(y) = \frac1M \sum_m w_m, \qquad w_m = p(y \mid \eta_m)\, p(\eta_m) / q(\eta_m), $$
 
@@ -138,7 +139,7 @@ def marginal_of(
     values = problem.layout.values(vector, problem.base)
     omega = np.asarray(problem.likelihood.effects.covariance(values))
     sound = np.isfinite(found.covariance).all(axis=(1, 2))
-    spread = np.where(sound[:, None, None], found.covariance, omega[None])
+    spread = np.where(np.reshape(sound, (-1, 1, 1)), found.covariance, omega[None])
     eta, density = drawn(
         jnp.asarray(numbers_of(problem)),
         jnp.asarray(found.eta),
@@ -148,13 +149,13 @@ def marginal_of(
     )
     follow = bend_of(problem, vector, found.eta).follow()
     at = np.broadcast_to(vector, (len(found.eta), len(vector)))
-    return Marginal(problem, Cloud(eta, density, at, follow))
+    return Marginal(problem, Cloud(eta, density, jnp.asarray(at), jnp.asarray(follow)))
 
 
 def numbers_of(problem: Problem) -> Int[np.ndarray, " subject"]:
     """Return the numbers by which subjects' draws are keyed."""
     names = problem.study.identity
-    return np.array([subject_number(str(name)) for name in names], np.uint32)
+    return np.array([subject_number(str(name)) for name in names])
 
 
 def drawn(

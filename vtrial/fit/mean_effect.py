@@ -1,4 +1,4 @@
-"""Which parameter moves predictions just as a random effect does, and so is its mean."""
+"""Which parameter moves predictions just as a random effect does: it is its mean."""
 
 import functools
 

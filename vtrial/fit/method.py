@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -13,8 +13,7 @@ from vtrial.fit.mode import Modes
 from vtrial.fit.problem import Problem
 from vtrial.fit.uncertainty import By
 
-OPTIONS = ("draws", "warmup", "chains", "iterations")
-Option = Literal["draws", "warmup", "chains", "iterations"]
+OPTIONS: tuple[str, ...] = ("draws", "warmup", "chains", "iterations")
 
 
 @dataclass(frozen=True)

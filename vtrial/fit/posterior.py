@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, ArrayLike, Float, Key
 from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 from numpyro.distributions import biject_to, constraints
 
@@ -49,7 +49,7 @@ def begun(problem: Problem, how: How) -> tuple[Given, np.ndarray, np.ndarray]:
 
 def positions_of(
     layout: Layout,
-    vector: Float[np.ndarray, " estimate"],
+    vector: Float[ArrayLike, " estimate"],
     shape: tuple[int, int],
 ) -> dict[str, Array]:
     """Return sites without bounds that make up a vector; scores are 0."""
@@ -62,8 +62,8 @@ def positions_of(
     for number, group in enumerate(layout.groups):
         size = len(group.places)
         rows, columns = np.tril_indices(size)
-        lower = jnp.zeros((size, size)).at[rows, columns].set(
-            at[place : place + len(rows)]
+        lower = (
+            jnp.zeros((size, size)).at[rows, columns].set(at[place : place + len(rows)])
         )
         place += len(rows)
         lower = jnp.where(jnp.eye(size) > 0, jnp.exp(lower), lower)

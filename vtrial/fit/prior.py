@@ -96,8 +96,11 @@ def said(prior: Prior, layout: Layout) -> dict[str, Any]:
         law = "log-normal" if by_log else "normal"
         at = math.exp(middle) if by_log else middle
         found[name] = f"{law} about {at:.4g}, {deviation:.3g}"
-    names = [n for n, kind in zip(layout.names, layout.kinds, strict=True)
-             if kind == "covariance" and "," not in n]
+    names = [
+        n
+        for n, kind in zip(layout.names, layout.kinds, strict=True)
+        if kind == "covariance" and "," not in n
+    ]
     for name, at, error in zip(names, prior.spread, prior.spread_error, strict=True):
         found[name] = f"root log-normal about {math.exp(at):.4g}, {error:.3g}"
     if any(len(group.places) > 1 for group in layout.groups):

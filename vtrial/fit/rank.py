@@ -22,8 +22,14 @@ from scipy.stats import chi2
 
 from vtrial.errors import FitError
 from vtrial.fit.chain import Plan, drawn
-from vtrial.fit.hierarchy import Given, Reference, population, reference_of
-from vtrial.fit.likelihood import Likelihood, likelihood_of
+from vtrial.fit.hierarchy import (
+    Given,
+    Reference,
+    foreign,
+    population,
+    reference_of,
+)
+from vtrial.fit.likelihood import likelihood_of
 from vtrial.fit.mode import modes, taken
 from vtrial.fit.parameters import layout_of
 from vtrial.fit.posterior import positions_of
@@ -130,7 +136,8 @@ def _truths(
         made = traced(seeded(population, key)).get_trace(problem.layout, prior)
         return made["vector"]["value"]
 
-    return np.asarray(jax.vmap(one)(jax.random.split(key, replicates)))
+    with foreign():
+        return np.asarray(jax.vmap(one)(jax.random.split(key, replicates)))
 
 
 def _simulated(

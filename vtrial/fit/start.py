@@ -46,7 +46,10 @@ def start_of(
     values = values_of(other)
     for group in layout.groups:
         index = np.ix_(group.places, group.places)
-        if np.linalg.eigvalsh(np.asarray(values.covariances[group.block])[index])[0] <= 0:
+        if (
+            np.linalg.eigvalsh(np.asarray(values.covariances[group.block])[index])[0]
+            <= 0
+        ):
             at = f"{path}: random effects {', '.join(model.random[group.block].names)}"
             raise FitError(at, "of which one is 0", "positive where estimated", "")
     return layout.vector(values)

@@ -6,11 +6,11 @@ stood, averages what they say into statistics with weight $\gamma_k$, and maximi
 $$ s_k = s_{k-1} + \gamma_k (S(\varphi_k) - s_{k-1}), \qquad
    \theta_k = \arg\max_\theta Q(\theta; s_k). $$
 
-Where a parameter moves predictions just as an effect does, $\varphi = \mu + \eta$ is what
-is kept: means of $\varphi$ and $\varphi\varphi'$ say $\mu$ and $\Omega$ at once. Other
+Where a parameter moves predictions just as an effect does, $\varphi = \mu + \eta$ is
+what is kept: means of $\varphi$ and $\varphi\varphi'$ say $\mu$ and $\Omega$ at once. Other
 parameters and the residual errors take a step of Newton's, by the averaged gradient and
-expected information of the complete data. First $\gamma = 1$, and variances fall slowly;
-then $\gamma_k$ falls, and the estimate is the mean of what it gives.
+expected information of the complete data. First $\gamma = 1$, and variances fall
+slowly; then $\gamma_k$ falls, and the estimate is the mean of what it gives.
 
 References
 ----------
@@ -165,13 +165,13 @@ def _moved(
         law = 0.5 * (prior(trial) - prior(eta))
         goes = jnp.log(chance) < gain + jnp.where(turn == 1, law, 0.0)
         eta = jnp.where(goes[:, :, None], trial, eta)
-        taken = taken + jnp.where(turn > 1, goes, False)
+        taken = taken + (goes & (turn > 1)).astype(taken.dtype)
         return (eta, jnp.where(goes, there, at), taken), None
 
     prior = jax.vmap(functools.partial(likelihood.prior, omega))
     none = jnp.zeros(walk.eta.shape[:2])
     (eta, _, taken), _ = lax.scan(step, (walk.eta, none, none), jnp.arange(WALKS + 2))
-    rate = 1.0 / (1.0 + walk.number / 10.0) ** 0.6
+    rate = 1.0 / (1.0 + walk.number.astype(eta.dtype) / 10.0) ** 0.6
     return eta, walk.stretch * jnp.exp(rate * (taken / WALKS - WANTED))
 
 
@@ -186,11 +186,11 @@ def _maximised(
 ) -> Walk:
     """Average what effects say, and update the vector by it."""
     late = jnp.maximum(walk.number - guide.plain + 1, 1)
-    weight = 1.0 / late**POWER
+    weight = 1.0 / late.astype(walk.vector.dtype) ** POWER
     places = jnp.array([k for _, k in shape.mean], int)
     index = jnp.array([x for x, _ in shape.mean], int)
     middle = jnp.zeros(walk.eta.shape[2]).at[places].set(walk.vector[index])
-    full = walk.eta + middle
+    full = walk.eta + middle[None, None]
     pairs = jnp.einsum("csk,csl->kl", full, full) / (full.shape[0] * full.shape[1])
     first = walk.first + weight * (full.mean(axis=(0, 1)) - walk.first)
     second = walk.second + weight * (pairs - walk.second)
@@ -214,7 +214,7 @@ def _maximised(
     return walk._replace(
         number=walk.number + 1,
         vector=vector,
-        eta=full - mean,
+        eta=full - mean[None, None],
         first=first,
         second=second,
         curve=curve,

@@ -14,15 +14,15 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 from numpyro.distributions import biject_to, constraints
+from numpyro.handlers import substitute
+from numpyro.handlers import trace as traced
 from numpyro.infer import SVI, Trace_ELBO, init_to_value
 from numpyro.infer.autoguide import AutoMultivariateNormal
-from numpyro.infer.util import constrain_fn, potential_energy
 from numpyro.optim import Adam
 
-from vtrial.fit.hierarchy import Given, population, program
+from vtrial.fit.hierarchy import Given, foreign, population, program
 from vtrial.fit.likelihood import Likelihood
 from vtrial.fit.parameters import Layout
 from vtrial.keys import purpose_key
@@ -41,13 +41,10 @@ class Nearest(NamedTuple):
         Draws of the population.
     losses
         Minus the evidence's lower bound, the mean of each portion of steps.
-    effective
-        What share of draws they are worth, weighed by the posterior density.
     """
 
     vector: Float[np.ndarray, "draw estimate"]
     losses: Float[np.ndarray, " portion"]
-    effective: float
 
 
 def nearest(
@@ -62,6 +59,20 @@ def nearest(
     tell: Callable[[int, float], None],
 ) -> Nearest:
     """Ascend the evidence's bound from a position, and draw from what is found."""
+    with foreign():
+        return _nearest(likelihood, layout, given, seed, position, steps, draws, tell)
+
+
+def _nearest(
+    likelihood: Likelihood,
+    layout: Layout,
+    given: Given,
+    seed: int,
+    position: dict[str, Array],
+    steps: int,
+    draws: int,
+    tell: Callable[[int, float], None],
+) -> Nearest:
     arguments = (likelihood, layout, given)
     bounded: Any = biject_to(constraints.corr_cholesky)
     values = {
@@ -73,7 +84,7 @@ def nearest(
     )
 
     def rate(step: Array) -> Array:
-        return RATE * 0.01 ** (step / steps)
+        return RATE * 0.01 ** (jnp.asarray(step, float) / steps)
 
     svi = SVI(program, guide, Adam(rate), Trace_ELBO(num_particles=SAMPLES))
     key = purpose_key(jax.random.key(seed), "vi")
@@ -91,22 +102,13 @@ def nearest(
         state, loss = go(state, given)
         losses.append(float(np.mean(loss)))
         tell((number + 1) * PORTION, losses[-1])
-    law: Any = guide.get_posterior(svi.get_params(state))
-    scores = law.sample(purpose_key(key, "draws"), (draws,))
-    _, unravel = ravel_pytree(position)
+    sites: Any = guide.sample_posterior(
+        purpose_key(key, "draws"), svi.get_params(state), sample_shape=(draws,)
+    )
 
-    @jax.jit
-    def judge(score: Array, given: Given) -> tuple[Array, Array]:
-        sites: Any = unravel(score)
-        energy = potential_energy(program, (likelihood, layout, given), {}, sites)
-        own = {name: part for name, part in sites.items() if name != "z"}
-        made: Any = constrain_fn(
-            population, (layout, given.prior), {}, own, return_deterministic=True
-        )
-        return made["vector"], -jnp.asarray(energy)
+    def made(own: dict[str, Array]) -> Array:
+        held = traced(substitute(population, data=own)).get_trace(layout, given.prior)
+        return held["vector"]["value"]
 
-    vector, density = jax.lax.map(lambda one: judge(one, given), scores, batch_size=8)
-    ratio = np.asarray(density - law.log_prob(scores))
-    weight = np.exp(ratio - np.nanmax(ratio))
-    worth = float(weight.sum() ** 2 / (weight**2).sum() / draws)
-    return Nearest(np.asarray(vector), np.array(losses), worth)
+    own = {name: part for name, part in sites.items() if name in values and name != "z"}
+    return Nearest(np.asarray(jax.vmap(made)(own)), np.array(losses))

@@ -53,7 +53,10 @@ def _refuse(problem: Problem) -> None:
             allowed = "normal, on some scale: fo knows no other; try focei"
             faults.append(Fault(f"outputs.{output.name}.error", found, allowed, ""))
     if below := int(study.data.below.sum()):
-        found, allowed = f"{below} below a limit", "left out (M1): fo knows no other way"
+        found, allowed = (
+            f"{below} below a limit",
+            "left out (M1): fo knows no other way",
+        )
         faults.append(Fault("DV", found, allowed, "--below M1", study.source))
     if faults:
         raise FitError.of(faults)
@@ -63,8 +66,8 @@ KINDS = (
     Method(
         word="fo",
         place=15,
-        says="first-order: predictions are linear in the effects about zero; quick, and "
-        "far off where subjects differ much",
+        says="first-order: predictions are linear in the effects about zero; quick, "
+        "and far off where subjects differ much",
         estimate=_estimate,
     ),
 )

@@ -39,7 +39,7 @@ def sampled(problem: Problem, how: How, vector: np.ndarray) -> tuple[Marginal, M
 
 
 def judged(
-    problem: Problem, how: How, vector: np.ndarray, **more: object
+    problem: Problem, how: How, vector: np.ndarray, *, converged: bool = True
 ) -> Answer:
     """Answer with the likelihood at a vector, and with its curvature there.
 
@@ -52,15 +52,11 @@ def judged(
         curvature(marginal.at, best), point.slopes, how.covariance
     )
     told = {"draws": how.options["draws"], "effective": float(point.effective.min())}
-    given: dict[str, object] = {
-        "vector": vector,
-        "covariance": covariance,
-        "by": how.covariance,
-        "converged": True,
-    }
-    told |= dict(more.pop("told", {}))  # type: ignore[call-overload] # a mapping
     return Answer(
-        **(given | more),  # type: ignore[arg-type] # fields by name
+        vector=vector,
+        covariance=covariance,
+        by=how.covariance,
+        converged=converged,
         objective=point.objective,
         error=point.error,
         parts=point.parts,
@@ -91,7 +87,8 @@ def _estimate(problem: Problem, how: How) -> Answer:
         if far < MOVED:
             ended = True
             break
-    return judged(problem, how, vector, converged=ended, course=tuple(course))
+    found = judged(problem, how, vector, converged=ended)
+    return replace(found, course=tuple(course))
 
 
 KINDS = (

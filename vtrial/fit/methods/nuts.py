@@ -18,7 +18,8 @@ def _estimate(problem: Problem, how: How) -> Answer:
     key = purpose_key(jax.random.key(how.seed), "nuts")
     first, second = jax.random.split(key)
     options, layout = how.options, problem.layout
-    shape = (options["chains"], *given.reference.pull.shape)
+    subjects, effects = given.reference.pull.shape
+    shape = (options["chains"], subjects, effects)
 
     def tell(steps: int) -> None:
         if how.tell is not None:

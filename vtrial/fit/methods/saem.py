@@ -79,7 +79,7 @@ def _begun(
     subjects, size = found.eta.shape
     values = problem.layout.values(how.start, problem.base)
     omega = np.asarray(problem.likelihood.effects.covariance(values))
-    sound = np.isfinite(found.covariance).all(axis=(1, 2))[:, None, None]
+    sound = np.isfinite(found.covariance).all(axis=(1, 2)).reshape(-1, 1, 1)
     spread = np.where(sound, found.covariance, omega[None])
     walk = Walk(
         number=jnp.asarray(0),
@@ -104,8 +104,8 @@ KINDS = (
     Method(
         word="saem",
         place=30,
-        says="stochastic approximation of expectation-maximisation: Metropolis steps of "
-        "every subject's effects; the objective is sampled at the end",
+        says="stochastic approximation of expectation-maximisation: Metropolis steps "
+        "of every subject's effects; the objective is sampled at the end",
         estimate=_estimate,
         options={"iterations": 300, "warmup": 200, "chains": 1, "draws": 500},
     ),

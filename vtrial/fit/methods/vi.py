@@ -14,6 +14,7 @@ def _estimate(problem: Problem, how: How) -> Answer:
     from vtrial.fit.variational import PORTION, nearest
 
     given, vector, _ = posterior.begun(problem, how)
+    subjects, effects = given.reference.pull.shape
 
     def tell(step: int, loss: float) -> None:
         if how.tell is not None:
@@ -24,9 +25,7 @@ def _estimate(problem: Problem, how: How) -> Answer:
         problem.layout,
         given,
         seed=how.seed,
-        position=posterior.positions_of(
-            problem.layout, vector, given.reference.pull.shape
-        ),
+        position=posterior.positions_of(problem.layout, vector, (subjects, effects)),
         steps=how.options["iterations"],
         draws=how.options["draws"],
         tell=tell,
@@ -36,7 +35,6 @@ def _estimate(problem: Problem, how: How) -> Answer:
     moved = float(last[half:].mean() - last[:half].mean())
     told = {
         "elbo": -float(last.mean()),
-        "effective": found.effective,
         "moved": moved,
         "steps": PORTION * len(found.losses),
         "converged": abs(moved) < 0.1 and bool(np.isfinite(found.losses).all()),
