@@ -7,10 +7,11 @@ $$ s_k = s_{k-1} + \gamma_k (S(\varphi_k) - s_{k-1}), \qquad
    \theta_k = \arg\max_\theta Q(\theta; s_k). $$
 
 Where a parameter moves predictions just as an effect does, $\varphi = \mu + \eta$ is
-what is kept: means of $\varphi$ and $\varphi\varphi'$ say $\mu$ and $\Omega$ at once. Other
-parameters and the residual errors take a step of Newton's, by the averaged gradient and
-expected information of the complete data. First $\gamma = 1$, and variances fall
-slowly; then $\gamma_k$ falls, and the estimate is the mean of what it gives.
+what is kept: means of $\varphi$ and $\varphi\varphi'$ say $\mu$ and $\Omega$ at once.
+Other parameters and the residual errors take a step of Newton's, by the averaged
+gradient and expected information of the complete data. First $\gamma = 1$, and
+variances fall slowly; then $\gamma_k$ falls, and the estimate is the mean of what it
+gives.
 
 References
 ----------
