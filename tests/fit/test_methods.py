@@ -79,7 +79,7 @@ def problem_of(model, path):
 def exact(values, vector):
     """Integrate over the one effect of CURVE, without n log 2 pi."""
     tv, omega, sigma = np.exp(vector)
-    eta = np.linspace(-4.0, 4.0, 4001)
+    eta = np.linspace(-4.0, 4.0, 1001)
     conc = tv * np.exp(eta)[:, None] * np.exp(-0.3 * TIMES)
     total = 0.0
     for mine in values:
@@ -206,13 +206,14 @@ def sampled(curved, fitted):
     return found, how, seen
 
 
+@pytest.mark.slow
 def test_the_posterior_is_the_integral_s(sampled, note):
     """Means by quadrature over three population values, within 5 of their errors."""
     found, _, _ = sampled
     values = found.study.data.values[:, :3]
     middle = found.layout.vector(values_of(found.model))
     axes = [
-        np.linspace(m - w, m + w, 25)
+        np.linspace(m - w, m + w, 17)
         for m, w in zip(found.vector, (1, 3, 0.9), strict=True)
     ]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -230,6 +231,7 @@ def test_the_posterior_is_the_integral_s(sampled, note):
     assert ((ratio > 0.7) & (ratio < 1.4)).all()
 
 
+@pytest.mark.slow
 def test_who_goes_on_draws_the_same(curved, fitted, sampled, monkeypatch):
     found, how, seen = sampled
     _, into = fitted
