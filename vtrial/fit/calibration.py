@@ -1,15 +1,14 @@
 """Calibration: from a model and a study to a Fit, by one of several methods.
 
-A method is a file that knows one thing: from a problem, to where its objective is
-least, and to the objective and its slopes at any vector.
+A method is a file of `methods/` that knows one thing: from a problem, to estimates of a
+vector with their covariance.
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Literal
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -17,22 +16,23 @@ from jaxtyping import Float
 
 from vtrial.dosing.periods import Convention
 from vtrial.errors import Fault, FitError
-from vtrial.fit.focei import Focei
-from vtrial.fit.folder import refuse_folder, write_fit
+from vtrial.fit.folder import beside, refuse_folder, write_fit
 from vtrial.fit.goodness import Goodness, goodness_of
 from vtrial.fit.likelihood import TIGHT, likelihood_of
-from vtrial.fit.minimum import Minimum, Tell, minimise
+from vtrial.fit.method import OPTIONS, Answer, How
+from vtrial.fit.minimum import Tell
 from vtrial.fit.mode import Modes
 from vtrial.fit.parameters import Layout, layout_of
+from vtrial.fit.problem import Problem
+from vtrial.fit.registry import method_of
+from vtrial.fit.start import start_of
 from vtrial.fit.study import Below, Study, read_study
-from vtrial.fit.uncertainty import By, condition_of, covariance_of, curvature
+from vtrial.fit.uncertainty import By, condition_of
 from vtrial.fit.values import Values, values_of
 from vtrial.model.model import Model
 from vtrial.model.sheet import load_model
 from vtrial.types import Numerics
 
-Method = Literal["focei"]
-METHODS: Mapping[str, Callable[..., Focei]] = MappingProxyType({"focei": Focei})
 NORMAL = 1.959963984540054  # the quantile of 97.5 %
 NAMED = 5  # subjects that a fault names
 
@@ -55,11 +55,16 @@ class Fit:
     values
         The population values, fixed ones included.
     objective
-        -2 log-likelihood, approximated, without n log 2 pi: NONMEM's OFV.
+        -2 log-likelihood, approximated as `likelihood` says, without n log 2 pi:
+        NONMEM's OFV. `parts` are those of each subject, and `error` is the standard
+        error of what was drawn to have it.
     course
-        The objective after each step.
+        The objective after each step, of methods that have one.
     converged
-        Whether the search ended where the gradient vanishes.
+        Whether the search ended where the gradient vanishes, or as the method says.
+    traces, draws, told
+        Columns of what happened by step or draw; the draws of the vector from its
+        posterior distribution, or None; and what the method knows of itself.
     modes, goodness
         Of each subject; PRED, IPRED and residuals of each observation.
     shrinkage
@@ -67,7 +72,7 @@ class Fit:
     condition
         Largest to smallest eigenvalue of the estimates' correlation.
     covariance_by
-        `sandwich`, `R` or `S`.
+        `sandwich`, `R` or `S`, or as the method says.
     seconds
         [s] How long it took.
     """
@@ -84,6 +89,9 @@ class Fit:
     high: Float[np.ndarray, " estimate"]
     values: Values
     objective: float
+    parts: Float[np.ndarray, " subject"]
+    error: float
+    likelihood: str
     course: tuple[float, ...]
     converged: bool
     modes: Modes
@@ -93,6 +101,9 @@ class Fit:
     condition: float
     covariance_by: str
     seconds: float
+    traces: Mapping[str, np.ndarray]
+    draws: Float[np.ndarray, "draw estimate"] | None
+    told: Mapping[str, Any]
 
 
 def calibrate(
@@ -100,7 +111,8 @@ def calibrate(
     data: str | Path,
     *,
     into: str | Path | None = None,
-    method: Method = "focei",
+    method: str = "focei",
+    start: str | Path | None = None,
     fixed: Collection[str] = (),
     outputs: Mapping[str, str] | None = None,
     column: str = "DVID",
@@ -108,6 +120,11 @@ def calibrate(
     covariates: Convention = "backward",
     covariance: By = "sandwich",
     most: int = 200,
+    seed: int = 1,
+    draws: int | None = None,
+    warmup: int | None = None,
+    chains: int | None = None,
+    iterations: int | None = None,
     numerics: Numerics = TIGHT,
     tell: Tell | None = None,
 ) -> Fit:
@@ -123,6 +140,10 @@ def calibrate(
     into
         A new folder: estimates, individuals, predictions, and `model.yaml`, the sheet
         at its estimates with their uncertainty.
+    method
+        `focei`, or another of the docs' table.
+    start
+        The folder of another fit, at whose estimates the search starts.
     fixed
         What is not estimated: `tvKA`, `eta.KA`, `conc.additive`.
     covariates
@@ -132,6 +153,10 @@ def calibrate(
         scores (`S`).
     most
         Steps of the search.
+    seed
+        Of methods that draw.
+    draws, warmup, chains, iterations
+        Of methods that ask for them; see their `options`.
     tell
         Is told each step's number, the objective, and by how much it may still fall.
 
@@ -144,9 +169,10 @@ def calibrate(
     """
     begun = time.perf_counter()
     loaded = model if isinstance(model, Model) else load_model(model)
-    if method not in METHODS:
-        allowed = ", ".join(METHODS)
-        raise FitError("method", f"`{method}`", allowed, next(iter(METHODS)))
+    given: dict[str, int | None] = dict(
+        zip(OPTIONS, (draws, warmup, chains, iterations), strict=True)
+    )
+    chosen = method_of(method, given)
     if into is not None:
         refuse_folder(Path(into))
     study = read_study(
@@ -159,28 +185,34 @@ def calibrate(
     )
     layout, base = layout_of(loaded, fixed=fixed), values_of(loaded)
     likelihood = likelihood_of(loaded, study, numerics)
-    problem = METHODS[method](loaded, study, likelihood, layout, base)
-
-    def evaluate(vector: np.ndarray, before: object) -> object:
-        start = getattr(before, "modes", None)
-        return problem.at(vector, None if start is None else start.eta)
-
+    problem = Problem(loaded, study, likelihood, layout, base)
     begin = layout.vector(base)
-    _refuse_start(problem)
-    best = minimise(evaluate, begin, most=most, tell=tell)
-    curved = curvature(evaluate, best)
-    spread = covariance_of(curved, best.point.slopes, covariance)
-    found = _fit(problem, best, spread, method, covariance, begun)
+    if start is not None:
+        begin = start_of(Path(start), loaded, layout)
+    _refuse_start(problem, begin)
+    how = How(
+        start=begin,
+        started=start is not None,
+        covariance=covariance,
+        most=most,
+        seed=seed,
+        options={**chosen.options} | {k: v for k, v in given.items() if v is not None},
+        beside=None if into is None else beside(Path(into)),
+        tell=tell,
+    )
+    answer = chosen.estimate(problem, how)
+    found = _fit(problem, answer, method, time.perf_counter() - begun)
     if into is not None:
         write_fit(found, Path(into))
     return found
 
 
-def _refuse_start(problem: Focei) -> None:
+def _refuse_start(problem: Problem, begin: np.ndarray) -> None:
     """Refuse to start where an observation cannot be: say which, by its line."""
     study, likelihood = problem.study, problem.likelihood
     eta = jnp.zeros((study.subjects, len(likelihood.effects)))
-    seen = likelihood.stand(problem.base, eta, study.data)
+    values = problem.layout.values(begin, problem.base)
+    seen = likelihood.stand(values, eta, study.data)
     sound = np.asarray(seen.sound) | ~study.data.real
     lost = np.flatnonzero(~sound.all(axis=1))
     if not lost.size:
@@ -198,45 +230,49 @@ def _refuse_start(problem: Focei) -> None:
     raise FitError.of(faults)
 
 
-def _fit(
-    problem: Focei,
-    best: Minimum,
-    spread: Float[np.ndarray, "estimate estimate"],
-    method: str,
-    by: str,
-    begun: float,
-) -> Fit:
+def _fit(problem: Problem, answer: Answer, method: str, seconds: float) -> Fit:
     """Say what was found in the estimates' own units, and of each subject."""
     layout, base = problem.layout, problem.base
-    values = layout.values(best.vector, base)
-    slope = layout.slopes(best.vector, base)
-    own = np.asarray(layout.natural(best.vector, base))
-    errors = np.sqrt(np.diag(slope @ spread @ slope.T))
-    low, high = _interval(layout, own, errors)
-    modes = best.point.modes
+    values = layout.values(answer.vector, base)
+    own = np.asarray(layout.natural(answer.vector, base))
+    if answer.draws is None:
+        slope = layout.slopes(answer.vector, base)
+        errors = np.sqrt(np.diag(slope @ answer.covariance @ slope.T))
+        low, high = _interval(layout, own, errors)
+    else:
+        every = layout.naturals(answer.draws, base)
+        errors = every.std(axis=0, ddof=1)
+        low, high = np.quantile(every, [0.025, 0.975], axis=0)
+    modes = answer.modes
     goodness = goodness_of(problem.likelihood, problem.study, values, modes.eta)
     return Fit(
         model=problem.model,
         study=problem.study,
         method=method,
         layout=layout,
-        vector=best.vector,
-        covariance=spread,
+        vector=answer.vector,
+        covariance=answer.covariance,
         estimates=own,
         errors=errors,
         low=low,
         high=high,
         values=values,
-        objective=float(best.point.objective),
-        course=best.course,
-        converged=best.converged,
+        objective=answer.objective,
+        parts=answer.parts,
+        error=answer.error,
+        likelihood=answer.likelihood,
+        course=answer.course,
+        converged=answer.converged,
         modes=modes,
         effects=problem.likelihood.effects.labels,
         goodness=goodness,
         shrinkage=_shrinkage(problem, values, modes, goodness),
-        condition=condition_of(spread),
-        covariance_by=by,
-        seconds=time.perf_counter() - begun,
+        condition=condition_of(answer.covariance),
+        covariance_by=answer.by,
+        seconds=seconds,
+        traces=answer.traces,
+        draws=answer.draws,
+        told=answer.told,
     )
 
 
@@ -257,7 +293,7 @@ def _interval(
 
 
 def _shrinkage(
-    problem: Focei, values: Values, modes: Modes, goodness: Goodness
+    problem: Problem, values: Values, modes: Modes, goodness: Goodness
 ) -> dict[str, float]:
     """Return how much narrower modes, and residuals, are than the model's."""
     omega = np.sqrt(np.diag(problem.likelihood.effects.covariance(values)))

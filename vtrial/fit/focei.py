@@ -18,11 +18,12 @@ References
 Wang Y (2007) J Pharmacokinet Pharmacodyn 34:575-593 (the objective).
 Almquist J, Leander J, Jirstrand M (2015) J Pharmacokinet Pharmacodyn 42:191-209 (the
 gradient).
+Wolfinger R (1993) Biometrika 80:791-795 (Laplace's approximation of mixed models).
 """
 
 import functools
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -37,6 +38,8 @@ from vtrial.fit.study import Data, Study
 from vtrial.fit.values import Values
 from vtrial.model.model import Model
 from vtrial.program_cache import kept
+
+Curve = Literal["expected", "exact"]
 
 
 class Scores(NamedTuple):
@@ -66,24 +69,32 @@ class Point(NamedTuple):
         The sum over subjects; infinite where a mode was not found.
     slopes
         By subject.
+    parts
+        Of the objective, by subject.
     modes
         Of the subjects, from which the next search may start.
     """
 
     objective: float
     slopes: Float[np.ndarray, "subject estimate"]
+    parts: Float[np.ndarray, " subject"]
     modes: Modes
 
 
 @dataclass(frozen=True)
 class Focei:
-    """The objective of a study as a function of what is estimated."""
+    """The objective of a study as a function of what is estimated.
+
+    `curve` says which second derivatives it takes: those `expected`, which is FOCEI,
+    or the `exact` ones, which is Laplace's approximation.
+    """
 
     model: Model
     study: Study
     likelihood: Likelihood
     layout: Layout
     base: Values
+    curve: Curve = "expected"
 
     def at(
         self, vector: Float[np.ndarray, " estimate"], start: np.ndarray | None = None
@@ -102,6 +113,7 @@ class Focei:
             return scores(
                 self.likelihood,
                 self.layout,
+                self.curve,
                 jnp.asarray(vector),
                 self.base,
                 part,
@@ -112,7 +124,7 @@ class Focei:
         given = in_parts(compute, size, self.study.data, found.eta)
         lost = (found.outcome == Outcome.NO_DENSITY).any()
         total = np.inf if lost else float(given.objective.sum())
-        return Point(total, given.slope, found)
+        return Point(total, given.slope, given.objective, found)
 
 
 def objective_of(found: Modes) -> Float[np.ndarray, " subject"]:
@@ -126,10 +138,11 @@ def objective_of(found: Modes) -> Float[np.ndarray, " subject"]:
     return found.objective + half
 
 
-@functools.partial(kept, static=2, makers=MAKERS)
+@functools.partial(kept, static=3, makers=MAKERS)
 def scores(
     likelihood: Likelihood,
     layout: Layout,
+    curve: Curve,
     vector: Float[Array, " estimate"],
     base: Values,
     data: Data,
@@ -142,7 +155,7 @@ def scores(
     """
     count, size = eta.shape
     total = len(layout)
-    of = functools.partial(_parts, likelihood, layout, base, data)
+    of = functools.partial(_parts, likelihood, layout, curve, base, data)
     axes = jnp.eye(total + size)
 
     def along(axis: Array) -> Any:
@@ -164,6 +177,7 @@ def scores(
 def _parts(
     likelihood: Likelihood,
     layout: Layout,
+    curve: Curve,
     base: Values,
     data: Data,
     vector: Float[Array, " estimate"],
@@ -174,6 +188,22 @@ def _parts(
     Float[Array, " subject"],
 ]:
     """Return L, its gradient by the effects, and log det of half its information."""
-    seen = likelihood.look(layout.values(vector, base), eta, data)
-    _, size = jnp.linalg.slogdet(0.5 * seen.information)
-    return seen.objective, seen.gradient, size
+    values = layout.values(vector, base)
+    if curve == "expected" or not eta.shape[1]:
+        seen = likelihood.look(values, eta, data)
+        _, size = jnp.linalg.slogdet(0.5 * seen.information)
+        return seen.objective, seen.gradient, size
+
+    def of(eta: Array) -> tuple[Array, Array]:
+        seen = likelihood.look(values, eta, data)
+        return seen.gradient, seen.objective
+
+    def along(axis: Array) -> tuple[Array, Array, Array]:
+        own = jnp.broadcast_to(axis[None], eta.shape)
+        gradient, change, objective = jax.jvp(of, (eta,), (own,), has_aux=True)
+        return gradient, change, objective
+
+    axes = jnp.eye(eta.shape[1])
+    gradient, second, objective = jax.vmap(along, out_axes=(None, 2, None))(axes)
+    _, size = jnp.linalg.slogdet(0.5 * second)
+    return objective, gradient, size

@@ -35,11 +35,16 @@ def refuse_folder(into: Path) -> None:
         raise FitError(str(into), found, allowed, f"--into {into.name}-2")
 
 
+def beside(into: Path) -> Path:
+    """Return where what is needed to go on is kept until a fit is whole."""
+    return into.with_name(f".{into.name}.unfinished")
+
+
 def write_fit(fit: "Fit", into: Path) -> Path:
     """Write a fit into a new folder, and return that.
 
     `estimates.csv` and `estimates.json`, `individuals.csv`, `predictions.csv`,
-    `course.csv`, and `model.yaml`.
+    `course.csv`, `model.yaml`, and of some methods `traces.csv` and `draws.csv`.
 
     Raises
     ------
@@ -58,6 +63,7 @@ def write_fit(fit: "Fit", into: Path) -> Path:
         (draft / "estimates.json").write_text(summary + "\n", encoding="utf-8")
         (draft / "model.yaml").write_text(sheet_of(fit), encoding="utf-8")
         draft.rename(into)
+        shutil.rmtree(beside(into), ignore_errors=True)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
         raise
@@ -87,7 +93,7 @@ def tables_of(fit: "Fit") -> "dict[str, pd.DataFrame]":
     """Return the tables of a fit, by the name of their file."""
     import pandas as pd
 
-    return {
+    tables = {
         "estimates": pd.DataFrame(estimates_of(fit)),
         "individuals": pd.DataFrame(_individuals(fit)),
         "predictions": pd.DataFrame(_predictions(fit)),
@@ -95,6 +101,10 @@ def tables_of(fit: "Fit") -> "dict[str, pd.DataFrame]":
             {"step": np.arange(len(fit.course)), "objective": fit.course}
         ),
     }
+    if fit.traces:
+        name = "traces" if fit.draws is None else "draws"
+        tables[name] = pd.DataFrame(dict(fit.traces))
+    return tables
 
 
 def estimates_of(fit: "Fit") -> list[dict[str, Any]]:
@@ -133,16 +143,9 @@ def _individuals(fit: "Fit") -> dict[str, np.ndarray]:
     table = {"ID": fit.study.identity}
     table |= {name: fit.modes.eta[:, i] for i, name in enumerate(fit.effects)}
     table |= {f"sd.{name}": deviations[:, i] for i, name in enumerate(fit.effects)}
-    table["objective"] = objective_parts(fit)
+    table["objective"] = fit.parts
     words = np.array([outcome.words for outcome in Outcome])
     return table | {"outcome": words[fit.modes.outcome]}
-
-
-def objective_parts(fit: "Fit") -> np.ndarray:
-    """Return each subject's part of the objective."""
-    from vtrial.fit.focei import objective_of
-
-    return objective_of(fit.modes)
 
 
 def _predictions(fit: "Fit") -> dict[str, np.ndarray]:
@@ -176,10 +179,12 @@ def summary_of(fit: "Fit") -> dict[str, Any]:
         "observations": fit.study.observations,
         "left_out": fit.study.dropped,
         "objective": fit.objective,
+        "objective_error": fit.error,
+        "likelihood": fit.likelihood,
         "aic": fit.objective + 2 * count,
         "bic": fit.objective + math.log(fit.study.observations) * count,
         "converged": fit.converged,
-        "steps": len(fit.course) - 1,
+        "steps": max(len(fit.course) - 1, 0),
         "condition": fit.condition,
         "covariance_by": fit.covariance_by,
         "seconds": round(fit.seconds, 3),
@@ -191,6 +196,7 @@ def summary_of(fit: "Fit") -> dict[str, Any]:
             for name, kind in zip(fit.layout.names, fit.layout.kinds, strict=True)
         ],
         "covariance": fit.covariance.tolist(),
+        "method_says": dict(fit.told),
     }
     return _plain(found)
 

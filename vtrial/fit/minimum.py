@@ -58,7 +58,7 @@ def minimise(
     told the step's number, the objective, and by how much it may still fall.
     """
     at, point = np.array(start, float), evaluate(np.array(start, float), None)
-    gradient, matrix = point.slopes.sum(axis=0), _scored(point.slopes)
+    gradient, matrix = point.slopes.sum(axis=0), scored(point.slopes)
     course, anew = [point.objective], 0
     for number in range(most):
         move = -np.linalg.solve(matrix, gradient)
@@ -72,7 +72,7 @@ def minimise(
         if other is None:
             if anew >= 2 or left < 1e3 * DECREMENT:
                 return Minimum(at, point, tuple(course), left < 1e3 * DECREMENT)
-            matrix, anew = _scored(point.slopes), anew + 1
+            matrix, anew = scored(point.slopes), anew + 1
             continue
         change = other.slopes.sum(axis=0) - gradient
         matrix = _updated(matrix, step, change)
@@ -81,7 +81,7 @@ def minimise(
     return Minimum(at, point, tuple(course), False)
 
 
-def _scored(slopes: Float[np.ndarray, "subject estimate"]) -> np.ndarray:
+def scored(slopes: Float[np.ndarray, "subject estimate"]) -> np.ndarray:
     """Return half the sum of products of scores, well enough conditioned."""
     found = 0.5 * slopes.T @ slopes
     size = np.diag(found)

@@ -125,6 +125,13 @@ class Layout:
         found += [values.sizes[output][word] for output, word in self.sizes]
         return jnp.stack(found) if found else jnp.zeros(0)
 
+    def naturals(
+        self, vectors: Float[np.ndarray, "draw estimate"], base: Values
+    ) -> Float[np.ndarray, "draw estimate"]:
+        """Return vectors in their own units, a row each."""
+        natural = jax.vmap(functools.partial(self.natural, base=base))
+        return np.asarray(natural(jnp.asarray(vectors)))
+
     def slopes(
         self, vector: Float[np.ndarray, " estimate"], base: Values
     ) -> Float[np.ndarray, "estimate estimate"]:

@@ -1,0 +1,1 @@
+"""Methods of estimation, a file each: what stands here as `KINDS`, one may ask for."""
