@@ -151,6 +151,7 @@ def _predictions(fit: "Fit") -> dict[str, np.ndarray]:
     order = np.argsort(study.row[real], kind="stable")
     subject = np.nonzero(real)[0]
     names = np.array([output.name for output in fit.model.outputs])
+    left = study.data.values - np.asarray(fit.goodness.typical)
     columns = {
         "ID": study.identity[subject],
         "TIME": np.asarray(study.data.times.time)[real] / factor(fit.model.time, "h"),
@@ -159,6 +160,8 @@ def _predictions(fit: "Fit") -> dict[str, np.ndarray]:
         "below": study.data.below[real].astype(int),
         "PRED": np.asarray(fit.goodness.typical)[real],
         "IPRED": np.asarray(fit.goodness.individual)[real],
+        "RES": np.where(study.data.below, np.nan, left)[real],
+        "WRES": np.asarray(fit.goodness.marginal)[real],
         "IWRES": np.asarray(fit.goodness.weighted)[real],
         "CWRES": np.asarray(fit.goodness.conditional)[real],
     }
