@@ -1,5 +1,6 @@
 """The command that fits a model to a study."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -78,3 +79,15 @@ def fit(
     if not found.converged:
         warn("The search did not converge: its last values are written all the same.")
     say(f"{into}: written. In a protocol: `model: {into}/model.yaml`")
+
+
+def show_fits(folders: Sequence[Path], *, as_json: bool) -> None:
+    """Print fits of one study beside each other."""
+    tables = vt.fit.compare_fits(folders)
+    if as_json:
+        print_json({name: table.to_dict("records") for name, table in tables.items()})
+        return
+    print_table(tables["fits"], title="Fits of the same study")
+    print_table(tables["estimates"], title="Estimates")
+    if len(tables["nested"]):
+        print_table(tables["nested"], title="Likelihood ratios of nested fits")
