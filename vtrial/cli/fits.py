@@ -2,14 +2,62 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 import vtrial as vt
-from vtrial.cli.say import print_json, print_table, say, warn
+from vtrial.cli.say import open_page, print_json, print_table, say, warn
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 fits = typer.Typer()
+
+Model = Annotated[str, typer.Argument(help="A model sheet or library name.")]
+Data = Annotated[Path, typer.Option(help="The study, in NONMEM's format (CSV).")]
+Into = Annotated[Path, typer.Option(help="A new folder for what is found.")]
+Method = Annotated[str, typer.Option(help="focei.")]
+Fixed = Annotated[
+    list[str] | None,
+    typer.Option(help="Not estimated: `tvKA`, `eta.KA`, `conc.additive`."),
+]
+Outputs = Annotated[
+    str, typer.Option(help="Which output a value of DVID means: `1=conc, 2=pca`.")
+]
+Column = Annotated[str, typer.Option(help="The column that tells outputs apart.")]
+Below = Annotated[
+    Literal["M1", "M3"],
+    typer.Option(help="Values below a limit: left out (M1), or counted as such."),
+]
+Covariates = Annotated[
+    Literal["backward", "forward", "linear"],
+    typer.Option(help="How a record's covariates hold; backward, as in NONMEM."),
+]
+Covariance = Annotated[
+    Literal["sandwich", "R", "S"],
+    typer.Option(help="Of the estimates: by curvature and scores, or one of them."),
+]
+Search = Annotated[
+    str, typer.Option(help="Covariates to try step by step: `CL~WT, V~WT`.")
+]
+Full = Annotated[
+    str, typer.Option(help="Covariates to take all at once: `CL~WT, CL~SEX`.")
+]
+Forward = Annotated[float, typer.Option(help="p-value below which one is taken.")]
+Backward = Annotated[float, typer.Option(help="p-value above which one is dropped.")]
+Profile = Annotated[
+    list[str] | None,
+    typer.Option(help="Follow the likelihood along an estimate: `tvCL`."),
+]
+Simulations = Annotated[
+    int, typer.Option(help="Studies that are drawn for NPDE and predictive checks.")
+]
+Seed = Annotated[int, typer.Option(help="Of what is drawn.")]
+Report = Annotated[bool, typer.Option(help="Write the page.")]
+Png = Annotated[bool, typer.Option("--png", help="Write figures as PNG, too.")]
+Open = Annotated[bool, typer.Option("--open", help="Open the page in a browser.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
 @fits.command(
@@ -17,58 +65,90 @@ fits = typer.Typer()
     "`model: FIT/model.yaml` in a protocol"
 )
 def fit(
-    model: Annotated[str, typer.Argument(help="A model sheet or library name.")],
-    data: Annotated[Path, typer.Option(help="The study, in NONMEM's format (CSV).")],
-    into: Annotated[Path, typer.Option(help="A new folder for what is found.")],
-    method: Annotated[str, typer.Option(help="focei.")] = "focei",
-    fixed: Annotated[
-        list[str] | None,
-        typer.Option(help="Not estimated: `tvKA`, `eta.KA`, `conc.additive`."),
-    ] = None,
-    outputs: Annotated[
-        str, typer.Option(help="Which output a value of DVID means: `1=conc, 2=pca`.")
-    ] = "",
-    column: Annotated[
-        str, typer.Option(help="The column that tells outputs apart.")
-    ] = "DVID",
-    below: Annotated[
-        Literal["M1", "M3"],
-        typer.Option(help="Values below a limit: left out (M1), or counted as such."),
-    ] = "M3",
-    covariates: Annotated[
-        Literal["backward", "forward", "linear"],
-        typer.Option(help="How a record's covariates hold; backward, as in NONMEM."),
-    ] = "backward",
-    covariance: Annotated[
-        Literal["sandwich", "R", "S"],
-        typer.Option(help="Of the estimates: by curvature and scores, or one of them."),
-    ] = "sandwich",
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON for scripts.")
-    ] = False,
+    model: Model,
+    data: Data,
+    into: Into,
+    method: Method = "focei",
+    fixed: Fixed = None,
+    outputs: Outputs = "",
+    column: Column = "DVID",
+    below: Below = "M3",
+    covariates: Covariates = "backward",
+    covariance: Covariance = "sandwich",
+    search: Search = "",
+    full: Full = "",
+    forward: Forward = 0.05,
+    backward: Backward = 0.01,
+    profile: Profile = None,
+    simulations: Simulations = 1000,
+    seed: Seed = 0,
+    report: Report = True,
+    png: Png = False,
+    open_: Open = False,
+    as_json: Json = False,
 ) -> None:
     """Estimate a model's parameters from a study, and write the model they make."""
+    options = {
+        "into": into,
+        "method": method,
+        "fixed": fixed or (),
+        "outputs": vt.jobs.pairs_of(outputs) or None,
+        "column": column,
+        "below": below,
+        "covariates": covariates,
+        "covariance": covariance,
+        "tell": _tell,
+    }
+    _refuse(search, full, profile, report)
+    more: dict[str, pd.DataFrame] = {}
+    if search or full:
+        how = {"full": bool(full), "forward": forward, "backward": backward}
+        asked = search or full
+        searched = vt.fit.search(model, data, asked, said=warn, **how, **options)
+        found, more = searched.fit, {"forest": searched.forest}
+        more |= {"steps": searched.steps} if search else {}
+    else:
+        found = vt.calibrate(model, data, **options)
+    page = None
+    if report:
+        drawn = {"simulations": simulations, "seed": seed, "profile": profile or ()}
+        frames = vt.fit.checks_of(found, into=into, **drawn) | more
+        page = vt.report.render_fit(vt.fit.summary_of(found), frames, into, png=png)
+    _deliver(found, more, into, page, as_json=as_json)
+    if page and open_:
+        open_page(page)
 
-    def tell(step: int, objective: float, left: float) -> None:
-        more = f"may fall by {left:.2g}" if left == left else "no slope"
-        warn(f"step {step:>3}: objective {objective:.4f}, {more}")
 
-    found = vt.calibrate(
-        model,
-        data,
-        into=into,
-        method=method,  # type: ignore[arg-type] # which refuses others
-        fixed=fixed or (),
-        outputs=vt.jobs.pairs_of(outputs) or None,
-        column=column,
-        below=below,
-        covariates=covariates,
-        covariance=covariance,
-        tell=tell,
-    )
+def _tell(step: int, objective: float, left: float) -> None:
+    """Say where a search stands."""
+    more = f"may fall by {left:.2g}" if left == left else "no slope"
+    warn(f"step {step:>3}: objective {objective:.4f}, {more}")
+
+
+def _refuse(search: str, full: str, profile: Sequence[str] | None, page: bool) -> None:
+    """Refuse options that do not go together, before anything is computed."""
+    if search and full:
+        raise vt.VtrialError("--full", "given with --search", "one of the two", "")
+    if profile and not page:
+        allowed = "with the page, which shows it"
+        raise vt.VtrialError("--profile", "given with --no-report", allowed, "")
+
+
+def _deliver(
+    found: Any,
+    more: "dict[str, pd.DataFrame]",
+    into: Path,
+    page: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print what was found, and where it stands."""
+    summary = vt.fit.summary_of(found)
     if as_json:
-        print_json(vt.fit.summary_of(found))
+        print_json(summary)
         return
+    if "steps" in more:
+        print_table(more["steps"], title="Search for covariates")
     print_table(vt.fit.tables_of(found)["estimates"], title="Estimates")
     study = found.study
     say(
@@ -76,8 +156,10 @@ def fit(
         f"{study.subjects:,} subjects, {len(found.course) - 1} steps, "
         f"{found.seconds:.1f} s; condition number {found.condition:.3g}."
     )
-    if not found.converged:
-        warn("The search did not converge: its last values are written all the same.")
+    for text in summary["doubts"]:
+        warn(f"{text}.")
+    if page:
+        say(f"Report: {page}")
     say(f"{into}: written. In a protocol: `model: {into}/model.yaml`")
 
 

@@ -40,7 +40,9 @@ def minimise_free(
     tell: Tell | None = None,
 ) -> Held:
     """Minimise by the entries that are free, from a vector and its modes."""
-    best = minimise(freed(problem, vector, free, eta), vector[free], most=most, tell=tell)
+    best = minimise(
+        freed(problem, vector, free, eta), vector[free], most=most, tell=tell
+    )
     whole = np.array(vector, float)
     whole[free] = best.vector
     return Held(

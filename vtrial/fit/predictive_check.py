@@ -126,7 +126,9 @@ def _shares(
 ) -> dict[str, float]:
     """Return the share below the limit, seen and in replicates."""
     if np.isnan(limit).all():
-        return dict.fromkeys(("below", "below low", "below middle", "below high"), np.nan)
+        return dict.fromkeys(
+            ("below", "below low", "below middle", "below high"), np.nan
+        )
     wide = np.percentile(under.mean(axis=1), INTERVAL)
     low, middle, high = (float(one) for one in wide)
     return {

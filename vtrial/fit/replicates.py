@@ -82,7 +82,9 @@ def _mended(
         return found
     order = np.argsort(lost, axis=1, kind="stable")
     sound = np.maximum((~lost).sum(axis=1), 1)
-    other = order[np.arange(len(found))[:, None], np.cumsum(lost, axis=1) % sound[:, None]]
+    other = order[
+        np.arange(len(found))[:, None], np.cumsum(lost, axis=1) % sound[:, None]
+    ]
     place = np.where(lost, other, np.arange(found.shape[1])[None])
     return np.take_along_axis(found, place[:, :, None], axis=1)
 

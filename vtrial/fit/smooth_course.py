@@ -1,7 +1,7 @@
 """Courses of persons at close times, so that a line between values is what it seems."""
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -76,9 +76,9 @@ def _closely(data: Data, outputs: list[int]) -> Data:
     grid = data.begin[:, None] + (end - data.begin)[:, None] * share
     wide = np.repeat(grid, len(outputs), axis=1)  # times stay in order
     which = np.broadcast_to(np.tile(outputs, POINTS), wide.shape)
-    times = Times(wide, np.full(wide.shape, LAST))
+    laid: dict[str, Any] = {"time": wide, "rank": np.full(wide.shape, LAST)}
     return data._replace(
-        times=times,
+        times=Times(**laid),
         values=np.ones(wide.shape),
         output=np.array(which),
         below=np.zeros(wide.shape, bool),

@@ -1,10 +1,11 @@
-"""Visual predictive checks of a fit, its likelihood's profile, and covariates' reach."""
+"""Predictive checks of a fit, its likelihood's profile, and covariates' reach."""
 
 import math
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from vtrial.report.drawing import (
     ARM_COLOURS,
@@ -24,7 +25,7 @@ BLUE, RED = ARM_COLOURS[0], ARM_COLOURS[1]
 OUTER, MIDDLE = BLUE, RED
 CHI = 3.841458820694124  # 95 % quantile of chi-squared with one degree of freedom
 _PARTS = (("p5", OUTER, "--"), ("p50", MIDDLE, "-"), ("p95", OUTER, "--"))
-_TIMES = {"TIME": "time", "TAD": "time after dose"}
+_TIMES = {"TIME": "Time", "TAD": "Time after dose"}
 
 
 def draw_check(
@@ -80,7 +81,9 @@ def draw_check(
             "2011). "
         )
     if share:
-        caption += "Below: the share of values below the limit, which are left out above."
+        caption += (
+            "Below: the share of values below the limit, which are left out above."
+        )
     title = f"Visual predictive check, {output}"
     yield Drawing(slug(f"check {output}"), title, title, caption.strip(), figure, check)
 
@@ -100,7 +103,7 @@ def _corrected(rows: pd.DataFrame, check: pd.DataFrame, by: str) -> np.ndarray:
     return found
 
 
-def _draw_below(panel, check: pd.DataFrame, at: np.ndarray) -> None:
+def _draw_below(panel: Axes, check: pd.DataFrame, at: np.ndarray) -> None:
     """Draw the share below a limit, in per cent."""
     low, middle, high, seen = (
         100 * check[f"below{word}"].to_numpy(float)
@@ -179,5 +182,3 @@ def draw_forest(frame: pd.DataFrame) -> Iterator[Drawing]:
     )
     title = "Reach of the covariates"
     yield Drawing("covariate-forest", title, title, caption, figure, frame)
-
-

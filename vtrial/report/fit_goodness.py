@@ -6,6 +6,7 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from vtrial.report.drawing import (
     ARM_COLOURS,
@@ -18,7 +19,7 @@ from vtrial.report.drawing import (
     new_figure,
     number_axis,
 )
-from vtrial.report.words import capital, slug, unit_words
+from vtrial.report.words import slug, unit_words
 
 BLUE, RED = ARM_COLOURS[0], ARM_COLOURS[1]
 WIDE = 1.35 * WIDTH
@@ -30,7 +31,7 @@ BINS = 15
 def labelled(name: str, unit: str) -> str:
     """Write an axis' label with its unit."""
     said = unit_words(unit)
-    return f"{capital(name)} [{said}]" if said else capital(name)
+    return f"{name} [{said}]" if said else name
 
 
 def draw_goodness(
@@ -44,14 +45,20 @@ def draw_goodness(
     for panel, name in zip(panels[0], ("PRED", "IPRED"), strict=True):
         expected = known[name].to_numpy(float)
         _points(panel, expected, value)
-        ends = np.array([np.nanmin([expected, value]), np.nanmax([expected, value])])
-        panel.plot(ends, ends, color=INK, linewidth=0.9)
+        low, high = np.nanmin([expected, value]), np.nanmax([expected, value])
+        panel.plot([low, high], [low, high], color=INK, linewidth=0.9)
         draw_smooth(panel, expected, value)
+        room = 0.04 * (high - low)
+        panel.set(xlim=(low - room, high + room), ylim=(low - room, high + room))
         panel.set_xlabel(labelled(name, unit))
-    panels[0, 0].set_ylabel(labelled("observed", unit))
+    panels[0, 0].set_ylabel(labelled("Observed", unit))
     for panel, name in zip(panels[1], ("TIME", "PRED"), strict=True):
-        draw_residuals(panel, known[name].to_numpy(float), known["CWRES"].to_numpy(float))
-        panel.set_xlabel(labelled("time", time) if name == "TIME" else labelled(name, unit))
+        draw_residuals(
+            panel, known[name].to_numpy(float), known["CWRES"].to_numpy(float)
+        )
+        panel.set_xlabel(
+            labelled("Time", time) if name == "TIME" else labelled(name, unit)
+        )
     panels[1, 0].set_ylabel("CWRES")
     title = f"Goodness of fit, {output}"
     caption = (
@@ -83,7 +90,9 @@ def draw_npde(
     panels = figure.subplots(2, 2)
     for panel, name in zip(panels[0], ("TIME", "PRED"), strict=True):
         draw_residuals(panel, known[name].to_numpy(float), value)
-        panel.set_xlabel(labelled("time", time) if name == "TIME" else labelled(name, unit))
+        panel.set_xlabel(
+            labelled("Time", time) if name == "TIME" else labelled(name, unit)
+        )
     panels[0, 0].set_ylabel("NPDE")
     draw_histogram(panels[1, 0], value, 1.0)
     panels[1, 0].set_xlabel("NPDE")
@@ -108,6 +117,7 @@ def draw_course(frame: pd.DataFrame) -> Iterator[Drawing]:
     value = frame["objective"].to_numpy(float)
     axes.plot(frame["step"], value, "o-", color=BLUE, markersize=3, linewidth=1.2)
     number_axis(axes)
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes.set_xlabel("Step")
     axes.set_ylabel("Objective")
     yield Drawing(
@@ -169,7 +179,9 @@ def smooth(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     away = x[None, :] - middle[:, None]
     width = (weight * away**2).sum(axis=1)
     slope = (weight * away * (y[None, :] - level[:, None])).sum(axis=1)
-    slope = np.where(width > 1e-12 * np.ptp(x) ** 2, slope / np.maximum(width, 1e-300), 0)
+    slope = np.where(
+        width > 1e-12 * np.ptp(x) ** 2, slope / np.maximum(width, 1e-300), 0
+    )
     return at, level + slope * (at - middle)
 
 
@@ -179,7 +191,7 @@ def draw_histogram(panel: Axes, values: np.ndarray, deviation: float) -> None:
     bins = min(BINS, max(7, int(np.sqrt(len(values)))))
     panel.hist(
         values,
-        bins=np.linspace(-far, far, bins + 1),
+        bins=np.linspace(-far, far, bins + 1).tolist(),
         density=True,
         color=SHADE,
         edgecolor=MUTED,

@@ -1,10 +1,12 @@
-"""Persons of a fit, drawn: each one's course, and random effects with what they go by."""
+"""Persons of a fit, drawn: each one's course, and random effects by others."""
 
 import math
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from vtrial.report.drawing import (
     FAINT,
@@ -25,7 +27,8 @@ from vtrial.report.fit_goodness import (
     draw_smooth,
     labelled,
 )
-from vtrial.report.words import number, slug
+from vtrial.report.frames import each_row
+from vtrial.report.words import fixed, number, slug
 
 ACROSS, ON_A_PAGE = 3, 12  # persons
 MOST_PAIRS, MOST_EFFECTS, MOST_CODES = 15, 12, 6
@@ -57,10 +60,11 @@ def draw_persons(
             number_axis(panel)
         panels.flat[0].set_ylim(low, top)
         for foot in feet_of(panels, len(some)):
-            foot.set_xlabel(labelled("time", time))
+            foot.set_xlabel(labelled("Time", time))
         figure.supylabel(labelled(output, unit), fontsize=9.5)
+        low_too = "; triangles: below a limit, which is drawn"
         caption = (
-            "Circles: observed; triangles: below a limit, which is drawn. Blue: with "
+            f"Circles: observed{low_too if rows['below'].any() else ''}. Blue: with "
             "the subject's most probable effects; dashed: without effects, at its "
             "covariates and doses."
         )
@@ -68,7 +72,12 @@ def draw_persons(
         title = f"Individual courses of {output}, {number_of}"
         alt = f"Observed and predicted courses of persons {number_of}"
         yield Drawing(
-            slug(f"persons {output}"), title, alt, caption, figure, rows[rows.ID.isin(some)]
+            slug(f"persons {output}"),
+            title,
+            alt,
+            caption,
+            figure,
+            rows[rows.ID.isin(some)],
         )
 
 
@@ -80,7 +89,7 @@ def draw_effects(individuals: pd.DataFrame, effects: pd.DataFrame) -> Iterator[D
     lines = math.ceil(len(shown) / ACROSS)
     figure = new_figure(0.4 + 1.75 * lines, WIDE)
     panels = figure.subplots(lines, ACROSS, squeeze=False)
-    for panel, row in zip(panels.flat, shown.itertuples(), strict=False):
+    for panel, row in zip(panels.flat, each_row(shown), strict=False):
         draw_histogram(panel, individuals[row.effect].to_numpy(float), row.sd)
         panel.set_xlabel(f"{row.effect}, shrinkage {100 * row.shrinkage:.0f} %")
         panel.xaxis.set_major_locator(_few())
@@ -112,7 +121,7 @@ def draw_pairs(
         return
     modelled = {
         (f"eta.{row.effect}", f"eta.{row.other}"): row.correlation
-        for row in told.itertuples()
+        for row in each_row(told)
     }
     lines, across = math.ceil(len(pairs) / ACROSS), min(ACROSS, max(2, len(pairs)))
     figure = new_figure(0.4 + 1.85 * lines, WIDE)
@@ -120,9 +129,9 @@ def draw_pairs(
     for panel, (one, other) in zip(panels.flat, pairs, strict=False):
         x, y = (individuals[name].to_numpy(float) for name in (one, other))
         panel.plot(x, y, "o", color=BLUE, markersize=3.2, mew=0, alpha=0.6)
-        said = f"r = {number(_correlation(x, y), 2)}"
+        said = f"r {fixed(_correlation(x, y), 2)}"
         if (one, other) in modelled:
-            said += f"; model {number(modelled[one, other], 2)}"
+            said += f", model {fixed(modelled[one, other], 2)}"
         panel.set_title(said, fontsize=8.5)
         panel.set_xlabel(one)
         panel.set_ylabel(other)
@@ -135,7 +144,9 @@ def draw_pairs(
         "where the model has none asks for a covariance."
     )
     title, alt = "Random effects over each other", "Pairs of random effects"
-    yield Drawing("effect-pairs", title, alt, caption, figure, individuals[["ID", *names]])
+    yield Drawing(
+        "effect-pairs", title, alt, caption, figure, individuals[["ID", *names]]
+    )
 
 
 def draw_covariates(
@@ -146,7 +157,8 @@ def draw_covariates(
 ) -> Iterator[Drawing]:
     """Draw effects over each covariate: a row of panels a covariate."""
     names = [str(name) for name in effects["effect"]][:MOST_EFFECTS]
-    factors = [n for n in covariates if n != "ID" and covariates[n].nunique() > 1]
+    known = [str(name) for name in covariates.columns if name != "ID"]
+    factors = [name for name in known if covariates[name].nunique() > 1]
     for factor in factors if names else ():
         x = covariates[factor].to_numpy(float)
         lines, across = math.ceil(len(names) / ACROSS), min(ACROSS, max(2, len(names)))
@@ -160,7 +172,7 @@ def draw_covariates(
             else:
                 panel.plot(x, y, "o", color=BLUE, markersize=3.2, mew=0, alpha=0.6)
                 draw_smooth(panel, x, y)
-                panel.set_title(f"r = {number(_correlation(x, y), 2)}", fontsize=8.5)
+                panel.set_title(f"r {fixed(_correlation(x, y), 2)}", fontsize=8.5)
             panel.axhline(0.0, color=INK, linewidth=0.8)
             panel.set_xlabel(titles.get(factor, factor))
             panel.set_ylabel(name)
@@ -177,7 +189,7 @@ def draw_covariates(
         yield Drawing(slug(f"effects by {factor}"), title, title, caption, figure, data)
 
 
-def _by_code(panel, x: np.ndarray, y: np.ndarray, codes: np.ndarray) -> None:
+def _by_code(panel: Axes, x: np.ndarray, y: np.ndarray, codes: np.ndarray) -> None:
     """Draw the values of each code of a category, with their quartiles."""
     for place, code in enumerate(codes):
         mine = y[x == code]
@@ -189,7 +201,7 @@ def _by_code(panel, x: np.ndarray, y: np.ndarray, codes: np.ndarray) -> None:
     panel.set_xlim(-0.5, len(codes) - 0.5)
 
 
-def _tidy(panel, codes: np.ndarray | None = None) -> None:
+def _tidy(panel: Axes, codes: np.ndarray | None = None) -> None:
     """Set few ticks; those of a category at its codes."""
     number_axis(panel)
     if codes is not None:
@@ -199,11 +211,9 @@ def _tidy(panel, codes: np.ndarray | None = None) -> None:
         number_axis(panel, which="x")
 
 
-def _few():
+def _few() -> MaxNLocator:
     """Return ticks that three panels side by side have room for."""
-    from matplotlib.ticker import MaxNLocator
-
-    return MaxNLocator(4)
+    return MaxNLocator(3)
 
 
 def _correlation(x: np.ndarray, y: np.ndarray) -> float:

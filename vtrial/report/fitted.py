@@ -1,4 +1,4 @@
-"""The page of a fit: what was found in words, estimates, and how well the model fits."""
+"""The page of a fit: what was found, in words and tables, and how well it fits."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
