@@ -4,20 +4,13 @@ The program that gives objective and slopes is that of all directions, so that n
 is compiled anew for another choice.
 """
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from vtrial.fit.focei import Focei
 from vtrial.fit.minimum import Minimum, Tell, minimise
-
-
-class Problem(Protocol):
-    """What gives a point at a vector, such as `Focei`."""
-
-    def at(self, vector: np.ndarray, start: np.ndarray | None = None) -> Any:
-        """Return objective, slopes and modes."""
-        ...
 
 
 class Held(NamedTuple):
@@ -31,7 +24,7 @@ class Held(NamedTuple):
 
 
 def minimise_free(
-    problem: Problem,
+    problem: Focei,
     vector: Float[np.ndarray, " estimate"],
     free: Bool[np.ndarray, " estimate"],
     *,
@@ -55,7 +48,7 @@ def minimise_free(
 
 
 def freed(
-    problem: Problem,
+    problem: Focei,
     vector: Float[np.ndarray, " estimate"],
     free: Bool[np.ndarray, " estimate"],
     eta: Float[np.ndarray, "subject effect"] | None,
