@@ -109,7 +109,7 @@ def test_a_value_that_cannot_be_is_told_by_its_line(tmp_path):
 
 
 def test_a_fit_is_looked_at_and_compared(fit, tmp_path, model):
-    """NPDE are near the standard normal, for the model is the one that made the data."""
+    """NPDE are near the standard normal: the model is the one that made the data."""
     found, into = fit
     frames = checks_of(found, simulations=200, into=into)
     rows = pd.read_csv(into / "predictions.csv")

@@ -156,7 +156,7 @@ def _tests(rows: "pd.DataFrame") -> list[dict[str, Any]]:
         count, spread = len(own), float(own.var(ddof=1))
         each = stats.chi2.cdf((count - 1) * spread, count - 1)
         p = [
-            float(stats.ttest_1samp(own, 0.0)[1]),
+            2 * float(stdtr(count - 1, -abs(own.mean()) / np.sqrt(spread / count))),
             2 * min(float(each), 1 - float(each)),
             float(stats.shapiro(own[:SHAPED])[1]),
         ]

@@ -27,7 +27,6 @@ from vtrial.report.page import FIGURES, put, template
 from vtrial.report.tables import Cell, Table, make_table
 from vtrial.report.words import (
     MISSING,
-    capital,
     count,
     fixed,
     listing,
@@ -153,7 +152,7 @@ def _answer(summary: Mapping[str, Any]) -> str:
     )
     first = [r for r in rows if not r["parameter"].startswith("omega(")][:NAMED]
     told = [f"{row['parameter']} is {_value(row)}" for row in first]
-    return f"{words} {capital(listing(told))}." if told else words
+    return f"{words} Of the estimates, {listing(told)}." if told else words
 
 
 def _value(row: Mapping[str, Any]) -> str:
