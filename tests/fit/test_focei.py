@@ -1,5 +1,6 @@
 """FOCEI: its slopes are those of its objective, and its minimum is found."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -9,12 +10,17 @@ import pytest
 from tests.fit.conftest import altered, written
 from vtrial.errors import FitError
 from vtrial.fit.calibration import calibrate
+from vtrial.fit.checks import checks_of
+from vtrial.fit.comparison import compare_fits
+from vtrial.fit.doubts import doubts_of
 from vtrial.fit.focei import Focei, objective_of
+from vtrial.fit.folder import summary_of
 from vtrial.fit.likelihood import likelihood_of
 from vtrial.fit.parameters import layout_of
 from vtrial.fit.study import read_study
 from vtrial.fit.values import values_of
 from vtrial.model.sheet import load_model
+from vtrial.report.fitted import render_fit
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +106,42 @@ def test_a_value_that_cannot_be_is_told_by_its_line(tmp_path):
         calibrate(load_model(sheet), path, into=tmp_path / "FIT")
     assert told.value.faults[0].line == 2
     assert not (tmp_path / "FIT").exists()
+
+
+def test_a_fit_is_looked_at_and_compared(fit, tmp_path, model):
+    """NPDE are near the standard normal: the model is the one that made the data."""
+    found, into = fit
+    frames = checks_of(found, simulations=200, into=into)
+    rows = pd.read_csv(into / "predictions.csv")
+    assert rows.NPDE.notna().all()
+    assert abs(rows.NPDE.mean()) < 4 / np.sqrt(len(rows))
+    assert 0.7 < rows.NPDE.std() < 1.3
+    np.testing.assert_allclose(rows.RES, rows.DV - rows.PRED, atol=1e-6)
+    assert frames["check"].observations.sum() == len(rows)
+    page = render_fit(summary_of(found), frames, into).read_text()
+    assert "FOCEI estimated" in page
+    assert "npde-conc" in page
+    other = tmp_path / "other"
+    other.mkdir()
+    told = json.loads((into / "estimates.json").read_text())
+    less = [name for name in told["names"] if name != "conc.additive"]
+    told |= {"objective": told["objective"] + 10.0, "names": less}
+    (other / "estimates.json").write_text(json.dumps(told))
+    (nested,) = compare_fits([into, other])["nested"].itertuples()
+    assert (nested.df, nested.more) == (1, "conc.additive")
+    assert nested.p == pytest.approx(0.00157, abs=1e-5)  # R: pchisq(10, 1)
+    (other / "estimates.json").write_text(json.dumps(told | {"data_digest": "other"}))
+    with pytest.raises(FitError, match="of other data"):
+        compare_fits([into, other])
+
+
+def test_a_correlation_that_ran_to_one_is_told(fit):
+    found, _ = fit
+    (size,) = (b for b in found.values.covariances if b.shape == (2, 2))
+    root = np.sqrt(np.diag(size))
+    blocks = tuple(
+        np.outer(root, root) if b.shape == (2, 2) else b
+        for b in found.values.covariances
+    )
+    edge = dataclasses.replace(found, values=found.values._replace(covariances=blocks))
+    assert any("ran to 1, which is the boundary" in text for text in doubts_of(edge))

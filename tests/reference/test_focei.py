@@ -6,12 +6,16 @@ which. Theophylline is of nlmixr2's FOCEI. None of the data is part of this repo
 `VTRIAL_REFERENCE` says where it lies.
 """
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from vtrial.fit.focei import objective_of
+from vtrial.fit.goodness import goodness_of
+from vtrial.fit.likelihood import likelihood_of
 from vtrial.fit.mode import Outcome, modes
 from vtrial.fit.study import read_study
+from vtrial.fit.values import values_of
 from vtrial.model.sheet import load_model
 from vtrial.testing import reference_folder
 
@@ -142,3 +146,23 @@ def test_objective_of_warfarin(tmp_path, note):
     gap = objective_of(modes(model, study)).sum() - objective("err/run000")
     note("OFV less NONMEM's, warfarin", abs(gap))
     assert abs(gap) < NEAR
+
+
+def test_predictions_and_residuals_are_nonmem_s(tmp_path, note):
+    """CWRESI of NONMEM, which is written with five digits."""
+    model, study = acop("runN046", tmp_path)
+    likelihood, values = likelihood_of(model, study), values_of(model)
+    found = modes(model, study, likelihood=likelihood)
+    mine = goodness_of(likelihood, study, values, found.eta)
+    table = pd.read_csv(FOLDER / "acop_predictions" / "runN046.csv.gz")
+    table = table[table.EVID == 0]
+    real = study.data.real
+    order = np.argsort(study.row[real], kind="stable")
+    for part, name in (("typical", "PRED"), ("individual", "IPRED")):
+        own = np.asarray(getattr(mine, part))[real][order]
+        gap = np.abs(own / table[name].to_numpy() - 1.0).max()
+        note(f"{name} against NONMEM's", gap)
+        assert gap < 1e-4
+    gap = np.abs(np.asarray(mine.conditional)[real][order] - table.CWRESI).max()
+    note("CWRES against NONMEM's CWRESI", gap)
+    assert gap < 1e-4

@@ -14,7 +14,7 @@ import typer
 
 import vtrial as vt
 from vtrial.cli.designs import designs
-from vtrial.cli.fits import fits
+from vtrial.cli.fits import fits, show_fits
 from vtrial.cli.jobs import jobs
 from vtrial.cli.say import open_page, print_json, print_table, say, warn
 from vtrial.cli.twins import twins
@@ -203,8 +203,9 @@ def report(
 
 @app.command(epilog="Example: `vtrial compare results/one results/other --open`")
 def compare(
-    first: Annotated[Path, typer.Argument(help="A run's folder or record: A.")],
-    second: Annotated[Path, typer.Argument(help="Another one: B.")],
+    folders: Annotated[
+        list[Path], typer.Argument(help="Folders of two runs, or of some fits.")
+    ],
     out: Annotated[
         Path | None, typer.Option(help="Folder for the page; beside B if none.")
     ] = None,
@@ -212,7 +213,17 @@ def compare(
     open_: Open = False,
     as_json: Json = False,
 ) -> None:
-    """Lay two finished runs side by side: a page, and the differences as tables."""
+    """Lay finished runs, or fits of one study, side by side: the differences as tables.
+
+    Of two runs, A and B, a page is written, too.
+    """
+    if any((path / "estimates.json").is_file() for path in folders):
+        show_fits(folders, as_json=as_json)
+        return
+    if len(folders) != 2:
+        warn(f"{len(folders)} folders; two runs are compared, or two fits and more.")
+        raise typer.Exit(WRONG)
+    first, second = folders
     runs = [_seen(path) for path in (first, second)]
     heads = [str(run.attributes.get("digest", "")) for run in runs]
     name = "compared-" + "-".join(digest[:8] for digest in heads)

@@ -1,12 +1,16 @@
 """The command that fits a model to a study."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 import vtrial as vt
-from vtrial.cli.say import print_json, print_table, say, warn
+from vtrial.cli.say import open_page, print_json, print_table, say, warn
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 fits = typer.Typer()
 
@@ -41,7 +45,22 @@ Covariance = Annotated[
     Literal["sandwich", "R", "S"],
     typer.Option(help="Of the estimates: by curvature and scores, or one of them."),
 ]
-Seed = Annotated[int, typer.Option(help="Of methods that draw.")]
+Search = Annotated[
+    str, typer.Option(help="Covariates to try step by step: `CL~WT, V~WT`.")
+]
+Full = Annotated[
+    str, typer.Option(help="Covariates to take all at once: `CL~WT, CL~SEX`.")
+]
+Forward = Annotated[float, typer.Option(help="p-value below which one is taken.")]
+Backward = Annotated[float, typer.Option(help="p-value above which one is dropped.")]
+Profile = Annotated[
+    list[str] | None,
+    typer.Option(help="Follow the likelihood along an estimate: `tvCL`."),
+]
+Simulations = Annotated[
+    int, typer.Option(help="Studies that are drawn for NPDE and predictive checks.")
+]
+Seed = Annotated[int, typer.Option(help="Of what is drawn.")]
 Draws = Annotated[
     int | None,
     typer.Option(help="Of a chain, or of a subject's effects for its likelihood."),
@@ -51,7 +70,10 @@ Warmup = Annotated[
 ]
 Chains = Annotated[int | None, typer.Option(help="Side by side: saem, nuts.")]
 Iterations = Annotated[int | None, typer.Option(help="Of saem, and vi.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Report = Annotated[bool, typer.Option(help="Write the page.")]
+Png = Annotated[bool, typer.Option("--png", help="Write figures as PNG, too.")]
+Open = Annotated[bool, typer.Option("--open", help="Open the page in a browser.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 
 @fits.command(
@@ -70,47 +92,94 @@ def fit(
     below: Below = "M3",
     covariates: Covariates = "backward",
     covariance: Covariance = "sandwich",
+    search: Search = "",
+    full: Full = "",
+    forward: Forward = 0.05,
+    backward: Backward = 0.01,
+    profile: Profile = None,
+    simulations: Simulations = 1000,
     seed: Seed = 1,
     draws: Draws = None,
     warmup: Warmup = None,
     chains: Chains = None,
     iterations: Iterations = None,
-    as_json: AsJson = False,
+    report: Report = True,
+    png: Png = False,
+    open_: Open = False,
+    as_json: Json = False,
 ) -> None:
     """Estimate a model's parameters from a study, and write the model they make."""
-
-    def tell(step: int, objective: float, left: float) -> None:
-        said = f"objective {objective:.4f}" if objective == objective else "going on"
-        more = f", may fall by {left:.2g}" if left == left else ""
-        warn(f"step {step:>3}: {said}{more}")
-
-    found = vt.calibrate(
-        model,
-        data,
-        into=into,
-        method=method,
-        start=start,
-        fixed=fixed or (),
-        outputs=vt.jobs.pairs_of(outputs) or None,
-        column=column,
-        below=below,
-        covariates=covariates,
-        covariance=covariance,
-        seed=seed,
-        draws=draws,
-        warmup=warmup,
-        chains=chains,
-        iterations=iterations,
-        tell=tell,
-    )
-    if as_json:
-        print_json(vt.fit.summary_of(found))
+    options = {
+        "into": into,
+        "method": method,
+        "fixed": fixed or (),
+        "outputs": vt.jobs.pairs_of(outputs) or None,
+        "column": column,
+        "below": below,
+        "covariates": covariates,
+        "covariance": covariance,
+        "start": start,
+        "seed": seed,
+        "draws": draws,
+        "warmup": warmup,
+        "chains": chains,
+        "iterations": iterations,
+        "tell": _tell,
+    }
+    _refuse(search, full, profile, report)
+    if (search or full) and method != "focei":
+        by = "focei, whose fits are compared by their objective"
+        raise vt.VtrialError("--method", f"{method} with a search", by, "--method focei")
+    more: dict[str, pd.DataFrame] = {}
+    if search or full:
+        how = {"full": bool(full), "forward": forward, "backward": backward}
+        asked = search or full
+        searched = vt.fit.search(model, data, asked, said=warn, **how, **options)
+        found, more = searched.fit, {"forest": searched.forest}
+        more |= {"steps": searched.steps} if search else {}
     else:
-        _say(found, into)
+        found = vt.calibrate(model, data, **options)
+    page = None
+    if report:
+        drawn = {"simulations": simulations, "seed": seed, "profile": profile or ()}
+        frames = vt.fit.checks_of(found, into=into, **drawn) | more
+        page = vt.report.render_fit(vt.fit.summary_of(found), frames, into, png=png)
+    _deliver(found, more, into, page, as_json=as_json)
+    if page and open_:
+        open_page(page)
 
 
-def _say(found: "vt.fit.Fit", into: Path) -> None:
-    """Print what was found."""
+def _tell(step: int, objective: float, left: float) -> None:
+    """Say where a search stands."""
+    said = f"objective {objective:.4f}" if objective == objective else "going on"
+    more = f", may fall by {left:.2g}" if left == left else ""
+    warn(f"step {step:>3}: {said}{more}")
+
+
+def _refuse(search: str, full: str, profile: Sequence[str] | None, page: bool) -> None:
+    """Refuse options that do not go together, before anything is computed."""
+    if search and full:
+        raise vt.VtrialError("--full", "given with --search", "one of the two", "")
+    if profile and not page:
+        allowed = "with the page, which shows it"
+        raise vt.VtrialError("--profile", "given with --no-report", allowed, "")
+
+
+def _deliver(
+    found: Any,
+    more: "dict[str, pd.DataFrame]",
+    into: Path,
+    page: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print what was found, and where it stands."""
+    summary = vt.fit.summary_of(found)
+    if as_json:
+        print_json(summary)
+        return
+    if "steps" in more:
+        print_table(more["steps"], title="Search for covariates")
     print_table(vt.fit.tables_of(found)["estimates"], title="Estimates")
     study = found.study
     chance = f" ± {found.error:.2g}" if found.error else ""
@@ -122,6 +191,20 @@ def _say(found: "vt.fit.Fit", into: Path) -> None:
     )
     if astray := found.told.get("divergences"):
         warn(f"{astray} draws diverged: the posterior may be wider than they say.")
-    if not found.converged:
-        warn(f"{found.method} did not converge: its last values are written, too.")
+    for text in summary["doubts"]:
+        warn(f"{text}.")
+    if page:
+        say(f"Report: {page}")
     say(f"{into}: written. In a protocol: `model: {into}/model.yaml`")
+
+
+def show_fits(folders: Sequence[Path], *, as_json: bool) -> None:
+    """Print fits of one study beside each other."""
+    tables = vt.fit.compare_fits(folders)
+    if as_json:
+        print_json({name: table.to_dict("records") for name, table in tables.items()})
+        return
+    print_table(tables["fits"], title="Fits of the same study")
+    print_table(tables["estimates"], title="Estimates")
+    if len(tables["nested"]):
+        print_table(tables["nested"], title="Likelihood ratios of nested fits")

@@ -1,5 +1,6 @@
 """A fit on disk: a folder that is written whole or not at all."""
 
+import hashlib
 import json
 import math
 import os
@@ -8,10 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Int
 
 from vtrial.errors import FitError
+from vtrial.fit.doubts import doubts_of
 from vtrial.fit.fitted_sheet import fitted_sheet, rounded
 from vtrial.fit.mode import Outcome
+from vtrial.fit.study import Study
 from vtrial.units import factor
 
 if TYPE_CHECKING:
@@ -68,6 +72,13 @@ def write_fit(fit: "Fit", into: Path) -> Path:
         shutil.rmtree(draft, ignore_errors=True)
         raise
     return into
+
+
+def put_table(table: "pd.DataFrame", path: Path) -> None:
+    """Write a table into a fit's folder, whole or not at all."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    table.to_csv(draft, index=False, lineterminator="\n", float_format="%.9g")
+    draft.replace(path)
 
 
 def sheet_of(fit: "Fit") -> str:
@@ -148,12 +159,39 @@ def _individuals(fit: "Fit") -> dict[str, np.ndarray]:
     return table | {"outcome": words[fit.modes.outcome]}
 
 
+def order_of(study: Study) -> Int[np.ndarray, " observation"]:
+    """Return the order in which observations, taken by `real`, stand in the file."""
+    return np.argsort(study.row[study.data.real], kind="stable")
+
+
+def digest_of(fit: "Fit") -> str:
+    """Return a digest of what was observed when, and given: the same for any model."""
+    study, data = fit.study, fit.study.data
+    names = np.array([output.name for output in fit.model.outputs])
+    order, real = order_of(study), data.real
+    given = np.broadcast_to(data.doses.time, (study.subjects, data.doses.time.shape[1]))
+    amount = np.broadcast_to(data.doses.amount, given.shape)
+    parts = [
+        np.asarray(study.identity, str),
+        np.asarray(study.row)[real][order],
+        np.asarray(data.times.time, float)[real][order],
+        np.asarray(data.values, float)[real][order],
+        data.below[real][order],
+        names[data.output[real]][order].astype(str),
+        given[np.isfinite(given)].astype(float),
+        amount[np.isfinite(given)].astype(float),
+    ]
+    said = repr([part.tolist() for part in parts])
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
 def _predictions(fit: "Fit") -> dict[str, np.ndarray]:
     """Return a row an observation, in the order of the file."""
     study, real = fit.study, fit.study.data.real
-    order = np.argsort(study.row[real], kind="stable")
+    order = order_of(study)
     subject = np.nonzero(real)[0]
     names = np.array([output.name for output in fit.model.outputs])
+    left = study.data.values - np.asarray(fit.goodness.typical)
     columns = {
         "ID": study.identity[subject],
         "TIME": np.asarray(study.data.times.time)[real] / factor(fit.model.time, "h"),
@@ -162,6 +200,8 @@ def _predictions(fit: "Fit") -> dict[str, np.ndarray]:
         "below": study.data.below[real].astype(int),
         "PRED": np.asarray(fit.goodness.typical)[real],
         "IPRED": np.asarray(fit.goodness.individual)[real],
+        "RES": np.where(study.data.below, np.nan, left)[real],
+        "WRES": np.asarray(fit.goodness.marginal)[real],
         "IWRES": np.asarray(fit.goodness.weighted)[real],
         "CWRES": np.asarray(fit.goodness.conditional)[real],
     }
@@ -173,11 +213,18 @@ def summary_of(fit: "Fit") -> dict[str, Any]:
     count = len(fit.layout)
     found = {
         "model": fit.model.name,
+        "title": fit.model.title,
         "data": Path(fit.study.source).name,
+        "data_digest": digest_of(fit),
         "method": fit.method,
         "subjects": fit.study.subjects,
         "observations": fit.study.observations,
+        "below": int(fit.study.data.below.sum()),
         "left_out": fit.study.dropped,
+        "time": fit.model.time,
+        "units": {o.name: o.unit for o in fit.model.outputs},
+        "titles": {p.name: p.title for p in fit.model.parameters if p.title},
+        "covariates": {c.name: c.title or c.name for c in fit.model.covariates},
         "objective": fit.objective,
         "objective_error": fit.error,
         "likelihood": fit.likelihood,
@@ -187,6 +234,7 @@ def summary_of(fit: "Fit") -> dict[str, Any]:
         "steps": max(len(fit.course) - 1, 0),
         "condition": fit.condition,
         "covariance_by": fit.covariance_by,
+        "doubts": doubts_of(fit),
         "seconds": round(fit.seconds, 3),
         "estimates": estimates_of(fit),
         "shrinkage": fit.shrinkage,

@@ -224,6 +224,34 @@ def placed(error: ResidualError, value: Float[Array, "*any"]) -> Float[Array, "*
     return _placed(error, value)[1]
 
 
+def drawn(
+    error: ResidualError,
+    middle: Float[Array, "*any"],
+    scale: Float[Array, "*any"],
+    normal: Float[Array, "*any"],
+    keys: Key[Array, "*any"] | None = None,
+) -> Float[Array, "*any"]:
+    """Return a measured value, given what `standing` gives; nothing is censored.
+
+    Parameters
+    ----------
+    normal
+        [1] Standard normal draw.
+    keys
+        From which Student's t and a beta distribution draw more; the others need none.
+    """
+    if error.law == "beta":
+        first = _gamma(middle * scale, keys, 0)
+        second = _gamma((1.0 - middle) * scale, keys, 1)
+        return _between(error, first / (first + second))
+    if error.law == "student":
+        normal = normal / jnp.sqrt(_mixing(error.freedom, normal, keys))
+    place = middle + scale * normal
+    if error.law == "log":
+        return jnp.exp(place)
+    return _between(error, jax.nn.sigmoid(place)) if error.law == "logit" else place
+
+
 def information_of(
     error: ResidualError,
     middle: Float[Array, "*any"],

@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "plot_null": "vtrial.report.null_rates",
         "plot_advice": "vtrial.report.advised",
         "plot_profiles": "vtrial.report.profiles",
+        "render_fit": "vtrial.report.fitted",
         "render": "vtrial.report.page",
         "render_optimum": "vtrial.report.optimum",
     },
