@@ -128,8 +128,8 @@ def fit(
     }
     _refuse(search, full, profile, report)
     if (search or full) and method != "focei":
-        by = "focei, whose fits are compared by their objective"
-        raise vt.VtrialError("--method", f"{method} with a search", by, "--method focei")
+        asked, allowed = f"{method} with a search", "focei: fits compared by objective"
+        raise vt.VtrialError("--method", asked, allowed, "--method focei")
     more: dict[str, pd.DataFrame] = {}
     if search or full:
         how = {"full": bool(full), "forward": forward, "backward": backward}
