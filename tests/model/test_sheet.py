@@ -383,6 +383,7 @@ KEYS += ["uncertainty", "equations", "outputs", "nonnegative", "amount", "strang
 
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS), VALUE, min_size=1))
+@pytest.mark.slow
 def test_no_sheet_raises_anything_else(data):
     text = "\n".join(f"{key}: {json.dumps(value)}" for key, value in data.items())
     outcome = ""

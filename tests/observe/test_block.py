@@ -125,6 +125,7 @@ def test_residual_error_moves_no_random_effect(sheets):
     np.testing.assert_allclose(noisy[sketch], exact[sketch], **CLOSE)
 
 
+@pytest.mark.slow
 def test_parameters_are_one_draw_a_replicate(sheets):
     sheets.change("small", "measurements: true", "individual: [tvCL]")
     drawn = rows(sheets.load())["subjects/tvCL"].reshape(4, 30)

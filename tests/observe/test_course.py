@@ -251,6 +251,7 @@ outputs:
 """
 
 
+@pytest.mark.slow
 def test_rules_act_on_what_chance_has_made(tmp_path):
     """A state that grows by one a day, and is set back when it is seen at three."""
     (tmp_path / "counting.yaml").write_text(COUNTING)
@@ -281,6 +282,7 @@ outputs:
 """
 
 
+@pytest.mark.slow
 def test_a_change_is_of_the_state_that_it_names_whatever_else_is_given(tmp_path):
     (tmp_path / "two.yaml").write_text(TWO)
     body = 'model: two\narms: {a: {dose: "100 mg into central every 24 h x 3"}}\n'

@@ -118,6 +118,7 @@ def departed(protocol, time, level, hazards, *, count=20000, parts=1):
     return tuple(map(np.asarray, left))
 
 
+@pytest.mark.slow
 def test_hazards_that_fade_leave_a_known_survival(tmp_path):
     """Of h = a exp(-K t) the survival is exp(-a / K (1 - exp(-K t)))."""
     causes = """

@@ -142,6 +142,7 @@ def test_a_twin_outside_the_protocol_says_the_same(found, tmp_path):
         assert row["utility"] > mine["utility"].max() - 0.15
 
 
+@pytest.mark.slow
 def test_it_is_the_same_in_any_company_and_moves_nothing_else(found, tmp_path):
     parts = [rows_of(trial_of(tmp_path, block=3), place) for place in (0, 1)]
     for path in ("arms/a/decisions/learned", "arms/a/doses/amount"):
@@ -189,6 +190,7 @@ def test_what_is_wrong_is_told(tmp_path):
         assert told in str(error.value), str(error.value)
 
 
+@pytest.mark.slow
 def test_limits_bound_what_may_be_and_the_highest_may_be_preferred(tmp_path):
     """The highest dose that keeps a limit, and the lowest where none does."""
 

@@ -60,6 +60,7 @@ def outcomes(sheets, tmp_path, **changes):
     }
 
 
+@pytest.mark.slow
 def test_endpoints_of_endpoints_and_events_in_between(trial, tmp_path):
     found = outcomes(trial, tmp_path)
     number = {name: found[name, "outcome"] for name, _ in found}

@@ -172,6 +172,7 @@ def test_a_true_mean_counts_even_steps_alone(dosed):
     assert dosed["swallowed"]["mean"] == pytest.approx(wanted, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_the_record_tells_how_far_numbers_move_on_half_the_grid(dosed):
     error = dosed["error"]
     assert set(error) == {"peak", "area", "last peak", "least"}

@@ -121,6 +121,7 @@ def test_another_block_size_screens_the_same(base):
     np.testing.assert_array_equal(counts, whole.screened[:120])
 
 
+@pytest.mark.slow
 def test_a_visit_before_the_start_decides(base):
     base.change("small", "first: {at: day 0", "first: {at: 'day -7, day 0'")
     base.change(
@@ -146,6 +147,7 @@ def test_other_values_come_too_late_for_who_is_let_in(base):
         base.load().with_parameters(tvBASE=3.0)
 
 
+@pytest.mark.slow
 def test_words_of_the_cohort_may_be_written(base):
     base.change("folk", "{0: 0.5, 1: 0.5}", "{male: 0.5, female: 0.5}")
     base.change("small", "arms:", 'eligible: "base > 1 and FEMALE == female"\narms:')

@@ -52,6 +52,7 @@ def test_who_cannot_be_given_or_seen_is_failed_and_nobody_else(sheets, line, sta
     assert np.isfinite(outcome[~heavy]).all()
 
 
+@pytest.mark.slow
 def test_an_output_that_nobody_looks_at_may_be_no_number(sheets):
     sheets.change("body", "effect = conc / (conc + 1)", "effect = log(-conc)")
     _, found, outcome = low(sheets)
@@ -87,6 +88,7 @@ def test_a_volume_that_is_next_to_nothing_is_refused(sheets, size):
         assert fault.line
 
 
+@pytest.mark.slow
 def test_an_equation_may_make_small_volumes_and_numbers_stay_right(sheets):
     """The drug is cleared as it is absorbed: KA times what is left, over clearance."""
     sheets.change(

@@ -33,6 +33,7 @@ def found(tmp_path_factory):
     return made, said, folder.path / "out"
 
 
+@pytest.mark.slow
 def test_what_is_found_can_be_given_and_holds_on_fresh_people(found):
     made, said, _ = found
     assert made.point[0] % 25 == 0
@@ -46,6 +47,7 @@ def test_what_is_found_can_be_given_and_holds_on_fresh_people(found):
     assert said[-1].endswith("on fresh people: holds")
 
 
+@pytest.mark.slow
 def test_both_numbers_are_told_and_who_did_not_hold_is_shown(found):
     table = found[0].candidates
     tried = table[table["verified"]]
@@ -56,6 +58,7 @@ def test_both_numbers_are_told_and_who_did_not_hold_is_shown(found):
     assert {"goal", "goal verified"} <= set(table)
 
 
+@pytest.mark.slow
 def test_the_front_goes_up_with_what_it_costs(found):
     front = found[0].front
     assert len(front) == 3
@@ -63,6 +66,7 @@ def test_the_front_goes_up_with_what_it_costs(found):
     assert front["goal"].is_monotonic_increasing
 
 
+@pytest.mark.slow
 def test_it_is_written_whole_and_as_data(found, monkeypatch):
     made, _, folder = found
     data = json.loads((folder / nouns.FILE).read_text())
@@ -79,6 +83,7 @@ def test_it_is_written_whole_and_as_data(found, monkeypatch):
     assert [path.name for path in folder.iterdir()] == [nouns.FILE]
 
 
+@pytest.mark.slow
 def test_a_page_shows_search_front_and_verification(found, tmp_path):
     made = found[0]
     page = vt.report.render_optimum(
@@ -89,6 +94,7 @@ def test_a_page_shows_search_front_and_verification(found, tmp_path):
     assert (tmp_path / "tables" / "candidates.csv").is_file()
 
 
+@pytest.mark.slow
 def test_few_real_values_are_all_looked_at(sheets, quiet):
     """No library is needed where there are no more candidates than evaluations."""
     sheets.change(

@@ -63,6 +63,7 @@ def test_groups_add_up(model):
     np.testing.assert_allclose(information(model, halves).matrix, whole, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_exchanged_times_tell_more(model):
     grid = {"conc": [0.25, 0.5, 1, 1.5, 2, 4, 6, 12, 24, 36, 48, 72, 96, 120]}
     found, told = optimal_times(model, GROUP, candidates=grid)

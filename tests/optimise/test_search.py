@@ -61,6 +61,7 @@ def searched(descent, **how):
     return point[0]
 
 
+@pytest.mark.slow
 def test_a_window_of_exposure_has_its_optimum_at_its_geometric_mean(descent):
     """P(a < D/CL < b) for a lognormal CL is highest at CL times the root of a b."""
     amount = searched(descent, limits=())

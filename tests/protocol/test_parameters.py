@@ -58,6 +58,7 @@ def test_a_replicate_takes_a_row_in_order(sheets):
     np.testing.assert_array_equal(known["tvCL"], [5, 5, 5])
 
 
+@pytest.mark.slow
 def test_columns_may_have_other_names(sheets):
     text = "parameters: {file: boot.csv, columns: {tvV: V}}\n"
     asked(sheets, text, boot_csv="CL;V\n4;40,5\n6;60,5\n")
@@ -80,6 +81,7 @@ def test_estimates_of_nonmem_and_their_covariance(sheets):
     assert set(found["tvKA"]) == {1.0}
 
 
+@pytest.mark.slow
 def test_estimates_without_a_covariance_are_known(sheets):
     asked(sheets, RUN, run1_ext=EXT)
     protocol, found = drawn(sheets)
@@ -94,6 +96,7 @@ WHOLE = """TABLE NO.     1: First Order Conditional Estimation: Problem=1
 OMEGA = "parameters: {file: run1.ext, omega: {eta.V: ETA1, eta.CL: ETA2}, df: 30}\n"
 
 
+@pytest.mark.slow
 def test_random_effects_vary_as_omega_of_a_run(sheets):
     asked(sheets, OMEGA, run1_ext=WHOLE)
     protocol, _ = drawn(sheets)
@@ -104,6 +107,7 @@ def test_random_effects_vary_as_omega_of_a_run(sheets):
     assert protocol.uncertain
 
 
+@pytest.mark.slow
 def test_degrees_of_freedom_need_no_file(sheets):
     """A quarter of the variances lie beyond each quartile of n V / chi-squared(n - 1).
 

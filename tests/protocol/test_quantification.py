@@ -103,6 +103,7 @@ def test_an_output_without_a_limit_has_no_rule(load):
              "drop")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_nca_below_quantification(load, tmp_path):
     """Ten values of 10 exp(-t/2) mg/L, the last two below the limit of 0.1 mg/L.
 

@@ -170,6 +170,7 @@ def test_a_rule_that_no_visit_can_decide_is_told(tmp_path):
         assert faults_of(SHEET, CYCLES.replace("WHEN", f'"{when}"'), tmp_path) == ()
 
 
+@pytest.mark.slow
 def test_no_arm_has_more_rules_than_can_be_told_apart(tmp_path):
     rule = "  r{}: {{when: conc > {}, do: hold, also: true}}\n"
     for count in (MOST_RULES, MOST_RULES + 1):
@@ -212,6 +213,7 @@ def test_a_limit_is_no_span():
         read_condition("max(conc, 7 d) > 4", names)
 
 
+@pytest.mark.slow
 def test_everything_that_a_rule_may_say_is_explained(tmp_path):
     assert list(LOOKS_BACK) == list(FUNCTIONS)
     assert set(NAMED) | {"t", "dose"} == set(OWN)

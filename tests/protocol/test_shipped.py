@@ -79,6 +79,7 @@ def test_docetaxel_is_the_trial_as_published():
     assert limits["grade 4"] == 0.5
 
 
+@pytest.mark.slow
 def test_diabetes_arms_differ_by_errors_only_and_hold_what_was_published():
     protocol = load_protocol("t1d-basal-bolus")
     usual, perfect = protocol.arms
@@ -104,6 +105,7 @@ def test_diabetes_arms_differ_by_errors_only_and_hold_what_was_published():
     assert not spread.verified
 
 
+@pytest.mark.slow
 def test_tirzepatide_rises_by_a_step_every_four_weeks_to_each_arms_dose():
     protocol, other = map(load_protocol, ("surmount-1", "surmount-1-composition"))
     assert protocol.subjects == 2539

@@ -161,6 +161,7 @@ def test_duration_refused(text):
         max_size=12,
     ).map(" ".join)
 )
+@pytest.mark.slow
 def test_no_text_does_worse_than_be_refused(text):
     for read in (
         duration,

@@ -111,6 +111,7 @@ def followed(folder, model, protocol):
     return found["arms/a/measurements/measured"][0], dosed
 
 
+@pytest.mark.slow
 def test_a_ladder_of_doses_follows_platelets(tmp_path):
     wanted = pd.read_csv(HERE / "platelets.csv")
     measured, dosed = followed(tmp_path, PLATELETS, LADDER)

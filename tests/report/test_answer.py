@@ -192,6 +192,7 @@ def test_times_are_since_the_start_where_nobody_is_dosed(protocol, dosed):
     assert timing_of(protocol).since == "the start"
 
 
+@pytest.mark.slow
 def test_times_to_events_are_told_as_the_sheet_counts(dosed, full, tmp_path):
     data = {"visits": {"blood": {"at": "day 0, day 7"}}}
     hours = full.endpoints.head(3).assign(
@@ -284,6 +285,7 @@ def test_codes_are_explained_where_the_sheet_explains_them(protocol):
     )
 
 
+@pytest.mark.slow
 def test_helpers_of_the_cohort_stay_in_the_tables(dosed, full, tmp_path):
     assert factors_shown(dosed) == {"AAG", "FEMALE"}
     kept = replace(dosed, keep=Keep(individual=("CL",)))

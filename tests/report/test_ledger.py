@@ -138,6 +138,7 @@ def test_every_state_that_is_dosed_has_a_figure_of_its_own(trial, tables):
     assert names == ["given-into-central", "given-into-depot"]
 
 
+@pytest.mark.slow
 def test_the_page_has_them_only_where_there_is_a_ledger(
     trial, tables, protocol, make_estimates, tmp_path
 ):

@@ -82,6 +82,7 @@ def test_words_for_a_terminal(runs):
     assert published.loc["grade 4, 60 mg/m²", "A"] == "38.1\u202f% (MISS)"
 
 
+@pytest.mark.slow
 def test_page_holds_both_and_their_bands(runs, tmp_path):
     page = juxtapose(*runs, tmp_path, png=True)
     text = page.read_text(encoding="utf-8")

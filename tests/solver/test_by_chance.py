@@ -29,6 +29,7 @@ def near(found, exact, error):
     return abs(found - exact) < ERRORS * error
 
 
+@pytest.mark.slow
 def test_an_ornstein_uhlenbeck_process_has_its_moments():
     """From 0: variance 2.5^2 (1 - e^(-2t/15)), correlation e^(-s/15) over s days."""
     y = course_of(model_of(OU), [0, 5, 40, 50], count=MANY)["y"] - 5
@@ -263,6 +264,7 @@ every 0.25 d: |
     np.testing.assert_allclose(found, [wanted] * 2, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_stages_end_where_the_whole_does():
     """What is solved in two stages is what is solved in one, draws included."""
     model = model_of(

@@ -125,6 +125,7 @@ def test_a_delay_is_chosen_for_and_no_other_method_is_taken():
         choose(model, Numerics(precision=32))
 
 
+@pytest.mark.slow
 def test_polynomials_and_their_slopes_are_exact():
     """x(t) is the sum of (-1)^k (t - (k - 1) TAU)^k / k! over all k that have begun.
 

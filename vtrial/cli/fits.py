@@ -126,19 +126,9 @@ def fit(
         "iterations": iterations,
         "tell": _tell,
     }
-    _refuse(search, full, profile, report)
-    if (search or full) and method != "focei":
-        asked, allowed = f"{method} with a search", "focei: fits compared by objective"
-        raise vt.VtrialError("--method", asked, allowed, "--method focei")
-    more: dict[str, pd.DataFrame] = {}
-    if search or full:
-        how = {"full": bool(full), "forward": forward, "backward": backward}
-        asked = search or full
-        searched = vt.fit.search(model, data, asked, said=warn, **how, **options)
-        found, more = searched.fit, {"forest": searched.forest}
-        more |= {"steps": searched.steps} if search else {}
-    else:
-        found = vt.calibrate(model, data, **options)
+    _refuse(method, search, full, profile, report)
+    levels = {"forward": forward, "backward": backward}
+    found, more = _found(model, data, options, search=search, full=full, **levels)
     page = None
     if report:
         drawn = {"simulations": simulations, "seed": seed, "profile": profile or ()}
@@ -156,11 +146,40 @@ def _tell(step: int, objective: float, left: float) -> None:
     warn(f"step {step:>3}: {said}{more}")
 
 
-def _refuse(search: str, full: str, profile: Sequence[str] | None, page: bool) -> None:
+def _found(
+    model: str,
+    data: Path,
+    options: dict[str, Any],
+    *,
+    search: str,
+    full: str,
+    forward: float,
+    backward: float,
+) -> "tuple[vt.fit.Fit, dict[str, pd.DataFrame]]":
+    """Fit the model, or the one that a search finds; return tables of the search."""
+    asked = search or full
+    if not asked:
+        return vt.calibrate(model, data, **options), {}
+    how = {"full": bool(full), "forward": forward, "backward": backward}
+    searched = vt.fit.search(model, data, asked, said=warn, **how, **options)
+    steps = {"steps": searched.steps} if search else {}
+    return searched.fit, {"forest": searched.forest, **steps}
+
+
+def _refuse(
+    method: str,
+    search: str,
+    full: str,
+    profile: Sequence[str] | None,
+    report: bool,
+) -> None:
     """Refuse options that do not go together, before anything is computed."""
+    if (search or full) and method != "focei":
+        asked, allowed = f"{method} with a search", "focei: fits compared by objective"
+        raise vt.VtrialError("--method", asked, allowed, "--method focei")
     if search and full:
         raise vt.VtrialError("--full", "given with --search", "one of the two", "")
-    if profile and not page:
+    if profile and not report:
         allowed = "with the page, which shows it"
         raise vt.VtrialError("--profile", "given with --no-report", allowed, "")
 

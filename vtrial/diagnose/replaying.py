@@ -8,6 +8,7 @@ holds would say so.
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
@@ -37,8 +38,8 @@ def replay(folder: str | Path, *, subjects: int = 20) -> pd.DataFrame:
     A row an arm with a ledger and output: `arm`, `output`, `subjects`, `doses` and the
     `largest` difference of its course, in tolerances (`numerics.rtol`), relative to the
     value or to 0.1 % of the subject's largest. Where rules assign to states or inputs,
-    or a regimen begins at steady state, no doses can say the same: `largest` is NaN,
-    and only the ledger is made again.
+    something is left to chance, or a regimen begins at steady state, no doses can say
+    the same: `largest` is NaN, and only the ledger is made again.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def _replayed(
         raise _differs(record, arm, "times of doses that are made again")
     status = np.asarray(course.path.status)[: chosen.size] == Status.SOLVED
     found = None
-    if _is_told_by_doses(arm):
+    if _is_told_by_doses(arm) and trial.protocol.model.chance is None:
         found = _fixed(trial, arm, chosen, held, np.asarray(course.path.time))
     rows = []
     for output in trial.protocol.model.outputs:
@@ -150,9 +151,9 @@ def _fixed(
         name: np.asarray(value)[: chosen.size] if value.ndim else value
         for name, value in ready.inputs.items()
     }
-    seen = time[: chosen.size]
-    rank = np.broadcast_to(trial.schedule.rank, seen.shape)
-    times = Times(seen, rank, trial.schedule.occasion(seen))  # type: ignore[arg-type]
+    seen = jnp.asarray(time[: chosen.size])
+    rank = jnp.broadcast_to(jnp.asarray(trial.schedule.rank), seen.shape)
+    times = Times(seen, rank, trial.schedule.occasion(seen))
     columns = any(np.ndim(value) == 2 for value in inputs.values())
     starts = np.array([-np.inf, *trial.protocol.occasions[1:]])[None, :]
     return simulate(

@@ -19,7 +19,7 @@ from vtrial.dosing.regimen import Level, Regimen, Step
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
 from vtrial.protocol.design import NUMBER, without_numbers
 from vtrial.protocol.protocol import Arm
-from vtrial.protocol.rules import Action, Condition, Rule
+from vtrial.protocol.rules import Action, Condition, Learning, Rule
 
 PLANNED = {"cycle", "day_of_cycle"}  # what a rule may name that is known beforehand
 DATA = ("scale", "add", "fix", "assign", "hold")  # actions whose number is data
@@ -109,9 +109,16 @@ def _rule(
         floor=lifted(rule.floor),
         ceiling=lifted(rule.ceiling),
         ladder=tuple(without_numbers(rung, named) for rung in rule.ladder),
+        learning=rule.learning and _learning(rule.learning, named),
         title="",
         words="",
     )
+
+
+def _learning(learning: Learning, named: Callable[[Number], Name]) -> Learning:
+    """Return how a rule learns, without the amounts that it chooses from."""
+    doses = tuple(without_numbers(dose, named) for dose in learning.doses)
+    return replace(learning, doses=doses)
 
 
 def _condition(when: Condition, named: Callable[[Number], Name]) -> Condition:

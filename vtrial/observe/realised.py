@@ -129,8 +129,8 @@ def tables_of(
             if mine.size:
                 after = np.searchsorted(mine, np.arange(most + 1))
                 coming[place, :, column] = mine[np.minimum(after, mine.size - 1)]
-    shared_ = map(jnp.asarray, (scales > 0, group, coming))
-    return Tables(Rows(**rows_), *shared_, None)
+    lasts, into = jnp.asarray(scales > 0), jnp.asarray(group)
+    return Tables(Rows(**rows_), lasts, into, jnp.asarray(coming), None)
 
 
 def with_habits(
