@@ -48,6 +48,7 @@ def sums(sheets):
     return sheets
 
 
+@pytest.mark.slow
 def test_shares_are_those_of_the_sum(sums):
     """Variances 4, 1, 3 (two effects together), 1 (product with B) and 1 of error."""
     table = sensitivity(sums.load(), "sum", subjects=4000).set_index("factor")
@@ -77,6 +78,7 @@ def test_a_tornado_changes_one_factor_of_the_typical(sums):
     assert np.isnan(table.loc[CHANCE, "at_low"])
 
 
+@pytest.mark.slow
 def test_factors_that_depend_on_each_other_are_one(sums):
     sums.texts["folk"] += "eligibility: A + B > -1\n"
     table = sensitivity(sums.load(), "sum", subjects=200)

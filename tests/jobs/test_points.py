@@ -24,6 +24,7 @@ analysis:
 """
 
 
+@pytest.mark.slow
 def test_a_second_point_compiles_nothing(compiled):  # noqa: F811
     """Whatever differs: seed, dose, parameters. Only the first point compiles."""
     trial = vt.load_protocol(SHEET)

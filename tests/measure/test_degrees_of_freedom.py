@@ -77,6 +77,7 @@ def test_complete_compound_symmetry_has_the_strata_of_a_split_plot(by):
 
 
 @pytest.mark.parametrize("by", [*KENWARD_ROGER, "satterthwaite", "residual", "normal"])
+@pytest.mark.slow
 def test_one_row_jointly_is_the_row_alone(by):
     value, design, _ = draw(missing=0.2)
     fit = fit_mixed(lay_out(value, design), "un")
@@ -88,6 +89,7 @@ def test_one_row_jointly_is_the_row_alone(by):
 
 
 @pytest.mark.parametrize("by", KENWARD_ROGER)
+@pytest.mark.slow
 def test_rows_may_be_mixed(by):
     value, design, _ = draw(missing=0.2)
     fit = fit_mixed(lay_out(value, design), "ar1h")

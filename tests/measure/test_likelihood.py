@@ -98,6 +98,7 @@ def test_value_gradient_and_hessian(name, restricted):
     np.testing.assert_allclose(there.value, expected, rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_likelihood_is_that_of_the_normal_distribution():
     _, natural = natural_of("un")
     matrix, design = np.asarray(whole(natural, "un")), DESIGN[0][SEEN]

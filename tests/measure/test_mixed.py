@@ -32,6 +32,7 @@ def test_one_visit_is_least_squares():
     np.testing.assert_allclose(likely.minus_two_log[trial], -2 * one.llf, rtol=1e-11)
 
 
+@pytest.mark.slow
 def test_complete_compound_symmetry_is_analysis_of_variance():
     value, design = draw(missing=0.0)
     fit = fit_mixed(lay_out(value, design[..., :1]), "cs")

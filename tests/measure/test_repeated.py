@@ -38,6 +38,7 @@ def test_one_visit_is_analysis_of_covariance():
         np.testing.assert_allclose(one, other, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_complete_visits_are_analyses_of_covariance_each():
     # With everything complete and a slope at each visit, other visits tell nothing.
     value, arm, baseline = draw(missing=0.0)
@@ -130,6 +131,7 @@ def test_fall_back_only_if_asked_and_counted():
     np.testing.assert_allclose(again.contrasts[2].p[3:], made.contrasts[2].p[3:])
 
 
+@pytest.mark.slow
 def test_an_arm_without_values_at_a_visit_is_not_compared_there():
     value, arm, _ = draw()
     value[0][arm[0] == 1, 2] = np.nan

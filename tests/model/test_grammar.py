@@ -177,6 +177,7 @@ def test_only_assignments():
         parse_assignments("d/dt(x) = 1")
 
 
+@pytest.mark.slow
 def test_size_is_bounded():
     for text in ("a = 1\n" * 3000, "x" * 100_001):
         with pytest.raises(ModelError):

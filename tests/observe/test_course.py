@@ -37,6 +37,7 @@ def test_a_dose_is_held_while_a_level_is_high_and_given_again_below(tmp_path):
     np.testing.assert_allclose(seen, levels(given), rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_a_delay_moves_doses_and_visits_and_looks_again(tmp_path):
     body = DAILY.replace("24 h x 8", "48 h x 4")
     body += "visits: {v: {at: day 2, repeat: every 2 d x 3, measure: [level]}}\n"
@@ -115,6 +116,7 @@ WHEN = {
 }
 
 
+@pytest.mark.slow
 def test_when_a_rule_acts(tmp_path):
     rules = "".join(
         f"  r{place}: {{when: level > 40, do: 'K <- K', also: true, {more}}}\n"

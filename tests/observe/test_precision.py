@@ -117,6 +117,7 @@ def test_neither_blocks_nor_workers_change_it(single, tmp_path):
     assert told(alone) == told(crowd)
 
 
+@pytest.mark.slow
 def test_64_bits_are_compared_with_nothing(sheets, tmp_path, measured):
     record = vt.run(sheets.load(), out=tmp_path / "run", workers=0)
     assert "precision_error" not in record.attributes

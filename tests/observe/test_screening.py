@@ -86,6 +86,7 @@ def test_who_is_let_in_at_once_stays_who_it_was(base):
     assert measured(base, after)[after["subjects/arm"] == 0].min() >= CUT
 
 
+@pytest.mark.slow
 def test_the_number_screened_is_that_of_the_share_let_in(base):
     """False alarms: 1 in 10,000, by the normal approximation of a negative binomial."""
     base.change("small", "arms:", f'eligible: "base >= {CUT}"\narms:')
@@ -173,6 +174,7 @@ def test_what_makes_no_sense_is_refused(base, words, at, told):
     assert faults[at].line == LINE
 
 
+@pytest.mark.slow
 def test_what_nobody_meets_is_refused_before_anything_is_run(base):
     base.change("small", "arms:", 'eligible: "base > 1000"\narms:')
     with pytest.raises(

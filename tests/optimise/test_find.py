@@ -107,6 +107,7 @@ def test_few_real_values_are_all_looked_at(sheets, quiet):
     assert len(made.course) == 2
 
 
+@pytest.mark.slow
 def test_without_the_library_it_is_said_what_to_install(sheets, quiet, monkeypatch):
     monkeypatch.setitem(sys.modules, "bayes_opt", None)
     sheets.change("  maximise: inside", "  maximise: inside\n  by: Bayesian")
@@ -162,6 +163,7 @@ def test_nothing_to_optimise_is_refused():
         vt.find_regimen(vt.load_protocol("docetaxel-dose"))
 
 
+@pytest.mark.slow
 def test_a_gradient_is_refused_where_there_is_none(sheets, quiet):
     sheets.change("every 24 h x 1", "every 24 h x {times}")
     sheets.change("  vary:", "  vary:\n    times: {values: [1, 2]}")

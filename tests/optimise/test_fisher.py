@@ -43,6 +43,7 @@ def model():
     return vt.load_model(MODEL)
 
 
+@pytest.mark.slow
 def test_the_reduced_matrix_is_that_of_poped(model, note):
     found = information(model, [GROUP])
     rse = found.table["rse"].to_numpy(float)

@@ -71,6 +71,7 @@ def test_a_window_of_exposure_has_its_optimum_at_its_geometric_mean(descent):
     assert inside == pytest.approx(best, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_limit_on_a_probability_is_met_where_the_quantile_is(descent):
     """The highest dose of which 10 % exceed an exposure is that of CL's quantile."""
     amount = searched(descent, goal="exposure", limits=(Limit("high", "at most", 0.1),))

@@ -47,6 +47,7 @@ def asked(sheets, text, **files):
     return sheets
 
 
+@pytest.mark.slow
 def test_a_replicate_takes_a_row_in_order(sheets):
     asked(sheets, "parameters: boot.csv\n", boot_csv="tvCL,tvV\n4,40\n6,60\n")
     protocol, found = drawn(sheets)
@@ -67,6 +68,7 @@ def test_columns_may_have_other_names(sheets):
     np.testing.assert_array_equal(found["tvCL"], [5, 5, 5])
 
 
+@pytest.mark.slow
 def test_estimates_of_nonmem_and_their_covariance(sheets):
     """The correlation is 0.252/sqrt(0.0441*5.76) = 0.5; 4 errors of what is found."""
     asked(sheets, RUN, run1_ext=EXT, run1_cov=COV)

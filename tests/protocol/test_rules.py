@@ -64,11 +64,13 @@ def test_what_people_say_is_done_is_told_in_our_words(words, tmp_path):
     assert "`hold`, `hold for 7 d`" in fault.allowed
 
 
+@pytest.mark.slow
 def test_a_word_of_the_other_meaning_is_never_a_remedy(tmp_path):
     for words in ("decrease by 20 %", "lower by 20 %", "cut by 20 %"):
         assert not alone(DO, words, tmp_path).write.startswith("increase")
 
 
+@pytest.mark.slow
 def test_words_that_need_no_remedy_are_taken(tmp_path):
     for words in ("delay by 1 week", "reduce to 80%", "set dose to 50 mg", "leave"):
         assert faults(DO, words, tmp_path)[0] == ()

@@ -88,6 +88,7 @@ every 1 d: |
         assert near(found[name].mean(), exact, error)
 
 
+@pytest.mark.slow
 def test_what_is_added_moves_no_draw():
     """Another output, update, draw, event or visit changes no bit of the rest."""
     at = [0, 1, 7.5, 30]
@@ -174,6 +175,7 @@ events:
 """
 
 
+@pytest.mark.slow
 def test_a_condition_is_located_to_a_millionth():
     """A falls from 1 to 1/4 in ln 4/0.3 days, again and again."""
     model = model_of(DECAY, outputs="A: {}, n: {}, at: {}")
@@ -218,6 +220,7 @@ events:
     assert found["x"].tolist() == [[2, 0, 2]], "seen behind the tick and its events"
 
 
+@pytest.mark.slow
 def test_doses_come_behind_the_tick_at_their_time():
     """A dose at a tick adds to what the tick made of the state."""
     model = model_of(
@@ -240,6 +243,7 @@ every 1 d: |
     np.testing.assert_allclose(after, [[11, half + 5, two + 1]] * 2, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_infusions_run_on_through_ticks():
     model = model_of(
         """

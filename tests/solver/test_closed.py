@@ -113,6 +113,7 @@ def _arrays(ke, outward, inward):
 
 
 @pytest.mark.parametrize("distance", [0.0, 1e-12, 1e-7, 1e-3])
+@pytest.mark.slow
 def test_nothing_happens_where_absorption_meets_elimination(made, distance):
     """Value and slope are finite in the hole, and the value is right."""
     model = made.models["oral"]

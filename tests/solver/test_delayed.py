@@ -195,6 +195,7 @@ def concentration(time: float, lasts: float) -> float:
     return total
 
 
+@pytest.mark.slow
 def test_cells_of_one_lifespan_agree_with_their_integral():
     """Cells there are those produced TP to TP + TR ago; doses jump, infusions bend."""
     time, zero, lasting = np.linspace(0, 120, 61), np.zeros((2, 3), int), (0.0, 5.0)

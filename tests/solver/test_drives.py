@@ -52,6 +52,7 @@ def test_a_pulse_far_from_all_times_that_are_asked_for_is_seen(made):
 
 
 @pytest.mark.parametrize("method", ["auto", "stiff"])
+@pytest.mark.slow
 def test_a_pulse_of_every_day_is_seen(made, method):
     model = made.model(
         TEXT.replace("CLOCK", "mod(t, 24) - 9.3"), WIDTH=WIDTH, LOSS=LOSS

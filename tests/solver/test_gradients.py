@@ -279,6 +279,7 @@ def test_many_doses_are_followed_in_blocks(made):
     np.testing.assert_allclose(found, wanted, rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_threshold_has_no_slope_but_its_branches_have(made):
     """What decides between branches is a constant to a derivative."""
     text = "d/dt(x) = if(x < LEVEL, -SLOW*x, -FAST*x)\ninit(x) = 10"

@@ -245,6 +245,7 @@ def test_before_and_after_a_dose(made):
         assert float(solved.states[0, 0, 0]) == wanted
 
 
+@pytest.mark.slow
 def test_a_step_of_no_estimated_error_is_no_accurate_one(made):
     """Nothing until 0.25 h, then an infusion: one step over it all is accepted."""
     model = made.model(

@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt
 
 from vtrial.cohort.cohort import Cohort
-from vtrial.cohort.prior import derived_anew
 from vtrial.cohort.subjects import Subjects
 from vtrial.keys import purpose_key, purpose_number, replicate_key
 from vtrial.protocol.arrivals import enrolled_at
@@ -61,6 +60,8 @@ def with_sites(
     moved = {k: v for k, v in people.covariates.items() if k in targets}
     if not moved:
         return people
+    from vtrial.cohort.prior import derived_anew  # it brings NumPyro
+
     derived = derived_anew(cohort, protocol.model, people.covariates)
     return people._replace(covariates={**derived, **moved})
 
