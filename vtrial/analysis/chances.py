@@ -4,20 +4,20 @@ No model is solved and no record is read: each subject responds or not, the same
 any arm, and the trial's own comparisons and rules decide.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool
 
+from vtrial.analysis.asked import AbstractAsked
 from vtrial.analysis.comparison import contrast_between
 from vtrial.analysis.locked import as_effects
-from vtrial.design.sight import AbstractSight, Arms, Effects, Lock, Seen, Subjects
+from vtrial.design.sight import Arms, Effects, Lock, Seen, Subjects
 from vtrial.endpoint.equation import end_of
 from vtrial.errors import Fault
 from vtrial.measure.groups import Groups
 from vtrial.protocol.adaptation_kinds import adaptation_kinds
-from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.enactment import Enactment
 from vtrial.protocol.protocol import Protocol
 
@@ -57,7 +57,7 @@ def faults_of_chances(protocol: Protocol) -> Iterator[Fault]:
 
 
 @dataclass
-class Chances(AbstractSight):
+class Chances(AbstractAsked):
     """What an enactment sees of responses that do not depend on the arm."""
 
     protocol: Protocol
@@ -82,16 +82,11 @@ class Chances(AbstractSight):
 
     def effects(self, comparison: str, lock: Lock) -> Effects:
         """Compare two arms by what is known."""
-        asked, (arm, reference) = self._named()[comparison], self.sides(comparison)
+        asked, (arm, reference) = self.asked[comparison], self.sides(comparison)
         value = self.seen(asked.endpoint, lock).value
         inside = (lock.arm == arm) | (lock.arm == reference)
         groups = Groups(np.where(inside, value, np.nan), lock.arm == arm)
         return as_effects(contrast_between(groups, asked), asked)
-
-    def sides(self, comparison: str) -> tuple[int, int]:
-        """Return the places of a comparison's arm and of its reference."""
-        asked, names = self._named()[comparison], self.names()
-        return names.index(asked.arm), names.index(asked.reference)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the arms."""
@@ -100,16 +95,3 @@ class Chances(AbstractSight):
     def members(self, comparison: str) -> Bool[np.ndarray, "trial subject"]:
         """Return everybody."""
         return np.ones(self.value.shape, bool)
-
-    def alpha(self, comparison: str) -> float:
-        """Return the p-value below which a comparison is significant by itself."""
-        return self._named()[comparison].alpha
-
-    def scaled(self, comparison: str, effect: float) -> float:
-        """Return an effect on the scale of `Effects`."""
-        ratio = self._named()[comparison].measure.ratio
-        return float(np.log(effect)) if ratio else effect
-
-    def _named(self) -> Mapping[str, Comparison]:
-        """Return the comparisons by name."""
-        return {one.name: one for one in self.protocol.analysis.comparisons}

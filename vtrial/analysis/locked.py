@@ -3,16 +3,16 @@
 The same comparisons are made of them as at the end of a trial.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import special
 
+from vtrial.analysis.asked import AbstractAsked
 from vtrial.analysis.comparison import answered
 from vtrial.analysis.reading import Chunk
-from vtrial.design.sight import AbstractSight, Arms, Effects, Lock, Seen, Subjects
+from vtrial.design.sight import Arms, Effects, Lock, Seen, Subjects
 from vtrial.dims import BASELINE, EVENT, MEASURED, OUTCOME
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.endpoint.equation import end_of
@@ -115,7 +115,7 @@ def as_effects(made: Contrast, asked: Comparison) -> Effects:
 
 
 @dataclass
-class Sights(AbstractSight):
+class Sights(AbstractAsked):
     """What an enactment sees of a chunk: the answers to its questions.
 
     `chunk` holds the people; `people` their places for each trial, or None.
@@ -195,14 +195,8 @@ class Sights(AbstractSight):
 
     def effects(self, comparison: str, lock: Lock) -> Effects:
         """Compare two arms by what is known."""
-        asked = self._named()[comparison]
+        asked = self.asked[comparison]
         return as_effects(answered(self.view(lock), asked, self.protocol), asked)
-
-    def sides(self, comparison: str) -> tuple[int, int]:
-        """Return the places of a comparison's arm and of its reference."""
-        asked = self._named()[comparison]
-        arms = self.chunk.arms
-        return arms.index(asked.arm), arms.index(asked.reference)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the arms."""
@@ -210,20 +204,7 @@ class Sights(AbstractSight):
 
     def members(self, comparison: str) -> Bool[np.ndarray, "trial subject"]:
         """Return who meets a comparison's condition."""
-        where = self._named()[comparison].where
+        where = self.asked[comparison].where
         if where is None:
             return np.ones((self.lanes, self.count), bool)
         return np.asarray(holds(where, self.covariate), bool)
-
-    def alpha(self, comparison: str) -> float:
-        """Return the p-value below which a comparison is significant by itself."""
-        return self._named()[comparison].alpha
-
-    def scaled(self, comparison: str, effect: float) -> float:
-        """Return an effect on the scale of `Effects`."""
-        ratio = self._named()[comparison].measure.ratio
-        return float(np.log(effect)) if ratio else effect
-
-    def _named(self) -> Mapping[str, Comparison]:
-        """Return the comparisons by name."""
-        return {one.name: one for one in self.protocol.analysis.comparisons}

@@ -68,6 +68,7 @@ class Drawn(NamedTuple):
     energy: Float[np.ndarray, "*chain"]
 
 
+@foreign()
 def drawn(
     likelihood: Likelihood,
     layout: Layout,
@@ -92,30 +93,7 @@ def drawn(
     tell
         Is told how many steps are done.
     """
-    with foreign():
-        return _drawn(
-            (likelihood, layout, plan),
-            given,
-            key,
-            positions,
-            draws,
-            folder,
-            digest,
-            tell,
-        )
-
-
-def _drawn(
-    fixed: tuple[Likelihood, Layout, Plan],
-    given: Given,
-    key: Key[Array, ""],
-    positions: dict[str, Array],
-    draws: int,
-    folder: Path | None,
-    digest: str,
-    tell: Callable[[int], None] | None,
-) -> Drawn:
-    plan, chains = fixed[2], len(positions["z"])
+    fixed, chains = (likelihood, layout, plan), len(positions["z"])
     keys = jax.random.split(key, chains)
     state: Any = None
     parts: list[Drawn] = []

@@ -5,23 +5,23 @@ $e^{\theta (X - \tilde X)}$ where a covariate is not above 0 in all, and a categ
 $e^\theta$ in each value but the most frequent. $\theta = 0$ is no relation.
 """
 
-import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from vtrial.errors import Fault, FitError
+from vtrial.fit.fitted_sheet import data_of
 from vtrial.fit.study import Study
 from vtrial.fit.values import Values
 from vtrial.model.model import Model
 from vtrial.model.sheet import load_model
-from vtrial.sheets.given import given_sheet
 
 Form = Literal["power", "exponential", "category"]
 MOST_CODES = 5  # values of a covariate that is a category without saying so
+RELATED = "into which relations can be written"
 _PAIR = re.compile(r"\s*([A-Za-z]\w*)\s*~\s*([A-Za-z]\w*)\s*")
 
 
@@ -102,7 +102,7 @@ def with_covariates(model: Model, names: Sequence[str]) -> Model:
     missing = [name for name in dict.fromkeys(names) if name not in known]
     if not missing:
         return model
-    data = _data(model)
+    data = data_of(model, RELATED)
     held = data.setdefault("covariates", {}) or {}
     data["covariates"] = {**held, **{name: {} for name in missing}}
     return load_model(data)
@@ -164,7 +164,7 @@ def with_relations(model: Model, relations: Sequence[Relation]) -> Model:
     FitError
         If a parameter is not one line of the equations, or a name is taken.
     """
-    data = _data(model)
+    data = data_of(model, RELATED)
     lines = str(data["equations"]).splitlines()
     faults = []
     names = {*model.inputs, *(p.name for p in model.parameters)}
@@ -221,17 +221,3 @@ def with_values(model: Model, values: Values) -> Model:
         random=tuple(blocks),
         outputs=tuple(outputs),
     )
-
-
-def _data(model: Model) -> dict[str, Any]:
-    """Return the sheet of a model as data that may be changed."""
-    sheet = given_sheet(model.text) if model.text.strip() else None
-    if sheet is None or "equations" not in sheet.data:
-        raise FitError(
-            at=model.name,
-            found="no sheet, but made in Python",
-            allowed="a model sheet, into which relations can be written",
-            write="",
-        )
-    held: Mapping[str, Any] = sheet.data
-    return copy.deepcopy(dict(held))

@@ -21,6 +21,25 @@ from vtrial.sheets.given import given_sheet
 DIGITS = 9
 
 
+def data_of(model: Model, use: str) -> dict[str, Any]:
+    """Return the sheet of a model as data that may be changed; `use` says what for.
+
+    Raises
+    ------
+    FitError
+        If the model was not made of a sheet.
+    """
+    sheet = given_sheet(model.text) if model.text.strip() else None
+    if sheet is None or "equations" not in sheet.data:
+        raise FitError(
+            at=model.name,
+            found="no sheet, but made in Python",
+            allowed=f"a model sheet, {use}",
+            write="",
+        )
+    return copy.deepcopy(dict(sheet.data))
+
+
 def fitted_sheet(
     model: Model,
     values: Values,
@@ -44,15 +63,7 @@ def fitted_sheet(
     FitError
         If the model was not made of a sheet.
     """
-    sheet = given_sheet(model.text) if model.text.strip() else None
-    if sheet is None or "equations" not in sheet.data:
-        raise FitError(
-            at=model.name,
-            found="no sheet, but made in Python",
-            allowed="a model sheet, which can be written again with its estimates",
-            write="",
-        )
-    data: dict[str, Any] = copy.deepcopy(dict(sheet.data))
+    data = data_of(model, "which can be written again with its estimates")
     _sources(data, note)
     _typical(data, values, layout)
     _random(data, model, values, layout, deviations)

@@ -47,6 +47,7 @@ class Nearest(NamedTuple):
     losses: Float[np.ndarray, " portion"]
 
 
+@foreign()
 def nearest(
     likelihood: Likelihood,
     layout: Layout,
@@ -59,20 +60,6 @@ def nearest(
     tell: Callable[[int, float], None],
 ) -> Nearest:
     """Ascend the evidence's bound from a position, and draw from what is found."""
-    with foreign():
-        return _nearest(likelihood, layout, given, seed, position, steps, draws, tell)
-
-
-def _nearest(
-    likelihood: Likelihood,
-    layout: Layout,
-    given: Given,
-    seed: int,
-    position: dict[str, Array],
-    steps: int,
-    draws: int,
-    tell: Callable[[int, float], None],
-) -> Nearest:
     arguments = (likelihood, layout, given)
     bounded: Any = biject_to(constraints.corr_cholesky)
     values = {

@@ -4,9 +4,8 @@ import numpy as np
 from jaxtyping import Float
 
 from vtrial.measure.groups import Cells, Effect
+from vtrial.measure.least_squares import least_squares
 from vtrial.measure.statistic import logarithms
-
-SAME = 1e-10  # below which a column of unit length is a sum of others
 
 
 def contrast_of_cells(
@@ -37,21 +36,13 @@ def contrast_of_cells(
         columns = np.concatenate([columns, covariates - middle[:, None]], axis=2)
     columns = np.where(seen[..., None], columns, 0.0)
     outcome = np.where(seen, value, 0.0)
-    length = np.sqrt((columns**2).sum(axis=1))
-    scaled = columns / np.where(length > 0, length, 1.0)[:, None]
-    gram = np.einsum("rsi,rsj->rij", scaled, scaled)
-    inverse = np.linalg.pinv(gram, rcond=SAME, hermitian=True)
-    slopes = np.einsum("rij,rsj,rs->ri", inverse, scaled, outcome, optimize=True)
-    rest = ((outcome - np.einsum("rsi,ri->rs", scaled, slopes)) ** 2).sum(axis=1)
-    rank = np.linalg.matrix_rank(gram, tol=SAME, hermitian=True).astype(float)
-    freedom = seen.sum(axis=1) - rank
+    fit = least_squares(columns, outcome)
+    freedom = seen.sum(axis=1) - fit.rank
     freedom = np.where(freedom > 0, freedom, np.nan)
-    weights = np.zeros(columns.shape[2])
-    weights[: len(arms)] = cells.weights
+    used = np.flatnonzero(cells.weights)
+    weights = np.asarray(cells.weights, float)[used]
+    inverse = fit.inverse[:, used][:, :, used]
+    variance = np.einsum("i,rij,j->r", weights, inverse, weights)
+    estimate = (weights * fit.slope[:, used]).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        asked = np.where(
-            weights == 0, 0.0, weights / np.where(length > 0, length, np.nan)
-        )
-        estimate = (asked * slopes).sum(axis=1)
-        variance = np.einsum("ri,rij,rj->r", asked, inverse, asked)
-        return Effect(estimate, np.sqrt(rest / freedom * variance), freedom)
+        return Effect(estimate, np.sqrt(fit.rest / freedom * variance), freedom)

@@ -11,9 +11,8 @@ import numpy as np
 from scipy import special
 
 from vtrial.measure.groups import Crossed, Effect, Numbers
+from vtrial.measure.least_squares import least_squares
 from vtrial.measure.statistic import logarithms
-
-SAME = 1e-10  # below which a column of unit length is a sum of others
 
 
 class Variance(NamedTuple):
@@ -121,22 +120,13 @@ def _within(columns: np.ndarray, seen: np.ndarray) -> np.ndarray:
 
 
 def _fit(columns: np.ndarray, outcome: np.ndarray, spare: Numbers) -> _Fit:
-    """Fit columns, scaled to unit length, to the outcome."""
-    trials, _, many = columns.shape
-    length = np.sqrt((columns**2).sum(axis=1))
-    scaled = columns / np.where(length > 0, length, 1.0)[:, None]
-    gram = np.einsum("rsi,rsj->rij", scaled, scaled)
-    inverse = np.linalg.pinv(gram, rcond=SAME, hermitian=True)
-    slopes = np.einsum("rij,rsj,rs->ri", inverse, scaled, outcome, optimize=True)
-    rest = ((outcome - np.einsum("rsi,ri->rs", scaled, slopes)) ** 2).sum(axis=1)
-    rank = np.zeros(trials)
-    if many:
-        rank = np.linalg.matrix_rank(gram, tol=SAME, hermitian=True).astype(float)
-    freedom = np.where(spare - rank > 0, spare - rank, np.nan)
-    if not many:
-        return _Fit(np.full(trials, np.nan), rank, rest, rank, freedom)
-    first = np.where(length[:, 0] > 0, length[:, 0], np.nan)
-    return _Fit(slopes[:, 0] / first, inverse[:, 0, 0] / first**2, rest, rank, freedom)
+    """Fit columns to the outcome; `spare` are the degrees of freedom without them."""
+    fit = least_squares(columns, outcome)
+    freedom = np.where(spare - fit.rank > 0, spare - fit.rank, np.nan)
+    first = variance = np.full(len(outcome), np.nan)
+    if columns.shape[2]:
+        first, variance = fit.slope[:, 0], fit.inverse[:, 0, 0]
+    return _Fit(first, variance, fit.rest, fit.rank, freedom)
 
 
 def _f_test(squares: Numbers, number: Numbers, whole: _Fit) -> Numbers:
