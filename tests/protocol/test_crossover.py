@@ -1,9 +1,10 @@
 """Crossovers in a sheet: what they become, and what is refused, with its line."""
 
+import functools
+
 import pytest
 
-import vtrial as vt
-from vtrial.errors import ProtocolError
+from tests.changed_sheet import load_changed, told_at
 from vtrial.model.tree import Name
 from vtrial.protocol.stored import read_protocol, write_protocol
 
@@ -30,12 +31,7 @@ analysis:
 PERIOD = "{period: 2 d, washout: 5 d}"
 
 
-def load(*changes):
-    text = SHEET
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    return vt.load_protocol(text)
+load = functools.partial(load_changed, SHEET)
 
 
 def test_a_sheet_of_one_period_becomes_a_trial_of_several():
@@ -119,9 +115,5 @@ def test_orders_are_those_of_williams_or_as_the_sheet_has_them():
     ],
 )
 def test_what_is_no_crossover_is_refused(old, new, at, message):
-    with pytest.raises(ProtocolError) as caught:
-        load((old, new))
-    told = [fault for fault in caught.value.faults if at in fault.at]
-    assert told, [str(one) for one in caught.value.faults]
-    assert message in str(told[0])
-    assert told[0].line
+    told = told_at(SHEET, (old, new), lambda place: at in place)
+    assert message in told[0]

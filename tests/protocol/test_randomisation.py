@@ -1,8 +1,11 @@
 """Randomisation and sites of a sheet: what they mean, and what is refused."""
 
+import functools
+
 import pytest
 
 import vtrial as vt
+from tests.changed_sheet import load_changed
 from vtrial.errors import ProtocolError
 from vtrial.protocol.stored import read_protocol, write_protocol
 
@@ -30,12 +33,7 @@ design:
 METHOD = "{by: minimisation, factors: [FEMALE, AGE < 50, site]}"
 
 
-def load(*changes):
-    text = SHEET
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    return vt.load_protocol(text)
+load = functools.partial(load_changed, SHEET)
 
 
 def test_a_sheet_says_how_subjects_are_randomised_and_where_they_come():

@@ -19,7 +19,7 @@ from jaxtyping import Array, ArrayLike, Float, Int, Shaped
 from vtrial.cohort.cohort import Cohort, Trait
 from vtrial.cohort.marginal import quantile
 from vtrial.cohort.subjects import Draw
-from vtrial.model.covariance import root
+from vtrial.model.covariance import mixed, root
 from vtrial.model.model import Model, Parameter, RandomBlock
 from vtrial.model.tree import evaluate
 from vtrial.units import factor
@@ -188,7 +188,7 @@ def _joint(model: Model) -> dict[str, Float[Array, ""]]:
     ]
     values = {}
     for parameter, row in zip(model.parameters, lower, strict=True):
-        shift = _mixed(row, scores)
+        shift = mixed(row, scores)
         value = jnp.asarray(parameter.value, float)
         if shift is not None:
             moved = parameter.scale == "identity"
@@ -207,8 +207,8 @@ def _scores(cohort: Cohort) -> dict[str, Float[Array, ""]]:
     scores = {t.name: free.get(t.name, jnp.zeros(())) for t in cohort.traits}
     mixing = [free[name] for name in cohort.correlated]
     for name, row in zip(cohort.correlated, root(cohort.correlation), strict=True):
-        mixed = _mixed(row, mixing)
-        scores[name] = jnp.zeros(()) if mixed is None else mixed
+        total = mixed(row, mixing)
+        scores[name] = jnp.zeros(()) if total is None else total
     return scores
 
 
@@ -258,8 +258,8 @@ def _block(
         heavy = 1.0 / jnp.sqrt(mixing)
     effects = {}
     for name, row in zip(block.names, lower, strict=True):
-        mixed = _mixed(row, scores)
-        value = jnp.zeros(shape) if mixed is None else mixed
+        total = mixed(row, scores)
+        value = jnp.zeros(shape) if total is None else total
         if block.student:
             value = value * heavy
         if block.box_cox:
@@ -317,18 +317,3 @@ def _normal(name: str, by: str, shape: tuple[int, ...] = ()) -> Float[Array, " *
 def _known(name: str, value: Shaped[Array, " *n"]) -> Shaped[Array, " *n"]:
     """Declare something that is computed from what was drawn."""
     return jnp.asarray(numpyro.deterministic(name, value))
-
-
-def _mixed(
-    row: Float[np.ndarray, " column"], scores: Sequence[Shaped[Array, " *n"] | None]
-) -> Float[Array, " *n"] | None:
-    """Add up scores with weights, term by term.
-
-    A matrix product would be shorter, but may add in another order for another block.
-    """
-    total = None
-    for weight, score in zip(row, scores, strict=True):
-        if weight and score is not None:
-            term = float(weight) * score
-            total = term if total is None else total + term
-    return total

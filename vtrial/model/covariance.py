@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Array, Bool, Float
 
 Triangle = Sequence[Sequence[float]]
 Matrix = tuple[tuple[float, ...], ...]
@@ -144,3 +144,18 @@ def _half_unit(numbers: Iterable[float]) -> float:
     """Return half of the last digit's unit, of numbers that were rounded alike."""
     places = [Decimal(repr(n)).normalize().as_tuple().exponent for n in numbers]
     return 0.5 * 10.0 ** min(int(place) for place in places)
+
+
+def mixed(
+    row: Float[np.ndarray, " column"], scores: Sequence[Float[Array, "*n"] | None]
+) -> Float[Array, "*n"] | None:
+    """Add up scores with weights, term by term; None where there is none.
+
+    A matrix product would be shorter, but may add in another order for another block.
+    """
+    total = None
+    for weight, score in zip(row, scores, strict=True):
+        if weight and score is not None:
+            term = float(weight) * score
+            total = term if total is None else total + term
+    return total

@@ -32,11 +32,12 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, Int, Key, UInt
 
 from vtrial.dosing.doses import AFTER_DOSE, BEFORE_DOSE, Times
+from vtrial.dosing.expansion import written
 from vtrial.dosing.goal import Goal, Measure
 from vtrial.dosing.goal_values import holds, measured, with_integrals
 from vtrial.dosing.schedule import Schedule
 from vtrial.keys import purpose_key
-from vtrial.model.covariance import root
+from vtrial.model.covariance import mixed, root
 from vtrial.model.model import Model
 from vtrial.model.residual import log_density
 from vtrial.model.tree import evaluate
@@ -363,37 +364,20 @@ def _effects(model: Model, turns: int, z: Float[Array, "draw score"]) -> Inputs:
     for number, block in enumerate(model.random):
         if block.level == "study":
             continue
+        lower = root(block.covariance)
         for turn in range(turns) if block.level == "occasion" else (-1,):
             keys = [(number, column, turn) for column in range(len(block.names))]
-            parts = [
-                z[:, places[key]] if key in places else jnp.zeros(z.shape[0])
-                for key in keys
-            ]
-            made = _mixed(root(block.covariance), block.names, parts, block.box_cox)
-            for name, value in made.items():
-                found.setdefault(name, []).append(value)
+            parts = [z[:, places[key]] if key in places else None for key in keys]
+            for name, row in zip(block.names, lower, strict=True):
+                total = mixed(row, parts)
+                value = jnp.zeros(z.shape[0]) if total is None else total
+                if block.box_cox:
+                    value = jnp.expm1(block.box_cox * value) / block.box_cox
+                found.setdefault(f"eta.{name}", []).append(value)
     return {
         name: jnp.stack(values, axis=1) if len(values) > 1 else values[0]
         for name, values in found.items()
     }
-
-
-def _mixed(
-    lower: Float[np.ndarray, "row column"],
-    names: tuple[str, ...],
-    scores: list[Array],
-    box_cox: float,
-) -> Inputs:
-    """Add up scores with weights, as a cohort does."""
-    found = {}
-    for name, row in zip(names, lower, strict=True):
-        value = jnp.zeros_like(scores[0])
-        for weight, score in zip(row, scores, strict=True):
-            value = value + float(weight) * score if weight else value
-        if box_cox:
-            value = jnp.expm1(box_cox * value) / box_cox
-        found[f"eta.{name}"] = value
-    return found
 
 
 def _proposed(
@@ -456,11 +440,8 @@ def _moments(
 
 def _width(frame: Frame, learning: Learning) -> int:
     """Count the doses of a regimen that may fall into what is looked at."""
-    times = [
-        np.concatenate([np.zeros(0), *(step.times() for step in one.steps)])
-        for one in frame.dosed.regimens
-    ]
-    return max(most_within(one, learning.horizon + SLACK) for one in times)
+    span = learning.horizon + SLACK
+    return max(most_within(written(one).time, span) for one in frame.dosed.regimens)
 
 
 def _lengths(measures: tuple[Measure, ...], rows: int) -> list[int]:

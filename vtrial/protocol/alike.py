@@ -7,6 +7,10 @@ from vtrial.protocol.faults import Faults
 from vtrial.sheets.sheet import Path_
 
 MOST_ALIKE = 8
+NEEDED = {
+    "heterogeneity": "0.5`: the scale of the deviation between subgroups",
+    "spread": "2`: the deviation of the prior of any effect",
+}
 
 
 def check_alike(
@@ -16,18 +20,10 @@ def check_alike(
     faults: Faults,
 ) -> None:
     """Refuse what is no comparison of the same arms in several subgroups."""
-    for key, such in (("heterogeneity", "0.5"), ("spread", "2")):
+    for key, such in NEEDED.items():
         if key not in given:
-            faults.add(
-                path,
-                found=f"with `alike`, but without `{key}`",
-                allowed=f"`{key}: {such}`: "
-                + (
-                    "the scale of the deviation between subgroups"
-                    if key == "heterogeneity"
-                    else "the deviation of the prior of any effect"
-                ),
-            )
+            what = f"with `alike`, but without `{key}`"
+            faults.add(path, found=what, allowed=f"`{key}: {such}")
     known = [one for one in found if one is not None]
     if len(known) != len(found):
         return
