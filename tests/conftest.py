@@ -70,15 +70,16 @@ def pytest_addoption(parser):
 
 
 def pytest_collection_modifyitems(config, items):
+    """Leave out what is slow, and most cases of what has many, unless all is asked for.
+
+    They are not collected at all: thousands of tests that are skipped take minutes.
+    """
     if config.getoption("--slow"):
         return
-    skip = pytest.mark.skip(reason="slow: run with --slow or `make test-all`")
-    for item in items:
-        if "slow" in item.keywords:
-            item.add_marker(skip)
-    thin = pytest.mark.skip(reason="thinned: run with --slow or `make test-all`")
-    for item in _left_out(items):
-        item.add_marker(thin)
+    out = {id(item) for item in _left_out(items)}
+    out |= {id(item) for item in items if "slow" in item.keywords}
+    config.hook.pytest_deselected(items=[item for item in items if id(item) in out])
+    items[:] = [item for item in items if id(item) not in out]
 
 
 def _left_out(items):
