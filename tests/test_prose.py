@@ -9,6 +9,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from tests.notebook import NOTEBOOK, notebook
 from vtrial.cli.app import app
@@ -16,6 +17,11 @@ from vtrial.conduct.check import check_sheet
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+# Each takes more than 20 s: by default their sheets are checked and commands understood.
+DEAR = (
+    *("design.md", "design_borrowing.md", "fit.md", "jobs.md", "model.md"),
+    *("optimise.md", "python.md", "twin.md"),
+)
 FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.M | re.S)
 KIND = re.compile(r"^(protocol|model|cohort): *([\w.-]+)$", re.M)
 MODULES = sorted(
@@ -25,7 +31,13 @@ MODULES = sorted(
 )
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(p, id=p.name, marks=[pytest.mark.slow] * (p.name in DEAR))
+        for p in PAGES
+    ],
+)
 def test_page_runs_as_written(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
@@ -41,6 +53,28 @@ def test_page_runs_as_written(page, tmp_path, monkeypatch):
         elif language == "console":
             for line in body.splitlines():
                 _use_command(line)
+
+
+@pytest.mark.parametrize("name", DEAR)
+def test_page_is_in_order(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for language, body in FENCE.findall((ROOT / "docs" / name).read_text()):
+        if language == "yaml":
+            _use_sheet(body)
+        elif language == "python":
+            compile(body, name, "exec")
+        elif language == "console":
+            for line in body.splitlines():
+                if line.startswith("$ vtrial "):
+                    _understand(shlex.split(line, comments=True)[2:])
+
+
+def _understand(arguments):
+    """Read a command's arguments as it would, without doing anything."""
+    whole = get_command(app)
+    with whole.make_context("vtrial", arguments[:1]) as context:
+        name, command, rest = whole.resolve_command(context, arguments)
+        command.make_context(name, rest, parent=context)
 
 
 def _use_sheet(body):
