@@ -160,7 +160,7 @@ def outcomes_of(
                 if dropout and point.period is not None and not _told(point):
                     made = _without(made, _cut_short(point, *values, left))
             if dropout and point.period is not None and _told(point):
-                made = _without(made, left < point.period)
+                made = _without(made, left < point.period)  # nothing of it was given
             if dropout and point.values == "measured":
                 last = jnp.minimum(taken.max(axis=1), point.end)
                 reason = left_before(made.reason, left < last)
