@@ -149,6 +149,8 @@ def _adjusted(
     """Return the p-value of each statistic as the largest in size."""
     p = np.full(statistic.shape, np.nan)
     known = np.flatnonzero(np.isfinite(statistic).all(axis=1))
+    if not len(known):
+        return p
     flat = correlation[known].round(DIGITS).reshape(len(known), -1)
     alike = np.column_stack([flat, freedom[known]])
     patterns, number = np.unique(alike, axis=0, return_inverse=True)
