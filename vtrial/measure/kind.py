@@ -61,7 +61,7 @@ class Measure:
         one-sided, without strata.
     details
         `details(groups, level=..., **options)`: what else it says of each trial, by
-        name.
+        name: numbers, or rows of numbers over doses.
     crossed
         `crossed(groups, level=..., **options)`: the same of a crossover, in which it is
         within persons; None: it is for separate groups alone.

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from vtrial.measure.dose_response.shape import Candidate
     from vtrial.measure.dose_response.trial import Means
 
+ESTIMATE, COURSE, CHOSEN = "estimate", "course: ", "chosen"  # over doses
 Named = tuple[tuple[str, float], ...]
 Estimated = Callable[[Groups], "Means"]  # at the doses, of each trial
 Word = Literal["difference of means", "odds ratio"]
@@ -108,7 +109,20 @@ def _modelled(
         target=effect,
     )
     found = {f"chosen: {word}": made.weights[:, i] for i, word in enumerate(made.words)}
-    return found if target is None else found | {"target dose": made.target}
+    if target is not None:
+        found["target dose"] = made.target
+    shown = _shares if ratio else np.asarray
+    found[ESTIMATE] = shown(means.estimate)
+    for number, word in enumerate((CHOSEN, *made.words)):
+        found[COURSE + word] = shown(made.courses[:, number])
+    return found
+
+
+def _shares(logits: np.ndarray) -> np.ndarray:
+    """Return probabilities of their logits."""
+    from scipy.special import expit
+
+    return expit(logits)
 
 
 def _pairs(word: Word, value: Values, reference: Values) -> Pairs:
