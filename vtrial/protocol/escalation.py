@@ -130,15 +130,7 @@ def read_escalation(
             found=f"{shape.most}, of {subjects} subjects",
             allowed=f"at most the {subjects} subjects of a trial",
         )
-    options = {
-        key: tuple(map(float, value)) if isinstance(value, list) else value
-        for key, value in shape.options.items()
-    }
-    if shape.target is not None:
-        try:
-            options["target"] = share_in(shape.target)
-        except ProtocolError as error:
-            faults.relay((*PATH, "target"), error)
+    options = _options(shape, faults)
     if len(faults.entries) > before:
         return None
     return Escalation(
@@ -154,6 +146,20 @@ def read_escalation(
         window,
         tuple(sorted(options.items())),
     )
+
+
+def _options(shape: EscalationShape, faults: Faults) -> dict[str, Option]:
+    """Read the method's options, the target among them."""
+    options: dict[str, Option] = {
+        key: tuple(map(float, value)) if isinstance(value, list) else value
+        for key, value in shape.options.items()
+    }
+    if shape.target is not None:
+        try:
+            options["target"] = share_in(shape.target)
+        except ProtocolError as error:
+            faults.relay((*PATH, "target"), error)
+    return options
 
 
 def _observed(
