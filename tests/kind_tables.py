@@ -38,6 +38,7 @@ def by_table() -> str:
         "doses": "numbers",
         "counts": _words(word for word, kind in kinds().items() if kind.count),
         "responses": "responses",
+        "dosed responses": "responses",
         "times": "times to an event",
         "tiers": "a list of endpoints",
     }

@@ -121,3 +121,31 @@ def test_what_a_short_washout_leaves_is_carried_over(folder, washed):
     text = page.read_text()
     assert "every subject has 2 periods" in text
     assert "reference then test" in text
+
+
+def test_a_period_that_is_cut_short_has_no_number_unless_the_sheet_says_so(folder):
+    leaving = "  dropout: {share: 70 %, by: 49 h}\n" + CROSSOVER
+    text = SHEET.replace(CROSSOVER, leaving).replace("WASHOUT", "1 h")
+    text = text.replace(
+        "endpoints:\n",
+        "endpoints:\n  so far: {of: conc, take: maximum,"
+        " intercurrent: {dropout: while on treatment}}\n",
+    )
+    protocol, tree = run(folder, text.replace("replicates: 4", "replicates: 10"), "cut")
+    names = [one.name for one in protocol.endpoints]
+    for arm in ("test then reference", "reference then test"):
+        left = tree[f"arms/{arm}"]["left"].values
+        left = np.where(np.isnan(left), np.inf, left)
+        assert (left < 1).any(), "somebody has no value at all"
+        for period, start in enumerate((0.0, 25.0)):
+            peak, so_far = (
+                held(tree, arm, names.index(f"{name} in period {period + 1}"))
+                for name in ("peak", "so far")
+            )
+            whole = left >= start + 24
+            np.testing.assert_array_equal(np.isfinite(peak), whole)
+            # One value is enough, but none of an earlier period stands for it.
+            np.testing.assert_array_equal(np.isfinite(so_far), left >= start + 1)
+            np.testing.assert_array_equal(peak[whole], so_far[whole])
+    found = vt.evaluate(tree, protocol).missing
+    assert set(found["reason"]) == {"left before"}

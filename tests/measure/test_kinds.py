@@ -29,7 +29,7 @@ def groups_for(measure, *, seed=4, effect=0.0):
         "visits": normal,
         "doses": normal,
         "counts": rng.poisson(np.exp(normal / 4)).astype(float),
-        "responses": (normal > 2.0).astype(float),
+        **dict.fromkeys(("responses", "dosed responses"), (normal > 2.0).astype(float)),
         "times": np.exp(normal),
         "tiers": normal,
     }[measure.of]

@@ -21,11 +21,13 @@ endpoints:
 analysis:
   - {{compare: high with none, on: peak, by: MCP-Mod, doses: {doses}, shapes: {shapes}{more}}}
 """  # noqa: E501
+WORD = "MCP-Mod of responses"
 DOSES = "{high: 200, none: 60, low: 100}"
 
 
-def load(*, doses=DOSES, shapes="[linear, emax 100]", more=""):
-    return load_protocol(SHEET.format(doses=doses, shapes=shapes, more=more))
+def load(*, doses=DOSES, shapes="[linear, emax 100]", more="", word="MCP-Mod"):
+    text = SHEET.format(doses=doses, shapes=shapes, more=more)
+    return load_protocol(text.replace("MCP-Mod", word))
 
 
 def test_doses_are_in_order_and_shapes_have_their_guesses():
@@ -34,6 +36,19 @@ def test_doses_are_in_order_and_shapes_have_their_guesses():
     assert made.shapes == (("linear", ()), ("emax", (100.0,)))
     assert made.target == 0.5
     assert made.choose == "average"
+
+
+def test_a_target_of_responses_is_an_odds_ratio():
+    text = SHEET.replace("maximum", "maximum, above: 3").replace("MCP-Mod", WORD)
+
+    def target(words):
+        told = {"doses": DOSES, "shapes": "[linear]", "more": f", target: {words}"}
+        return load_protocol(text.format(**told)).analysis.comparisons[0].target
+
+    assert target("2.5") == 2.5
+    for words in ("1", "-2"):
+        with pytest.raises(ProtocolError, match="an odds ratio"):
+            target(words)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +66,7 @@ def test_doses_are_in_order_and_shapes_have_their_guesses():
         ({"shapes": "[step 500]"}, "at most the highest dose"),
         ({"more": ", target: 0"}, "above or below 0"),
         ({"more": ", target: 3 kg"}, "converts to mg/L"),
+        ({"word": WORD}, "which is a number"),
         ({"more": ", margin: {above: 1}"}, "whether there is any dose-response"),
     ],
 )

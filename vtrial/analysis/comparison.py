@@ -99,7 +99,8 @@ def _truth_of_cells(chunk: Chunk, comparison: Comparison) -> Pairs:
 def groups_of(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Groups:
     """Gather what a comparison is made of."""
     endpoint, of = protocol.endpoint(comparison.endpoint), comparison.measure.of
-    plain = of not in ("visits", "tiers", "doses")  # which have values of their own
+    dosed = comparison.measure.dosed
+    plain = not (of in ("visits", "tiers") or dosed)  # which have values of their own
     none = np.full((chunk.replicates, chunk.subjects), np.nan)
     adjusted = comparison
     if of == "visits":  # the baseline is one of them
@@ -114,7 +115,7 @@ def groups_of(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Group
         strata=_strata(chunk, comparison),
         visits=_visits(chunk, comparison, endpoint) if of == "visits" else None,
         tiers=_tiers(chunk, comparison, protocol),
-        dosed=_dosed(chunk, comparison) if of == "doses" else None,
+        dosed=_dosed(chunk, comparison) if dosed else None,
         crossed=_crossed(chunk, comparison)
         if isinstance(chunk, CrossedChunk)
         else None,

@@ -179,25 +179,21 @@ def _compared(
     one about the estimate, as if there had been one look.
     """
     name, ratio = comparison.name, comparison.measure.ratio
-    endpoint = protocol.endpoint(comparison.endpoint)
-    points = effect_kind(comparison.by, endpoint)[0] == "difference"
-    unit = (
-        "points" if points else "1" if ratio else effect_unit(comparison.by, endpoint)
-    )
+    unit = unit_of(protocol, comparison)
     yield _row(name, "shown", "share", proportion_of(trials.success[:, place]))
     estimate, error = trials.final[:, place], trials.final_error[:, place]
     known = np.isfinite(estimate)
     if known.sum() < 2:
         return
     worth = mean_of(estimate[known])
-    yield _row(name, "estimate", unit, _shown(worth) if ratio else worth)
+    yield _row(name, "estimate", unit, as_ratio(worth) if ratio else worth)
     effect, effect_error = truth[place]
     if not np.isfinite(effect):
         return
     plain = Measured(
         float(effect), float(effect_error), *_limits(effect, effect_error), known.sum()
     )
-    yield _row(name, "true effect", unit, _shown(plain) if ratio else plain)
+    yield _row(name, "true effect", unit, as_ratio(plain) if ratio else plain)
     scale = "logarithm" if ratio else unit
     yield _row(name, "bias", scale, mean_of(estimate[known] - effect))
     half = normal_limit(comparison.level) * error
@@ -228,13 +224,8 @@ def _ordered(
     if made is None or np.isfinite(made.estimate).sum() < 2:
         return
     known = np.isfinite(made.estimate)
-    endpoint = protocol.endpoint(comparison.endpoint)
     off = made.estimate[known] - effect
-    unit = effect_unit(comparison.by, endpoint)
-    if effect_kind(comparison.by, endpoint)[0] == "difference":
-        unit = "points"
-    if comparison.measure.ratio:
-        unit = "logarithm"
+    unit = "logarithm" if comparison.measure.ratio else unit_of(protocol, comparison)
     yield _row(name, "bias, median unbiased", unit, mean_of(off))
     yield _row(
         name, "above the truth, median unbiased", "share", proportion_of(off > 0)
@@ -251,12 +242,20 @@ def _ordered(
     yield _row(name, "stage-wise p, median", "1", middle)
 
 
+def unit_of(protocol: Protocol, comparison: Comparison) -> str:
+    """Return the unit of an effect's row: `points` of a difference of shares."""
+    endpoint = protocol.endpoint(comparison.endpoint)
+    if effect_kind(comparison.by, endpoint)[0] == "difference":
+        return "points"
+    return effect_unit(comparison.by, endpoint)
+
+
 def _limits(value: float, error: float) -> tuple[float, float]:
     half = normal_limit(0.95) * error
     return float(value - half), float(value + half)
 
 
-def _shown(worth: Measured) -> Measured:
+def as_ratio(worth: Measured) -> Measured:
     """Return a mean of logarithms as a ratio."""
     value = float(np.exp(worth.value))
     low, high = float(np.exp(worth.low)), float(np.exp(worth.high))

@@ -141,6 +141,7 @@ PREDICTIVE_SHARES = [
 RULES = ["arm", "rule", "n", "acted", "acted_error", "times", "times_error"]
 DOSES = ["arm", "reason", "n", "count", "share", "mc_error"]
 DETAILS = ["comparison", "measure", "value", "mc_error", "low", "high", "trials"]
+FITTED = ["comparison", "of", "dose", "value", "low", "high", "trials"]
 ENACTED_ROWS = [
     *("of", "measure", "unit", "value", "mc_error", "low", "high", "trials"),
 ]
@@ -272,6 +273,11 @@ class Estimates:
         (how much it counts on average; nothing where no dose-response is shown), and
         the `target dose`: its mean over the trials that find one, where 90 % of them
         lie, and in `target dose found` the share of all trials that do.
+    fitted
+        Of MCP-Mod, over the `dose`: the `estimate` at each, and curves, the one that is
+        `chosen` (or the average) in trials that show a dose-response, and each shape in
+        all. `value` is the mean over the trials, 90 % of which lie between `low` and
+        `high`; of responses it is a share.
     convergence
         The estimate and its Monte Carlo error after the first so many trials.
     subgroups
@@ -369,6 +375,7 @@ class Estimates:
     curves: pd.DataFrame = none_of(CURVES)
     operating: pd.DataFrame = none_of(OPERATING)
     details: pd.DataFrame = none_of(DETAILS)
+    fitted: pd.DataFrame = none_of(FITTED)
     convergence: pd.DataFrame = none_of(CONVERGENCE)
     subgroups: pd.DataFrame = none_of(SUBGROUPS)
     explained: pd.DataFrame = none_of(EXPLAINED)

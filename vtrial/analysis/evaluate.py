@@ -9,6 +9,7 @@ import xarray as xr
 from vtrial.analysis.bands import over_time
 from vtrial.analysis.courses import courses_of
 from vtrial.analysis.crossed import by_treatment
+from vtrial.analysis.dosed import fitted_of
 from vtrial.analysis.enacted import enacted_of
 from vtrial.analysis.estimates import (
     CONTRASTS,
@@ -65,6 +66,7 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
     found = {place: joined(parts) for place, parts in seen.contrasts.items()}
     truths = {place: joined(parts) for place, parts in seen.truths.items()}
     sizes = {place: np.concatenate(parts) for place, parts in seen.sizes.items()}
+    details = {key: np.concatenate(parts) for key, parts in seen.details.items()}
     courses = over_time(tree, whole)
     return Estimates(
         flow=_flow(seen),
@@ -81,8 +83,10 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         curves=seen.curves.table(protocol),
         operating=operating_of(protocol, found, truths, sizes),
         details=told_of(
-            protocol,
-            {key: np.concatenate(parts) for key, parts in seen.details.items()},
+            protocol, {key: one for key, one in details.items() if one.ndim == 1}
+        ),
+        fitted=fitted_of(
+            protocol, {key: one for key, one in details.items() if one.ndim > 1}
         ),
         convergence=convergence_of(protocol, found),
         subgroups=seen.explained.subgroups(protocol),

@@ -109,7 +109,9 @@ class Stored:
         there = point.visits and all(
             point.of in measured.get(name, ()) for name in point.visits
         )
-        return bool(self.measurements and looks and there and not point.intercurrent)
+        leaves = point.period is not None and self.protocol.design.dropout.causes
+        looks &= not (point.intercurrent or leaves)
+        return bool(self.measurements and looks and there)
 
 
 def made(recipe: Recipe, shelf: Shelf) -> Outcome:

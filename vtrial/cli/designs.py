@@ -36,6 +36,13 @@ Null = Annotated[
 Points = Annotated[
     int, typer.Option(min=2, help="At how many of these rates it is enacted.")
 ]
+Assurance = Annotated[
+    bool,
+    typer.Option(
+        "--assurance",
+        help="Tell the power averaged over uncertain parameters, and its parts.",
+    ),
+]
 Figure = Annotated[
     Path | None, typer.Option(help="Draw that error into an SVG or PNG file.")
 ]
@@ -56,6 +63,7 @@ def design(
     trials: Trials = None,
     grid: Grid = None,
     workers: Workers = None,
+    assurance: Assurance = False,
     null: Null = None,
     points: Points = 33,
     figure: Figure = None,
@@ -64,12 +72,17 @@ def design(
 ) -> None:
     """Enact a trial's design many times over, from one simulation of its subjects.
 
-    With `--null` nobody is simulated: all arms respond at one rate, and the share of
-    trials that claim anything is bounded at every rate in between.
+    With `--assurance` it is the power averaged over the uncertainty of parameters, and
+    how that depends on the true effect. With `--null` nobody is simulated: all arms
+    respond at one rate, and the share of trials that claim anything is bounded at every
+    rate in between.
     """
     variations = dict(vt.conduct.read_variation(text) for text in grid or ())
     trial = vt.load_protocol(protocol)
     if null is not None:
+        if assurance:
+            what, write = "given with --null", '--null "10 % to 60 %"'
+            raise vt.VtrialError("--assurance", what, "given without it", write)
         if variations:
             what, write = "left out: it asks for other designs", '--null "10 % to 60 %"'
             raise vt.VtrialError("--grid", "given with --null", what, write)
@@ -78,7 +91,9 @@ def design(
     if figure is not None:
         what, write = "given with --null", '--null "10 % to 60 %"'
         raise vt.VtrialError("--figure", "given without --null", what, write)
-    found = vt.conduct.design_table(trial, variations, trials=trials, workers=workers)
+    found = vt.conduct.design_table(
+        trial, variations, assurance=assurance, trials=trials, workers=workers
+    )
     if table:
         write_csv(found, table)
     if as_json:

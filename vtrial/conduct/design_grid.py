@@ -17,11 +17,17 @@ from scipy import special
 
 from vtrial.analysis.enacted import enacted_of
 from vtrial.analysis.operating import proportion_of
-from vtrial.conduct.enacting import enact, enact_from_all, refuse_whole
+from vtrial.conduct.assured import assured
+from vtrial.conduct.enacting import (
+    enact,
+    enact_from_all,
+    refuse_whole,
+    without_looks,
+)
 from vtrial.conduct.run import run
 from vtrial.design.trials import together
 from vtrial.errors import ProtocolError
-from vtrial.protocol.enactment import Enactment, Look, Milestone
+from vtrial.protocol.enactment import Milestone
 from vtrial.protocol.load import build_protocol
 from vtrial.protocol.protocol import Protocol
 from vtrial.sheets.remedy import read_value
@@ -140,24 +146,36 @@ def design_table(
     protocol: Protocol,
     variations: Mapping[str, Sequence[object]],
     *,
+    assurance: bool = False,
     trials: int | None = None,
     workers: int | None = None,
 ) -> pd.DataFrame:
     """Return the operating characteristics of every variation of a design.
 
     A row for each combination and measure, as in `Estimates.enacted`, with the settings
-    in columns of their own before it.
+    in columns of their own before it; instead of them its `assurance` and what that is
+    made of, if asked for.
     """
     frames = []
     for settings, one in varied(protocol, variations):
-        record = run(one, workers=workers)
-        enact(record, one, trials=trials)
-        found = enacted_of(record.tree(), one)
-        table = found.enacted if len(found.enacted) else found.escalated.copy()
+        if assurance:
+            table = assured(one, trials=trials, workers=workers)
+        else:
+            table = _characteristic(one, trials, workers)
         for place, (key, value) in enumerate(settings.items()):
             table.insert(place, key, [value] * len(table))
         frames.append(table)
     return pd.concat(frames, ignore_index=True)
+
+
+def _characteristic(
+    protocol: Protocol, trials: int | None, workers: int | None
+) -> pd.DataFrame:
+    """Return the operating characteristics of one design."""
+    record = run(protocol, workers=workers)
+    enact(record, protocol, trials=trials)
+    found = enacted_of(record.tree(), protocol)
+    return found.enacted if len(found.enacted) else found.escalated.copy()
 
 
 def size_for(
@@ -184,7 +202,7 @@ def size_for(
     """
     refuse_whole(protocol)
     if protocol.enactment is None:
-        protocol = dataclasses.replace(protocol, enactment=_plain(protocol))
+        protocol = dataclasses.replace(protocol, enactment=without_looks(protocol))
     names = [one.name for one in protocol.analysis.comparisons]
     comparison = comparison or (names[0] if names else "")
     if comparison not in names:
@@ -284,10 +302,3 @@ def rescaled(protocol: Protocol, size: int) -> Protocol:
     )
     made = dataclasses.replace(enactment, looks=looks, planned=size)
     return dataclasses.replace(protocol, enactment=made)
-
-
-def _plain(protocol: Protocol) -> Enactment:
-    """Return a trial without looks before its end."""
-    end = Look("end", ((Milestone("known", 1.0, "subjects"),),), 1.0)
-    outcome = protocol.analysis.comparisons[0].endpoint
-    return Enactment(outcome=outcome, looks=(end,), planned=protocol.subjects)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
+from jaxtyping import Int
 
 from vtrial.analysis.comparison import truth
 from vtrial.analysis.enacted import TRUTH, Made, enacted_name, read_enacted
@@ -25,6 +26,7 @@ from vtrial.design.trials import Trials, together
 from vtrial.dims import ENACTED
 from vtrial.errors import ProtocolError
 from vtrial.measure.groups import Pairs
+from vtrial.protocol.enactment import Enactment, Look, Milestone
 from vtrial.protocol.protocol import Protocol
 from vtrial.store.record import Record
 
@@ -127,6 +129,13 @@ def refuse_whole(protocol: Protocol) -> None:
                 "enacted; `vtrial run` tells the power of this one",
                 write="",
             )
+
+
+def without_looks(protocol: Protocol) -> Enactment:
+    """Return a trial without looks before its end."""
+    end = Look("end", ((Milestone("known", 1.0, "subjects"),),), 1.0)
+    outcome = protocol.analysis.comparisons[0].endpoint
+    return Enactment(outcome=outcome, looks=(end,), planned=protocol.subjects)
 
 
 def _climbed(
@@ -258,18 +267,10 @@ def truths(tree: xr.DataTree, protocol: Protocol) -> np.ndarray:
 
     Ratios are their logarithms. NaN where subjects are simulated in their arm alone.
     """
-    comparisons = protocol.analysis.comparisons
-    found = np.full((len(comparisons), 2), np.nan)
+    found = np.full((len(protocol.analysis.comparisons), 2), np.nan)
     if protocol.potential != "all":
         return found
-    parts: list[list[Pairs]] = [[] for _ in comparisons]
-    for chunk in chunks_of(tree, protocol):
-        for place, comparison in enumerate(comparisons):
-            parts[place].append(truth(chunk, comparison))
-    for place, comparison in enumerate(comparisons):
-        effect, error, _ = joined(parts[place])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            effect = np.log(effect) if comparison.measure.ratio else effect
+    for place, (effect, error) in enumerate(effects_of(tree, protocol)):
         known = np.isfinite(effect)
         if known.any():
             many = int(known.sum())
@@ -277,6 +278,37 @@ def truths(tree: xr.DataTree, protocol: Protocol) -> np.ndarray:
             between = effect[known].std(ddof=1) / np.sqrt(many) if many > 1 else within
             found[place] = effect[known].mean(), between
     return found
+
+
+def effects_of(
+    tree: xr.DataTree, protocol: Protocol
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return each comparison's paired effect in every replicate, and its error.
+
+    Ratios are their logarithms.
+    """
+    comparisons = protocol.analysis.comparisons
+    parts: list[list[Pairs]] = [[] for _ in comparisons]
+    for chunk in chunks_of(tree, protocol):
+        for place, comparison in enumerate(comparisons):
+            parts[place].append(truth(chunk, comparison))
+    found = []
+    for comparison, part in zip(comparisons, parts, strict=True):
+        effect, error, _ = joined(part)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            effect = np.log(effect) if comparison.measure.ratio else effect
+        found.append((effect, error))
+    return found
+
+
+def replicates_of(
+    tree: xr.DataTree, protocol: Protocol, trials: int
+) -> Int[np.ndarray, " trial"]:
+    """Return of which replicate each trial's subjects are, where parameters differ."""
+    if trials <= protocol.replicates:
+        return np.arange(trials)
+    pool = _pool(next(iter(chunks_of(tree, protocol))), protocol)
+    return np.arange(trials) % pool.replicates
 
 
 def _first(trials: Made, count: int) -> Made:

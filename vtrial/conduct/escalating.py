@@ -9,15 +9,25 @@ import xarray as xr
 from vtrial.analysis.reading import Chunk, chunks_of
 from vtrial.design.draws import people_of
 from vtrial.design.escalation.enact import Escalated, enact_escalation
+from vtrial.design.escalation.late import enact_late_toxicity
 from vtrial.design.escalation.method import Method, escalation_method
+from vtrial.design.escalation.registry import methods
+from vtrial.dims import EVENT
 from vtrial.errors import ProtocolError
+from vtrial.protocol.arrivals import enrolled_at
 from vtrial.protocol.enactment import Enactment
 from vtrial.protocol.escalation import Escalation
 from vtrial.protocol.protocol import Protocol
+from vtrial.sheets.words import listed
+
+SOONEST = 1e-6  # [h] after treatment: a toxicity at once comes after it, too
 
 
 class Shown(NamedTuple):
-    """Toxicities (and responses) of people at every dose, and who is complete."""
+    """Toxicities (and responses) of people at every dose; NaN where not known.
+
+    With a window toxicities are times [h], infinite for none.
+    """
 
     toxicity: np.ndarray
     efficacy: np.ndarray | None
@@ -60,10 +70,12 @@ def escalated(
         if escalation.efficacy
         else None
     )
-    truth = np.nanmean(toxicity, axis=(0, 1))
+    window = escalation.window
+    toxic = np.where(np.isnan(toxicity), np.nan, toxicity <= window)
+    truth = np.nanmean(toxic if window else toxicity, axis=(0, 1))
     if trials > len(toxicity):
         toxicity, efficacy = _drawn(toxicity, efficacy, protocol, trials)
-    whole = np.isfinite(toxicity).all(axis=2)
+    whole = ~np.isnan(toxicity).any(axis=2)
     if efficacy is not None:
         whole &= np.isfinite(efficacy).all(axis=2)
     most = escalation.most or protocol.subjects
@@ -79,16 +91,24 @@ def escalated(
     toxicity = np.take_along_axis(toxicity, order, axis=1)[:trials]
     if efficacy is not None:
         efficacy = np.take_along_axis(efficacy, order, axis=1)[:trials]
-    made = enact_escalation(
-        method_of(escalation),
-        toxicity,
-        efficacy=efficacy,
-        cohort=escalation.cohort,
-        start=escalation.start,
-        most=most,
-        enough=escalation.enough or None,
-        skipping=escalation.skipping,
-    )
+    asked = {
+        "cohort": escalation.cohort,
+        "start": escalation.start,
+        "most": most,
+        "enough": escalation.enough or None,
+        "skipping": escalation.skipping,
+    }
+    method = method_of(escalation)
+    if not window:
+        made = enact_escalation(method, toxicity, efficacy=efficacy, **asked)
+        return made, truth
+    arrival = enrolled_at(
+        protocol.enactment.accrual,
+        seed=protocol.seed,
+        trials=np.arange(trials),
+        subjects=most,
+    ).time
+    made = enact_late_toxicity(method, toxicity, arrival, window=window, **asked)
     return made, truth
 
 
@@ -98,9 +118,22 @@ def _shown(chunk: Chunk, escalation: Escalation) -> Shown:
     def read(endpoint: str) -> np.ndarray:
         return np.stack([chunk.values(a, endpoint) for a in escalation.arms], axis=2)
 
+    if escalation.window:
+        return Shown(_times(chunk, escalation), None)
     return Shown(
         read(escalation.on), read(escalation.efficacy) if escalation.efficacy else None
     )
+
+
+def _times(chunk: Chunk, escalation: Escalation) -> np.ndarray:
+    """Read when everybody has a toxicity at every dose [h]; infinite for never."""
+    parts = []
+    for arm in escalation.arms:
+        time = chunk.values(arm, escalation.on)
+        event = chunk.values(arm, escalation.on, EVENT)
+        never = np.where(np.isnan(time), np.nan, np.inf)
+        parts.append(np.where(event == 1, np.maximum(time, SOONEST), never))
+    return np.stack(parts, axis=2)
 
 
 def _drawn(
@@ -133,6 +166,14 @@ def faults_of_escalation(enactment: Enactment) -> Iterator[ProtocolError]:
     except ProtocolError as error:
         yield error
         return
+    if escalation.window and method.kind.decide_late is None:
+        able = [word for word, kind in methods().items() if kind.decide_late]
+        yield ProtocolError(
+            at="by",
+            found=f"{escalation.by}, which waits for everybody, with a `window`",
+            allowed=f"one that weighs pending outcomes: {listed(able)}",
+            write=able[0],
+        )
     if method.kind.cohort not in (None, escalation.cohort):
         yield ProtocolError(
             at="cohort",

@@ -39,6 +39,7 @@ _OF = {  # an endpoint that a measure may be of
     "doses": "peak",
     "counts": "attacks",
     "responses": "response",
+    "dosed responses": "response",
     "times": "death",
     "tiers": "[{on: death}, {on: pain}]",
 }

@@ -42,7 +42,8 @@ class Endpoint:
     `equals` is an equation of other endpoints and covariates, `first_of` names times to
     events of which the first counts. `intercurrent` says by which strategy (ICH E9(R1))
     events, by their endpoints' names, are dealt with; `failure` is the outcome after an
-    event of the composite strategy.
+    event of the composite strategy. In a crossover it is of the `period` that begins
+    then [h], and of whole ones, unless `intercurrent` says what dropout does.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Endpoint:
     first_of: tuple[str, ...] = ()
     intercurrent: tuple[tuple[str, Strategy], ...] = ()
     failure: float | None = None
+    period: float | None = None
     low: float | None = None
     high: float | None = None
     share: float = 0.0

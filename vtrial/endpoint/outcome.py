@@ -171,7 +171,10 @@ def _points(
     if interruption is not None and not endpoint.kind.foretold:
         seen &= time <= interruption.until
         settled = interruption.settled <= endpoint.end
-        begun |= settled & (interruption.settled <= interruption.until)
+        settled &= interruption.settled <= interruption.until
+        if endpoint.period is not None:  # an earlier period is another treatment's
+            settled &= planned >= endpoint.period - slack(endpoint.period, value)
+        begun |= settled
     inside = seen & begun & (planned <= endpoint.end + end)
     begin = time[jnp.argmax(inside)]
     points = Points(time, value, seen, inside, baseline, begin, inside.sum())

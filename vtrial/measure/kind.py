@@ -4,7 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Of = Literal["numbers", "visits", "doses", "counts", "responses", "times", "tiers"]
+Of = Literal[
+    "numbers",
+    "visits",
+    "doses",
+    "counts",
+    "responses",
+    "dosed responses",
+    "times",
+    "tiers",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +31,8 @@ class Measure:
         Where it stands in schema, messages and docs, from low to high.
     of
         Of what it is: one number of each subject, its values at all `visits`, one
-        number under several `doses`, a count of events, a response, a time to an event,
-        or a hierarchy of endpoints.
+        number under several `doses`, a count of events, a response, one under several
+        doses, a time to an event, or a hierarchy of endpoints.
     kernel
         `kernel(groups, level=..., **options)` returns a `Contrast` of `Groups`.
     says
@@ -52,7 +61,7 @@ class Measure:
         one-sided, without strata.
     details
         `details(groups, level=..., **options)`: what else it says of each trial, by
-        name.
+        name: numbers, or rows of numbers over doses.
     crossed
         `crossed(groups, level=..., **options)`: the same of a crossover, in which it is
         within persons; None: it is for separate groups alone.
@@ -89,3 +98,8 @@ class Measure:
     margins: bool = True
     made_of: tuple[str, ...] = ()
     lacks: str = "an arm has too few values"
+
+    @property
+    def dosed(self) -> bool:
+        """Whether it is of several arms, by their doses."""
+        return self.of in ("doses", "dosed responses")

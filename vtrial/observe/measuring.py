@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from vtrial.endpoint.endpoint import DROPOUT, Endpoint
 from vtrial.endpoint.equation import (
@@ -18,6 +18,7 @@ from vtrial.endpoint.equation import (
 )
 from vtrial.endpoint.missing import left_before
 from vtrial.endpoint.outcome import Interruption, Outcome, combined, outcomes
+from vtrial.endpoint.points import slack
 from vtrial.keys import purpose_key
 from vtrial.model.residual import measured
 from vtrial.observe.adherence import attended
@@ -32,6 +33,7 @@ from vtrial.observe.departure import (
 from vtrial.observe.observation_times import ObservationTimes
 from vtrial.observe.residual_draws import residual_normals
 from vtrial.protocol.protocol import Arm, Protocol
+from vtrial.types import Missing
 
 Truth = Mapping[str, Float[Array, "subject time"]]
 Noisy = Mapping[str, Float[Array, "subject visit"]]
@@ -155,6 +157,10 @@ def outcomes_of(
             else:
                 values = _values(protocol, plan, point, taken, noisy)
                 made = outcomes(point, *values, interruption=cut, keys=keys)
+                if dropout and point.period is not None and not _told(point):
+                    made = _without(made, _cut_short(point, *values, left))
+            if dropout and point.period is not None and _told(point):
+                made = _without(made, left < point.period)  # nothing of it was given
             if dropout and point.values == "measured":
                 last = jnp.minimum(taken.max(axis=1), point.end)
                 reason = left_before(made.reason, left < last)
@@ -228,6 +234,35 @@ def _values(
             for part in (time, value, scheduled)
         )
     return time, value, scheduled
+
+
+def _told(endpoint: Endpoint) -> bool:
+    """Return whether the sheet says what dropout does to an endpoint."""
+    return DROPOUT in dict(endpoint.intercurrent)
+
+
+def _cut_short(
+    endpoint: Endpoint,
+    time: Float[Array, "#subject visit"],
+    value: Float[Array, "subject visit"],
+    planned: Float[Array, "#subject visit"] | None,
+    left: Float[Array, " subject"],
+) -> Bool[Array, " subject"]:
+    """Return who left before the last visit of an endpoint's span."""
+    planned = time if planned is None else planned
+    early, late = (slack(t, value, least=1.0) for t in (endpoint.start, endpoint.end))
+    here = (planned >= endpoint.start - early) & (planned <= endpoint.end + late)
+    return (here & (time > left[:, None])).any(axis=1)
+
+
+def _without(made: Outcome, gone: Bool[Array, " subject"]) -> Outcome:
+    """Take the numbers away from who left too early to have one."""
+    left_early = jnp.asarray(int(Missing.LEFT), made.reason.dtype)
+    return made._replace(
+        outcome=jnp.where(gone, jnp.nan, made.outcome),
+        event=jnp.where(gone, jnp.nan, made.event),
+        reason=jnp.where(gone, left_early, made.reason),
+    )
 
 
 def _drawn(

@@ -323,7 +323,7 @@ def _check_measure(
     repeated = [word for word, kind in kinds().items() if kind.repeated]
     what, of = "a number", [NUMBERS]
     if endpoint.binary:
-        what, of = "a response (0 or 1)", [("responses",)]
+        what, of = "a response (0 or 1)", [("responses", "dosed responses")]
     elif endpoint.event:
         what, of = "a time that may be censored", [("times",)]
     elif endpoint.kind.count:

@@ -24,7 +24,7 @@ def read_dosed(
     faults: Faults,
 ) -> tuple[Dosed, Guessed]:
     """Read the doses of arms, from the lowest on, and the candidates; or nothing."""
-    if measures()[shape.by].of != "doses":
+    if not measures()[shape.by].dosed:
         return (), ()
     before = len(faults.entries)
     given = shape.doses or {}
@@ -137,14 +137,18 @@ def _parameters(word: str) -> int:
 def read_target(
     path: Path_, shape: ComparisonShape, endpoint: Endpoint, faults: Faults
 ) -> float | None:
-    """Read the effect that the target dose is to have, in the endpoint's unit."""
+    """Read the effect that the target dose is to have: a ratio, or in its unit."""
     if shape.target is None:
         return None
+    ratio = measures()[shape.by].ratio
     try:
-        target = effect_in(shape.target, endpoint.unit)
+        target = effect_in(shape.target, "1" if ratio else endpoint.unit)
     except ProtocolError as error:
         faults.relay(path, error)
         return None
-    if target == 0:
+    if ratio and (target <= 0 or target == 1):
+        allowed = "above 0, and not 1: an odds ratio"
+        faults.add(path, found=f"{target:g}", allowed=allowed)
+    if not ratio and target == 0:
         faults.add(path, found="0", allowed="above or below 0: an effect")
     return target

@@ -9,6 +9,7 @@ from vtrial.endpoint.endpoint import Endpoint
 from vtrial.errors import ProtocolError
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.field_types import Name, Names, Shape, Value
+from vtrial.protocol.times import duration
 from vtrial.protocol.values import share_in
 from vtrial.sheets.words import listed
 
@@ -46,6 +47,12 @@ class EscalationShape(Shape):
         None, ge=1, description="It ends where a dose has been given to so many."
     )
     skipping: bool = Field(False, description="Whether it may pass over doses.")
+    window: str | None = Field(
+        None,
+        description="How long subjects are observed, where the next one does not wait "
+        "for it; `on` is then the time to a toxicity.",
+        examples=["28 d"],
+    )
     options: dict[str, float | str | bool | list[float]] = Field(
         default_factory=dict,
         description="Others of the method, by name.",
@@ -58,6 +65,8 @@ class Escalation:
     """A dose escalation: `on` is a toxicity, `arms` are doses from the lowest on.
 
     `start` is a place among them; 0 subjects at `most`, or as `enough`, are no limit.
+    With a `window` [h] toxicities are times to an event, and those who are still
+    observed count by the share of it that has passed; 0: everybody is waited for.
     """
 
     by: str
@@ -69,6 +78,7 @@ class Escalation:
     most: int = 0
     enough: int = 0
     skipping: bool = False
+    window: float = 0.0
     options: tuple[tuple[str, Option], ...] = ()
 
     @property
@@ -85,6 +95,7 @@ def read_escalation(
     *,
     subjects: int,
     potential: str,
+    accrual: bool,
     faults: Faults,
 ) -> Escalation | None:
     """Read a dose escalation; None if there is none, or if it makes no sense."""
@@ -92,7 +103,11 @@ def read_escalation(
         return None
     before = len(faults.entries)
     responses = [one.name for one in endpoints if one.binary]
-    on = _response("on", shape.on, responses, faults)
+    window = 0.0
+    if shape.window is None:
+        on = _response("on", shape.on, responses, faults)
+    else:
+        on, window = _observed(shape, endpoints, accrual, faults)
     efficacy = shape.efficacy or ""
     if efficacy:
         efficacy = _response("efficacy", efficacy, responses, faults)
@@ -115,15 +130,7 @@ def read_escalation(
             found=f"{shape.most}, of {subjects} subjects",
             allowed=f"at most the {subjects} subjects of a trial",
         )
-    options = {
-        key: tuple(map(float, value)) if isinstance(value, list) else value
-        for key, value in shape.options.items()
-    }
-    if shape.target is not None:
-        try:
-            options["target"] = share_in(shape.target)
-        except ProtocolError as error:
-            faults.relay((*PATH, "target"), error)
+    options = _options(shape, faults)
     if len(faults.entries) > before:
         return None
     return Escalation(
@@ -136,8 +143,62 @@ def read_escalation(
         shape.most or 0,
         shape.enough or 0,
         shape.skipping,
+        window,
         tuple(sorted(options.items())),
     )
+
+
+def _options(shape: EscalationShape, faults: Faults) -> dict[str, Option]:
+    """Read the method's options, the target among them."""
+    options: dict[str, Option] = {
+        key: tuple(map(float, value)) if isinstance(value, list) else value
+        for key, value in shape.options.items()
+    }
+    if shape.target is not None:
+        try:
+            options["target"] = share_in(shape.target)
+        except ProtocolError as error:
+            faults.relay((*PATH, "target"), error)
+    return options
+
+
+def _observed(
+    shape: EscalationShape, endpoints: Sequence[Endpoint], accrual: bool, faults: Faults
+) -> tuple[str, float]:
+    """Read the time to a toxicity, and for how long it is waited for [h]."""
+    times = {one.name: one.end for one in endpoints if one.event}
+    on = shape.on or next(iter(times), "")
+    try:
+        window = duration(shape.window or "")
+    except ProtocolError as error:
+        faults.relay((*PATH, "window"), error)
+        return on, 0.0
+    if on not in times:
+        known = listed(times, like=on) if times else "one with `take: time to`"
+        faults.add(
+            (*PATH, "on") if shape.on else PATH,
+            found=f"`{on}`, which is no time to an event" if on else "no such time",
+            allowed=f"with `window`, a time to an event: {known}",
+        )
+    elif times[on] < window:
+        faults.add(
+            (*PATH, "window"),
+            found=f"{shape.window}, longer than `{on}` looks",
+            allowed=f"at most {times[on]:g} h, or a longer `within` of `{on}`",
+        )
+    if not accrual:
+        faults.add(
+            PATH,
+            found="with a `window`, but no rate at which subjects come",
+            allowed="`accrual` at `design`, too, such as `accrual: 2 / month`",
+        )
+    if shape.efficacy:
+        faults.add(
+            (*PATH, "efficacy"),
+            found="given with a `window`",
+            allowed="left out: only toxicities are weighed while they are pending",
+        )
+    return on, window
 
 
 def _response(

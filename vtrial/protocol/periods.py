@@ -114,6 +114,7 @@ def _moved(
         baseline=endpoint.baseline + start,
         equals=equals,
         intercurrent=intercurrent,
+        period=start,
     )
 
 

@@ -68,6 +68,7 @@ def read_enactment(
         endpoints,
         subjects=subjects,
         potential=potential,
+        accrual=bool(shape.accrual or shape.sites),
         faults=faults,
     )
     planned = _planned(shape, subjects, faults)

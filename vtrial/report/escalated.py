@@ -11,6 +11,7 @@ from vtrial.report.drawing import FAINT, INK, Drawing, new_figure, number_axis, 
 from vtrial.report.frames import each_row
 from vtrial.report.legend import pick_colour, place_of
 from vtrial.report.tables import Cell, Table, make_table
+from vtrial.report.timing import timing_of
 from vtrial.report.words import amount, count, error_words, number
 
 
@@ -27,6 +28,10 @@ def escalation_line(protocol: Protocol) -> str:
     )
     if one.target is not None:
         words += f", aiming at {number(100 * one.target)}\u202f% with a toxicity"
+    if one.window:
+        words += "; nobody waits for those before, who are observed for "
+        words += f"{timing_of(protocol).duration(one.window)} and count by the share "
+        words += "of it that has passed"
     if one.enough:
         words += f"; ends once a dose has been given to {one.enough}"
     return words + ("; doses may be passed over" if one.skipping else "")

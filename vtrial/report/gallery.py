@@ -19,6 +19,7 @@ from vtrial.report.dose import doses_of, draw_dose_response
 from vtrial.report.drawing import Drawing, keep, read_off
 from vtrial.report.enacted import draw_allocation, draw_decisions
 from vtrial.report.escalated import draw_escalation
+from vtrial.report.fitted_doses import draw_fitted
 from vtrial.report.flow import draw_flow, flow_of
 from vtrial.report.forest import draw_contrasts, draw_published, draw_shares
 from vtrial.report.frames import each_row
@@ -215,6 +216,13 @@ def _contrasts(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:
     frame = frame.assign(kind=kinds, unit=units)
     for _, rows in frame.groupby(["by", "kind", "unit"], sort=False):
         yield draw_contrasts(protocol, rows.head(MOST_ROWS))
+    for comparison in protocol.analysis.comparisons:
+        rows, told = (
+            one[one["comparison"] == comparison.name]
+            for one in (frames["fitted"], frames["details"])
+        )
+        if len(rows):
+            yield draw_fitted(protocol, comparison, rows, told)
 
 
 def _subgroups(frames: Frames, protocol: Protocol) -> Iterator[Drawing]:

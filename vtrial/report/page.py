@@ -96,6 +96,7 @@ _FRAMES = (
     "curves",
     "operating",
     "details",
+    "fitted",
     "convergence",
     "subgroups",
     "explained",

@@ -26,6 +26,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "conditional_power": "vtrial.design.sequential.conditional",
         "conditional_rejection": "vtrial.design.sequential.conditional",
         "predictive_power": "vtrial.design.sequential.conditional",
+        "assurance": "vtrial.design.sequential.prior_power",
         "trend": "vtrial.design.sequential.conditional",
         "repeated_interval": "vtrial.design.sequential.inference",
         "repeated_p": "vtrial.design.sequential.inference",

@@ -17,13 +17,19 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from vtrial.measure.dose_response.maximum import tail_of_maximum
-from vtrial.measure.dose_response.procedure import Choice, modelled, target_doses
+from vtrial.measure.dose_response.procedure import (
+    Choice,
+    curves_at,
+    modelled,
+    target_doses,
+)
 from vtrial.measure.dose_response.shape import Candidate, Doses, course
 from vtrial.measure.groups import Numbers, Values
 
 DIGITS = 10  # to which trials with the same correlation are told
 GROUPS = 1024  # of directions, in the integral
 PIECE = 500  # trials that are fitted at once
+STEPS = 61  # doses at which curves are told
 Matrices = Float[np.ndarray, "replicate dose dose"]
 
 
@@ -64,11 +70,15 @@ class Modelled(NamedTuple):
         How much each counts; all 0 where no dose-response is shown.
     target
         The target dose; NaN where there is none.
+    courses
+        The curves at the doses of `fine`: the one that counts, NaN where no
+        dose-response is shown, and behind it each fitted shape.
     """
 
     words: tuple[str, ...]
     weights: Float[np.ndarray, "replicate fit"]
     target: Numbers
+    courses: Float[np.ndarray, "replicate course dose"]
 
 
 def means_by_dose(
@@ -149,6 +159,8 @@ def _adjusted(
     """Return the p-value of each statistic as the largest in size."""
     p = np.full(statistic.shape, np.nan)
     known = np.flatnonzero(np.isfinite(statistic).all(axis=1))
+    if not len(known):
+        return p
     flat = correlation[known].round(DIGITS).reshape(len(known), -1)
     alike = np.column_stack([flat, freedom[known]])
     patterns, number = np.unique(alike, axis=0, return_inverse=True)
@@ -210,8 +222,19 @@ def models(
         parts.append((rows, *made))
     words = tuple(fit.word for fit in parts[0][1]) if parts else ()
     weights, dose = np.zeros((many, len(words))), np.full(many, np.nan)
+    courses = np.full((many, 1 + len(words), STEPS), np.nan)
     for rows, fits, weight in parts:
         weights[rows] = weight
+        each = [
+            curves_at(fits, weight, fine(doses)),
+            *(f.at(fine(doses)) for f in fits),
+        ]
+        courses[rows] = np.stack(each, axis=1)
         if target is not None:
             dose[rows] = target_doses(fits, weight, doses, target)
-    return Modelled(words, weights, dose)
+    return Modelled(words, weights, dose, courses)
+
+
+def fine(doses: Doses) -> Float[np.ndarray, " step"]:
+    """Return the doses at which curves are told, from the lowest to the highest."""
+    return np.linspace(np.min(doses), np.max(doses), STEPS)
