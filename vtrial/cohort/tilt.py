@@ -78,8 +78,8 @@ def bounds_of(
     """Scale features and bounds, so that one tolerance suits all of them."""
     middle, spread = feature.mean(axis=0), feature.std(axis=0)
     spread = np.where(spread > 1e-12 * (np.abs(middle) + 1e-300), spread, 1.0)
-    scaled = ((one - middle) / spread for one in (feature, low, high))
-    return Bounds(*scaled, middle, spread)
+    scaled, *sides = ((one - middle) / spread for one in (feature, low, high))
+    return Bounds(scaled, sides[0], sides[1], middle, spread)
 
 
 def tilt(bounds: Bounds) -> Tilt:

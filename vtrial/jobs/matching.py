@@ -194,7 +194,7 @@ def _of_cohort(
         asked = load_model(model) if isinstance(model, str | Path) else model
         effects = _carried(asked, drawn)
         table = _joined(table, drawn[effects], effects)
-    known = {name: table[name].to_numpy(float) for name in table if name != ID}
+    known = {str(n): table[n].to_numpy(float) for n in table if n != ID}
     return _Pool(table, known, {n: cohort.labels(n) for n in cohort.names}, 0)
 
 
