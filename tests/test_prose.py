@@ -17,7 +17,7 @@ from vtrial.conduct.check import check_sheet
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
 FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.M | re.S)
-TARGETS = re.compile(r"^match: *([\w.-]+)$", re.M)
+OTHER = re.compile(r"^(?:match|sampling): *([\w.-]+)$", re.M)
 KIND = re.compile(r"^(protocol|model|cohort): *([\w.-]+)$", re.M)
 MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -47,7 +47,7 @@ def test_page_runs_as_written(page, tmp_path, monkeypatch):
 def _use_sheet(body):
     """Write a whole sheet where later commands find it, and check it."""
     first = next(line for line in body.splitlines() if line and line[0] != "#")
-    if found := TARGETS.match(first):  # the command that takes it checks it
+    if found := OTHER.match(first):  # the command that takes it checks it
         Path(f"{found[1]}.yaml").write_text(body)
     if found := KIND.match(first):
         path = Path(f"{found[2]}.yaml")

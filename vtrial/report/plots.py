@@ -9,9 +9,14 @@ import pandas as pd
 from vtrial.errors import DataError
 from vtrial.report.matched import plot_match
 from vtrial.report.null_rates import plot_null
+from vtrial.report.sampled import plot_sampling
 from vtrial.sheets.words import listed, nearest
 
-_KINDS: dict[str, Callable[..., Path]] = {"null": plot_null, "match": plot_match}
+_KINDS: dict[str, Callable[..., Path]] = {
+    "match": plot_match,
+    "null": plot_null,
+    "sampling": plot_sampling,
+}
 
 
 def draw(kind: str, path: str | Path, *tables: pd.DataFrame, **how: Any) -> Path:
@@ -21,7 +26,7 @@ def draw(kind: str, path: str | Path, *tables: pd.DataFrame, **how: Any) -> Path
     ----------
     kind
         `null`: the type I error over rates; `match`: people before and after they were
-        matched to targets.
+        matched to targets; `sampling`: when is measured, and what is known afterwards.
 
     Raises
     ------
