@@ -111,6 +111,7 @@ def test_people_are_chosen_so_that_what_is_wanted_holds(note):
     assert off < 0.05
 
 
+@pytest.mark.slow
 def test_everybody_has_the_chance_that_is_theirs():
     """Of 400 draws; a mean is off by 4.5 errors once in 5,000 sets of ten people."""
     expected = np.array([0.2, 0.7, 1.5, 0.4, 0.9, 0.3, 2.0, 0.6, 0.8, 0.6])

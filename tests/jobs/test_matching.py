@@ -57,6 +57,7 @@ def test_targets_that_exclude_each_other_say_what_can_be():
         vt.jobs.match_people("adults", TARGETS, subjects=1)
 
 
+@pytest.mark.slow
 def test_who_was_chosen_for_an_outcome_shows_it_again(tmp_path):
     """Random effects come along, so that people are who they were."""
     sheets = Sheets(tmp_path).change("small", "replicates: 4", "replicates: 1")

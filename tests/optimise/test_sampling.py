@@ -62,6 +62,7 @@ def test_times_of_all_groups_are_the_best_there_are():
     assert (by_gain.table["left found"] <= by_gain.table["left given"]).all()
 
 
+@pytest.mark.slow
 def test_the_dose_is_chosen_that_tells_most():
     text = MODEL.replace("proportional: 0.1", "additive: 0.5")
     times = "0.5 h, 2 h, 6 h, 24 h, 48 h, 120 h"
@@ -91,11 +92,32 @@ def test_the_dose_is_chosen_that_tells_most():
         ("sampling: line", "sampling: line\nknown: [a]", "an unknown parameter"),
         ("sampling: line", "sampling: line\nform: whole", "reduced or full"),
         ("among", "amongst", "among"),
+        ("sampling: line", "sampling: line\nwindow: 3 kg", "window"),
     ],
 )
 def test_what_fits_no_model_is_refused(old, new, told):
     with pytest.raises(VtrialError, match=told):
         plan_sampling(LINE, LINES.replace(old, new))
+
+
+def test_windows_cost_what_they_do_on_paper():
+    """Of a line whose ends are 0 and 10, each off by up to 3, not before the start.
+
+    The mean of the information over where people are measured is that of moments of
+    the times: E t and E t² of a uniform time, and of one that is cut at 0.
+    """
+    text = LINE.replace("random:\n  - {of: A, variance: 0.3}\n", "")
+    model = text.replace(" + eta.A", "")
+    sheet = {
+        "sampling": "ends",
+        "groups": {"all": {"subjects": 1, "times": "0 h, 10 h"}},
+        "window": "3 h",
+    }
+    found = plan_sampling(model, sheet)
+    first, second = 0.5 * 1.5 + 10, 0.5 * 3 + 100 + 3
+    expected = np.sqrt(2 * second - first**2) / np.sqrt(200 - 100)
+    # The residual variance is estimated, too, and does not care: three parameters.
+    assert found.windowed == pytest.approx(expected ** (2 / 3), rel=1e-3)
 
 
 def test_what_does_not_go_together_is_refused():

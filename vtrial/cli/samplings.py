@@ -28,6 +28,7 @@ def sampling(
     times: Annotated[str, typer.Option(help="Instead: when it is measured.")] = "",
     subjects: Annotated[int | None, typer.Option(help="Instead: how many; 1.")] = None,
     among: Annotated[str, typer.Option(help="Times that may be chosen.")] = "",
+    window: Annotated[str, typer.Option(help="How far off them one is.")] = "",
     criterion: Annotated[
         Literal["determinant", "gain"],
         typer.Option(help="Of the information at the model's values, or the gain."),
@@ -49,6 +50,7 @@ def sampling(
 ) -> None:
     """Say how well a study will know its parameters, and when it is best to measure."""
     words = {"dose": dose, "times": times, "subjects": subjects, "among": among}
+    words["window"] = window
     loaded = vt.load_model(model)
     found = vt.optimise.plan_sampling(
         loaded,
@@ -89,7 +91,7 @@ def _sheet(design: Path | None, words: dict[str, Any]) -> str | dict[str, Any]:
     group = {"dose": doses[0], "times": words["times"]}
     group["subjects"] = 1 if words["subjects"] is None else words["subjects"]
     sheet = {"sampling": "asked", "groups": {"all": group}, "doses": doses[1:]}
-    return sheet | ({"among": words["among"]} if words["among"] else {})
+    return sheet | {name: words[name] for name in ("among", "window") if words[name]}
 
 
 def _print(found: Any) -> None:
@@ -110,6 +112,9 @@ def _print(found: Any) -> None:
             f"Efficiency of the design given: {share:.1f} %. It needs {more:.2f} times "
             "the subjects to tell as much."
         )
+    if not math.isnan(found.windowed):
+        share = 100 * found.windowed
+        say(f"Measured anywhere in the windows about its times: {share:.1f} % of that.")
     if by_gain:
         gain = found.gain
         say(f"Monte Carlo error of the gain: {gain.error:.2g} nats (by Laplace).")

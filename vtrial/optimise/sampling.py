@@ -2,15 +2,17 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import jax
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
 from vtrial.errors import Fault, ModelError
+from vtrial.keys import purpose_key
 from vtrial.model.model import Model
 from vtrial.model.sheet import load_model
 from vtrial.optimise.exchange import (
@@ -23,7 +25,7 @@ from vtrial.optimise.exchange import (
     log_determinant,
     places_of,
 )
-from vtrial.optimise.fisher import Asked, Group, estimated
+from vtrial.optimise.fisher import Asked, Group, estimated, information
 from vtrial.optimise.gain import (
     DRAWS,
     About,
@@ -38,6 +40,7 @@ from vtrial.sheets.validate import raise_faults
 
 Criterion = Literal["determinant", "gain"]
 GIVEN, FOUND = "given", "found"
+WINDOWED = 32  # subjects who are off the times by chance
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +63,9 @@ class SamplingPlan:
     efficiency
         Of the design given: as many times the subjects as it has would the best one
         need; NaN where nothing was looked for, or by the gain.
+    windowed
+        Efficiency of the better design, by the determinant, if everybody is measured
+        somewhere within the sheet's window about each time; NaN without a window.
     gain
         Of the better design, with nested Monte Carlo if asked for; None by the
         determinant.
@@ -74,6 +80,7 @@ class SamplingPlan:
     table: pd.DataFrame
     score: dict[str, float]
     efficiency: float
+    windowed: float
     gain: Gain | None
     course: pd.DataFrame
 
@@ -85,6 +92,7 @@ class SamplingPlan:
             "about": self.about,
             "score": self.score,
             "efficiency": self.efficiency,
+            "windowed": self.windowed,
             "gain": self.gain._asdict() if self.gain else None,
             "groups": self.groups.to_dict("records"),
             "parameters": self.table.to_dict("records"),
@@ -150,6 +158,7 @@ def plan_sampling(
         judge.table(told),
         score,
         ratio,
+        _windowed(loaded, wanted, designs[last], seed) if gain is None else math.nan,
         gain,
         _course(wanted, judge.sights, designs),
     )
@@ -202,6 +211,44 @@ def _by_gain(model: Model, wanted: Sampling, cloud: Cloud) -> _Judge:
     return _Judge(sights, expected_gain, table)
 
 
+def _windowed(
+    model: Model, wanted: Sampling, groups: Sequence[Group], seed: int
+) -> float:
+    """Return how efficient a design is where everybody is off the times by chance.
+
+    What subjects tell adds up, so it is the mean over where they are measured.
+    """
+    if not wanted.window:
+        return math.nan
+    key = purpose_key(jax.random.key(seed), "window")
+    size = WINDOWED, sum(len(places_of(group)) for group in groups)
+    # Each time is off by the middles of as many parts of its window, in an order of
+    # its own (a Latin hypercube).
+    order = np.argsort(np.asarray(jax.random.uniform(key, size, float)), axis=0)
+    shifts = wanted.window * ((2 * order + 1) / WINDOWED - 1)
+    whole = [
+        information(model, _shifted(groups, one), known=wanted.known, form=wanted.form)
+        for one in [np.zeros(size[1]), *shifts]
+    ]
+    exact, *off = (one.matrix for one in whole)
+    change = log_determinant(np.mean(off, axis=0)) - log_determinant(exact)
+    return math.exp(change / len(exact))
+
+
+def _shifted(
+    groups: Sequence[Group], shifts: Float[np.ndarray, " time"]
+) -> list[Group]:
+    """Return groups whose times are moved, not before the start."""
+    found, left = [], iter(shifts.tolist())
+    for group in groups:
+        times = {
+            name: [max(time + next(left), 0.0) for time in sorted(map(float, mine))]
+            for name, mine in group.times.items()
+        }
+        found.append(replace(group, times=times))
+    return found
+
+
 def _refuse(wanted: Sampling, criterion: Criterion, about: About, nested: int) -> None:
     """Refuse what does not go together."""
     faults = []
@@ -209,6 +256,9 @@ def _refuse(wanted: Sampling, criterion: Criterion, about: About, nested: int) -
         found = "asked for by the determinant"
         named = "one person" if about == "person" else "nested Monte Carlo"
         faults.append(Fault(named, found, "asked for by the gain", "--criterion gain"))
+    if criterion == "gain" and wanted.window:
+        found, allowed = "given", "left out: it is for the determinant"
+        faults.append(Fault("window", found, allowed, ""))
     people = sum(group.subjects for group in wanted.groups)
     if about == "person" and people != 1:
         found = f"{people} subjects in {len(wanted.groups)} groups"

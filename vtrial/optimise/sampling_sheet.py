@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from vtrial.errors import Fault, ModelError, VtrialError
+from vtrial.errors import Fault, ModelError, UnitError, VtrialError
 from vtrial.model.model import Model
 from vtrial.optimise.fisher import Form, Group
 from vtrial.protocol.moments import sample_times
@@ -16,6 +16,7 @@ from vtrial.sheets.given import given_sheet
 from vtrial.sheets.sheet import Path_, Sheet, read_sheet
 from vtrial.sheets.validate import check_shape, raise_faults, sheet_name
 from vtrial.sheets.words import listed, nearest
+from vtrial.units import hours
 
 MOST_TIMES = 200  # candidates, of each output
 Times = str | Annotated[dict[str, str], Field(min_length=1)]
@@ -65,6 +66,11 @@ class SamplingShape(_Closed):
         description="Times that may be chosen.",
         examples=["0.5 h to 120 h every 30 min"],
     )
+    window: str = Field(
+        "",
+        description="How far off the times subjects are measured.",
+        examples=["30 min"],
+    )
     doses: list[str] = Field(
         [], description="Doses that any group may have.", examples=[["50 mg", "70 mg"]]
     )
@@ -84,6 +90,8 @@ class Sampling:
         [h] Candidates by output; empty if times stay.
     doses
         Candidates for doses.
+    window
+        [h] How far off the times subjects are measured, uniformly.
     """
 
     name: str
@@ -94,6 +102,7 @@ class Sampling:
     form: Form
     among: Mapping[str, Sequence[float]]
     doses: tuple[str, ...]
+    window: float = 0.0
 
 
 def load_sampling(given: str | Path | Mapping[str, object], model: Model) -> Sampling:
@@ -134,6 +143,15 @@ def load_sampling(given: str | Path | Mapping[str, object], model: Model) -> Sam
     among = {}
     if shape.among is not None:
         among = _times(sheet, ("among",), shape.among, model, faults)
+    window = 0.0
+    try:
+        window = hours(shape.window) if shape.window else 0.0
+    except UnitError as error:
+        faults += [sheet.inside(("window",), fault) for fault in error.faults]
+    if window < 0:
+        found = f"`{shape.window}`"
+        fault = sheet.fault(("window",), found=found, allowed="0 h or more", write="")
+        faults.append(fault)
     raise_faults(ModelError, faults)
     return Sampling(
         shape.sampling,
@@ -144,6 +162,7 @@ def load_sampling(given: str | Path | Mapping[str, object], model: Model) -> Sam
         shape.form,
         among,
         tuple(shape.doses),
+        window,
     )
 
 
