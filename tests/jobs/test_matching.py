@@ -105,3 +105,46 @@ def test_the_command_writes_people_weights_and_a_figure(tmp_path):
     assert len(vt.load_cohort(tmp_path / "people.yaml").table.rows) == 200
     assert pd.read_csv(files[1])["weight"].sum() == pytest.approx(1)
     assert "body weight" in files[2].read_text()
+
+
+DYING = """\
+model: dying
+covariates: {AGE: {unit: a, typical: 60}}
+parameters: {RATE: {value: 0.0001, unit: 1/h}}
+random: [{of: RATE, variance: 0.3}]
+equations: risk = RATE * (AGE/60)^2 * exp(eta.RATE) * t
+outputs: {risk: {unit: 1}}
+"""
+ALIVE = """\
+protocol: alive
+model: dying
+cohort: adults
+subjects: 400
+seed: 3
+arms: {all: {}}
+grid: [{every: 90 d, until: 720 d}]
+endpoints:
+  death: {of: risk, take: event by hazard, within: "day 0 to day 720"}
+"""
+
+
+@pytest.mark.slow
+def test_people_of_a_run_are_matched_to_a_survival_curve(tmp_path):
+    (tmp_path / "dying.yaml").write_text(DYING)
+    (tmp_path / "alive.yaml").write_text(ALIVE)
+    trial = vt.load_protocol(tmp_path / "alive.yaml")
+    folder = vt.run(trial, out=tmp_path / "run", workers=0).path.parent
+    shares = {"180 d": 0.8, "360 d": 0.6, "720 d": 0.4}
+    targets = {"match": "km", "targets": [{"of": "death", "survival": shares}]}
+    found = vt.jobs.match_people(folder, targets, subjects=100)
+    np.testing.assert_allclose(found.table["weighted"], [0.8, 0.6, 0.4], atol=1e-9)
+    people = found.people
+    alive = (people["death"] > 360 * 24) | (people["death event"] == 0)
+    assert alive.mean() == pytest.approx(0.6, abs=0.011)
+    end = found.sights.iloc[-1]
+    assert end["low"] == 720 * 24
+    assert end["after"] == pytest.approx(0.4, abs=0.011), (
+        "who is censored is free of it"
+    )
+    figure = vt.report.draw("match", tmp_path / "km.svg", found.sights, found.table)
+    assert "free of it" in figure.read_text()

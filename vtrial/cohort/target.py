@@ -388,7 +388,7 @@ class _Reader:
         if lost:
             allowed = "at times to which everybody without the event is followed"
             self._add(path, f"at {text}, before which {lost} were lost", allowed)
-        return ((values > time) | ((seen == 0) & (values >= time))).astype(float)
+        return free_at(values, seen, time)
 
     def _pair(self, path: Path_, entry: TargetShape, of: list[str]) -> list[Row]:
         """Make the row of a correlation."""
@@ -418,6 +418,15 @@ class _Reader:
         sides = (product, wanted - off, wanted + off, shown)
         target = f"{name} correlation"
         return [Row(target, name, "correlation", math.nan, wanted, off, *sides, where)]
+
+
+def free_at(
+    values: Float[np.ndarray, "#*n"],
+    seen: Float[np.ndarray, "#*n"],
+    time: Float[np.ndarray, " time"] | float,
+) -> Float[np.ndarray, "*m"]:
+    """Return who (1 or 0) is free of an event at times; who is censored then, is."""
+    return ((values > time) | ((seen == 0) & (values >= time))).astype(float)
 
 
 def _around(

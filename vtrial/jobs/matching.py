@@ -13,7 +13,14 @@ from vtrial.cohort.balanced import choose
 from vtrial.cohort.cohort import Cohort
 from vtrial.cohort.conflict import conflict, reach
 from vtrial.cohort.sheet import load_cohort
-from vtrial.cohort.target import EVENT, Row, Targets, load_targets, rows_for
+from vtrial.cohort.target import (
+    EVENT,
+    Row,
+    Targets,
+    free_at,
+    load_targets,
+    rows_for,
+)
 from vtrial.cohort.tilt import Bounds, bounds_of, effective_size, tilt
 from vtrial.conduct.plan import plan
 from vtrial.conduct.provenance import protocol_of
@@ -332,7 +339,7 @@ def _sights(rows: Sequence[Row], pool: _Pool, counted: np.ndarray) -> pd.DataFra
         values = pool.known.get(of)
         if "survival" in kinds and values is not None:
             top = max(row.level for row in rows if row.of == of and row.level > 0)
-            frames.append(_alive(rows, of, values, counted, 1.25 * top))
+            frames.append(_alive(of, pool, counted, 1.25 * top))
         elif values is not None and np.unique(values).size <= MOST_CODES:
             frames.append(_codes(of, values, counted, pool.words.get(of, {})))
         elif values is not None:
@@ -381,17 +388,17 @@ def _codes(
     )
 
 
-def _alive(
-    rows: Sequence[Row], of: str, values: np.ndarray, counted: np.ndarray, top: float
-) -> pd.DataFrame:
-    """Count who is free of an event, at moments [h]."""
+def _alive(of: str, pool: _Pool, counted: np.ndarray, top: float) -> pd.DataFrame:
+    """Count who is free of an event, at moments [h] up to a last one."""
+    values = pool.known[of]
+    seen = pool.known.get(of + EVENT, np.ones(values.size))
     moments = np.linspace(0, min(top, float(values.max())), MOMENTS + 1)
-    free = values[:, None] > moments[:-1]
+    free = free_at(values[:, None], seen[:, None], moments)
     return pd.DataFrame(
         {
             "of": of,
             "sight": "survival",
-            "low": moments[:-1],
+            "low": moments,
             "before": free.mean(axis=0),
             "after": counted @ free,
         }

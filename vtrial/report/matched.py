@@ -96,7 +96,7 @@ def _categories(panel: Axes, seen: pd.DataFrame, wanted: pd.DataFrame) -> None:
 
 def _survival(panel: Axes, seen: pd.DataFrame, wanted: pd.DataFrame) -> None:
     """Draw who is free of an event, and who is to be."""
-    clock = time_axis(panel, 0.0, float(seen["low"].max()), Timing())
+    clock = time_axis(panel, 0.0, 1.02 * float(seen["low"].max()), Timing())
     time = seen["low"] / clock.hours
     panel.plot(time, 100 * seen["before"], color=MUTED, linewidth=1.0)
     panel.plot(time, 100 * seen["after"], color=AFTER, linewidth=1.3)
