@@ -87,6 +87,8 @@ def test_effects_that_a_model_lacks_are_refused(tmp_path):
     ).people
     sheet = vt.jobs.write_people(people, tmp_path / "people.csv")
     assert "effects: [eta.KA, eta.CL, eta.V]" in sheet.read_text()
+    told = vt.cohort.describe(vt.load_cohort(sheet))
+    assert "random effects: eta.KA, eta.CL, eta.V" in told
     with pytest.raises(CohortError, match=r"table.effects.*`eta.KA`"):
         vt.jobs.draw_people(sheet, subjects=2, model="docetaxel-neutropenia")
     sheet.write_text(sheet.read_text().replace("in order", "with replacement"))

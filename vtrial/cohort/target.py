@@ -17,13 +17,14 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from vtrial.cohort.category import codes_of
 from vtrial.cohort.shape import Finite, Share, SourceShape, Spread
 from vtrial.cohort.sheet import source_of
 from vtrial.errors import CohortError, Fault, ModelError, UnitError
 from vtrial.model.calculus import substitute
 from vtrial.model.grammar import parse_expression, unknown_names
 from vtrial.model.model import Source
-from vtrial.model.tree import Expression, Name, Number, evaluate
+from vtrial.model.tree import Expression, Name, evaluate
 from vtrial.sheets.given import given_sheet
 from vtrial.sheets.sheet import Path_, Sheet, read_sheet
 from vtrial.sheets.validate import check_shape, raise_faults, sheet_name
@@ -300,11 +301,12 @@ class _Reader:
 
     def _codes(self) -> dict[str, Expression]:
         """Return what the words of categories stand for, where they stand for one."""
-        found: dict[str, set[float]] = {}
-        for words in self.words.values():
-            for code, word in words.items():
-                found.setdefault(word, set()).add(code)
-        return {w: Number(c.pop()) for w, c in found.items() if len(c) == 1}
+        found = codes_of(
+            (word, code)
+            for words in self.words.values()
+            for code, word in words.items()
+        )
+        return {word: code for word, code in found.items() if word not in self.people}
 
     def _single(
         self, path: Path_, entry: TargetShape, of: str, values: np.ndarray
