@@ -144,6 +144,7 @@ def test_people_of_a_run_are_matched_to_a_survival_curve(tmp_path):
     alive = (people["death"] > 360 * 24) | (people["death event"] == 0)
     assert alive.mean() == pytest.approx(0.6, abs=0.011)
     end = found.sights.iloc[-1]
+    assert end["unit"] == "h"
     assert end["low"] == 720 * 24
     assert end["after"] == pytest.approx(0.4, abs=0.011), (
         "who is censored is free of it"

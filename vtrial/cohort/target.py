@@ -294,8 +294,9 @@ class _Reader:
         found = np.asarray(evaluate(tree, dict(self.people)), float)
         found = np.broadcast_to(found, (len(next(iter(self.people.values()))),))
         if not np.isfinite(found).all():
-            found_ = f"not a number of {int((~np.isfinite(found)).sum())} people"
-            self._add((*path, "of"), found_, "a number of everybody")
+            lacking = int((~np.isfinite(found)).sum())
+            said = f"not a number of {lacking} people"
+            self._add((*path, "of"), said, "a number of everybody")
             return None
         return found
 

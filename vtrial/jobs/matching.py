@@ -102,6 +102,7 @@ class _Pool(NamedTuple):
     table: pd.DataFrame
     known: dict[str, np.ndarray]
     words: dict[str, dict[float, str]]
+    units: dict[str, str]
     lost: int
 
 
@@ -202,7 +203,8 @@ def _of_cohort(
         effects = _carried(asked, drawn)
         table = _joined(table, drawn[effects], effects)
     known = {str(n): table[n].to_numpy(float) for n in table if n != ID}
-    return _Pool(table, known, {n: cohort.labels(n) for n in cohort.names}, 0)
+    words = {name: cohort.labels(name) for name in cohort.names}
+    return _Pool(table, known, words, table.attrs[UNITS], 0)
 
 
 def _of_run(
@@ -225,14 +227,17 @@ def _of_run(
     outcomes = [point.name for point in protocol.endpoints if point.name in seen]
     asked = [one for one in outcomes if _concerns(targets, one)]
     sound = np.isfinite(seen[asked].to_numpy(float)).all(axis=1)
+    if sound.sum() < 2:
+        allowed = "a run of which two people's outcomes are known, or more"
+        raise CohortError(str(folder), f"of {int(sound.sum())} such", allowed, "")
     mine = seen[sound]
     drawn = Trial(protocol, cohort).drawn(
         Identity(mine[REPLICATE].to_numpy(int), mine[SUBJECT].to_numpy(int))
     )
-    units = {c.name: c.unit for c in protocol.model.covariates}
+    own = {c.name: c.unit for c in protocol.model.covariates}
     columns = {name: np.asarray(drawn.covariates[name]) for name in cohort.names}
     table = pd.DataFrame({ID: np.arange(len(mine)) + 1, **columns})
-    table.attrs[UNITS] = {n: units.get(n, cohort.unit(n)) for n in cohort.names}
+    table.attrs[UNITS] = {n: own.get(n, cohort.unit(n)) for n in cohort.names}
     table.attrs[TITLES] = {name: cohort.label(name) for name in cohort.names}
     every = {n: np.asarray(v) for n, v in drawn.effects.items() if v.ndim == 1}
     effects = _carried(protocol.model, pd.DataFrame(every))
@@ -243,9 +248,9 @@ def _of_run(
             if part in mine:
                 known[part] = mine[part].to_numpy(float)
                 table[part] = known[part]
-    return _Pool(
-        table, known, {n: cohort.labels(n) for n in cohort.names}, int((~sound).sum())
-    )
+    words = {name: cohort.labels(name) for name in cohort.names}
+    units = seen.attrs[UNITS] | table.attrs[UNITS]
+    return _Pool(table, known, words, units, int((~sound).sum()))
 
 
 def _concerns(targets: Targets, name: str) -> bool:
@@ -312,7 +317,7 @@ def _table(
 ) -> pd.DataFrame:
     """Lay out what is wanted, and what there is."""
     even = np.full(weights.size, 1 / weights.size)
-    units = pool.table.attrs[UNITS]
+    units = pool.units
     found = [
         {
             "target": row.target,
@@ -344,7 +349,7 @@ def _sights(rows: Sequence[Row], pool: _Pool, counted: np.ndarray) -> pd.DataFra
             frames.append(_codes(of, values, counted, pool.words.get(of, {})))
         elif values is not None:
             frames.append(_bins(of, values, counted))
-    units, titles = pool.table.attrs[UNITS], pool.table.attrs[TITLES]
+    units, titles = pool.units, pool.table.attrs[TITLES]
     whole = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame({"of": []})
     whole["unit"] = [units.get(of, "1") for of in whole["of"]]
     whole["title"] = [titles.get(of) or of for of in whole["of"]]

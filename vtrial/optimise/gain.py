@@ -356,11 +356,11 @@ def nested_gain(
         lower = np.linalg.cholesky(variance)
         shape = (studies, group.subjects, mean.shape[1])
         noise = np.asarray(jax.random.normal(key, shape, float))
-        seen_ = mean[:studies, None] + np.einsum(
+        values = mean[:studies, None] + np.einsum(
             "dij,dsj->dsi", lower[:studies], noise, optimize=True
         )
-        middle = seen_.mean(axis=1)
-        apart = seen_ - middle[:, None]
+        middle = values.mean(axis=1)
+        apart = values - middle[:, None]
         scatter = np.einsum("dsi,dsj->dij", apart, apart, optimize=True)
         likely = functools.partial(_likelihood, middle, scatter, group.subjects)
         for begin in range(0, studies, MOST_AT_ONCE):
