@@ -123,6 +123,8 @@ def test_windows_cost_what_they_do_on_paper():
 def test_what_does_not_go_together_is_refused():
     with pytest.raises(ModelError, match="--criterion gain"):
         plan_sampling(LINE, LINES, about="person")
+    with pytest.raises(ModelError, match=r"outputs\.y\.error is zero"):
+        plan_sampling(LINE.replace(", error: {additive: 0.5}", ""), LINES)
     with pytest.raises(ModelError, match="one group of one subject"):
         plan_sampling(LINE, LINES, criterion="gain", about="person")
     with pytest.raises(VtrialError, match="without --times"):

@@ -382,9 +382,15 @@ def estimated(model: Model, known: Sequence[str]) -> tuple[str, ...]:
 
 
 def check_group(model: Model, group: Group) -> None:
-    """Refuse unknown outputs and times that are none."""
+    """Refuse unknown outputs, those without an error, and times that are none."""
     outputs = [output.name for output in model.outputs]
     faults = []
+    for output in model.outputs:
+        sure = not (output.error.additive or output.error.proportional)
+        if sure and group.times.get(output.name):
+            allowed = "additive, proportional or both, where it is measured"
+            at = f"outputs.{output.name}.error"
+            faults.append(Fault(at, "zero", allowed, ""))
     for name, found in group.times.items():
         if name not in outputs:
             allowed = f"an output of {model.name}: {listed(outputs, like=name)}"
