@@ -23,6 +23,7 @@ DEAR = (
     *("optimise.md", "python.md", "twin.md"),
 )
 FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.M | re.S)
+OTHER = re.compile(r"^(?:match|sampling): *([\w.-]+)$", re.M)
 KIND = re.compile(r"^(protocol|model|cohort): *([\w.-]+)$", re.M)
 MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -80,6 +81,8 @@ def _understand(arguments):
 def _use_sheet(body):
     """Write a whole sheet where later commands find it, and check it."""
     first = next(line for line in body.splitlines() if line and line[0] != "#")
+    if found := OTHER.match(first):  # the command that takes it checks it
+        Path(f"{found[1]}.yaml").write_text(body)
     if found := KIND.match(first):
         path = Path(f"{found[2]}.yaml")
         path.write_text(body)

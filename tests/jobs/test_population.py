@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import vtrial as vt
-from vtrial.jobs.moments import sample_times
 from vtrial.protocol.load import build_protocol
+from vtrial.protocol.moments import sample_times
 from vtrial.sheets.sheet import parse_sheet
 
 MODEL = "one-compartment-oral"

@@ -5,7 +5,8 @@ import pytest
 
 import vtrial as vt
 from vtrial.errors import ModelError
-from vtrial.optimise.fisher import Group, information, optimal_times
+from vtrial.optimise.exchange import optimal_times
+from vtrial.optimise.fisher import Group, information
 
 MODEL = """
 model: warfarin

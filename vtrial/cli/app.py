@@ -16,6 +16,8 @@ import vtrial as vt
 from vtrial.cli.designs import designs
 from vtrial.cli.fits import fits, show_fits
 from vtrial.cli.jobs import jobs
+from vtrial.cli.matches import matches
+from vtrial.cli.samplings import samplings
 from vtrial.cli.say import open_page, print_json, print_table, say, warn
 from vtrial.cli.twins import twins
 
@@ -388,6 +390,8 @@ def doctor(
 
 
 app.add_typer(jobs)
+app.add_typer(matches)
+app.add_typer(samplings)
 app.add_typer(designs)
 app.add_typer(fits)
 app.add_typer(twins)

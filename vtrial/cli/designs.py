@@ -115,7 +115,7 @@ def _bound_error(
     found = vt.conduct.null_line(trial, null, points=points, trials=trials or 2000)
     figure, table = files
     if figure:
-        vt.report.plot_null(found, figure)
+        vt.report.draw("null", figure, found)
     if table:
         write_csv(found, table)
     if as_json:

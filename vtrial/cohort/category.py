@@ -8,6 +8,7 @@ from vtrial.cohort.cohort import Marginal
 from vtrial.errors import Fault
 from vtrial.model.field_types import NAME
 from vtrial.model.grammar import reserved_words
+from vtrial.model.tree import Expression, Number
 from vtrial.sheets.sheet import Path_, Sheet
 
 SLACK = 1e-6
@@ -62,6 +63,20 @@ def words_of(covariates: object) -> dict[str, dict[str, float]]:
         if isinstance(shares, dict) and _are_words(shares):
             found[name] = {word: float(code) for code, word in enumerate(shares)}
     return found
+
+
+def codes_of(pairs: Iterable[tuple[str, float]]) -> dict[str, Expression]:
+    """Return what words of categories stand for, where they stand for one value.
+
+    Examples
+    --------
+    >>> sorted(codes_of([("male", 0.0), ("female", 1.0), ("none", 0.0), ("none", 2.0)]))
+    ['female', 'male']
+    """
+    found: dict[str, set[float]] = {}
+    for word, code in pairs:
+        found.setdefault(word, set()).add(code)
+    return {w: Number(codes.pop()) for w, codes in found.items() if len(codes) == 1}
 
 
 def _are_words(codes: Iterable[str]) -> bool:

@@ -46,6 +46,7 @@ def _conflicts(cohort: Cohort, model: Model) -> tuple[Fault, ...]:
     for covariate in model.covariates:
         if covariate.name in cohort.names:
             faults += _unit(cohort, model, covariate) + _codes(cohort, model, covariate)
+    faults += _effects(cohort, model)
     taken = {parameter.name for parameter in model.parameters}
     faults += [
         _fault(
@@ -92,6 +93,19 @@ def _unit(cohort: Cohort, model: Model, covariate: Covariate) -> list[Fault]:
             )
         ]
     return []
+
+
+def _effects(cohort: Cohort, model: Model) -> list[Fault]:
+    """Find random effects that people bring along and the model's subjects lack."""
+    own = [n for block in model.random if block.level == "subject" for n in block.names]
+    known = [f"eta.{name}" for name in own]
+    allowed = f"a random effect of the subjects of `{model.name}`"
+    allowed += f": {listed(known)}" if known else ", which has none"
+    return [
+        Fault(f"table.effects of cohort `{cohort.name}`", f"`{name}`", allowed, "")
+        for name in (cohort.table.effects if cohort.table else ())
+        if name not in known
+    ]
 
 
 def _codes(cohort: Cohort, model: Model, covariate: Covariate) -> list[Fault]:

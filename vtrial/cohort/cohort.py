@@ -109,7 +109,8 @@ class Derived:
 class Table:
     """Rows of real subjects, of which each subject takes one whole.
 
-    `in order` gives subject i of any replicate row i modulo the number of rows.
+    `in order` gives subject i of any replicate row i modulo the number of rows. Rows
+    that are taken in order may hold random effects, too, by their names (`eta.CL`).
     """
 
     names: tuple[str, ...]
@@ -118,6 +119,8 @@ class Table:
     rows: tuple[tuple[float, ...], ...]
     draw: Draw = "with replacement"
     file: str = ""
+    effects: tuple[str, ...] = ()
+    effect_rows: tuple[tuple[float, ...], ...] = ()
 
     def column(self, name: str) -> tuple[float, ...]:
         """Return the values of a column."""

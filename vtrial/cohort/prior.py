@@ -63,6 +63,7 @@ def program(
     effects = {}
     if model:
         effects = between(model, occasions=occasions, uncertainty=uncertainty)
+        effects |= _brought(cohort, subject)
     if cohort.eligibility is not None:
         numpyro.factor("eligibility", jnp.where(eligible > 0, 0.0, -jnp.inf))
     return Draw(parameters, covariates, effects, eligible, {})
@@ -236,6 +237,18 @@ def _row(count: int, draw: str, subject: Int[ArrayLike, ""]) -> Int[Array, ""]:
         return _known("row", jnp.asarray(subject) % count)
     uniform = dist.DiscreteUniform(0, count - 1)
     return numpyro.sample("row", uniform, infer={"by": ATTEMPT})  # type: ignore
+
+
+def _brought(
+    cohort: Cohort, subject: Int[ArrayLike, ""]
+) -> dict[str, Float[Array, ""]]:
+    """Return the random effects that people of a table bring along."""
+    table = cohort.table
+    if table is None or not table.effects:
+        return {}
+    rows = jnp.asarray(np.asarray(table.effect_rows, float))
+    mine = rows[jnp.asarray(subject) % len(table.effect_rows)]
+    return {name: mine[place] for place, name in enumerate(table.effects)}
 
 
 def _block(

@@ -334,6 +334,12 @@ class TableShape(_Closed):
         description="Columns to take: NAME: unit, or NAME: {unit, title}.",
         examples=[{"WT": "kg"}],
     )
+    effects: list[str] = Field(
+        [],
+        description="Columns that are random effects of a model's subjects; with "
+        "`draw: in order`.",
+        examples=[["eta.CL"]],
+    )
 
 
 class CohortShape(_Closed):

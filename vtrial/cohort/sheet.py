@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from vtrial.cohort.category import shares_of, words_of
+from vtrial.cohort.category import codes_of, shares_of, words_of
 from vtrial.cohort.cohort import Cohort, Table, Trait
 from vtrial.cohort.derive import read_derived
 from vtrial.cohort.distribution import KINDS, read_marginal
@@ -26,7 +26,7 @@ from vtrial.model.calculus import substitute
 from vtrial.model.covariance import flaw, paired, settled
 from vtrial.model.grammar import MAX_NAME, RESERVED, parse_expression
 from vtrial.model.model import Source
-from vtrial.model.tree import Expression, Number, names_in
+from vtrial.model.tree import Expression, names_in
 from vtrial.sheets.find import find_sheet, refuse_other, shipped
 from vtrial.sheets.given import given_sheet
 from vtrial.sheets.remedy import proved
@@ -344,15 +344,10 @@ class _Reader:
 
     def _codes(self) -> dict[str, Expression]:
         """Return what the words of categories stand for, where they stand for one."""
-        found: dict[str, set[float]] = {}
-        for words in self.words.values():
-            for word, code in words.items():
-                found.setdefault(word, set()).add(code)
-        return {
-            word: Number(codes.pop())
-            for word, codes in found.items()
-            if len(codes) == 1 and word not in self.units
-        }
+        found = codes_of(
+            pair for words in self.words.values() for pair in words.items()
+        )
+        return {word: code for word, code in found.items() if word not in self.units}
 
     def _eligibility(self, table: Table | None) -> Expression | None:
         """Read the eligibility condition."""

@@ -19,6 +19,8 @@ def read_table(sheet: Sheet, shape: TableShape) -> tuple[Table, list[Fault]]:
     """Return the columns that a sheet takes from the file beside it, and all faults."""
     names, units, titles, faults = _columns(sheet, shape)
     rows: list[tuple[float, ...]] = []
+    effects = tuple(shape.effects)
+    faults += _wrong_effects(sheet, shape)
     path = Path(sheet.source).parent / shape.file
     problem = _unreadable(path, shape.file)
     if problem:
@@ -35,10 +37,41 @@ def read_table(sheet: Sheet, shape: TableShape) -> tuple[Table, list[Fault]]:
             )
         )
     else:
-        rows, found = _rows(sheet, path, names, units)
+        every = (*units, *("1" for _ in effects))
+        rows, found = _rows(sheet, path, (*names, *effects), every)
         faults += found
-    table = Table(names, units, titles, tuple(rows), shape.draw, shape.file)
+    size = len(names)
+    table = Table(
+        names,
+        units,
+        titles,
+        tuple(row[:size] for row in rows),
+        shape.draw,
+        shape.file,
+        effects,
+        tuple(row[size:] for row in rows) if effects else (),
+    )
     return table, faults
+
+
+def _wrong_effects(sheet: Sheet, shape: TableShape) -> list[Fault]:
+    """Find random effects that are called otherwise, or whose rows are drawn."""
+    faults = [
+        sheet.fault(
+            ("table", "effects", place),
+            found=f"`{name}`",
+            allowed="a random effect, such as eta.CL, once",
+            write="",
+        )
+        for place, name in enumerate(shape.effects)
+        if not name.startswith("eta.") or name in shape.effects[:place]
+    ]
+    if shape.effects and shape.draw != "in order":
+        allowed = "left out, or the rows taken in order: `draw: in order`"
+        found = "given, though rows are drawn"
+        path = ("table", "effects")
+        faults.append(sheet.fault(path, found=found, allowed=allowed, write=""))
+    return faults
 
 
 def _columns(

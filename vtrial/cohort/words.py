@@ -25,6 +25,8 @@ def describe(cohort: Cohort) -> str:
         )
         lines.append(f"{len(table.rows)} rows of {table.file}, {taken}:")
         lines += [f"  {_named(cohort, name)}" for name in table.names]
+        if table.effects:
+            lines.append(f"  random effects: {', '.join(table.effects)}")
     for trait in cohort.traits:
         lines += [f"{_named(cohort, trait.name)}: {_distribution(cohort, trait)}"]
         lines += _source(trait.source)

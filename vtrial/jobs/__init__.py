@@ -1,7 +1,8 @@
 """Everyday jobs that need no protocol.
 
 Takes a model with doses in words or as an event table, or a table of measured data.
-Does predict a population, analyse without compartments, draw people, clean tables.
+Does predict a population, analyse without compartments, draw and match people, clean
+tables.
 Gives tables with their units.
 """
 
@@ -14,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "draw_people": "vtrial.jobs.people",
         "exposure": "vtrial.jobs.exposure_summary",
         "pairs_of": "vtrial.jobs.conversion",
+        "match_people": "vtrial.jobs.matching",
         "noncompartmental": "vtrial.jobs.nca",
         "nca_summary": "vtrial.jobs.nca",
         "nca_wide": "vtrial.jobs.nca",

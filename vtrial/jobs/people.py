@@ -18,6 +18,7 @@ from vtrial.model.model import Model
 from vtrial.model.sheet import load_model
 from vtrial.sheets.validate import raise_faults
 
+EFFECTS = "effects"  # among `attrs`: random effects that people take along
 _HEAD = "# Written by `vtrial cohort`: people who were drawn, each taken as they are."
 _PLAIN = re.compile(r"\w[\w.-]*")
 
@@ -77,6 +78,7 @@ def write_people(table: pd.DataFrame, path: str | Path, *, title: str = "") -> P
     """Write people as CSV, and a cohort sheet beside it with their units; return that.
 
     The sheet takes them in their order: subject 0 of any replicate is the first row.
+    Random effects that `attrs` name under `effects` are taken along.
 
     Raises
     ------
@@ -98,6 +100,8 @@ def write_people(table: pd.DataFrame, path: str | Path, *, title: str = "") -> P
     for name, unit in units.items():
         told = {"unit": unit} | ({"title": titles[name]} if titles.get(name) else {})
         lines.append(f"    {name}: {json.dumps(told, ensure_ascii=False)}")
+    if effects := table.attrs.get(EFFECTS):
+        lines.append(f"  effects: [{', '.join(effects)}]")
     path.parent.mkdir(parents=True, exist_ok=True)
     text = table.to_csv(index=False, lineterminator="\n")
     for place, content in ((path, text), (sheet, "\n".join(lines) + "\n")):

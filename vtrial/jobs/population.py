@@ -23,7 +23,6 @@ from vtrial.conduct.remembered import remember_compiled
 from vtrial.dosing.regimen import Regimen
 from vtrial.dosing.words import parse_regimen
 from vtrial.errors import CohortError, Fault, ProtocolError
-from vtrial.jobs.moments import sample_times
 from vtrial.model.model import Model
 from vtrial.model.sheet import load_model
 from vtrial.observe.block_program import Trial
@@ -31,6 +30,7 @@ from vtrial.observe.bringing import Identity
 from vtrial.observe.measuring import Who, measure
 from vtrial.observe.scheme import MAKERS, Scheme
 from vtrial.program_cache import kept
+from vtrial.protocol.moments import sample_times
 from vtrial.protocol.protocol import Arm, Keep, Protocol, Visit
 from vtrial.sheets.validate import raise_faults
 from vtrial.sheets.words import listed, nearest

@@ -14,8 +14,11 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "Group": "vtrial.optimise.fisher",
         "Optimum": "vtrial.optimise.optimum",
         "find_regimen": "vtrial.optimise.find",
+        "expected_information": "vtrial.optimise.gain",
         "information": "vtrial.optimise.fisher",
-        "optimal_times": "vtrial.optimise.fisher",
+        "load_sampling": "vtrial.optimise.sampling_sheet",
+        "optimal_times": "vtrial.optimise.exchange",
+        "plan_sampling": "vtrial.optimise.sampling",
         "write_optimum": "vtrial.optimise.optimum",
     },
 )

@@ -37,7 +37,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float, Int
 
-from vtrial.dosing.doses import AFTER_DOSE, Doses
+from vtrial.dosing.doses import AFTER_DOSE, Doses, no_doses
 from vtrial.dosing.doses import times as times_at
 from vtrial.dosing.expansion import expand
 from vtrial.dosing.schedule import schedule_of
@@ -50,7 +50,6 @@ from vtrial.solver.program import Program, compile_program
 from vtrial.types import Numerics
 
 FINE = Numerics(rtol=1e-9, atol=1e-12)
-MOST_ROUNDS = 100
 
 Form = Literal["reduced", "full"]
 Real = float | int
@@ -63,7 +62,7 @@ class Group:
     Parameters
     ----------
     dose
-        Dosing words.
+        Dosing words; empty if nothing is given.
     times
         [h] When each output is measured, by its name.
     subjects
@@ -154,80 +153,22 @@ def information(
         If a parameter or output is unknown, or a residual error is neither additive nor
         proportional.
     """
-    asked = _Asked(model, _estimated(model, known))
+    asked = Asked(model, estimated(model, known))
     total = np.zeros((len(asked.names), len(asked.names)))
     for group in groups:
-        _check(model, group)
+        check_group(model, group)
         rows = rows_of(model, group, asked.parameters, form)
         total += group.subjects * asked.of(rows, form)
     return Information(asked.names, asked.values, total)
 
 
-def optimal_times(
-    model: Model,
-    group: Group,
-    *,
-    candidates: Mapping[str, Sequence[Real]],
-    known: Sequence[str] = (),
-    form: Form = "reduced",
-) -> tuple[Group, Information]:
-    """Return the times among candidates of which one learns most (D-optimal).
-
-    One time after another is exchanged for the candidate that raises the determinant
-    most, from the group's own times, until no exchange does (Fedorov 1972). The
-    equations are solved once, at all candidates.
-
-    Parameters
-    ----------
-    candidates
-        [h] Times that may be chosen, by output; each at most once.
-    """
-    asked = _Asked(model, _estimated(model, known))
-    pool = {
-        name: sorted({*map(float, group.times.get(name, ())), *map(float, more)})
-        for name, more in candidates.items()
-    }
-    every = Group(group.dose, pool, group.subjects, group.covariates)
-    _check(model, group)
-    _check(model, every)
-    rows = rows_of(model, every, asked.parameters, form)
-    where = [(name, time) for name, found in pool.items() for time in found]
-    own = [(name, float(t)) for name, found in group.times.items() for t in found]
-    chosen = [where.index(one) for one in own if one in where]
-
-    def worth(places: Sequence[int]) -> float:
-        some = Rows(*(part[list(places)] for part in rows))
-        sign, size = np.linalg.slogdet(group.subjects * asked.of(some, form))
-        return float(size) if sign > 0 else -math.inf
-
-    best = worth(chosen)
-    for _ in range(MOST_ROUNDS):
-        before = best
-        for place in range(len(chosen)):
-            free = [k for k in range(len(where)) if k not in chosen]
-            tried = [
-                (worth([*chosen[:place], k, *chosen[place + 1 :]]), k) for k in free
-            ]
-            value, other = max(tried, default=(-math.inf, -1))
-            if value > best + 1e-10:
-                best, chosen[place] = value, other
-        if best <= before + 1e-10:
-            break
-    times = {
-        name: tuple(sorted(where[k][1] for k in chosen if where[k][0] == name))
-        for name in pool
-    }
-    found = Group(group.dose, times, group.subjects, group.covariates)
-    return found, information(model, [found], known=known, form=form)
-
-
-class _Asked:
+class Asked:
     """The parameters that are estimated, and the information about them."""
 
     def __init__(self, model: Model, parameters: tuple[str, ...]) -> None:
         self.model, self.parameters = model, parameters
         typical = model.typical()
-        self.omega, self.pairs = _omega(model)
+        self.omega, self.pairs = omega_of(model)
         self.errors = [
             (place, kind, float(getattr(output.error, kind)))
             for place, output in enumerate(model.outputs)
@@ -296,18 +237,37 @@ class _Asked:
         return found
 
 
-def rows_of(
-    model: Model, group: Group, parameters: tuple[str, ...], form: Form
-) -> Rows:
-    """Return predictions at a group's times, and their derivatives.
+class Laid(NamedTuple):
+    """A group as the solver takes it.
 
-    How slopes go with the parameters is left zero where the form does not ask for it.
+    Fields
+    ------
+    program, doses
+        What is solved for one subject.
+    typical
+        Values of parameters and covariates.
+    line
+        [h] Sorted times.
+    place, output
+        Of each row: which of the times it is at, and which output it is of.
     """
+
+    program: Program
+    doses: Doses
+    typical: dict[str, float]
+    line: Float[np.ndarray, " row"]
+    place: Int[np.ndarray, " row"]
+    output: Int[np.ndarray, " row"]
+
+
+def laid_out(model: Model, group: Group) -> Laid:
+    """Lay a group out for the solver: rows by output, then by time."""
     typical = {**model.typical(), **(group.covariates or {})}
-    regimen = parse_regimen(group.dose, model=model)
-    doses = expand(
-        regimen, {name: jnp.full(1, typical[name]) for name in regimen.needs}
-    )
+    regimen = parse_regimen(group.dose, model=model) if group.dose else None
+    doses = no_doses()
+    if regimen is not None:
+        needed = {name: jnp.full(1, typical[name]) for name in regimen.needs}
+        doses = expand(regimen, needed)
     program = compile_program(model, schedule_of(regimen), FINE)
     order = [output.name for output in model.outputs]
     names = [name for name in group.times if len(group.times[name])]
@@ -317,13 +277,38 @@ def rows_of(
     )
     sort = np.argsort(line, kind="stable")
     place = np.argsort(sort, kind="stable")
-    beta = jnp.asarray(np.array([typical[name] for name in parameters], float))
+    return Laid(program, doses, typical, line[sort], place, output)
+
+
+def rows_of(
+    model: Model, group: Group, parameters: tuple[str, ...], form: Form
+) -> Rows:
+    """Return predictions at a group's times, and their derivatives.
+
+    How slopes go with the parameters is left zero where the form does not ask for it.
+    """
+    laid = laid_out(model, group)
+    beta = jnp.asarray(np.array([laid.typical[name] for name in parameters], float))
     eta = jnp.zeros(len(model.etas))
-    given = {name: jnp.asarray(float(value)) for name, value in typical.items()}
-    go = _derived(program, parameters, form)
-    found = go(beta, eta, given, doses, line[sort], place, output)
+    given = {n: jnp.asarray(float(value)) for n, value in laid.typical.items()}
+    go = _derived(laid.program, parameters, form)
+    found = go(beta, eta, given, laid.doses, laid.line, laid.place, laid.output)
     mean, by_parameter, by_effect, by_both = map(np.asarray, found)
-    return Rows(mean, by_parameter, by_effect, by_both, output)
+    return Rows(mean, by_parameter, by_effect, by_both, laid.output)
+
+
+def seen(
+    program: Program,
+    inputs: Mapping[str, Array],
+    doses: Doses,
+    line: Float[Array, " row"],
+    place: Int[Array, " row"],
+    output: Int[Array, " row"],
+) -> Float[Array, " row"]:
+    """Return the predictions of rows."""
+    path = program.solve(dict(inputs), doses, times_at(line, rank=AFTER_DOSE))
+    every = jnp.stack([path.outputs[one.name][0] for one in program.model.outputs])
+    return every[output, place]
 
 
 @functools.lru_cache(maxsize=64)
@@ -342,9 +327,7 @@ def _derived(program: Program, parameters: tuple[str, ...], form: Form) -> Any:
     ) -> Float[Array, " row"]:
         inputs = typical | {name: beta[k] for k, name in enumerate(parameters)}
         inputs |= {name: eta[k] for k, name in enumerate(model.etas)}
-        path = program.solve(inputs, doses, times_at(line, rank=AFTER_DOSE))
-        every = jnp.stack([path.outputs[one.name][0] for one in model.outputs])
-        return every[output, place]
+        return seen(program, inputs, doses, line, place, output)
 
     by_effect = jax.jacfwd(mean, 1)
 
@@ -360,7 +343,7 @@ def _derived(program: Program, parameters: tuple[str, ...], form: Form) -> Any:
 
 
 @functools.lru_cache(maxsize=64)
-def _omega(model: Model) -> tuple[np.ndarray, tuple[tuple[int, int], ...]]:
+def omega_of(model: Model) -> tuple[np.ndarray, tuple[tuple[int, int], ...]]:
     """Return the variances of the random effects, and which elements are estimated."""
     count = len(model.etas)
     found = np.zeros((count, count))
@@ -374,7 +357,7 @@ def _omega(model: Model) -> tuple[np.ndarray, tuple[tuple[int, int], ...]]:
     return found, tuple(sorted(pairs, key=lambda one: (one[0] != one[1], one)))
 
 
-def _estimated(model: Model, known: Sequence[str]) -> tuple[str, ...]:
+def estimated(model: Model, known: Sequence[str]) -> tuple[str, ...]:
     """Name the parameters that are estimated; refuse unknown names."""
     names = [one.name for one in model.parameters]
     faults = [
@@ -398,10 +381,16 @@ def _estimated(model: Model, known: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _check(model: Model, group: Group) -> None:
-    """Refuse unknown outputs and times that are none."""
+def check_group(model: Model, group: Group) -> None:
+    """Refuse unknown outputs, those without an error, and times that are none."""
     outputs = [output.name for output in model.outputs]
     faults = []
+    for output in model.outputs:
+        sure = not (output.error.additive or output.error.proportional)
+        if sure and group.times.get(output.name):
+            allowed = "additive, proportional or both, where it is measured"
+            at = f"outputs.{output.name}.error"
+            faults.append(Fault(at, "zero", allowed, ""))
     for name, found in group.times.items():
         if name not in outputs:
             allowed = f"an output of {model.name}: {listed(outputs, like=name)}"
