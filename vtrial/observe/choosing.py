@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, UInt
 from vtrial.dosing.doses import AFTER_DOSE, BEFORE_DOSE, Times
 from vtrial.dosing.expansion import written
 from vtrial.dosing.goal import Goal, Measure
-from vtrial.dosing.goal_values import holds, measured, with_integrals
+from vtrial.dosing.goal_values import COURSE_GRID, holds, measured, with_integrals
 from vtrial.dosing.schedule import Schedule
 from vtrial.keys import purpose_key
 from vtrial.model.tree import evaluate
@@ -36,7 +36,6 @@ from vtrial.solver.program import Program, compile_program
 from vtrial.types import Numerics, Status
 
 SLACK = 1e-6  # [h]
-GRID = 60  # stretches in which the highest and the lowest value are looked for
 DIGITS = 9  # of a utility, within which two doses are equally good
 
 
@@ -226,7 +225,7 @@ def _width(frame: Frame, learning: Learning) -> int:
 def _lengths(measures: tuple[Measure, ...], rows: int) -> list[int]:
     """Return at how many times each measure looks, beside so many doses."""
     usual = {"AUC": 2, "mean": 2, "value": 1, "trough": 1}
-    return [usual.get(one.kind, GRID + 1 + 4 * rows) for one in measures]
+    return [usual.get(one.kind, COURSE_GRID + 1 + 4 * rows) for one in measures]
 
 
 def _looks(
@@ -254,7 +253,7 @@ def _looks(
             last = jnp.max(jnp.where(before, rows.time, -jnp.inf))
             time = jnp.maximum(last, start)[None]
         else:
-            grid = start + jnp.linspace(0.0, one.at, GRID + 1)
+            grid = start + jnp.linspace(0.0, one.at, COURSE_GRID + 1)
             edges = jnp.clip(corners, start, end)
             time = jnp.concatenate([grid, edges, edges])
         rank = np.full(time.shape, BEFORE_DOSE)
