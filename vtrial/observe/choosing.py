@@ -123,8 +123,8 @@ class Chooser:
             seen.at(now),
         )
         ahead = jax.vmap(under, in_axes=1, out_axes=1)(amounts)
-        asked = Asked(acts & jnp.isfinite(start), start, who, amounts, ahead)
-        return lax.map(self._one, asked)
+        acts &= jnp.isfinite(start) & _is_own(self.brought.people.keys)
+        return lax.map(self._one, Asked(acts, start, who, amounts, ahead))
 
     def _one(self, asked: Asked) -> Choice:
         """Choose for one subject, if it is to be."""
@@ -214,6 +214,16 @@ def chooser_of(frame: Frame, brought: Brought, numerics: Numerics) -> Chooser | 
     )
     program = compile_program(model, schedule, numerics)
     return Chooser(frame, brought, rule, learning, program)
+
+
+def _is_own(keys: Key[Array, " subject"]) -> Bool[Array, " subject"]:
+    """Return whose row is not one that fills up a block: a repetition, and dropped.
+
+    What an arm is compiled for holds a whole block, most of it often filled up.
+    """
+    data = jax.random.key_data(keys)
+    repeats = jnp.all(data[1:] == data[:-1], axis=1)
+    return jnp.concatenate([jnp.ones(1, bool), ~repeats])
 
 
 def _width(frame: Frame, learning: Learning) -> int:
