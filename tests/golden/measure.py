@@ -14,6 +14,7 @@ COLUMNS = ["protocol", "of", "what", "value", "tolerance"]
 TOLERANCE = 1e-4  # a hundred times the solver's, for errors add up along a course
 THINNED = {
     "alzheimer-progression": {"replicates": 2},
+    "busulfan-auc": {"replicates": 1, "subjects": 60},
     "docetaxel-adaptive": {"replicates": 1, "subjects": 60},
     "docetaxel-dose": {"replicates": 2},
     "docetaxel-label": {"replicates": 1, "subjects": 60},
