@@ -23,6 +23,7 @@ THINNED = {
     "first-in-human": {"replicates": 2},
     "hf-remote": {"replicates": 1, "subjects": 80},
     "highrif": {"replicates": 1, "subjects": 60},
+    "lung-twin": {"replicates": 1, "subjects": 60},
     "monet-1": {"replicates": 1, "subjects": 120},
     "icu-glucose": {"replicates": 1, "subjects": 40},
     "icu-sepsis": {"replicates": 1, "subjects": 80},
