@@ -14,6 +14,7 @@ COLUMNS = ["protocol", "of", "what", "value", "tolerance"]
 TOLERANCE = 1e-4  # a hundred times the solver's, for errors add up along a course
 THINNED = {
     "alzheimer-progression": {"replicates": 2},
+    "busulfan-auc": {"replicates": 1, "subjects": 60},
     "docetaxel-adaptive": {"replicates": 1, "subjects": 60},
     "docetaxel-dose": {"replicates": 2},
     "docetaxel-label": {"replicates": 1, "subjects": 60},
@@ -22,6 +23,7 @@ THINNED = {
     "first-in-human": {"replicates": 2},
     "hf-remote": {"replicates": 1, "subjects": 80},
     "highrif": {"replicates": 1, "subjects": 60},
+    "lung-twin": {"replicates": 1, "subjects": 60},
     "monet-1": {"replicates": 1, "subjects": 120},
     "icu-glucose": {"replicates": 1, "subjects": 40},
     "icu-sepsis": {"replicates": 1, "subjects": 80},

@@ -26,7 +26,7 @@ SLOW = (
     ),
     *("mri-service", "outbreak", "hf-remote", "alzheimer-progression", "ed-rota"),
     *("icu-glucose", "icu-sepsis"),
-    "vancomycin-auc",
+    *("busulfan-auc", "lung-twin", "vancomycin-auc"),
 )
 
 

@@ -12,6 +12,7 @@ from vtrial.model.model import Model, Output
 from vtrial.model.tree import Expression, Name, Statement, evaluate
 
 GRID = 240  # stretches in which the highest and the lowest value are looked for
+COURSE_GRID = 60  # the same inside a course, where each subject has a cloud of its own
 
 
 def with_integrals(model: Model, measures: Sequence[Measure]) -> Model:

@@ -17,6 +17,7 @@ from jaxtyping import Array, Bool, Float, Int, Key, UInt
 from vtrial.dosing.doses import AFTER_DOSE, BEFORE_DOSE, Times
 from vtrial.keys import purpose_key
 from vtrial.observe.actions import Standing
+from vtrial.observe.choosing import chooser_of
 from vtrial.observe.decisions import (
     Choosing,
     Past,
@@ -27,7 +28,6 @@ from vtrial.observe.decisions import (
 from vtrial.observe.departure import Built, Left, built, nothing_built, ruled
 from vtrial.observe.frame import Frame, Stage
 from vtrial.observe.hindsight import Seen
-from vtrial.observe.learning import learner_of
 from vtrial.observe.realised import (
     Ledger,
     Rows,
@@ -130,7 +130,7 @@ class _Solver:
         self.stages = stages_of(frame, program, brought)
         plan, keys = frame.plan, brought.people.keys
         self.count = keys.shape[0]
-        self.learner = learner_of(frame, brought, program.numerics)
+        self.chooser = chooser_of(frame, brought, program.numerics)
         taken = jnp.broadcast_to(brought.taken, (self.count, plan.planned.size))
         self.planned = taken
         rank = jnp.asarray(plan.rank[: plan.planned.size])
@@ -200,7 +200,7 @@ class _Solver:
             nothing_built(frame.protocol, self.brought.left, begin)
             if self.brought.risk is not None
             else None,
-            no_rows(self.count, frame.most_doses) if self.learner else None,
+            no_rows(self.count, frame.most_doses) if self.chooser else None,
         )
 
     def stage(
@@ -247,10 +247,10 @@ class _Solver:
 
     def _choosing(self, given: Rows | None) -> Choosing | None:
         """Return what chooses doses by what is learned, if a rule does."""
-        learner = self.learner
-        if learner is None or given is None:
+        chooser = self.chooser
+        if chooser is None or given is None:
             return None
-        return functools.partial(learner.choose, given=given)
+        return functools.partial(chooser.choose, given=given)
 
     def _next(
         self, carry: _Carry, item: Stage

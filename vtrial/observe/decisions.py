@@ -79,7 +79,7 @@ class Choice(NamedTuple):
     told: Float[Array, "*subject number"]
 
 
-Choosing = Callable[..., Choice]  # `vtrial.observe.learning.Learner.choose`
+Choosing = Callable[..., Choice]  # `vtrial.observe.choosing.Chooser.choose`
 
 
 def chosen(standing: Standing, rule: Rule, choice: Choice, dosed: Dosed) -> Standing:
