@@ -17,7 +17,7 @@ from vtrial.conduct.check import check_sheet
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
-# Each takes more than 20 s: by default their sheets are checked and commands understood.
+# Each takes more than 20 s: by default its sheets are checked, its commands understood.
 DEAR = (
     *("design.md", "design_borrowing.md", "fit.md", "jobs.md", "model.md"),
     *("optimise.md", "python.md", "twin.md"),
