@@ -78,7 +78,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 @fits.command(
     epilog="Example: `vtrial fit model.yaml --data study.csv --into FIT`, then "
-    "`model: FIT/model.yaml` in a protocol"
+    "`cohort: FIT` in a protocol"
 )
 def fit(
     model: Model,
@@ -214,7 +214,7 @@ def _deliver(
         warn(f"{text}.")
     if page:
         say(f"Report: {page}")
-    say(f"{into}: written. In a protocol: `model: {into}/model.yaml`")
+    say(f"{into}: written. In a protocol: `cohort: {into}`, and no `model`")
 
 
 def show_fits(folders: Sequence[Path], *, as_json: bool) -> None:

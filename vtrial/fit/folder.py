@@ -15,6 +15,7 @@ from vtrial.errors import FitError
 from vtrial.fit.doubts import doubts_of
 from vtrial.fit.fitted_sheet import fitted_sheet, rounded
 from vtrial.fit.mode import Outcome
+from vtrial.fit.people import SHEET, people_of, sheet_of_people
 from vtrial.fit.study import Study
 from vtrial.units import factor
 
@@ -48,7 +49,8 @@ def write_fit(fit: "Fit", into: Path) -> Path:
     """Write a fit into a new folder, and return that.
 
     `estimates.csv` and `estimates.json`, `individuals.csv`, `predictions.csv`,
-    `course.csv`, `model.yaml`, and of some methods `traces.csv` and `draws.csv`.
+    `course.csv`, `model.yaml`, `people.csv` with their `cohort.yaml`, and of some
+    methods `traces.csv` and `draws.csv`.
 
     Raises
     ------
@@ -66,6 +68,8 @@ def write_fit(fit: "Fit", into: Path) -> Path:
         summary = json.dumps(summary_of(fit), indent=2, ensure_ascii=False)
         (draft / "estimates.json").write_text(summary + "\n", encoding="utf-8")
         (draft / "model.yaml").write_text(sheet_of(fit), encoding="utf-8")
+        people = sheet_of_people(fit.model, into.name)
+        (draft / SHEET).write_text(people, encoding="utf-8")
         draft.rename(into)
         shutil.rmtree(beside(into), ignore_errors=True)
     except BaseException:
@@ -107,6 +111,7 @@ def tables_of(fit: "Fit") -> "dict[str, pd.DataFrame]":
     tables = {
         "estimates": pd.DataFrame(estimates_of(fit)),
         "individuals": pd.DataFrame(_individuals(fit)),
+        "people": people_of(fit),
         "predictions": pd.DataFrame(_predictions(fit)),
         "course": pd.DataFrame(
             {"step": np.arange(len(fit.course)), "objective": fit.course}

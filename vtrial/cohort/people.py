@@ -1,0 +1,42 @@
+"""The cohort sheet that takes up people who stand in a table."""
+
+import json
+from collections.abc import Mapping
+from typing import Literal
+
+
+def people_sheet(
+    columns: Mapping[str, Mapping[str, str]],
+    *,
+    head: str,
+    name: str,
+    file: str,
+    title: str = "",
+    draw: Literal["with replacement", "in order"] = "in order",
+) -> str:
+    """Write a cohort sheet over a table beside it.
+
+    `columns` are those to take, each with a `unit` and, where there is one, a `title`;
+    `head` is a line of comment, and `file` the table's plain name.
+
+    Examples
+    --------
+    >>> columns = {"WT": {"unit": "kg"}}
+    >>> print(people_sheet(columns, head="# Who?", name="a", file="a.csv"))
+    # Who?
+    cohort: "a"
+    table:
+      file: a.csv
+      draw: in order
+      columns:
+        WT: {"unit": "kg"}
+    <BLANKLINE>
+    """
+    lines = [head, f"cohort: {json.dumps(name)}"]
+    lines += [f"title: {json.dumps(title)}"] if title else []
+    lines += ["table:", f"  file: {file}", f"  draw: {draw}", "  columns:"]
+    lines += [
+        f"    {column}: {json.dumps(dict(told), ensure_ascii=False)}"
+        for column, told in columns.items()
+    ]
+    return "\n".join(lines) + "\n"
