@@ -14,6 +14,7 @@ import typer
 
 import vtrial as vt
 from vtrial.cli.designs import designs
+from vtrial.cli.federated import federated
 from vtrial.cli.fits import fits, show_fits
 from vtrial.cli.jobs import jobs
 from vtrial.cli.say import open_page, print_json, print_table, say, warn
@@ -390,6 +391,7 @@ def doctor(
 app.add_typer(jobs)
 app.add_typer(designs)
 app.add_typer(fits)
+app.add_typer(federated)
 app.add_typer(twins)
 
 

@@ -124,7 +124,7 @@ def fit(
         "warmup": warmup,
         "chains": chains,
         "iterations": iterations,
-        "tell": _tell,
+        "tell": tell_step,
     }
     _refuse(method, search, full, profile, report)
     levels = {"forward": forward, "backward": backward}
@@ -139,7 +139,7 @@ def fit(
         open_page(page)
 
 
-def _tell(step: int, objective: float, left: float) -> None:
+def tell_step(step: int, objective: float, left: float) -> None:
     """Say where a search stands."""
     said = f"objective {objective:.4f}" if objective == objective else "going on"
     more = f", may fall by {left:.2g}" if left == left else ""
