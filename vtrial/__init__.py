@@ -45,6 +45,7 @@ _VERBS = {
     "doctor": "vtrial.diagnose.doctor",
     "enact": "vtrial.conduct.enacting",
     "evaluate": "vtrial.analysis.evaluate",
+    "federate": "vtrial.fit.federated.coordinator",
     "find_regimen": "vtrial.optimise.find",
     "juxtapose": "vtrial.report.run_comparison",
     "load_cohort": "vtrial.cohort.sheet",
@@ -55,6 +56,7 @@ _VERBS = {
     "printable": "vtrial.errors",
     "render": "vtrial.report.page",
     "run": "vtrial.conduct.run",
+    "serve_site": "vtrial.fit.federated.site",
     "simulate": "vtrial.solver.host",
     "sweep": "vtrial.jobs.points",
 }

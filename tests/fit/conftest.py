@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from vtrial.fit.calibration import calibrate
 from vtrial.model.sheet import load_model
 
 SHEET = {
@@ -63,3 +64,10 @@ def study_file(tmp_path_factory):
         rows.append(f"{number},0,320,1,.")
         rows += [f"{number},{t:g},.,0,{c:.4f}" for t, c in zip(at, conc, strict=True)]
     return written(tmp_path_factory.mktemp("study"), rows)
+
+
+@pytest.fixture(scope="session")
+def fit(model, study_file, tmp_path_factory):
+    """The study's fit by FOCEI, and its folder."""
+    into = tmp_path_factory.mktemp("fit") / "FIT"
+    return calibrate(model, study_file, into=into), into

@@ -30,12 +30,6 @@ def problem(model, study_file):
     return Focei(model, study, likelihood, layout_of(model), values_of(model))
 
 
-@pytest.fixture(scope="module")
-def fit(model, study_file, tmp_path_factory):
-    into = tmp_path_factory.mktemp("fit") / "FIT"
-    return calibrate(model, study_file, into=into), into
-
-
 @pytest.mark.slow
 def test_slopes_are_those_of_the_objective(problem, note):
     at = problem.layout.vector(problem.base)

@@ -14,6 +14,7 @@ import typer
 
 import vtrial as vt
 from vtrial.cli.designs import designs
+from vtrial.cli.federated import federated
 from vtrial.cli.fits import fits, show_fits
 from vtrial.cli.jobs import jobs
 from vtrial.cli.matches import matches
@@ -394,6 +395,7 @@ app.add_typer(matches)
 app.add_typer(samplings)
 app.add_typer(designs)
 app.add_typer(fits)
+app.add_typer(federated)
 app.add_typer(twins)
 
 

@@ -78,7 +78,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 
 @fits.command(
     epilog="Example: `vtrial fit model.yaml --data study.csv --into FIT`, then "
-    "`model: FIT/model.yaml` in a protocol"
+    "`cohort: FIT` in a protocol"
 )
 def fit(
     model: Model,
@@ -124,7 +124,7 @@ def fit(
         "warmup": warmup,
         "chains": chains,
         "iterations": iterations,
-        "tell": _tell,
+        "tell": tell_step,
     }
     _refuse(method, search, full, profile, report)
     levels = {"forward": forward, "backward": backward}
@@ -139,7 +139,7 @@ def fit(
         open_page(page)
 
 
-def _tell(step: int, objective: float, left: float) -> None:
+def tell_step(step: int, objective: float, left: float) -> None:
     """Say where a search stands."""
     said = f"objective {objective:.4f}" if objective == objective else "going on"
     more = f", may fall by {left:.2g}" if left == left else ""
@@ -214,7 +214,7 @@ def _deliver(
         warn(f"{text}.")
     if page:
         say(f"Report: {page}")
-    say(f"{into}: written. In a protocol: `model: {into}/model.yaml`")
+    say(f"{into}: written. In a protocol: `cohort: {into}`, and no `model`")
 
 
 def show_fits(folders: Sequence[Path], *, as_json: bool) -> None:

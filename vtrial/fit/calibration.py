@@ -10,31 +10,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from vtrial.dosing.periods import Convention
-from vtrial.errors import Fault, FitError
 from vtrial.fit.folder import beside, refuse_folder, write_fit
 from vtrial.fit.goodness import Goodness, goodness_of
-from vtrial.fit.likelihood import TIGHT, likelihood_of
+from vtrial.fit.likelihood import TIGHT
 from vtrial.fit.method import OPTIONS, Answer, How
 from vtrial.fit.minimum import Tell
 from vtrial.fit.mode import Modes
-from vtrial.fit.parameters import Layout, layout_of
-from vtrial.fit.problem import Problem
+from vtrial.fit.parameters import Layout
+from vtrial.fit.problem import Problem, problem_of, refuse_start
 from vtrial.fit.registry import method_of
 from vtrial.fit.start import start_of
 from vtrial.fit.study import Below, Study, read_study
 from vtrial.fit.uncertainty import By, condition_of
-from vtrial.fit.values import Values, values_of
+from vtrial.fit.values import Values
 from vtrial.model.model import Model
 from vtrial.model.sheet import load_model
 from vtrial.types import Numerics
 
 NORMAL = 1.959963984540054  # the quantile of 97.5 %
-NAMED = 5  # subjects that a fault names
 
 
 @dataclass(frozen=True)
@@ -183,13 +180,12 @@ def calibrate(
         below=below,
         convention=covariates,
     )
-    layout, base = layout_of(loaded, fixed=fixed), values_of(loaded)
-    likelihood = likelihood_of(loaded, study, numerics)
-    problem = Problem(loaded, study, likelihood, layout, base)
-    begin = layout.vector(base)
+    problem = problem_of(loaded, study, fixed=fixed, numerics=numerics)
+    layout = problem.layout
+    begin = layout.vector(problem.base)
     if start is not None:
         begin = start_of(Path(start), loaded, layout)
-    _refuse_start(problem, begin)
+    refuse_start(problem, begin)
     how = How(
         start=begin,
         started=start is not None,
@@ -207,39 +203,12 @@ def calibrate(
     return found
 
 
-def _refuse_start(problem: Problem, begin: np.ndarray) -> None:
-    """Refuse to start where an observation cannot be: say which, by its line."""
-    study, likelihood = problem.study, problem.likelihood
-    eta = jnp.zeros((study.subjects, len(likelihood.effects)))
-    values = problem.layout.values(begin, problem.base)
-    seen = likelihood.stand(values, eta, study.data)
-    sound = np.asarray(seen.sound) | ~study.data.real
-    lost = np.flatnonzero(~sound.all(axis=1))
-    if not lost.size:
-        return
-    faults = []
-    for subject in lost[:NAMED]:
-        place = int(np.argmin(sound[subject]))
-        row, value = study.row[subject, place], float(seen.predicted[subject, place])
-        found = f"predicted as {value:g}, where the error has no law"
-        allowed = "possible at the start: a proportional error asks for more than 0; "
-        allowed += "set MDV to 1, or give the error an additive part"
-        at = f"DV of subject {study.identity[subject]}"
-        line = int(study.line[row])
-        faults.append(Fault(at, found, allowed, "", study.source, line))
-    raise FitError.of(faults)
-
-
 def _fit(problem: Problem, answer: Answer, method: str, seconds: float) -> Fit:
     """Say what was found in the estimates' own units, and of each subject."""
     layout, base = problem.layout, problem.base
     values = layout.values(answer.vector, base)
-    own = np.asarray(layout.natural(answer.vector, base))
-    if answer.draws is None:
-        slope = layout.slopes(answer.vector, base)
-        errors = np.sqrt(np.diag(slope @ answer.covariance @ slope.T))
-        low, high = _interval(layout, own, errors)
-    else:
+    own, errors, low, high = natural_of(layout, base, answer.vector, answer.covariance)
+    if answer.draws is not None:
         every = layout.naturals(answer.draws, base)
         errors = every.std(axis=0, ddof=1)
         low, high = np.quantile(every, [0.025, 0.975], axis=0)
@@ -274,6 +243,18 @@ def _fit(problem: Problem, answer: Answer, method: str, seconds: float) -> Fit:
         draws=answer.draws,
         told=answer.told,
     )
+
+
+def natural_of(
+    layout: Layout,
+    base: Values,
+    vector: Float[np.ndarray, " estimate"],
+    covariance: Float[np.ndarray, "estimate estimate"],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return estimates in their own units, standard errors, and 95 % intervals."""
+    own, slope = np.asarray(layout.natural(vector, base)), layout.slopes(vector, base)
+    errors = np.sqrt(np.diag(slope @ covariance @ slope.T))
+    return own, errors, *_interval(layout, own, errors)
 
 
 def _interval(

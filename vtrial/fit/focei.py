@@ -35,6 +35,7 @@ from vtrial.fit.likelihood import Likelihood
 from vtrial.fit.mode import MAKERS, Modes, Outcome, in_parts, modes, size_of
 from vtrial.fit.parameters import Layout
 from vtrial.fit.study import Data, Study
+from vtrial.fit.sums import exact_sum, products_of
 from vtrial.fit.values import Values
 from vtrial.model.model import Model
 from vtrial.program_cache import kept
@@ -80,6 +81,16 @@ class Point(NamedTuple):
     parts: Float[np.ndarray, " subject"]
     modes: Modes
 
+    @property
+    def gradient(self) -> Float[np.ndarray, " estimate"]:
+        """The sum of the subjects' slopes."""
+        return exact_sum(self.slopes)
+
+    @property
+    def products(self) -> Float[np.ndarray, "estimate estimate"]:
+        """The sum of the products of each subject's slopes."""
+        return products_of(self.slopes)
+
 
 @dataclass(frozen=True)
 class Focei:
@@ -123,7 +134,7 @@ class Focei:
         size = size_of(self.study.subjects)
         given = in_parts(compute, size, self.study.data, found.eta)
         lost = (found.outcome == Outcome.NO_DENSITY).any()
-        total = np.inf if lost else float(given.objective.sum())
+        total = np.inf if lost else float(exact_sum(given.objective))
         return Point(total, given.slope, given.objective, found)
 
 

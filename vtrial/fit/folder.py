@@ -5,6 +5,7 @@ import json
 import math
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from vtrial.errors import FitError
 from vtrial.fit.doubts import doubts_of
 from vtrial.fit.fitted_sheet import fitted_sheet, rounded
 from vtrial.fit.mode import Outcome
+from vtrial.fit.people import SHEET, people_of, sheet_of_people
 from vtrial.fit.study import Study
 from vtrial.units import factor
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from vtrial.fit.calibration import Fit
+    from vtrial.fit.federated.fit import FederatedFit
 
 HEAD = "Written by `vtrial fit`: the model at its estimates, and how sure they are."
 
@@ -48,24 +51,51 @@ def write_fit(fit: "Fit", into: Path) -> Path:
     """Write a fit into a new folder, and return that.
 
     `estimates.csv` and `estimates.json`, `individuals.csv`, `predictions.csv`,
-    `course.csv`, `model.yaml`, and of some methods `traces.csv` and `draws.csv`.
+    `course.csv`, `model.yaml`, `people.csv` with their `cohort.yaml`, and of some
+    methods `traces.csv` and `draws.csv`.
 
     Raises
     ------
     FitError
         If the folder is there, or the model has no sheet to write again.
     """
+    study = fit.study
+    note = (
+        f"{Path(study.source).name}: {study.subjects} subjects, "
+        f"{study.observations} observations"
+    )
+    sheets = {
+        "model.yaml": sheet_of(fit, note),
+        SHEET: sheet_of_people(fit.model, into.name),
+    }
+    return put_folder(into, tables_of(fit), summary_of(fit), sheets)
+
+
+def put_folder(
+    into: Path,
+    tables: "Mapping[str, pd.DataFrame]",
+    summary: Mapping[str, Any],
+    sheets: Mapping[str, str],
+) -> Path:
+    """Write a new folder of tables, numbers and sheets, whole or not at all.
+
+    Raises
+    ------
+    FitError
+        If the folder is there.
+    """
     refuse_folder(into)
     into.parent.mkdir(parents=True, exist_ok=True)
     draft = into.with_name(f".{into.name}.{os.getpid()}")
     draft.mkdir()
     try:
-        for name, table in tables_of(fit).items():
+        for name, table in tables.items():
             path = draft / f"{name}.csv"
             table.to_csv(path, index=False, lineterminator="\n", float_format="%.9g")
-        summary = json.dumps(summary_of(fit), indent=2, ensure_ascii=False)
-        (draft / "estimates.json").write_text(summary + "\n", encoding="utf-8")
-        (draft / "model.yaml").write_text(sheet_of(fit), encoding="utf-8")
+        text = json.dumps(summary, indent=2, ensure_ascii=False)
+        (draft / "estimates.json").write_text(text + "\n", encoding="utf-8")
+        for name, sheet in sheets.items():
+            (draft / name).write_text(sheet, encoding="utf-8")
         draft.rename(into)
         shutil.rmtree(beside(into), ignore_errors=True)
     except BaseException:
@@ -81,14 +111,12 @@ def put_table(table: "pd.DataFrame", path: Path) -> None:
     draft.replace(path)
 
 
-def sheet_of(fit: "Fit") -> str:
-    """Return the fitted model's sheet, as `model.yaml` holds it."""
+def sheet_of(fit: "Fit | FederatedFit", data: str) -> str:
+    """Return the fitted model's sheet, as `model.yaml` holds it, from such `data`."""
     relative = np.abs(fit.errors / fit.estimates)
-    study, name = fit.study, Path(fit.study.source).name
-    note = (
-        f"Estimated by {fit.method.upper()} from {name}: {study.subjects} subjects, "
-        f"{study.observations} observations, objective {fit.objective:.3f}"
-    )
+    known = math.isfinite(fit.objective)
+    told = f", objective {fit.objective:.3f}" if known else ""
+    note = f"Estimated by {fit.method.upper()} from {data}{told}"
     return fitted_sheet(
         fit.model,
         fit.values,
@@ -107,10 +135,9 @@ def tables_of(fit: "Fit") -> "dict[str, pd.DataFrame]":
     tables = {
         "estimates": pd.DataFrame(estimates_of(fit)),
         "individuals": pd.DataFrame(_individuals(fit)),
+        "people": people_of(fit),
         "predictions": pd.DataFrame(_predictions(fit)),
-        "course": pd.DataFrame(
-            {"step": np.arange(len(fit.course)), "objective": fit.course}
-        ),
+        "course": course_of(fit),
     }
     if fit.traces:
         name = "traces" if fit.draws is None else "draws"
@@ -118,7 +145,15 @@ def tables_of(fit: "Fit") -> "dict[str, pd.DataFrame]":
     return tables
 
 
-def estimates_of(fit: "Fit") -> list[dict[str, Any]]:
+def course_of(fit: "Fit | FederatedFit") -> "pd.DataFrame":
+    """Return the objective after each step."""
+    import pandas as pd
+
+    steps = np.arange(len(fit.course))
+    return pd.DataFrame({"step": steps, "objective": fit.course})
+
+
+def estimates_of(fit: "Fit | FederatedFit") -> list[dict[str, Any]]:
     """Return a row an estimate: value, unit, standard error, interval, shrinkage."""
     units = {p.name: p.unit for p in fit.model.parameters}
     units |= {f"{o.name}.additive": o.unit for o in fit.model.outputs}
@@ -141,7 +176,7 @@ def estimates_of(fit: "Fit") -> list[dict[str, Any]]:
     return rows
 
 
-def _of_effect(fit: "Fit", effect: str) -> float:
+def _of_effect(fit: "Fit | FederatedFit", effect: str) -> float:
     """Return an effect's shrinkage; the mean over its occasions."""
     turns = (effect, f"{effect}[")
     mine = [v for k, v in fit.shrinkage.items() if k == turns[0] or turns[1] in k]
@@ -210,17 +245,28 @@ def _predictions(fit: "Fit") -> dict[str, np.ndarray]:
 
 def summary_of(fit: "Fit") -> dict[str, Any]:
     """Return a fit's numbers as plain data; null for what there is none of."""
+    study = fit.study
+    data = {
+        "data": Path(study.source).name,
+        "data_digest": digest_of(fit),
+        "subjects": study.subjects,
+        "observations": study.observations,
+        "below": int(study.data.below.sum()),
+        "left_out": study.dropped,
+    }
+    return numbers_of(fit, data, doubts_of(fit))
+
+
+def numbers_of(
+    fit: "Fit | FederatedFit", data: Mapping[str, Any], doubts: list[str]
+) -> dict[str, Any]:
+    """Return what is known of any fit, beside what is said of its data and doubts."""
     count = len(fit.layout)
     found = {
         "model": fit.model.name,
         "title": fit.model.title,
-        "data": Path(fit.study.source).name,
-        "data_digest": digest_of(fit),
         "method": fit.method,
-        "subjects": fit.study.subjects,
-        "observations": fit.study.observations,
-        "below": int(fit.study.data.below.sum()),
-        "left_out": fit.study.dropped,
+        **data,
         "time": fit.model.time,
         "units": {o.name: o.unit for o in fit.model.outputs},
         "titles": {p.name: p.title for p in fit.model.parameters if p.title},
@@ -229,12 +275,12 @@ def summary_of(fit: "Fit") -> dict[str, Any]:
         "objective_error": fit.error,
         "likelihood": fit.likelihood,
         "aic": fit.objective + 2 * count,
-        "bic": fit.objective + math.log(fit.study.observations) * count,
+        "bic": fit.objective + math.log(data["observations"]) * count,
         "converged": fit.converged,
         "steps": max(len(fit.course) - 1, 0),
         "condition": fit.condition,
         "covariance_by": fit.covariance_by,
-        "doubts": doubts_of(fit),
+        "doubts": doubts,
         "seconds": round(fit.seconds, 3),
         "estimates": estimates_of(fit),
         "shrinkage": fit.shrinkage,

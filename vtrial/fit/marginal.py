@@ -40,6 +40,7 @@ from vtrial.fit.mode import MAKERS, Modes, in_parts, size_of
 from vtrial.fit.parameters import Layout
 from vtrial.fit.problem import Problem
 from vtrial.fit.study import Data
+from vtrial.fit.sums import exact_sum, products_of
 from vtrial.fit.values import Values
 from vtrial.keys import purpose_key, subject_number
 from vtrial.program_cache import kept
@@ -98,6 +99,16 @@ class Sum(NamedTuple):
     parts: Float[np.ndarray, " subject"]
     error: float
     effective: Float[np.ndarray, " subject"]
+
+    @property
+    def gradient(self) -> Float[np.ndarray, " estimate"]:
+        """The sum of the subjects' slopes."""
+        return exact_sum(self.slopes)
+
+    @property
+    def products(self) -> Float[np.ndarray, "estimate estimate"]:
+        """The sum of the products of each subject's slopes."""
+        return products_of(self.slopes)
 
 
 class Marginal(NamedTuple):

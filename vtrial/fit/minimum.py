@@ -54,11 +54,12 @@ def minimise(
 ) -> Minimum:
     """Minimise `evaluate(vector, before).objective`.
 
-    `evaluate` gives points with `objective` and `slopes`, a row a subject; `tell` is
-    told the step's number, the objective, and by how much it may still fall.
+    `evaluate` gives points with sums over subjects: `objective`, its `gradient`, and
+    the `products` of their scores; `tell` is told the step's number, the objective, and
+    by how much it may still fall.
     """
     at, point = np.array(start, float), evaluate(np.array(start, float), None)
-    gradient, matrix = point.slopes.sum(axis=0), scored(point.slopes)
+    gradient, matrix = point.gradient, scored(point.products)
     course, anew = [point.objective], 0
     for number in range(most):
         move = -np.linalg.solve(matrix, gradient)
@@ -72,18 +73,18 @@ def minimise(
         if other is None:
             if anew >= 2 or left < 1e3 * DECREMENT:
                 return Minimum(at, point, tuple(course), left < 1e3 * DECREMENT)
-            matrix, anew = scored(point.slopes), anew + 1
+            matrix, anew = scored(point.products), anew + 1
             continue
-        change = other.slopes.sum(axis=0) - gradient
+        change = other.gradient - gradient
         matrix = _updated(matrix, step, change)
-        at, point, gradient = at + step, other, gradient + change
+        at, point, gradient = at + step, other, other.gradient
         course.append(point.objective)
     return Minimum(at, point, tuple(course), False)
 
 
-def scored(slopes: Float[np.ndarray, "subject estimate"]) -> np.ndarray:
+def scored(products: Float[np.ndarray, "estimate estimate"]) -> np.ndarray:
     """Return half the sum of products of scores, well enough conditioned."""
-    found = 0.5 * slopes.T @ slopes
+    found = 0.5 * products
     size = np.diag(found)
     floor = RIDGE * max(float(size.max(initial=0.0)), 1.0)
     return found + np.diag(RIDGE * size + floor)
@@ -102,7 +103,7 @@ def _shortened(
         other = evaluate(at + step, point)
         share = float(np.abs(step).max() / np.abs(move).max())
         wanted = point.objective + ENOUGH * share * slope
-        sound = np.isfinite(other.objective) and np.isfinite(other.slopes).all()
+        sound = np.isfinite(other.objective) and np.isfinite(other.gradient).all()
         if sound and other.objective <= wanted:
             return step, other
         step = 0.5 * step

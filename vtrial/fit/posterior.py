@@ -43,7 +43,7 @@ def begun(problem: Problem, how: How) -> tuple[Given, np.ndarray, np.ndarray]:
         vector, point = best.vector, best.point
     reference = reference_of(problem, vector, point.modes.eta)
     prior = prior_of(problem.model, problem.layout, problem.base)
-    errors = np.linalg.cholesky(2.0 * np.linalg.inv(scored(point.slopes)))
+    errors = np.linalg.cholesky(2.0 * np.linalg.inv(scored(point.products)))
     return Given(problem.base, problem.study.data, prior, reference), vector, errors
 
 

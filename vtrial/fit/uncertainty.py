@@ -29,7 +29,7 @@ def curvature(
         shift = np.zeros(len(best.vector))
         shift[place] = STEP
         ends = [evaluate(best.vector + s * shift, best.point) for s in (1.0, -1.0)]
-        high, low = (end.slopes.sum(axis=0) for end in ends)
+        high, low = (end.gradient for end in ends)
         rows.append((high - low) / (2 * STEP))
     found = np.array(rows)
     return 0.5 * (found + found.T)
@@ -37,23 +37,22 @@ def curvature(
 
 def covariance_of(
     curved: Float[np.ndarray, "estimate estimate"],
-    slopes: Float[np.ndarray, "subject estimate"],
+    products: Float[np.ndarray, "estimate estimate"],
     by: By,
 ) -> Float[np.ndarray, "estimate estimate"]:
-    """Return the covariance of the vector; NaN where there is none.
+    """Return the covariance of the vector by R and S; NaN where there is none.
 
     There is none by curvature that is not upward in every direction (a minimum that is
     none, or a parameter that data do not tell), nor by scores of fewer subjects than
     there are estimates.
     """
-    scored = slopes.T @ slopes
     none = np.full(curved.shape, np.nan)
     if by == "S":
-        return 4.0 * np.linalg.inv(scored) if _is_sound(scored) else none
+        return 4.0 * np.linalg.inv(products) if _is_sound(products) else none
     if not _is_sound(curved):
         return none
     inverse = np.linalg.inv(curved)
-    return 2.0 * inverse if by == "R" else inverse @ scored @ inverse
+    return 2.0 * inverse if by == "R" else inverse @ products @ inverse
 
 
 def _is_sound(matrix: np.ndarray) -> bool:

@@ -1,6 +1,5 @@
 """People of a cohort as a table, and as the cohort sheet that takes them up again."""
 
-import json
 import os
 import re
 from pathlib import Path
@@ -11,6 +10,7 @@ import pandas as pd
 from vtrial.cohort.check import check_cohort
 from vtrial.cohort.cohort import Cohort
 from vtrial.cohort.draw import sample
+from vtrial.cohort.people import people_sheet
 from vtrial.cohort.sheet import load_cohort
 from vtrial.errors import CohortError
 from vtrial.jobs.population import ID, TITLES, UNITS
@@ -94,17 +94,21 @@ def write_people(table: pd.DataFrame, path: str | Path, *, title: str = "") -> P
         allowed = "absent, or written by this command: it holds the units"
         raise CohortError(str(sheet), "another sheet", allowed, "--out people.csv")
     units, titles = table.attrs[UNITS], table.attrs[TITLES]
-    lines = [_HEAD, f"cohort: {json.dumps(path.stem)}"]
-    lines += [f"title: {json.dumps(title)}"] if title else []
-    lines += ["table:", f"  file: {path.name}", "  draw: in order", "  columns:"]
-    for name, unit in units.items():
-        told = {"unit": unit} | ({"title": titles[name]} if titles.get(name) else {})
-        lines.append(f"    {name}: {json.dumps(told, ensure_ascii=False)}")
-    if effects := table.attrs.get(EFFECTS):
-        lines.append(f"  effects: [{', '.join(effects)}]")
+    columns = {
+        name: {"unit": unit} | ({"title": titles[name]} if titles.get(name) else {})
+        for name, unit in units.items()
+    }
+    written = people_sheet(
+        columns,
+        head=_HEAD,
+        name=path.stem,
+        file=path.name,
+        title=title,
+        effects=table.attrs.get(EFFECTS, ()),
+    )
     path.parent.mkdir(parents=True, exist_ok=True)
     text = table.to_csv(index=False, lineterminator="\n")
-    for place, content in ((path, text), (sheet, "\n".join(lines) + "\n")):
+    for place, content in ((path, text), (sheet, written)):
         draft = place.with_name(f".{place.name}.{os.getpid()}")
         draft.write_text(content, encoding="utf-8", newline="\n")
         draft.replace(place)

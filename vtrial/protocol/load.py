@@ -38,6 +38,7 @@ from vtrial.protocol.factors import (
     with_arms,
 )
 from vtrial.protocol.faults import Faults
+from vtrial.protocol.fitted import check_fitted, with_fitted
 from vtrial.protocol.flow import asked_of_flow
 from vtrial.protocol.grid import Grid, read_grid
 from vtrial.protocol.kept import asked_for, check_predictions, read_keep
@@ -177,7 +178,7 @@ def build_protocol(
 
 def _read(sheet: Sheet) -> tuple[Protocol | None, list[Fault]]:
     """Read a sheet into a Protocol, or into every fault of it."""
-    given, sheet = sheet, with_arms(filled(sheet))
+    given, sheet = sheet, with_arms(with_fitted(filled(sheet)))
     faults = Faults(sheet)
     shape, places = _read_shape(sheet, faults)
     if shape is None:
@@ -411,6 +412,7 @@ def _known(shape: ProtocolShape, faults: Faults) -> Known:
     _check_names(faults)
     check_factors(faults)
     model = None if shape.model == "-" else find_model(shape.model, faults)
+    check_fitted(model, shape.model, shape.cohort, faults)
     if model is not None:
         model = with_parameters_of(model, shape.parameters, faults)
     given = None if shape.cohort == "-" else find_covariates(shape.cohort, faults)

@@ -9,11 +9,12 @@ def protocol_schema() -> dict[str, object]:
     Examples
     --------
     >>> protocol_schema()["required"]
-    ['protocol', 'model', 'cohort', 'subjects']
+    ['protocol', 'cohort', 'subjects']
     """
     schema = ProtocolShape.model_json_schema(by_alias=True)
     _tidy(schema)
-    needed = [name for name in schema["required"] if name != "arms"]
+    # A cohort that is a fit brings its model; factors make arms.
+    needed = [name for name in schema["required"] if name not in ("arms", "model")]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **schema,

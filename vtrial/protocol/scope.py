@@ -81,6 +81,13 @@ class Given(NamedTuple):
 def find_covariates(name: str, faults: Faults) -> Given | None:
     """Read which covariates the named cohort sheet gives; note what is wrong in it."""
     path = find_sheet(name, kind="cohorts", beside=faults.sheet.source)
+    if path is None and find_sheet(name, kind="models", beside=faults.sheet.source):
+        faults.add(
+            ("cohort",),
+            found=f"`{name}`, which holds a model and no people",
+            allowed="a cohort, or a fit that was written with its people",
+        )
+        return None
     if path is None:
         there = sorted(p.stem for p in shipped("cohorts").glob("*.yaml"))
         faults.unknown(("cohort",), name, there, "cohort")

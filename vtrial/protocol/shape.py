@@ -408,11 +408,12 @@ class ProtocolShape(Shape):
         default_factory=list, description="Where the trial is described."
     )
     model: Name = Field(
-        description="A library name, or a sheet beside this one.",
+        description="A library name, or a sheet beside this one; a fit has its own.",
         examples=["one-compartment-oral"],
     )
     cohort: Name = Field(
-        description="A shipped name, or a sheet beside this one.", examples=["adults"]
+        description="A shipped name, a sheet beside this one, or the folder of a fit.",
+        examples=["adults"],
     )
     subjects: Counts = Field(
         description="In each replicate trial: in all, or by arm.",

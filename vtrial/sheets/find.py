@@ -14,6 +14,7 @@ _SHOWN = {
     "model": "vtrial model",
     "cohort": "vtrial cohort",
 }
+_INSIDE = {"cohorts": "cohort.yaml", "models": "model.yaml"}  # of a fit's folder
 _HEAD = re.compile(r"""^["']?(protocol|model|cohort)["']?\s*:\s*["']?([\w.-]*)""", re.M)
 
 
@@ -30,7 +31,8 @@ def find_sheet(name: str, *, kind: str, beside: str | Path = "") -> Path | None:
 
     `kind` is `protocols`, `cohorts` or `models`; a name is that of a file without its
     ending. If that file is a sheet of another kind, it is passed over for one beside
-    it that calls itself by the name.
+    it that calls itself by the name. A folder, such as a fit's, stands for the
+    `cohort.yaml` or `model.yaml` in it.
     """
     folders = [Path(beside).parent] if str(beside) else []
     for folder in [*folders, Path()]:
@@ -40,8 +42,24 @@ def find_sheet(name: str, *, kind: str, beside: str | Path = "") -> Path | None:
         found = _of_kind(path, kind)
         if found is not None:
             return found
+        inside = path / _INSIDE.get(kind, "")
+        if kind in _INSIDE and is_file(inside):
+            return inside
     candidate = shipped(kind) / f"{name}.yaml"
     return candidate if "/" not in name and is_file(candidate) else None
+
+
+def fitted_model(cohort: str, *, beside: str | Path = "") -> Path | None:
+    """Return the model that was fitted to a cohort's people, if that is a fit's folder.
+
+    The people's own sheet, `FIT/cohort.yaml`, is a cohort like any other: of no model.
+    """
+    people = find_sheet(cohort, kind="cohorts", beside=beside)
+    if people is None or people.parent.name != Path(cohort).name:
+        return None
+    model = people.with_name(_INSIDE["models"])
+    is_folder = people.name == _INSIDE["cohorts"] and is_file(model)
+    return model if is_folder else None
 
 
 def is_file(path: Path) -> bool:

@@ -33,7 +33,7 @@ def _estimate(problem: Problem, how: How) -> Answer:
     curved = curvature(evaluate, best)
     return Answer(
         vector=best.vector,
-        covariance=covariance_of(curved, best.point.slopes, how.covariance),
+        covariance=covariance_of(curved, best.point.products, how.covariance),
         by=how.covariance,
         objective=best.point.objective,
         parts=best.point.parts,

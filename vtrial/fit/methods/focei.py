@@ -25,7 +25,7 @@ def _estimate(curve: Curve, problem: Problem, how: How) -> Answer:
     curved = curvature(evaluate, best)
     return Answer(
         vector=best.vector,
-        covariance=covariance_of(curved, best.point.slopes, how.covariance),
+        covariance=covariance_of(curved, best.point.products, how.covariance),
         by=how.covariance,
         objective=float(best.point.objective),
         parts=best.point.parts,

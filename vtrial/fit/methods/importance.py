@@ -49,7 +49,7 @@ def judged(
     point = marginal.at(vector)
     best = Minimum(vector, point, (), True)
     covariance = covariance_of(
-        curvature(marginal.at, best), point.slopes, how.covariance
+        curvature(marginal.at, best), point.products, how.covariance
     )
     told = {"draws": how.options["draws"], "effective": float(point.effective.min())}
     return Answer(
@@ -76,8 +76,7 @@ def _estimate(problem: Problem, how: How) -> Answer:
         marginal, _ = sampled(problem, how, vector)
         best = minimise(marginal.at, vector, most=STEPS)
         move = best.vector - vector
-        scored = best.point.slopes.T @ best.point.slopes / 4
-        far = float(np.sqrt(max(move @ scored @ move, 0.0)))
+        far = float(np.sqrt(max(move @ best.point.products @ move, 0.0))) / 2
         if not course:
             course.append(best.course[0])
         course.append(float(best.point.objective))
