@@ -24,6 +24,15 @@ SHEET = {
     "every 1 h": "x <- KEEPS*x + STEP*normal(x)",
     "outputs": {"level": {"error": {"additive": ERROR}}},
 }
+LITTLE, LONG, PEOPLE = 0.1, 20, 6
+DRIFT = {
+    "model": "drift",
+    "equations": "init(x) = 0\nmean = eta.M\nlevel = x + mean",
+    "parameters": {"KEEPS": {"value": KEEPS}, "STEP": {"value": LITTLE}},
+    "random": [{"of": "M", "variance": 4.0}],
+    "every 1 h": "x <- KEEPS*x + STEP*normal(x)",
+    "outputs": {"level": {"error": {"additive": ERROR}}, "mean": {}},
+}
 TIMES = (1, 2, 3, 5, 6, 8)
 PARTICLES = 2000
 EVENT = "level < -1"
@@ -94,6 +103,45 @@ def test_particles_are_kalmans_filter(walk, study, found, note):
     note("log-likelihood, in standard errors of eight", abs(np.mean(logs)) / error)
     assert error < 0.15
     assert abs(np.mean(logs)) < 3 * error / math.sqrt(len(logs))
+
+
+def known_mean(values):
+    """Return mean and deviation of what does not move, behind the last measurement.
+
+    Kalman's filter of two states: the level without its mean, and that mean.
+    """
+    mean, spread = np.zeros(2), np.diag([0.0, 4.0])
+    goes, jumps, sees = np.diag([KEEPS, 1.0]), np.diag([LITTLE**2, 0.0]), np.ones(2)
+    for value in values:
+        mean, spread = goes @ mean, goes @ spread @ goes.T + jumps
+        gain = spread @ sees / (sees @ spread @ sees + ERROR**2)
+        mean = mean + gain * (value - sees @ mean)
+        spread = spread - np.outer(gain, sees @ spread)
+    return mean[1], math.sqrt(spread[1, 1])
+
+
+def test_what_does_not_move_is_found_after_many_measurements(tmp_path, note):
+    model, draw = load_model(DRIFT), np.random.default_rng(7)
+    walks = np.zeros((PEOPLE, LONG))
+    level, means = np.zeros(PEOPLE), 2.0 * draw.normal(size=PEOPLE)
+    for hour in range(LONG):
+        level = KEEPS * level + LITTLE * draw.normal(size=PEOPLE)
+        walks[:, hour] = level + means + ERROR * draw.normal(size=PEOPLE)
+    rows = [
+        f"{person + 1},{hour + 1},{walks[person, hour]:.6f}"
+        for person in range(PEOPLE)
+        for hour in range(LONG)
+    ]
+    study = read_study(model, written(tmp_path, rows, "ID,TIME,DV"))
+    found = filtered(model, study, particles=300, moves=2)
+    exact = np.array([known_mean(walk) for walk in walks])
+    last = found.seen.bands["mean"][:, -1]
+    gap = (last[:, 0] - exact[:, 0]) / exact[:, 1]
+    note("mean that does not move, in deviations", np.abs(gap).max())
+    # It is 0.18 without moves: few particles are left that differ.
+    assert np.sqrt(np.mean(gap**2)) < 0.15
+    assert abs(gap.mean()) < 3 * gap.std(ddof=1) / math.sqrt(PEOPLE)
+    np.testing.assert_allclose(last[:, 1], exact[:, 1], rtol=0.3)
 
 
 def test_alarms_come_before_what_they_tell(found):

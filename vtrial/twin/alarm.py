@@ -53,6 +53,7 @@ def monitor(
     within: float,
     threshold: float,
     particles: int = PARTICLES,
+    moves: int = 0,
     seed: int = 0,
 ) -> Alarms:
     """Watch every subject of a study for an event, as it would have been watched.
@@ -65,6 +66,8 @@ def monitor(
         [h] How far is looked ahead.
     threshold
         The probability from which on there is an alarm.
+    moves
+        As in `filtered`.
 
     Raises
     ------
@@ -74,7 +77,7 @@ def monitor(
         If the model leaves nothing to chance.
     """
     watched = _read(model, event, within, threshold)
-    cloud = cloud_of(model, study, particles)
+    cloud = cloud_of(model, study, particles, moves)
     ahead = ticks_of(model, 0.0, within) + 1
     cloud = replace(cloud, watched=watched, ahead=ahead)
     seen = follow(cloud, model, study, seed, within)
