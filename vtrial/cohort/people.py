@@ -18,8 +18,8 @@ def people_sheet(
     """Write a cohort sheet over a table beside it.
 
     `columns` are those to take, each with a `unit` and, where there is one, a `title`;
-    `head` is a line of comment, `file` the table's plain name, and `effects` those columns
-    that hold random effects.
+    `head` is a line of comment, `file` the table's plain name; `effects` names those
+    columns that hold random effects.
 
     Examples
     --------

@@ -187,15 +187,7 @@ def federate(
         vector = start_of(Path(start), loaded, layout)
     how = descent or Descent()
     sigma = 0.0 if budget is None else how.rounds**0.5 / mu_of(budget)
-    asked = functools.partial(
-        Question,
-        model=loaded.digest,
-        engine=engine_of_fits(),
-        method=method,
-        fixed=tuple(sorted(fixed)),
-        clip=how.clip if sigma else 0.0,
-        sigma=sigma,
-    )
+    asked = _question(loaded, method, fixed, how.clip, sigma)
     one = Coordinator(Shared(Path(shared)), tuple(sites), asked, patience, said)
     if budget is None:
         found, noise = _searched(one, vector, covariance, most=most, tell=tell), None
@@ -226,6 +218,21 @@ def federate(
         fit.write(Path(into))
     one.shared.end(one.round)
     return fit
+
+
+def _question(
+    model: Model, method: str, fixed: Collection[str], clip: float, sigma: float
+) -> Callable[..., Question]:
+    """Return the question of any round, but for what differs between rounds."""
+    return functools.partial(
+        Question,
+        model=model.digest,
+        engine=engine_of_fits(),
+        method=method,
+        fixed=tuple(sorted(fixed)),
+        clip=clip if sigma else 0.0,
+        sigma=sigma,
+    )
 
 
 def _refuse(sites: Sequence[str], method: str, budget: Budget | None) -> None:
