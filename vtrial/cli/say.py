@@ -9,8 +9,14 @@ import textwrap
 import webbrowser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import vtrial as vt
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAMED = 20  # persons whose numbers are printed
 
 
 def say(text: str) -> None:
@@ -44,6 +50,14 @@ def print_table(table: object, *, title: str) -> None:
         drawn.add_row(*(_cell(value) for value in row))
     width = None if sys.stdout.isatty() else 160
     Console(width=width).print(drawn, markup=False)
+
+
+def print_people(table: "pd.DataFrame", title: str) -> None:
+    """Write the rows of the first persons, by their ID."""
+    people = list(dict.fromkeys(table["ID"]))
+    print_table(table[table["ID"].isin(people[:NAMED])], title=title)
+    if len(people) > NAMED:
+        say(f"and {len(people) - NAMED:,} persons more; --out writes all.")
 
 
 def write_csv(table: object, path: Path) -> None:

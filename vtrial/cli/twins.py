@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 import vtrial as vt
-from vtrial.cli.say import print_json, print_table, say, warn, write_csv
+from vtrial.cli.say import (
+    NAMED,
+    print_json,
+    print_people,
+    print_table,
+    say,
+    warn,
+    write_csv,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NAMED = 20  # persons whose numbers are printed
 FEW = 100.0  # draws, below which their weights are told to be worth little
 
 twins = typer.Typer()
@@ -47,7 +54,11 @@ From = Annotated[
 
 Model = Annotated[str, typer.Argument(help="A model sheet or library name.")]
 Data = Annotated[
-    Path, typer.Option(help="Doses and measured values, as NONMEM has them (CSV).")
+    File, typer.Option(help="Doses and measured values, as NONMEM has them (CSV).")
+]
+Stream = Annotated[File, typer.Option(help="Messages about persons, instead (CSV).")]
+Codes = Annotated[
+    Texts, typer.Option(help="Of --stream: what a code is, `20578-1=conc, MED=dose`.")
 ]
 Below = Annotated[
     Literal["M1", "M3"], typer.Option(help="Values below a limit: left out, or M3.")
@@ -71,7 +82,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 )
 def twin(
     model: Model,
-    data: Data,
+    data: Data = None,
+    stream: Stream = None,
+    codes: Codes = None,
     output: Output = None,
     below: Below = "M3",
     draws: Draws = 1000,
@@ -102,11 +115,12 @@ def twin(
     start = vt.twin.times_of(from_, at="--from").item() if from_ else None
     last = vt.twin.times_of(until, at="--until").item()
     loaded = vt.load_model(model)
-    pairs = vt.jobs.pairs_of(",".join(output)) if output else None
-    study = vt.fit.read_study(loaded, data, outputs=pairs, below=below, unobserved=True)
+    study, messages = _record(loaded, data, stream, codes, output, below)
     known = vt.twin.posterior(loaded, study, draws=draws, seed=seed)
     tables = {"individuals": vt.twin.individuals(known), "quality": known.quality()}
     files = {out: tables["individuals"]}
+    if messages is not None:
+        tables["messages"] = messages
     asked, told, who = dose, None, person or None
     if advise:
         choice = {"doses": doses, "every": every, "over": over, "into": into}
@@ -126,6 +140,36 @@ def twin(
     _deliver(tables, files, told, (plot, plot_advice), as_json=as_json)
 
 
+def _record(
+    model: "vt.Model",
+    data: Path | None,
+    stream: Path | None,
+    codes: Texts,
+    output: Texts,
+    below: Literal["M1", "M3"],
+) -> "tuple[vt.fit.Study, pd.DataFrame | None]":
+    """Read persons from a table, or from messages and tell how these were read."""
+    pairs = vt.jobs.pairs_of(",".join(codes or output or ()))
+    if data is not None and stream is None and not codes:
+        read = vt.fit.read_study
+        return read(
+            model, data, outputs=pairs or None, below=below, unobserved=True
+        ), None
+    if data is not None or stream is None or output:
+        options = {"--data": data, "--stream": stream, "--codes": codes}
+        options |= {"--output": output}
+        found = " and ".join(name for name, one in options.items() if one) or "missing"
+        allowed = "--data with or without --output, or --stream with --codes"
+        raise vt.VtrialError("the record", found, allowed, "--data person.csv")
+    if not codes:
+        such = '--codes "20578-1=conc, VANCOMYCIN=dose"'
+        raise vt.VtrialError("--codes", "missing", "given with --stream", such)
+    import pandas as pd
+
+    found = vt.twin.read_stream(model, stream, pairs)
+    return found.study(model), pd.DataFrame([dict(found.counts)])
+
+
 def _deliver(
     tables: "Mapping[str, pd.DataFrame]",
     files: "Mapping[Path | None, pd.DataFrame]",
@@ -141,7 +185,9 @@ def _deliver(
     if as_json:
         print_json({name: table.to_dict("records") for name, table in tables.items()})
         return
-    _print(tables["individuals"], "Individual parameters, with the middle 90 %")
+    if "messages" in tables:
+        print_table(tables["messages"], title="Messages")
+    print_people(tables["individuals"], "Individual parameters, with the middle 90 %")
     if advice is not None:
         print_table(advice.in_words(), title="Candidates, the best first")
         said = (f"{word[0].upper()}{word[1:]}." for word in advice.words)
@@ -178,15 +224,6 @@ def _draw_advice(
     goal, who = advice.goals[0], str(known.identity[known.place(person)])
     rows = advice.table[advice.table["ID"].astype(str) == who]
     vt.report.plot_advice(rows, path, value=goal.label, low=goal.low, high=goal.high)
-
-
-def _print(table: "pd.DataFrame", title: str) -> None:
-    """Print the rows of the first persons."""
-    people = list(dict.fromkeys(table["ID"]))
-    shown = table[table["ID"].isin(people[:NAMED])]
-    print_table(shown, title=title)
-    if len(people) > NAMED:
-        say(f"and {len(people) - NAMED:,} persons more; --out writes all.")
 
 
 def _warn(quality: "pd.DataFrame") -> None:

@@ -7,12 +7,14 @@ from typing import Any
 import pandas as pd
 
 from vtrial.errors import DataError
+from vtrial.report.alarms import plot_alarms
 from vtrial.report.matched import plot_match
 from vtrial.report.null_rates import plot_null
 from vtrial.report.sampled import plot_sampling
 from vtrial.sheets.words import listed, nearest
 
 _KINDS: dict[str, Callable[..., Path]] = {
+    "alarms": plot_alarms,
     "match": plot_match,
     "null": plot_null,
     "sampling": plot_sampling,
@@ -25,6 +27,7 @@ def draw(kind: str, path: str | Path, *tables: pd.DataFrame, **how: Any) -> Path
     Parameters
     ----------
     kind
+        `alarms`: what was measured of a person, and the probability of an event;
         `null`: the type I error over rates; `match`: people before and after they were
         matched to targets; `sampling`: when is measured, and what is known afterwards.
 
