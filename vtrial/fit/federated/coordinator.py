@@ -186,23 +186,20 @@ def federate(
     if start is not None:
         vector = start_of(Path(start), loaded, layout)
     how = descent or Descent()
-    sigma = 0.0 if budget is None else how.rounds**0.5 / mu_of(budget)
+    noise = None if budget is None else _noise_of(budget, how)
     asked = functools.partial(
         Question,
         model=loaded.digest,
         engine=engine_of_fits(),
         method=method,
         fixed=tuple(sorted(fixed)),
-        clip=how.clip if sigma else 0.0,
-        sigma=sigma,
+        **({} if noise is None else {"clip": noise.clip, "sigma": noise.sigma}),
     )
     one = Coordinator(Shared(Path(shared)), tuple(sites), asked, patience, said)
-    if budget is None:
-        found, noise = _searched(one, vector, covariance, most=most, tell=tell), None
+    if noise is None:
+        found = _searched(one, vector, covariance, most=most, tell=tell)
     else:
         found = _descended(one, vector, how, tell)
-        spent = epsilon_of(how.rounds**0.5 / sigma, budget.delta)
-        noise = Noise(how.clip, sigma, spent, budget.delta)
     own, errors, low, high = natural_of(layout, base, found.vector, found.covariance)
     fit = FederatedFit(
         model=loaded,
@@ -244,6 +241,13 @@ def _refuse(sites: Sequence[str], method: str, budget: Budget | None) -> None:
         raise FitError.of(faults)
     if budget is not None:
         check_budget(budget)
+
+
+def _noise_of(budget: Budget, how: Descent) -> Noise:
+    """Return the least noise of each round with which all stay within a budget."""
+    sigma = how.rounds**0.5 / mu_of(budget)
+    spent = epsilon_of(how.rounds**0.5 / sigma, budget.delta)
+    return Noise(how.clip, sigma, spent, budget.delta)
 
 
 def _searched(
