@@ -8,7 +8,6 @@ import typer
 
 import vtrial as vt
 from vtrial.cli.say import NAMED, print_json, print_people, say, write_csv
-from vtrial.units import factor
 
 monitors = typer.Typer()
 
@@ -98,7 +97,7 @@ def monitor(
         who = found.table["ID"].astype(str)
         rows = found.table[who == (person or who.iloc[0])]
         told = {"event": event, "within": within, "threshold": threshold}
-        vt.report.draw("alarms", plot, rows, **told, hours=factor(loaded.time, "h"))
+        vt.report.draw("alarms", plot, rows, **told, unit=loaded.time)
     if out is not None:
         write_csv(found.table, out)
     if as_json:

@@ -18,6 +18,7 @@ from vtrial.report.drawing import (
 from vtrial.report.profiles import ending_faults, write_figure
 from vtrial.report.timing import Timing
 from vtrial.sheets.validate import raise_faults
+from vtrial.units import factor
 
 TOLD = ("ID", "TIME", "before", "after", "alarm")
 
@@ -29,7 +30,7 @@ def plot_alarms(
     event: str,
     within: str,
     threshold: float,
-    hours: float = 1.0,
+    unit: str = "h",
 ) -> Path:
     """Draw what was measured of a person, and how probable an event was, SVG or PNG.
 
@@ -41,8 +42,8 @@ def plot_alarms(
         Rows of one person out of `Alarms.table`.
     event, within, threshold
         What is watched for, how far ahead, and the probability of an alarm.
-    hours
-        How long the table's unit of time is [h].
+    unit
+        That of the table's times.
 
     Raises
     ------
@@ -55,7 +56,7 @@ def plot_alarms(
     with house_style():
         figure = new_figure(1.6 * (len(outputs) + 1))
         panels = figure.subplots(len(outputs) + 1, 1, sharex=True, squeeze=False)[:, 0]
-        time = table["TIME"] * hours
+        time = table["TIME"] * factor(unit, "h")
         span = Timing(since="the record's start")
         clock = time_axis(panels[-1], 0.0, 1.02 * float(time.max()) or 1.0, span)
         time = time / clock.hours
