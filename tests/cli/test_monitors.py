@@ -1,6 +1,7 @@
 """Persons are watched, and messages about them read, from the command line."""
 
 import json
+import shlex
 
 import pandas as pd
 import pytest
@@ -31,8 +32,6 @@ def folder(tmp_path, monkeypatch):
 
 
 def run(line):
-    import shlex
-
     return app(shlex.split(line), standalone_mode=False)
 
 

@@ -25,8 +25,8 @@ from vtrial.model.calculus import substitute
 from vtrial.model.grammar import parse_expression, unknown_names
 from vtrial.model.model import Source
 from vtrial.model.tree import Expression, Name, evaluate
-from vtrial.sheets.given import given_sheet
-from vtrial.sheets.sheet import Path_, Sheet, read_sheet
+from vtrial.sheets.given import given_or_read
+from vtrial.sheets.sheet import Path_, Sheet
 from vtrial.sheets.validate import check_shape, raise_faults, sheet_name
 from vtrial.sheets.words import listed, nearest
 from vtrial.units import hours, quantity
@@ -156,9 +156,7 @@ def load_targets(given: str | Path | Mapping[str, object]) -> Targets:
     SheetError
         If the file is no readable sheet.
     """
-    sheet = given_sheet(given)
-    if sheet is None:
-        sheet = read_sheet(str(given))
+    sheet = given_or_read(given)
     shape, faults = check_shape(sheet, TargetsShape)
     raise_faults(CohortError, faults)
     assert shape is not None  # or there were faults

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from vtrial.dosing.periods import Convention
+from vtrial.fit.estimated import Estimated
 from vtrial.fit.folder import beside, refuse_folder, write_fit
 from vtrial.fit.goodness import Goodness, goodness_of
 from vtrial.fit.likelihood import TIGHT
@@ -35,69 +36,28 @@ NORMAL = 1.959963984540054  # the quantile of 97.5 %
 
 
 @dataclass(frozen=True)
-class Fit:
-    """What a study told of a model.
+class Fit(Estimated):
+    """What a study told of a model, beside the estimates.
 
     Fields
     ------
-    model, study, method
-        What was fitted to what, and how.
-    layout
-        What was estimated; `layout.names` are its names.
-    vector, covariance
-        The estimates as the method sees them, and how sure they are: on the log scale
-        where the layout says so. NaN where there is no covariance.
-    estimates, errors, low, high
-        The same in their own units: values, standard errors, 95 % interval.
-    values
-        The population values, fixed ones included.
-    objective
-        -2 log-likelihood, approximated as `likelihood` says, without n log 2 pi:
-        NONMEM's OFV. `parts` are those of each subject, and `error` is the standard
-        error of what was drawn to have it.
-    course
-        The objective after each step, of methods that have one.
-    converged
-        Whether the search ended where the gradient vanishes, or as the method says.
+    study
+        To what the model was fitted.
+    parts
+        Of the objective, those of each subject.
+    modes, effects, goodness
+        Of each subject, by the effects' names; PRED, IPRED and residuals of each
+        observation.
     traces, draws, told
         Columns of what happened by step or draw; the draws of the vector from its
         posterior distribution, or None; and what the method knows of itself.
-    modes, goodness
-        Of each subject; PRED, IPRED and residuals of each observation.
-    shrinkage
-        By random effect, 1 - SD(modes) / omega; and `residual`, 1 - SD(IWRES).
-    condition
-        Largest to smallest eigenvalue of the estimates' correlation.
-    covariance_by
-        `sandwich`, `R` or `S`, or as the method says.
-    seconds
-        [s] How long it took.
     """
 
-    model: Model
     study: Study
-    method: str
-    layout: Layout
-    vector: Float[np.ndarray, " estimate"]
-    covariance: Float[np.ndarray, "estimate estimate"]
-    estimates: Float[np.ndarray, " estimate"]
-    errors: Float[np.ndarray, " estimate"]
-    low: Float[np.ndarray, " estimate"]
-    high: Float[np.ndarray, " estimate"]
-    values: Values
-    objective: float
     parts: Float[np.ndarray, " subject"]
-    error: float
-    likelihood: str
-    course: tuple[float, ...]
-    converged: bool
     modes: Modes
     effects: tuple[str, ...]
     goodness: Goodness
-    shrinkage: dict[str, float]
-    condition: float
-    covariance_by: str
-    seconds: float
     traces: Mapping[str, np.ndarray]
     draws: Float[np.ndarray, "draw estimate"] | None
     told: Mapping[str, Any]

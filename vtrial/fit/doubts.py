@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vtrial.fit.estimated import Estimated
 from vtrial.fit.mode import Outcome
 
 if TYPE_CHECKING:
     from vtrial.fit.calibration import Fit
-    from vtrial.fit.federated.fit import FederatedFit
 
 UNSURE = 0.5  # relative standard error
 SHRUNK = 0.3
@@ -28,12 +28,12 @@ def doubts_of(fit: "Fit") -> list[str]:
     return [*doubts_of_estimates(fit), *_shrinkage(fit), *_persons(fit)]
 
 
-def doubts_of_estimates(fit: "Fit | FederatedFit") -> list[str]:
+def doubts_of_estimates(fit: Estimated) -> list[str]:
     """List what stands against the estimates, whatever is known of single subjects."""
     return [*_search(fit), *_covariances(fit), *_errors(fit)]
 
 
-def _search(fit: "Fit | FederatedFit") -> list[str]:
+def _search(fit: Estimated) -> list[str]:
     """Doubt a search that did not end, and one whose end has no curvature."""
     found = []
     if not fit.converged:
@@ -51,7 +51,7 @@ def _search(fit: "Fit | FederatedFit") -> list[str]:
     return found
 
 
-def correlations_of(fit: "Fit | FederatedFit") -> list[tuple[str, str, float]]:
+def correlations_of(fit: Estimated) -> list[tuple[str, str, float]]:
     """List the correlations of random effects that were estimated, by pair."""
     found = []
     for group in fit.layout.groups:
@@ -66,7 +66,7 @@ def correlations_of(fit: "Fit | FederatedFit") -> list[tuple[str, str, float]]:
     return found
 
 
-def _covariances(fit: "Fit | FederatedFit") -> list[str]:
+def _covariances(fit: Estimated) -> list[str]:
     """Doubt covariances at the edge of what covariances can be."""
     found = []
     for one, other, share in correlations_of(fit):
@@ -95,7 +95,7 @@ def _covariances(fit: "Fit | FederatedFit") -> list[str]:
     return found
 
 
-def _errors(fit: "Fit | FederatedFit") -> list[str]:
+def _errors(fit: Estimated) -> list[str]:
     """Doubt estimates of which little is known, and those that go with others."""
     with np.errstate(invalid="ignore", divide="ignore"):
         relative = np.abs(fit.errors / fit.estimates)

@@ -14,6 +14,7 @@ from jaxtyping import Int
 
 from vtrial.errors import FitError
 from vtrial.fit.doubts import doubts_of
+from vtrial.fit.estimated import Estimated
 from vtrial.fit.fitted_sheet import fitted_sheet, rounded
 from vtrial.fit.mode import Outcome
 from vtrial.fit.people import SHEET, people_of, sheet_of_people
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from vtrial.fit.calibration import Fit
-    from vtrial.fit.federated.fit import FederatedFit
 
 HEAD = "Written by `vtrial fit`: the model at its estimates, and how sure they are."
 
@@ -111,7 +111,7 @@ def put_table(table: "pd.DataFrame", path: Path) -> None:
     draft.replace(path)
 
 
-def sheet_of(fit: "Fit | FederatedFit", data: str) -> str:
+def sheet_of(fit: Estimated, data: str) -> str:
     """Return the fitted model's sheet, as `model.yaml` holds it, from such `data`."""
     relative = np.abs(fit.errors / fit.estimates)
     known = math.isfinite(fit.objective)
@@ -145,7 +145,7 @@ def tables_of(fit: "Fit") -> "dict[str, pd.DataFrame]":
     return tables
 
 
-def course_of(fit: "Fit | FederatedFit") -> "pd.DataFrame":
+def course_of(fit: Estimated) -> "pd.DataFrame":
     """Return the objective after each step."""
     import pandas as pd
 
@@ -153,7 +153,7 @@ def course_of(fit: "Fit | FederatedFit") -> "pd.DataFrame":
     return pd.DataFrame({"step": steps, "objective": fit.course})
 
 
-def estimates_of(fit: "Fit | FederatedFit") -> list[dict[str, Any]]:
+def estimates_of(fit: Estimated) -> list[dict[str, Any]]:
     """Return a row an estimate: value, unit, standard error, interval, shrinkage."""
     units = {p.name: p.unit for p in fit.model.parameters}
     units |= {f"{o.name}.additive": o.unit for o in fit.model.outputs}
@@ -176,7 +176,7 @@ def estimates_of(fit: "Fit | FederatedFit") -> list[dict[str, Any]]:
     return rows
 
 
-def _of_effect(fit: "Fit | FederatedFit", effect: str) -> float:
+def _of_effect(fit: Estimated, effect: str) -> float:
     """Return an effect's shrinkage; the mean over its occasions."""
     turns = (effect, f"{effect}[")
     mine = [v for k, v in fit.shrinkage.items() if k == turns[0] or turns[1] in k]
@@ -254,13 +254,16 @@ def summary_of(fit: "Fit") -> dict[str, Any]:
         "below": int(study.data.below.sum()),
         "left_out": study.dropped,
     }
-    return numbers_of(fit, data, doubts_of(fit))
+    return numbers_of(fit, data, doubts_of(fit), fit.told)
 
 
 def numbers_of(
-    fit: "Fit | FederatedFit", data: Mapping[str, Any], doubts: list[str]
+    fit: Estimated,
+    data: Mapping[str, Any],
+    doubts: list[str],
+    told: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return what is known of any fit, beside what is said of its data and doubts."""
+    """Return what is known of any fit, beside what its data, doubts and method say."""
     count = len(fit.layout)
     found = {
         "model": fit.model.name,
@@ -290,7 +293,7 @@ def numbers_of(
             for name, kind in zip(fit.layout.names, fit.layout.kinds, strict=True)
         ],
         "covariance": fit.covariance.tolist(),
-        "method_says": dict(fit.told),
+        "method_says": dict(told),
     }
     return _plain(found)
 

@@ -12,8 +12,8 @@ from vtrial.model.model import Model
 from vtrial.optimise.fisher import Form, Group
 from vtrial.protocol.moments import sample_times
 from vtrial.sheets.choice import Words
-from vtrial.sheets.given import given_sheet
-from vtrial.sheets.sheet import Path_, Sheet, read_sheet
+from vtrial.sheets.given import given_or_read
+from vtrial.sheets.sheet import Path_, Sheet
 from vtrial.sheets.validate import check_shape, raise_faults, sheet_name
 from vtrial.sheets.words import listed, nearest
 from vtrial.units import hours
@@ -115,9 +115,7 @@ def load_sampling(given: str | Path | Mapping[str, object], model: Model) -> Sam
     SheetError
         If the file is no readable sheet.
     """
-    sheet = given_sheet(given)
-    if sheet is None:
-        sheet = read_sheet(str(given))
+    sheet = given_or_read(given)
     shape, faults = check_shape(sheet, SamplingShape)
     raise_faults(ModelError, faults)
     assert shape is not None  # or there were faults

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 
 from vtrial.errors import SheetError
-from vtrial.sheets.sheet import Sheet, parse_sheet
+from vtrial.sheets.sheet import Sheet, parse_sheet, read_sheet
 
 Given = str | Mapping[str, object]
 
@@ -36,3 +36,15 @@ def given_sheet(given: object) -> Sheet | None:
             "",
         ) from error
     return parse_sheet(text, source="")  # JSON is YAML
+
+
+def given_or_read(given: object) -> Sheet:
+    """Return the sheet that is given as it is, or else stands in the file of that path.
+
+    Raises
+    ------
+    SheetError
+        If the file is no readable sheet, or what is given holds what no sheet can.
+    """
+    sheet = given_sheet(given)
+    return read_sheet(str(given)) if sheet is None else sheet

@@ -58,7 +58,8 @@ class Particles(NamedTuple):
     past
         The log-density of all that was measured so far, by each particle's own path.
     line
-        By which keys chance fell out, at the start and at every stage.
+        By which keys chance fell out, at the start and at every stage; of no stage
+        where nothing is moved.
     """
 
     standing: Standing

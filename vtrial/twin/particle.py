@@ -232,7 +232,8 @@ def _followed(
 def _begun(course: Course) -> Particles:
     """Return particles who differ by their random effects, before any measurement."""
     shape = (course.begin.shape[0], course.cloud.particles)
-    line = (course.keys.shape[0], course.stops.shape[0] + 1)
+    stages = course.stops.shape[0] + 1 if course.cloud.moves else 0  # to go again
+    line = (course.keys.shape[0], stages)
     eta = _drawn(course.cloud.effects, course.values, course.keys)
     return Particles(
         standing=course.begun(eta, course.keys),

@@ -2,18 +2,13 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from jaxtyping import Float
-
 from vtrial.fit.doubts import doubts_of_estimates
+from vtrial.fit.estimated import Estimated
 from vtrial.fit.folder import course_of, estimates_of, numbers_of, put_folder, sheet_of
-from vtrial.fit.parameters import Layout
-from vtrial.fit.values import Values
-from vtrial.model.model import Model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,36 +31,18 @@ class Noise(NamedTuple):
 
 
 @dataclass(frozen=True)
-class FederatedFit:
-    """What sites told of a model; fields are those of a `Fit` of the same names.
+class FederatedFit(Estimated):
+    """What sites told of a model, beside the estimates.
 
     `sites` holds how much each told of, `rounds` how often all were asked, and `noise`
     what was added to the sums, if anything was: there is no objective then, nor any
-    covariance, and `course` is empty.
+    covariance, and `course` is empty. Of single subjects nothing is known, and so there
+    is no `shrinkage`.
     """
 
-    model: Model
-    method: str
-    layout: Layout
-    vector: Float[np.ndarray, " estimate"]
-    covariance: Float[np.ndarray, "estimate estimate"]
-    estimates: Float[np.ndarray, " estimate"]
-    errors: Float[np.ndarray, " estimate"]
-    low: Float[np.ndarray, " estimate"]
-    high: Float[np.ndarray, " estimate"]
-    values: Values
-    objective: float
-    likelihood: str
-    course: tuple[float, ...]
-    converged: bool
-    condition: float
-    covariance_by: str
-    seconds: float
     sites: Mapping[str, Size]
     rounds: int
-    noise: Noise | None = None
-    error: float = 0.0
-    shrinkage: Mapping[str, float] = field(default_factory=dict)
+    noise: Noise | None
 
     @property
     def told(self) -> dict[str, Any]:
@@ -105,7 +82,7 @@ class FederatedFit:
             "data_digest": f"sites {digest[:16]}",
             **size._asdict(),
         }
-        return numbers_of(self, data, self.doubts)
+        return numbers_of(self, data, self.doubts, self.told)
 
     def tables(self) -> "dict[str, pd.DataFrame]":
         """Return the tables of the folder, by the name of their file."""

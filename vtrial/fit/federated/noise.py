@@ -8,7 +8,6 @@ costs once.
 import hashlib
 import json
 import math
-import os
 import secrets
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from jaxtyping import Float
 from vtrial.errors import FitError
 from vtrial.fit.federated.message import Question
 from vtrial.fit.federated.privacy import Budget, epsilon_of
+from vtrial.fit.federated.shared import put
 from vtrial.fit.sums import exact_sum
 
 REPLACED = 2.0  # times the norm: how far a sum moves when one person is another
@@ -59,7 +59,5 @@ def spend(path: Path, question: Question, budget: Budget) -> bytes:
         allowed = f"at most {budget.epsilon:g}: nothing more is told of these people"
         raise FitError("epsilon that is spent", found, allowed, "")
     held["spent"] = spent
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(held) + "\n", encoding="utf-8")
-    draft.replace(path)
+    put(path, json.dumps(held))
     return bytes.fromhex(held["secret"])

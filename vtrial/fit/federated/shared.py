@@ -45,7 +45,7 @@ class Shared(NamedTuple):
         """
         before = self.question(question.round)
         if before is None:
-            _put(self.folder / "asked" / _file(question.round), written(question))
+            put(self.folder / "asked" / _file(question.round), written(question))
         elif before != question:
             found = f"in use by another fit since round {question.round}"
             allowed = "new, or that of the same command, model and version of vtrial"
@@ -69,7 +69,7 @@ class Shared(NamedTuple):
     def tell(self, reply: Reply) -> None:
         """Write a site's reply; a refusal can be withdrawn."""
         name = "refused.json" if reply.refused else _file(reply.round)
-        _put(self.folder / "told" / reply.site / name, written(reply))
+        put(self.folder / "told" / reply.site / name, written(reply))
 
     def withdraw(self, site: str) -> None:
         """Take back a refusal: the site is here again."""
@@ -77,7 +77,7 @@ class Shared(NamedTuple):
 
     def end(self, rounds: int) -> None:
         """Say that nothing will be asked any more."""
-        _put(self.folder / "ended.json", json.dumps({"rounds": rounds}))
+        put(self.folder / "ended.json", json.dumps({"rounds": rounds}))
 
     @property
     def ended(self) -> bool:
@@ -132,7 +132,7 @@ def _is(path: Path) -> bool:
     return path.is_file()
 
 
-def _put(path: Path, text: str) -> None:
+def put(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")

@@ -103,8 +103,8 @@ class Site:
         if bool(question.sigma) != (self.budget is not None):
             asked = "with noise" if question.sigma else "without noise"
             mine = "without an epsilon" if question.sigma else "with an epsilon"
-            return f"{mine}, and asked {asked}", "given --epsilon and --delta, or not, "
-            "as the coordinator is"
+            allowed = "given --epsilon and --delta, or not, as the coordinator is"
+            return f"{mine}, and asked {asked}", allowed
         return None
 
     def _problem(self, question: Question) -> Problem:

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.special import expit, logit
 
-from vtrial.measure.dose_response.trial import Means
+from vtrial.measure.dose_response.trial import Means, members, taking_part
 from vtrial.measure.groups import Values
 from vtrial.measure.newton import SETTLED, Likelihood, climb, inverse
 
@@ -79,10 +79,8 @@ def logits_by_dose(
     As of means, with a variance of 1 and infinite freedom: `inverse` is the covariance.
     NaN where a trial lacks a dose, or its regression does not settle.
     """
-    seen = np.isfinite(value) & (place >= 0)
-    if covariates is not None:
-        seen &= np.isfinite(covariates).all(axis=2)
-    member = ((place[..., None] == np.arange(doses)) & seen[..., None]).astype(float)
+    seen = taking_part(value, place, covariates)
+    member = members(place, seen, doses)
     count = member.sum(axis=1)
     events = np.einsum("rsd,rs->rd", member, np.where(seen, value, 0.0))
     added = HALF * ((events == 0) | (events == count)).any(axis=1)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from vtrial.measure.dose_response.maximum import tail_of_maximum
 from vtrial.measure.dose_response.procedure import (
@@ -101,10 +101,8 @@ def means_by_dose(
     covariates
         What is adjusted for; who lacks one is left out.
     """
-    seen = np.isfinite(value) & (place >= 0)
-    if covariates is not None:
-        seen &= np.isfinite(covariates).all(axis=2)
-    member = ((place[..., None] == np.arange(doses)) & seen[..., None]).astype(float)
+    seen = taking_part(value, place, covariates)
+    member = members(place, seen, doses)
     count = member.sum(axis=1)
     whole = (count > 0).all(axis=1)
     size = np.maximum(count, 1.0)
@@ -131,6 +129,25 @@ def means_by_dose(
     variance = (left**2).sum(axis=1) / freedom
     estimate = np.where(np.isfinite(variance)[:, None], estimate, np.nan)
     return Means(estimate, inverse, variance, freedom)
+
+
+def taking_part(
+    value: Values,
+    place: Int[np.ndarray, "replicate subject"],
+    covariates: Float[np.ndarray, "replicate subject covariate"] | None,
+) -> Bool[np.ndarray, "replicate subject"]:
+    """Return who has a dose, a value, and all that is adjusted for."""
+    seen = np.isfinite(value) & (place >= 0)
+    return seen if covariates is None else seen & np.isfinite(covariates).all(axis=2)
+
+
+def members(
+    place: Int[np.ndarray, "replicate subject"],
+    seen: Bool[np.ndarray, "replicate subject"],
+    doses: int,
+) -> Float[np.ndarray, "replicate subject dose"]:
+    """Return 1 at the dose of each who takes part, 0 elsewhere."""
+    return ((place[..., None] == np.arange(doses)) & seen[..., None]).astype(float)
 
 
 def contrasts_of(means: Means, candidates: Sequence[Candidate], doses: Doses) -> Tested:
