@@ -296,7 +296,12 @@ def replay(
     if as_json:
         print_json(table.to_dict("records"))
     else:
-        words = table.rename(columns={"largest": "largest difference [tolerances]"})
+        words = table.rename(
+            columns={
+                "largest": "largest difference [tolerances]",
+                "error": "solver's own error [tolerances]",
+            }
+        )
         print_table(words, title="Realised doses, solved again")
 
 
