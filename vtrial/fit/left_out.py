@@ -57,11 +57,11 @@ def left_out(density: Float[np.ndarray, "draw subject"]) -> LeftOut:
     Draws are taken as independent of each other.
     """
     weight, k = smoothed(-density)
-    elpd = logsumexp(weight + density, axis=0)
+    elpd = np.asarray(logsumexp(weight + density, axis=0))
     off = np.expm1(density - elpd)
-    within = logsumexp(density, axis=0) - math.log(len(density))
+    within = np.asarray(logsumexp(density, axis=0)) - math.log(len(density))
     variance = np.sum(np.exp(2.0 * weight) * off**2, axis=0)
-    return LeftOut(np.asarray(elpd), k, variance, np.asarray(within))
+    return LeftOut(elpd, k, variance, within)
 
 
 def smoothed(
