@@ -55,12 +55,12 @@ def test_where_a_rule_assigns_only_the_ledger_is_made_again(tmp_path):
 
 
 def test_doses_that_are_not_the_courses_are_told(ruled, monkeypatch):
-    solve = replaying._fixed
+    fixed = replaying._Fixed
 
     def other(trial, arm, chosen, held, *rest):
-        return solve(trial, arm, chosen, held | {AMOUNT: 1.001 * held[AMOUNT]}, *rest)
+        return fixed(trial, arm, chosen, held | {AMOUNT: 1.001 * held[AMOUNT]}, *rest)
 
-    monkeypatch.setattr(replaying, "_fixed", other)
+    monkeypatch.setattr(replaying, "_Fixed", other)
     with pytest.raises(
         StoreError, match=r"level, by \d+ tolerances, .* own error is 0"
     ):

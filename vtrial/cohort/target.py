@@ -28,7 +28,7 @@ from vtrial.model.tree import Expression, Name, evaluate
 from vtrial.sheets.find import refuse_other
 from vtrial.sheets.given import given_or_read
 from vtrial.sheets.sheet import Path_, Sheet
-from vtrial.sheets.validate import check_shape, raise_faults, sheet_name
+from vtrial.sheets.validate import check_shape, raise_faults, schema_of, sheet_name
 from vtrial.sheets.words import listed, nearest
 from vtrial.units import hours, quantity
 
@@ -187,11 +187,7 @@ def match_schema() -> dict[str, object]:
     >>> match_schema()["required"]
     ['match', 'targets']
     """
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **TargetsShape.model_json_schema(by_alias=True),
-        "title": "vtrial targets",
-    }
+    return schema_of(TargetsShape, "vtrial targets")
 
 
 def moments_in(entries: Sequence[TargetShape]) -> dict[str, tuple[float, float]]:

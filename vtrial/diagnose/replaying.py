@@ -162,8 +162,46 @@ class _Fixed:
         return self._under(closer)
 
     def _under(self, numerics: Numerics) -> dict[str, Any]:
-        given = self.trial, self.arm, self.chosen, self.held, self.time
-        return _fixed(*given, numerics)
+        """Solve the doses of a ledger as they stand there."""
+        trial, held, chosen = self.trial, self.held, self.chosen
+        given = np.isin(held[REASON], TAKEN)
+        when = np.where(given, held[TIME], np.inf)
+        order = np.argsort(when, axis=1, kind="stable")
+        rows = {
+            name: np.take_along_axis(np.where(given, held[name], 0), order, axis=1)
+            for name in (AMOUNT, RATE, INTO)
+        }
+        whole = np.zeros(order.shape, int)
+        fields: dict[str, Any] = {
+            "time": np.take_along_axis(when, order, axis=1),
+            "amount": rows[AMOUNT].astype(float),
+            "compartment": rows[INTO].astype(int),
+            "rate": rows[RATE].astype(float),
+            "interval": np.zeros(order.shape),
+            "steady": whole,
+            "event": whole + DOSE,
+            "rank": whole + RANK,
+        }
+        doses = Doses(**fields)
+        who = trial.identity(0)
+        ready = trial.ready(self.arm, trial.people(who), padded(chosen, chosen.size))
+        inputs = {
+            name: np.asarray(value)[: chosen.size] if value.ndim else value
+            for name, value in ready.inputs.items()
+        }
+        seen = jnp.asarray(self.time[: chosen.size])
+        rank = jnp.broadcast_to(jnp.asarray(trial.schedule.rank), seen.shape)
+        times = Times(seen, rank, trial.schedule.occasion(seen))
+        columns = any(np.ndim(value) == 2 for value in inputs.values())
+        starts = np.array([-np.inf, *trial.protocol.occasions[1:]])[None, :]
+        return simulate(
+            trial.protocol.model,
+            inputs,
+            doses,
+            times,
+            periods=starts if columns else None,
+            numerics=numerics,
+        ).outputs
 
 
 def _is_told_by_doses(arm: Arm) -> bool:
@@ -171,55 +209,6 @@ def _is_told_by_doses(arm: Arm) -> bool:
     assigns = any(a.kind == "assign" for rule in arm.rules for a in rule.do)
     steady = any(step.steady for step in arm.regimen.steps) if arm.regimen else False
     return not assigns and not steady
-
-
-def _fixed(
-    trial: Trial,
-    arm: Arm,
-    chosen: np.ndarray,
-    held: dict[str, np.ndarray],
-    time: np.ndarray,
-    numerics: Numerics,
-) -> dict[str, Any]:
-    """Solve the doses of a ledger as they stand there."""
-    given = np.isin(held[REASON], TAKEN)
-    when = np.where(given, held[TIME], np.inf)
-    order = np.argsort(when, axis=1, kind="stable")
-    rows = {
-        name: np.take_along_axis(np.where(given, held[name], 0), order, axis=1)
-        for name in (AMOUNT, RATE, INTO)
-    }
-    whole = np.zeros(order.shape, int)
-    fields: dict[str, Any] = {
-        "time": np.take_along_axis(when, order, axis=1),
-        "amount": rows[AMOUNT].astype(float),
-        "compartment": rows[INTO].astype(int),
-        "rate": rows[RATE].astype(float),
-        "interval": np.zeros(order.shape),
-        "steady": whole,
-        "event": whole + DOSE,
-        "rank": whole + RANK,
-    }
-    doses = Doses(**fields)
-    who = trial.identity(0)
-    ready = trial.ready(arm, trial.people(who), padded(chosen, chosen.size))
-    inputs = {
-        name: np.asarray(value)[: chosen.size] if value.ndim else value
-        for name, value in ready.inputs.items()
-    }
-    seen = jnp.asarray(time[: chosen.size])
-    rank = jnp.broadcast_to(jnp.asarray(trial.schedule.rank), seen.shape)
-    times = Times(seen, rank, trial.schedule.occasion(seen))
-    columns = any(np.ndim(value) == 2 for value in inputs.values())
-    starts = np.array([-np.inf, *trial.protocol.occasions[1:]])[None, :]
-    return simulate(
-        trial.protocol.model,
-        inputs,
-        doses,
-        times,
-        periods=starts if columns else None,
-        numerics=numerics,
-    ).outputs
 
 
 def _apart(one: np.ndarray, other: np.ndarray) -> float:

@@ -16,7 +16,7 @@ from vtrial.sheets.choice import Words
 from vtrial.sheets.find import refuse_other
 from vtrial.sheets.given import given_or_read
 from vtrial.sheets.sheet import Path_, Sheet
-from vtrial.sheets.validate import check_shape, raise_faults, sheet_name
+from vtrial.sheets.validate import check_shape, raise_faults, schema_of, sheet_name
 from vtrial.sheets.words import listed, nearest
 from vtrial.units import hours
 
@@ -169,11 +169,7 @@ def sampling_schema() -> dict[str, object]:
     >>> sampling_schema()["required"]
     ['sampling', 'groups']
     """
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **SamplingShape.model_json_schema(by_alias=True),
-        "title": "vtrial sampling design",
-    }
+    return schema_of(SamplingShape, "vtrial sampling design")
 
 
 def _sheet(given: str | Path | Mapping[str, object]) -> Sheet:
