@@ -38,8 +38,8 @@ class Measure:
     says
         What the docs add to the word.
     options
-        Keys of the sheet that it may have. `adjust` and `strata` are part of `Groups`,
-        the others are passed to the kernel.
+        Keys of the sheet that it may have. `adjust`, `strata` and `random` with its
+        `freedom` are part of `Groups`, the others are passed to the kernel.
     needs
         Those of them that it must have, each with an example.
     ratio

@@ -1,13 +1,13 @@
-r"""A random intercept of each cluster, by restricted likelihood, in many trials at once.
+r"""A random intercept of each cluster, by restricted likelihood, in many trials.
 
 Values of a cluster $i$ (a site's subjects, a person's periods) have
 
 $$ y_{ij} = x_{ij}^\top \beta + b_i + \varepsilon_{ij}, \qquad
    b_i \sim N(0, \tau), \quad \varepsilon_{ij} \sim N(0, \sigma^2). $$
 
-Turned so that one of a cluster's $n_i$ values is $\sqrt{n_i}$ times its mean, with the
-variance $v_i = \sigma^2 + n_i \tau$, all others have the variance $\sigma^2$ and all are
-independent. So with $z = (x, y)$ and its sums $s_i$ over clusters everything is in
+Turned so that one of a cluster's $n_i$ values is $\sqrt{n_i}$ times its mean, with
+the variance $v_i = \sigma^2 + n_i \tau$, all others have the variance $\sigma^2$ and
+all are independent. So with $z = (x, y)$ and its sums $s_i$ over clusters all is in
 
 $$ N = \sigma^{-2} \Big( \sum z z^\top - \sum_i s_i s_i^\top / n_i \Big)
      + \sum_i v_i^{-1} s_i s_i^\top / n_i, $$
@@ -95,23 +95,20 @@ def fit_random_intercept(
     return _finish(ratio, sums, expected)
 
 
-def intercept_effect(
-    fit: RandomIntercept, row: Float[np.ndarray, " column"], by: By
-) -> Effect:
-    """Return a combination of the design's coefficients, its error and its freedom.
+def treatment_effect(fit: RandomIntercept, *, column: int = 1, by: By) -> Effect:
+    """Return the coefficient of a column of the design, its error and its freedom.
 
-    NaN where a trial's design cannot tell it.
+    It is that of the second column, after the intercept, if no other is named; NaN
+    where a trial's design cannot tell it.
     """
-    own = express(fit.basis, row[None])
+    own = express(fit.basis, np.eye(fit.effect.shape[1])[column][None])
     covariance = fit.covariance
     if by == "kenward-roger":
         covariance = adjusted_covariance(fit, second=False)
     with np.errstate(invalid="ignore", divide="ignore"):
         error = np.sqrt(np.vecdot(own @ covariance, own))
         freedom = satterthwaite(fit, own)
-    return Effect(
-        np.vecdot(own, fit.effect[:, None])[:, 0], error[:, 0], freedom[:, 0]
-    )
+    return Effect(np.vecdot(own, fit.effect[:, None])[:, 0], error[:, 0], freedom[:, 0])
 
 
 class _Sums(NamedTuple):
@@ -322,7 +319,9 @@ def _hessian(
         return both - traces + products
     moved = np.matvec(down, at.left[:, None])
     cross = moved[..., :-1]
-    squares = np.vecdot(np.matvec(twice, at.left[:, None, None]), at.left[:, None, None])
+    squares = np.vecdot(
+        np.matvec(twice, at.left[:, None, None]), at.left[:, None, None]
+    )
     squares -= 2 * cross @ at.inverse @ cross.mT
     return -both + squares + traces - products
 

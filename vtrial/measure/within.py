@@ -100,7 +100,7 @@ def random_persons(
 
     $$ y_{ij} = \mu + \tau_{t(i, j)} + \gamma_{s(i)} + \pi_j + b_i + \varepsilon_{ij} $$
 
-    The design's second column is the treatment over its reference: see `TREATED`.
+    The second column of the design is the treatment over its reference.
 
     References
     ----------
