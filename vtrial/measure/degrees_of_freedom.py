@@ -62,19 +62,29 @@ class Curvature(Protocol):
     """
 
     @property
-    def covariance(self) -> Covariances: ...
+    def covariance(self) -> Covariances:
+        """Return the model-based covariance of the coefficients."""
+        ...
 
     @property
-    def slope(self) -> Float[np.ndarray, "replicate natural column column"]: ...
+    def slope(self) -> Float[np.ndarray, "replicate natural column column"]:
+        """Return derivatives of its inverse in the covariance's parameters."""
+        ...
 
     @property
-    def curved(self) -> Covariances: ...
+    def curved(self) -> Covariances:
+        """Return what products of first derivatives add."""
+        ...
 
     @property
-    def bent(self) -> Covariances: ...
+    def bent(self) -> Covariances:
+        """Return what second derivatives add."""
+        ...
 
     @property
-    def spread(self) -> Float[np.ndarray, "replicate natural natural"]: ...
+    def spread(self) -> Float[np.ndarray, "replicate natural natural"]:
+        """Return the covariance of the covariance's parameters."""
+        ...
 
 
 class Tests(NamedTuple):
