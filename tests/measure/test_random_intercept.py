@@ -1,4 +1,4 @@
-"""Random intercepts: against nlme, a general mixed model, closed forms, and by level."""
+"""Random intercepts: against nlme, a general mixed model, closed forms; their level."""
 
 import csv
 from pathlib import Path

@@ -64,10 +64,7 @@ def details_of(
 
 def _options(comparison: Comparison) -> dict[str, Any]:
     """Return what a measure's kernel is told beside the groups."""
-    options = comparison.measure.options
-    held = {"adjust", "strata", "random"}
-    held |= {"freedom"} if "random" in options else set()
-    return {key: getattr(comparison, key) for key in options if key not in held}
+    return {key: getattr(comparison, key) for key in comparison.measure.told}
 
 
 def truth(chunk: Chunk, comparison: Comparison) -> Pairs:

@@ -100,6 +100,13 @@ class Measure:
     lacks: str = "an arm has too few values"
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """Options that its kernel is told; `Groups` has the others."""
+        held = {"adjust", "strata", "random"}
+        held |= {"freedom"} if "random" in self.options else set()
+        return tuple(key for key in self.options if key not in held)
+
+    @property
     def dosed(self) -> bool:
         """Whether it is of several arms, by their doses."""
         return self.of in ("doses", "dosed responses")
