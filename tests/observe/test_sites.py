@@ -99,9 +99,11 @@ def test_whole_sites_are_randomised_and_compared(tmp_path):
     assert "sites random (REML, Kenward-Roger)" in comparison_in_words(
         protocol, protocol.analysis.comparisons[1]
     )
-    assert {"correlation within sites", "design effect"} <= set(
-        found.details["measure"]
-    )
+    assert set(found.details["measure"]) == {
+        "correlation within sites",
+        "design effect",
+        "sites with subjects",
+    }
     page = vt.render(found, protocol, tmp_path / "page", attributes=tree.attrs)
     text = page.read_text()
     assert "of whole sites" in text

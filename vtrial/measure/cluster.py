@@ -89,7 +89,7 @@ def agreement(groups: Groups) -> Agreement:
     means, treated, size = _by_site(groups)
     held = size > 0
     total = size.sum(axis=1)
-    sites = sites_of(groups)
+    sites = held.sum(axis=1).astype(float)
     between, freedom, spread = (np.zeros(len(size)) for _ in range(3))
     for side in (treated, ~treated):
         here = held & side
