@@ -1,5 +1,7 @@
 """A crossover, run: as a parallel trial, what is carried over, and its report."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -107,6 +109,17 @@ def test_rows_are_periods_and_are_compared_within_persons(washed):
     size = found.operating.query("measure == 'expected size'")["value"]
     assert (size == 12).all()
     assert "CV within persons" in set(found.details["measure"])
+    asked, _ = protocol.analysis.comparisons
+    asked = replace(asked, random="subjects", freedom="Satterthwaite")
+    analysis = replace(protocol.analysis, comparisons=(asked,))
+    mixed = vt.evaluate(tree, replace(protocol, analysis=analysis))
+    # With everything there, random persons give what fixed ones do.
+    both = [
+        one.contrasts.select_dtypes("number").iloc[0].to_numpy()
+        for one in (found, mixed)
+    ]
+    np.testing.assert_allclose(*both, rtol=1e-8)
+    assert "CV between persons" in set(mixed.details["measure"])
 
 
 def test_what_a_short_washout_leaves_is_carried_over(folder, washed):

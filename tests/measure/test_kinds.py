@@ -13,7 +13,6 @@ from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.comparisons import OPTIONS
 
 EACH = pytest.mark.parametrize("measure", measures().values(), ids=lambda m: m.word)
-GATHERED = {"adjust", "strata"}
 REPLICATES, SUBJECTS = 6, 60
 SITE = np.arange(SUBJECTS) % 2 + 2 * (np.arange(SUBJECTS) // 10)  # each of one arm
 
@@ -56,7 +55,7 @@ def made(measure, groups, level=0.95):
         doses=(("low", 0.0), ("high", 1.0)),
         shapes=(("linear", ()), ("emax", (0.5,))),
     )
-    options = {k: getattr(asked, k) for k in set(measure.options) - GATHERED}
+    options = {k: getattr(asked, k) for k in measure.told}
     return measure.kernel(groups, level=level, **options)
 
 
@@ -67,7 +66,7 @@ def test_facts_fit_together(measure):
     assert {key for key, _, _ in measure.needs} <= set(measure.options)
     assert not (measure.ratio and measure.shares)
     asked = set(inspect.signature(measure.kernel).parameters) - {"groups", "level"}
-    assert asked == set(measure.options) - GATHERED
+    assert asked == set(measure.told)
 
 
 def test_places_decide_the_order():

@@ -9,7 +9,8 @@ import pytest
 from vtrial.measure.contrast import contrast_of
 from vtrial.measure.groups import Crossed
 from vtrial.measure.mean import crossover_effect, paired_effect
-from vtrial.measure.within import analysis_of_variance, crossed_effect
+from vtrial.measure.random_intercept import treatment_effect
+from vtrial.measure.within import analysis_of_variance, crossed_effect, random_persons
 
 FOLDER = Path(__file__).parents[1] / "reference" / "crossover"
 
@@ -63,6 +64,46 @@ def test_data_sets_of_regulators(name, expected):
     )
     got = [100 * one[0] for one in (made.low, made.high, made.estimate)]
     np.testing.assert_allclose(got, expected, rtol=5e-7)
+
+
+def limits(effect):
+    made = contrast_of(effect, ratio=True, level=0.9)
+    return [100 * one[0] for one in (made.low, made.high, made.estimate)]
+
+
+@pytest.mark.parametrize(
+    ("name", "freedom", "expected"),
+    [
+        ("DS01", 217, (107.1707, 124.9725, 115.7298)),  # EMA: 107.17 to 124.97 %
+        ("DS02", 45, (97.31555, 107.4649, 102.2644)),  # EMA: 97.32 to 107.46 %
+        ("DS10", 33, (96.26997, 107.5861, 101.7709)),
+    ],
+)
+def test_random_persons_are_method_b_of_regulators(name, freedom, expected):
+    """With the counted degrees of freedom that SAS and nlme have unasked."""
+    made = random_persons(published(name), ratio=True)
+    effect = treatment_effect(made, by="satterthwaite")
+    got = limits(effect._replace(freedom=np.array([float(freedom)])))
+    np.testing.assert_allclose(got, expected, rtol=5e-7)
+    if name != "DS01":  # nothing lacks
+        assert effect.freedom[0] == pytest.approx(freedom)
+
+
+def test_freedom_of_random_persons_where_periods_lack():
+    """As lmerTest (Satterthwaite) and pbkrtest (Kenward-Roger, expected) print it."""
+    persons = published("DS01")
+    plain = treatment_effect(random_persons(persons, ratio=True), by="satterthwaite")
+    known = random_persons(persons, ratio=True, expected=True)
+    corrected = treatment_effect(known, by="kenward-roger")
+    for made, error, freedom in (
+        (plain, 0.0465130, 216.9386),
+        (corrected, 0.0465140, 217.2079),
+    ):
+        assert made.estimate[0] == pytest.approx(0.14609, abs=5e-6)
+        assert made.error[0] == pytest.approx(error, abs=5e-7)
+        assert made.freedom[0] == pytest.approx(freedom, abs=5e-5)
+        got = np.round(limits(made), 2)
+        np.testing.assert_array_equal(got, [107.17, 124.97, 115.73])
 
 
 @pytest.mark.parametrize(

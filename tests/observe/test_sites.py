@@ -13,6 +13,7 @@ from vtrial.observe.block_program import Trial
 from vtrial.observe.bringing import Identity
 from vtrial.protocol.arrivals import enrolled_at
 from vtrial.protocol.stored import read_protocol, write_protocol
+from vtrial.report.design import comparison_in_words
 
 SHEET = """
 protocol: clinics
@@ -34,6 +35,7 @@ endpoints:
   peak: {of: conc, take: maximum}
 analysis:
   - {compare: more with usual, on: peak, by: difference of site means}
+  - {compare: more with usual, on: peak, by: difference of means, random: sites}
 keep: {trajectories: nothing}
 """
 EFFECTS = ", effects: {eta.CL: 20 %, WT: 4}"
@@ -91,9 +93,17 @@ def test_whole_sites_are_randomised_and_compared(tmp_path):
         assert all(len(one) == 1 for one in of)
         assert sorted(int(one[0]) for one in of) == [0] * 4 + [1] * 4
     found = vt.evaluate(tree, protocol)
-    assert {"correlation within sites", "design effect"} <= set(
-        found.details["measure"]
+    means, mixed = found.contrasts.itertuples()
+    assert np.sign(means.estimate) == np.sign(mixed.estimate)
+    assert means.estimate != mixed.estimate
+    assert "sites random (REML, Kenward-Roger)" in comparison_in_words(
+        protocol, protocol.analysis.comparisons[1]
     )
+    assert set(found.details["measure"]) == {
+        "correlation within sites",
+        "design effect",
+        "sites with subjects",
+    }
     page = vt.render(found, protocol, tmp_path / "page", attributes=tree.attrs)
     text = page.read_text()
     assert "of whole sites" in text
@@ -110,6 +120,8 @@ def test_whole_sites_are_randomised_and_compared(tmp_path):
         ("permuted block: 2", "stratified: [FEMALE]", "stratified", "left out"),
         ("  sites:", "  looks: {half: 50 %, end: 100 %}\n  sites:", "looks", "its end"),
         ("clusters: site", "clusters: arm", "randomisation.clusters", "site"),
+        ("random: sites", "random: site", "analysis.1.random", "Write `sites`"),
+        ("random: sites", "random: subjects", "analysis.1.random", "in a crossover"),
     ],
 )
 def test_what_sites_cannot_be(old, new, at, message):

@@ -57,6 +57,9 @@ def test_a_sheet_of_one_period_becomes_a_trial_of_several():
     assert [a.name for a in ratio.arguments] == ["area_in_period_2", "peak_in_period_2"]
     again = read_protocol(write_protocol(made))
     assert (again.crossover, again.arms) == (made.crossover, made.arms)
+    made = load(("c means}", "c means, random: subjects, freedom: Satterthwaite}"))
+    (one,) = read_protocol(write_protocol(made)).analysis.comparisons
+    assert (one.random, one.freedom) == ("subjects", "Satterthwaite")
 
 
 def test_orders_are_those_of_williams_or_as_the_sheet_has_them():
@@ -74,6 +77,20 @@ def test_orders_are_those_of_williams_or_as_the_sheet_has_them():
     assert len(made.arms) == 8
     assert made.crossover.paired
     assert made.arms[0].name == "sequence 1"
+
+
+def test_pairs_and_separate_arms_have_no_random_subjects():
+    asked = ("c means}", "c means, random: subjects}")
+    pairs = SHEET.replace(*asked).replace("day -1", "day 0")
+    pairs = (pairs, (PERIOD, "{pairs: 2, period: 2 d}"), lambda at: "random" in at)
+    assert "each pair is compared with itself" in told_at(*pairs)[0]
+    apart = SHEET.replace(*asked).replace("day -1", "day 0")
+    apart = (
+        apart,
+        (f"design:\n  crossover: {PERIOD}\n", ""),
+        lambda at: "random" in at,
+    )
+    assert "each of whom has one arm" in told_at(*apart)[0]
 
 
 @pytest.mark.parametrize(
@@ -110,6 +127,9 @@ def test_orders_are_those_of_williams_or_as_the_sheet_has_them():
             "a number that each period has",
         ),
         ("by: ratio of geometric means", "by: difference by ranks", "by", "within"),
+        ("c means}", "c means, random: sites}", "0.random", "Write `subjects`"),
+        ("c means}", "c means, random: person}", "0.random", "sites or subjects"),
+        ("c means}", "c means, freedom: Satterthwaite}", "0.freedom", "`random: "),
         ("design:", "design:\n  accrual: 5 / month", "design.accrual", "left out"),
         ("subjects: 24", "subjects: 1", "subjects", "1, for 2 sequences"),
     ],

@@ -18,6 +18,7 @@ from vtrial.measure.groups import (
     Groups,
     Numbers,
     Pairs,
+    Random,
     Tier,
     Values,
     Visits,
@@ -63,11 +64,7 @@ def details_of(
 
 def _options(comparison: Comparison) -> dict[str, Any]:
     """Return what a measure's kernel is told beside the groups."""
-    return {
-        key: getattr(comparison, key)
-        for key in comparison.measure.options
-        if key not in ("adjust", "strata")
-    }
+    return {key: getattr(comparison, key) for key in comparison.measure.told}
 
 
 def truth(chunk: Chunk, comparison: Comparison) -> Pairs:
@@ -120,7 +117,10 @@ def groups_of(chunk: Chunk, comparison: Comparison, protocol: Protocol) -> Group
         if isinstance(chunk, CrossedChunk)
         else None,
         cells=_cells(chunk, comparison) if comparison.cells else None,
-        site=_sites(chunk, protocol) if comparison.measure.sites else None,
+        site=_sites(chunk, protocol) if comparison.sites else None,
+        random=Random(comparison.random, comparison.freedom)
+        if comparison.random
+        else None,
     )
 
 

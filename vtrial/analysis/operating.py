@@ -107,7 +107,7 @@ def told_of(
     rows: list[Row] = []
     for (place, name), values in details.items():
         asked = protocol.analysis.comparisons[place]
-        named, whole = asked.name, asked.measure.sites or protocol.crossover is not None
+        named, whole = asked.name, asked.sites or protocol.crossover is not None
         known = np.isfinite(values)
         found = values[known]
         if len(found) < 2:

@@ -119,7 +119,7 @@ def refuse_whole(protocol: Protocol) -> None:
         (protocol.crossover is not None, "a crossover"),
         (allocation.clusters, "one that randomises whole sites"),
         (any(one.cells for one in comparisons), "one with comparisons of factors"),
-        (any(one.measure.sites for one in comparisons), "one that compares sites"),
+        (any(one.sites for one in comparisons), "one that compares sites"),
     ):
         if wrong:
             raise ProtocolError(

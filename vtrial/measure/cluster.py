@@ -1,4 +1,8 @@
-"""Comparisons of whole sites: each counts once, by the mean of its subjects."""
+"""Comparisons of whole sites: each counts once, by its mean, or has its own intercept.
+
+A random intercept weighs a site by what its mean tells, which depends on how many
+subjects it has and on how alike they are.
+"""
 
 from typing import NamedTuple
 
@@ -6,6 +10,8 @@ import numpy as np
 
 from vtrial.measure.contrast import Effect, least_squares
 from vtrial.measure.groups import Groups, Numbers
+from vtrial.measure.random_intercept import RandomIntercept, fit_random_intercept
+from vtrial.measure.statistic import logarithms
 
 
 class Agreement(NamedTuple):
@@ -39,6 +45,31 @@ def cluster_effect(groups: Groups) -> Effect:
     """
     means, treated, _ = _by_site(groups)
     return least_squares(means, treated)
+
+
+def random_sites(groups: Groups, *, ratio: bool = False) -> RandomIntercept:
+    r"""Fit treatment, covariates and random sites to all subjects (REML).
+
+    $$ y_{ij} = \mu + \tau x_i + \beta^\top z_{ij} + b_i + \varepsilon_{ij} $$
+
+    The second column of the design is treatment. For a ratio values are logarithms.
+
+    References
+    ----------
+    Donner A, Klar N (2000), ch. 7.
+    """
+    assert groups.site is not None, "the caller has looked"
+    value = logarithms(groups.value) if ratio else groups.value
+    columns = [np.ones(value.shape), groups.treated.astype(float)]
+    design = np.stack(columns, axis=2)
+    if groups.covariates is not None:
+        design = np.concatenate([design, groups.covariates], axis=2)
+    return fit_random_intercept(value, design, groups.site)
+
+
+def sites_of(groups: Groups) -> Numbers:
+    """Count the sites with subjects in either arm."""
+    return (_by_site(groups)[2] > 0).sum(axis=1).astype(float)
 
 
 def agreement(groups: Groups) -> Agreement:

@@ -29,7 +29,7 @@ Liang KY, Zeger SL (1986) Biometrika 73:13-22 (sandwich).
 Schluchter MD, Elashoff JT (1990) J Stat Comput Simul 37:69-87 (between-within).
 """
 
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -52,6 +52,39 @@ Error = Literal["model", "empirical"]
 Contrasts = Float[np.ndarray, "row column"]
 Numbers = Float[np.ndarray, "replicate row"]
 Covariances = Float[np.ndarray, "replicate column column"]
+
+
+@runtime_checkable
+class Curvature(Protocol):
+    """What Satterthwaite, Kenward and Roger ask of a fit.
+
+    See `vtrial.measure.likelihood.FixedEffects`.
+    """
+
+    @property
+    def covariance(self) -> Covariances:
+        """Return the model-based covariance of the coefficients."""
+        ...
+
+    @property
+    def slope(self) -> Float[np.ndarray, "replicate natural column column"]:
+        """Return derivatives of its inverse in the covariance's parameters."""
+        ...
+
+    @property
+    def curved(self) -> Covariances:
+        """Return what products of first derivatives add."""
+        ...
+
+    @property
+    def bent(self) -> Covariances:
+        """Return what second derivatives add."""
+        ...
+
+    @property
+    def spread(self) -> Float[np.ndarray, "replicate natural natural"]:
+        """Return the covariance of the covariance's parameters."""
+        ...
 
 
 class Tests(NamedTuple):
@@ -102,9 +135,9 @@ def contrast(
         spread = np.sqrt(_form(own, covariance))
         match by:
             case "kenward-roger" | "kenward-roger linear":
-                freedom = _one_row(fit, own, fit.covariance)
+                freedom = satterthwaite(fit, own)
             case "satterthwaite":
-                freedom = _one_row(fit, own, fit.covariance)
+                freedom = satterthwaite(fit, own)
             case _:
                 freedom = _counted(fit, rows, by)
         t = estimate / spread
@@ -147,7 +180,7 @@ def joint_test(
     return JointTest(f, count, freedom, p)
 
 
-def adjusted_covariance(fit: Fit, *, second: bool = True) -> Covariances:
+def adjusted_covariance(fit: Curvature, *, second: bool = True) -> Covariances:
     """Return Kenward's and Roger's covariance of the orthonormal coefficients.
 
     `second` says whether second derivatives of the covariance count.
@@ -217,17 +250,18 @@ def _form(
     return np.vecdot(own @ covariance, own)
 
 
-def _one_row(
-    fit: Fit, own: Float[np.ndarray, "replicate row column"], covariance: Covariances
+def satterthwaite(
+    fit: Curvature, own: Float[np.ndarray, "replicate row column"]
 ) -> Numbers:
     """Return Satterthwaite's degrees of freedom, which are Kenward's and Roger's too.
 
-    The variance of an estimated variance is its gradient's quadratic form.
+    Each row is one of the orthonormal coefficients. The variance of an estimated
+    variance is its gradient's quadratic form.
     """
-    across = own @ covariance
+    across = own @ fit.covariance
     gradient = -np.einsum("rla,rkab,rlb->rlk", across, fit.slope, across, optimize=True)
     variance = np.vecdot(gradient @ fit.spread, gradient)
-    return 2 * _form(own, covariance) ** 2 / variance
+    return 2 * _form(own, fit.covariance) ** 2 / variance
 
 
 def _fai_cornelius(
@@ -239,7 +273,7 @@ def _fai_cornelius(
         good[:, None, None], own @ fit.covariance @ own.mT, np.eye(count)[None]
     )
     _, axes = np.linalg.eigh(inner)
-    each = _one_row(fit, axes.mT @ own, fit.covariance)
+    each = satterthwaite(fit, axes.mT @ own)
     if count == 1:
         return each[:, 0]
     mean = np.where(each > 2, each / (each - 2), 0.0).sum(axis=1)

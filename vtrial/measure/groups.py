@@ -1,7 +1,7 @@
 """What a measure's kernel sees, and what it gives: arrays of many trials."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -104,6 +104,21 @@ class Crossed(NamedTuple):
     versus: tuple[int, int]
 
 
+class Random(NamedTuple):
+    """A random intercept.
+
+    Fields
+    ------
+    of
+        Of each site, or of each subject of a crossover.
+    freedom
+        By whom degrees of freedom are counted.
+    """
+
+    of: Literal["sites", "subjects"]
+    freedom: Literal["Kenward-Roger", "Satterthwaite"]
+
+
 class Cells(NamedTuple):
     """The values of all arms, and what is asked of their means.
 
@@ -144,7 +159,9 @@ class Groups(NamedTuple):
     cells
         Of a factorial trial: the values of all arms.
     site
-        The place of each subject's site, for measures that ask for it.
+        The place of each subject's site, for comparisons that ask for it.
+    random
+        Of a mixed model: what has a random intercept.
     """
 
     value: Values
@@ -159,6 +176,7 @@ class Groups(NamedTuple):
     crossed: Crossed | None = None
     cells: Cells | None = None
     site: Int[np.ndarray, "replicate subject"] | None = None
+    random: Random | None = None
 
 
 class Contrast(NamedTuple):

@@ -38,8 +38,8 @@ class Measure:
     says
         What the docs add to the word.
     options
-        Keys of the sheet that it may have. `adjust` and `strata` are part of `Groups`,
-        the others are passed to the kernel.
+        Keys of the sheet that it may have. `adjust`, `strata` and `random` with its
+        `freedom` are part of `Groups`, the others are passed to the kernel.
     needs
         Those of them that it must have, each with an example.
     ratio
@@ -98,6 +98,13 @@ class Measure:
     margins: bool = True
     made_of: tuple[str, ...] = ()
     lacks: str = "an arm has too few values"
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Options that its kernel is told; `Groups` has the others."""
+        held = {"adjust", "strata", "random"}
+        held |= {"freedom"} if "random" in self.options else set()
+        return tuple(key for key in self.options if key not in held)
 
     @property
     def dosed(self) -> bool:

@@ -1,8 +1,9 @@
 """Treatments within the same persons: crossovers, and pairs of periods.
 
 The analysis of variance with fixed persons, periods and treatments, which regulators
-ask for of a crossover. The effect of a sequence is one of its persons, and is told by
-what persons have on average.
+ask for of a crossover, and the mixed model with random persons, to which periods of
+persons who lack others tell something, too. The effect of a sequence is one of its
+persons, and is told by what persons have on average.
 """
 
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from scipy import special
 
 from vtrial.measure.groups import Crossed, Effect, Numbers
 from vtrial.measure.least_squares import least_squares
+from vtrial.measure.random_intercept import RandomIntercept, fit_random_intercept
 from vtrial.measure.statistic import logarithms
 
 
@@ -89,6 +91,39 @@ def analysis_of_variance(crossed: Crossed, *, ratio: bool = False) -> Variance:
             less = _fit(columns[:, :, :count], outcome, spare)
             period = _f_test(less.rest - whole.rest, whole.rank - less.rank, whole)
     return Variance(effect, residual, period, _of_sequences(crossed, value))
+
+
+def random_persons(
+    crossed: Crossed, *, ratio: bool = False, expected: bool = False
+) -> RandomIntercept:
+    r"""Fit sequences, periods, treatments and random persons to a crossover (REML).
+
+    $$ y_{ij} = \mu + \tau_{t(i, j)} + \gamma_{s(i)} + \pi_j + b_i + \varepsilon_{ij} $$
+
+    The second column of the design is the treatment over its reference.
+
+    References
+    ----------
+    EMA (2011) EMA/618604/2008 Rev. 3 (method B).
+    FDA (2001) Guidance for Industry: Statistical Approaches to Establishing
+    Bioequivalence (unreplicated crossovers).
+    """
+    trials, rows = crossed.value.shape
+    people, periods = crossed.sequence.shape[1], crossed.periods
+    value = logarithms(crossed.value) if ratio else crossed.value
+    treatments = _treatments(crossed.place, crossed)
+    order = np.repeat(crossed.sequence, periods, axis=1)
+    sequences = order[..., None] == np.arange(1, crossed.sequences)
+    times = np.tile(np.arange(periods), people)[:, None] == np.arange(1, periods)
+    columns = (
+        np.ones((trials, rows, 1)),
+        treatments,
+        sequences,
+        np.broadcast_to(times, (trials, *times.shape)),
+    )
+    person = np.broadcast_to(np.repeat(np.arange(people), periods), (trials, rows))
+    design = np.concatenate(columns, axis=2).astype(float)
+    return fit_random_intercept(value, design, person, expected=expected)
 
 
 class _Fit(NamedTuple):

@@ -21,6 +21,7 @@ Covariance = Literal[
     "compound symmetry",
 ]
 Freedom = Literal["Kenward-Roger", "Satterthwaite"]
+Random = Literal["sites", "subjects"]
 Choice = Literal["AIC", "statistic", "average"]
 Ties = Literal["Efron", "Breslow", "exact"]
 
@@ -47,7 +48,8 @@ class Comparison:
     `ties` says how Cox's regression takes events at the same time. `doses` are those of
     arms, from the lowest on, and `shapes` candidates of a dose-response with guesses of
     their parameters; `choose` says by what one is chosen, `target` which effect over
-    the lowest dose the target dose is to have.
+    the lowest dose the target dose is to have. `random` says what has a random
+    intercept, and `freedom` by whom degrees of freedom are counted then.
     """
 
     name: str
@@ -73,6 +75,12 @@ class Comparison:
     choose: Choice = "AIC"
     target: float | None = None
     cells: tuple[tuple[str, float], ...] = ()
+    random: Random | None = None
+
+    @property
+    def sites(self) -> bool:
+        """Whether it asks from which site each subject is."""
+        return self.measure.sites or self.random == "sites"
 
     @property
     def measure(self) -> Measure:

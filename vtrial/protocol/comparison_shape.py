@@ -5,7 +5,14 @@ from typing import Annotated, Literal, get_args
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from vtrial.measure.registry import measures
-from vtrial.protocol.analysis import Choice, Covariance, Freedom, Procedure, Ties
+from vtrial.protocol.analysis import (
+    Choice,
+    Covariance,
+    Freedom,
+    Procedure,
+    Random,
+    Ties,
+)
 from vtrial.protocol.field_types import Name, Shape, Value, Words
 
 
@@ -86,7 +93,18 @@ class ComparisonShape(Shape):
     ] = Field("unstructured", description="Of repeated values (MMRM).")
     freedom: Annotated[
         Freedom, BeforeValidator(Words(*get_args(Freedom), place="freedom"))
-    ] = Field("Kenward-Roger", description="Degrees of freedom (MMRM).")
+    ] = Field(
+        "Kenward-Roger",
+        description="Degrees of freedom (MMRM, and what has a random intercept).",
+    )
+    random: (
+        Annotated[Random, BeforeValidator(Words(*get_args(Random), place="random"))]
+        | None
+    ) = Field(
+        None,
+        description="What has a random intercept, by REML: `sites`, or the `subjects` "
+        "of a crossover.",
+    )
     ties: Annotated[Ties, BeforeValidator(Words(*get_args(Ties)))] = Field(
         "Efron", description="How events at the same time count (hazard ratio)."
     )

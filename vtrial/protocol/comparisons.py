@@ -23,7 +23,7 @@ from vtrial.sheets.words import listed
 BASELINE = "baseline"
 OPTIONS = (
     *("strata", "ties", "until", "weights", "interval", "covariance", "freedom"),
-    *("doses", "shapes", "choose", "target"),
+    *("random", "doses", "shapes", "choose", "target"),
 )
 NUMBERS = ("numbers", "visits", "doses")
 
@@ -117,6 +117,7 @@ def _comparison(
         choose=shape.choose,
         target=target,
         cells=cells,
+        random=shape.random,
     )
 
 
@@ -133,6 +134,13 @@ def _sides(
             (*path, "by"),
             found=f"`{shape.by}` of a factor",
             allowed=f"of means of all arms: {listed(words)}",
+        )
+    if shape.random is not None:
+        faults.add(
+            (*path, "random"),
+            found=f"`{shape.random}`, of a factor",
+            allowed="left out: arms are compared by least squares",
+            write="",
         )
     return factorial
 
@@ -251,6 +259,15 @@ def _check_options(path: Path_, shape: ComparisonShape, faults: Faults) -> None:
                 found=f"given for `{shape.by}`",
                 allowed=f"left out, or given for {listed(having)}",
             )
+    unused = "random" in measure.options and shape.random is None
+    if unused and "freedom" in shape.model_fields_set:
+        faults.add(
+            (*path, "freedom"),
+            found=f"given for `{shape.by}` without `random`",
+            allowed="left out: least squares has its own; or given with `random: "
+            "sites`, or `random: subjects` in a crossover",
+            write="",
+        )
     for key, what, such in measure.needs:
         if getattr(shape, key) is None:
             allowed = f"{what}, such as `{such}`"

@@ -352,7 +352,7 @@ def _design(
         read_dropout(shape.design.dropout, names, known, faults),
     )
     check_enactment(made, enactment, known, faults)
-    asked = [one for one in analysis.comparisons if one.measure.sites]
+    asked = [one for one in analysis.comparisons if one.sites]
     made = with_enactment(made, enactment, asked=bool(asked))
     if made.sites is not None:
         check_effects(made.sites, known, faults)

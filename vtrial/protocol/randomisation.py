@@ -313,19 +313,21 @@ def check_sites(design: Design, shape: ProtocolShape, faults: Faults) -> None:
     """Refuse what asks for sites that are not there, or that trials draw anew."""
     given = faults.sheet.value(("design", "sites"))
     for place, one in enumerate(shape.analysis):
-        if not measures()[one.by].sites:
+        said = one.by if measures()[one.by].sites else "random: sites"
+        key = "by" if measures()[one.by].sites else "random"
+        if key == "random" and one.random != "sites":
             continue
         if not given:
             faults.add(
-                ("analysis", place, "by"),
-                found=f"`{one.by}`, though the design has no sites",
+                ("analysis", place, key),
+                found=f"`{said}`, though the design has no sites",
                 allowed="given with `sites` at `design`",
             )
         for key in ("looks", "adapt", "trials", "planned"):
             if key in shape.design.model_fields_set:
                 faults.add(
                     ("design", key),
-                    found=f"given with a comparison by `{one.by}`",
+                    found=f"given with a comparison by `{said}`",
                     allowed="left out: it is made at the end of the trial",
                     write="",
                 )

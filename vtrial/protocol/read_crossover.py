@@ -23,6 +23,7 @@ from vtrial.protocol.protocol import Arm, Crossover, Visit
 from vtrial.protocol.shape import ProtocolShape
 from vtrial.protocol.times import duration
 from vtrial.protocol.williams import williams_square
+from vtrial.sheets.sheet import Path_
 from vtrial.sheets.words import listed
 
 PATH = ("design", "crossover")
@@ -103,7 +104,10 @@ def crossed(
 
 def check_within(shape: ProtocolShape, places: Sequence[int], faults: Faults) -> None:
     """Refuse comparisons of a crossover that are not made within persons."""
-    if shape.design.crossover is None:
+    crossover = shape.design.crossover
+    for place, one in zip(places, shape.analysis, strict=True):
+        _check_random(("analysis", place, "random"), one.random, crossover, faults)
+    if crossover is None:
         return
     words = [word for word, one in measures().items() if one.crossed is not None]
     for place, one in zip(places, shape.analysis, strict=True):
@@ -120,6 +124,33 @@ def check_within(shape: ProtocolShape, places: Sequence[int], faults: Faults) ->
                 allowed="left out: within a person covariates are the same",
                 write="",
             )
+
+
+def _check_random(
+    path: Path_, random: str | None, crossover: CrossoverShape | None, faults: Faults
+) -> None:
+    """Refuse random intercepts of what is not there to have them."""
+    if random == "subjects" and crossover is None:
+        faults.add(
+            path,
+            found="`subjects`, each of whom has one arm",
+            allowed="given in a crossover, or `sites`; left out otherwise",
+            write="",
+        )
+    elif random == "sites" and crossover is not None:
+        faults.add(
+            path,
+            found="`sites`, in a crossover",
+            allowed="left out (subjects are fixed), or `subjects`",
+            write="subjects",
+        )
+    elif random is not None and crossover is not None and crossover.pairs is not None:
+        faults.add(
+            path,
+            found=f"`{random}`, of pairs of periods",
+            allowed="left out: each pair is compared with itself",
+            write="",
+        )
 
 
 def _check_beside(shape: ProtocolShape, faults: Faults) -> None:

@@ -415,6 +415,8 @@ def comparison_in_words(protocol: Protocol, comparison: Comparison) -> str:
         )
     if comparison.strata:
         words += f", by strata of {listing(comparison.strata)}"
+    if comparison.random is not None:
+        words += f", {comparison.random} random (REML, {comparison.freedom})"
     if comparison.ties != "Efron":
         words += f", {comparison.ties} ties"
     if comparison.where is not None:

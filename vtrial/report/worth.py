@@ -62,8 +62,11 @@ def details_table(frame: pd.DataFrame) -> Table:
         rows.append((lead, str(row.measure), *cells))
     heads = ("Comparison", "Measure", "Value", "Limits")
     told = " ".join(frame["measure"].astype(str))
-    caption = _WITHIN if "within persons" in told else _DETAILS
-    caption = _SITES if "within sites" in told else caption
+    caption = _DETAILS
+    if "within persons" in told:
+        caption = _WITHIN + _PERIODS if "p <" in told else _WITHIN
+    if "within sites" in told:
+        caption = _SITES + _INFLATION if "design effect" in told else _SITES
     return make_table("details", caption, heads, rows, words=2)
 
 
@@ -96,16 +99,21 @@ _DETAILS = (
 )
 _WITHIN = (
     "What a crossover says beside its effects. How much a person varies from one "
-    "period to another: the mean over the trials, with where 90 % of them lie. "
-    "p < 0.05: the share of trials in which periods differ by their tests, or "
+    "period to another, and persons from one another: the mean over the trials, with "
+    "where 90 % of them lie."
+)
+_PERIODS = (
+    " p < 0.05: the share of trials in which periods differ by their tests, or "
     "sequences, as where a treatment still acts in the next period; with Monte Carlo "
     "limits of 95 %."
 )
 _SITES = (
     "How alike subjects of a site are: the share of the variance within arms that lies "
-    "between sites, and the design effect, by which the variance of a mean is larger "
-    "than of as many subjects who share no sites: the mean over the trials, with where "
-    "90 % of them lie."
+    "between sites: the mean over the trials, with where 90 % of them lie."
+)
+_INFLATION = (
+    " The design effect: by how much the variance of a mean is larger than of as many "
+    "subjects who share no sites."
 )
 _SHARED = ("power", "coverage", "share", "probability", "error rate")
 _COUNTED = ("size", "precision", "number")

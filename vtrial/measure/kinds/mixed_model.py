@@ -8,7 +8,7 @@ from vtrial.measure.kind import Measure
 
 if TYPE_CHECKING:
     from vtrial.measure.covariance import Covariance
-    from vtrial.measure.degrees_of_freedom import Freedom
+    from vtrial.measure.random_intercept import By
 
 COVARIANCES: Mapping[str, "Covariance"] = {
     "unstructured": "un",
@@ -19,7 +19,7 @@ COVARIANCES: Mapping[str, "Covariance"] = {
     "heterogeneous compound symmetry": "csh",
     "compound symmetry": "cs",
 }
-FREEDOMS: Mapping[str, "Freedom"] = {
+FREEDOMS: Mapping[str, "By"] = {
     "Kenward-Roger": "kenward-roger",
     "Satterthwaite": "satterthwaite",
 }
