@@ -99,8 +99,8 @@ class Escalation:
     @property
     def rows(self) -> int:
         """How many rows the combinations of two drugs make; 0 where there are none."""
-        found = dict(self.options).get(ROWS, 0)
-        return found if isinstance(found, int) else 0
+        found = dict(self.options).get(ROWS, 0.0)
+        return int(found) if isinstance(found, int | float) else 0
 
 
 def read_escalation(
@@ -199,7 +199,7 @@ def _options(shape: EscalationShape, faults: Faults) -> dict[str, Option]:
         except ProtocolError as error:
             faults.relay((*PATH, "target"), error)
     if shape.combinations is not None:
-        options[ROWS] = len(shape.combinations)
+        options[ROWS] = float(len(shape.combinations))
     return options
 
 

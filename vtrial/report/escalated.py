@@ -156,7 +156,9 @@ def _draw_grid(protocol: Protocol, doses: pd.DataFrame, rows: int) -> Drawing:
         cell = ([x - 0.5, x + 0.5], y - 0.5, y + 0.5)
         axes.fill_between(*cell, color=ARM_COLOURS[0], alpha=shade, linewidth=0)
         name = arm_title(protocol, one.arm)
-        words = f"{name}\n{100 * one.selected:.0f} % ({100 * one.truth:.0f} %)"
+        words = (
+            f"{name}\n{100 * one.selected:.0f}\u202f% ({100 * one.truth:.0f}\u202f%)"
+        )
         axes.text(x, y, words, ha="center", va="center", fontsize=7.5, color=INK)
     axes.set_xlim(-0.5, columns - 0.5)
     axes.set_ylim(-0.5, rows - 0.5)

@@ -87,7 +87,7 @@ def isotonic_on_grid(
 
     def extend(_: Int[Array, ""], at: tuple[Array, Array]) -> tuple[Array, Array]:
         fitted, done = at
-        fresh = sets * (1 - done)
+        fresh = sets * (1 - done)[None]
         holds = (sets @ done) >= done.sum()
         added = fresh @ weight
         open_ = holds & (added > 0)

@@ -18,7 +18,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array, Bool, Int
 
 from vtrial.design.escalation.grid import (
     MOST_SETS,
@@ -52,7 +52,8 @@ def _prepare(method: Method, most: int) -> Data:
         "above": at_or_above(*shape),
         "up": neighbours(*shape, 1),
         "down": neighbours(*shape, -1),
-        "levels": levels(*shape),
+        "height": levels(*shape).sum(axis=1) + 2.0,
+        "column": levels(*shape)[:, 1],
         "sets": lower_sets(*shape),
     }
 
@@ -60,9 +61,8 @@ def _prepare(method: Method, most: int) -> Data:
 def decide(data: Data, course: Course) -> Decision:
     """Say which neighbour is next, if any."""
     dose = course.dose
-    at = counts(course, dose)
-    gone = course.eliminated | (data["eliminate"][at] & data["above"][dose])
-    move = jnp.where(gone[dose], -1, data["move"][at])
+    gone = course.eliminated | _gone(data, course)
+    move = jnp.where(gone[dose], -1, data["move"][counts(course, dose)])
     towards = jnp.where(move > 0, data["up"][dose], data["down"][dose])
     there = jnp.maximum(towards, 0)
     open_ = (towards >= 0) & ~((move > 0) & gone[there])
@@ -77,17 +77,20 @@ def decide(data: Data, course: Course) -> Decision:
 
 def select(data: Data, course: Course) -> Int[Array, ""]:
     """Select the combination with the rising rate nearest to the target, or -1."""
-    n, toxic = (part.astype(jnp.int32) for part in (course.treated, course.toxic))
-    gone = (data["eliminate"][n, toxic][:, None] & data["above"]).any(axis=0)
     weight = course.treated + 2 * PRIOR
     fitted = isotonic_on_grid((course.toxic + PRIOR) / weight, weight, data["sets"])
-    height = data["levels"].sum(axis=1) + 2
-    rate = jnp.round(fitted, 2) + HIGHER * height
-    used = ~gone & (course.treated > 0)
+    rate = jnp.round(fitted, 2) + HIGHER * data["height"]
+    used = ~_gone(data, course) & (course.treated > 0)
     distance = jnp.where(used, jnp.abs(rate - data["target"]), jnp.inf)
     near = distance == distance.min()
-    column = jnp.where(near, data["levels"][:, 1], height.max())
+    column = jnp.where(near, data["column"], data["column"].max() + 1)
     return jnp.where(used.any(), jnp.argmin(column), -1)
+
+
+def _gone(data: Data, course: Course) -> Bool[Array, " dose"]:
+    """Return what any combination has eliminated by what it has shown."""
+    n, toxic = (part.astype(jnp.int32) for part in (course.treated, course.toxic))
+    return (data["eliminate"][n, toxic][:, None] & data["above"]).any(axis=0)
 
 
 def _complete(options: Mapping[str, Any], doses: int) -> dict[str, Any]:
