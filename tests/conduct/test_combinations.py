@@ -36,6 +36,7 @@ keep: {trajectories: nothing}
 """
 
 
+@pytest.mark.slow
 def test_a_sheet_escalates_two_drugs(tmp_path):
     protocol = vt.load_protocol(SHEET)
     record = vt.run(protocol, out=tmp_path / "two", workers=0)

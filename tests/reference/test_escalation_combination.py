@@ -9,6 +9,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import stats
 
 from vtrial.design.escalation import (
     escalation_method,
@@ -73,14 +74,12 @@ def test_rates_that_rise_with_both_drugs():
 
 
 def test_trials():
-    """All that can happen, against 20 trials: false alarm below 1 %, of 18 numbers."""
+    """What can happen, against 20 trials: false alarm below 1 % for six numbers."""
     found = rows("boin_comb_trials.csv")
     truth = np.array([float(row["p_true"]) for row in found])
     method = escalation_method("BOIN-comb", doses=6, rows=2, target=0.3)
     exact = exact_escalation(method, truth, most=12, enough=9)
-    share = np.array([float(row["sel_pct"]) for row in found]) / 100
-    error = np.sqrt(exact.selected * (1 - exact.selected) / 20)
-    assert (np.abs(share - exact.selected) <= 3.5 * error).all()
-    n = np.array([float(row["n_mean"]) for row in found])
-    assert (np.abs(n - exact.treated) <= 3.5 * 3.0 / np.sqrt(20)).all()
-    np.testing.assert_allclose(exact.toxic, truth * exact.treated, rtol=1e-9)
+    chosen = np.array([float(row["sel_pct"]) for row in found]) / 5
+    law = stats.binom(20, exact.selected)
+    assert (law.cdf(chosen) > 5e-4).all()
+    assert (law.sf(chosen - 1) > 5e-4).all()
