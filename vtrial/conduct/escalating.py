@@ -267,7 +267,9 @@ def _amounts(arm: Arm) -> dict[str, float] | None:
 
 
 def _less(here: dict[str, float] | None, before: dict[str, float] | None) -> list[str]:
-    """Name what there is less of, if both are known and the same is given."""
-    if not here or not before or here.keys() != before.keys():
+    """Name what there is less of, of what both give in known amounts."""
+    if here is None or before is None:
         return []
-    return [where for where, amount in before.items() if here[where] < amount]
+    return [
+        where for where, amount in before.items() if here.get(where, amount) < amount
+    ]

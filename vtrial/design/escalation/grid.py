@@ -87,13 +87,12 @@ def isotonic_on_grid(
 
     def extend(_: Int[Array, ""], at: tuple[Array, Array]) -> tuple[Array, Array]:
         fitted, done = at
-        fresh = sets * (1 - done)[None]
-        holds = (sets @ done) >= done.sum()
-        added = fresh @ weight
-        open_ = holds & (added > 0)
-        mean = (fresh @ (weight * rate)) / jnp.where(open_, added, 1.0)
+        left = (1 - done) * weight
+        added = sets @ left
+        open_ = (sets @ done >= done.sum()) & (added > 0)
+        mean = (sets @ (left * rate)) / jnp.where(open_, added, 1.0)
         best = jnp.argmin(jnp.where(open_, mean, jnp.inf))
-        new = jnp.where(open_.any(), fresh[best], 0.0)
+        new = jnp.where(open_.any(), sets[best] * (1 - done), 0.0)
         return jnp.where(new > 0, mean[best], fitted), done + new
 
     start = (jnp.zeros_like(rate), jnp.zeros_like(rate))
