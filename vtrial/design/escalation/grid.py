@@ -6,7 +6,7 @@ on. A combination is above another where neither drug is lower and one is higher
 Rates that rise with both drugs and are nearest in weighted least squares are found by
 lower sets: sets that hold, with a combination, all below it. The lower set of the least
 mean gets this mean; then the set that extends it by the least mean of what is added,
-and so on. This ends after as many rounds as there are combinations, and is exact.
+and so on. It takes as many rounds as there are different rates, and is exact.
 
 References
 ----------
@@ -85,15 +85,15 @@ def isotonic_on_grid(
         All lower sets of the grid, from `lower_sets`.
     """
 
-    def extend(_: Int[Array, ""], at: tuple[Array, Array]) -> tuple[Array, Array]:
+    def extend(at: tuple[Array, Array]) -> tuple[Array, Array]:
         fitted, done = at
         left = (1 - done) * weight
         added = sets @ left
         open_ = (sets @ done >= done.sum()) & (added > 0)
         mean = (sets @ (left * rate)) / jnp.where(open_, added, 1.0)
         best = jnp.argmin(jnp.where(open_, mean, jnp.inf))
-        new = jnp.where(open_.any(), sets[best] * (1 - done), 0.0)
+        new = sets[best] * (1 - done)
         return jnp.where(new > 0, mean[best], fitted), done + new
 
     start = (jnp.zeros_like(rate), jnp.zeros_like(rate))
-    return jax.lax.fori_loop(0, rate.shape[0], extend, start)[0]
+    return jax.lax.while_loop(lambda at: (at[1] < 1).any(), extend, start)[0]
