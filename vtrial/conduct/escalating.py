@@ -17,7 +17,8 @@ from vtrial.errors import ProtocolError
 from vtrial.protocol.arrivals import enrolled_at
 from vtrial.protocol.enactment import Enactment
 from vtrial.protocol.escalation import Escalation
-from vtrial.protocol.protocol import Protocol
+from vtrial.protocol.protocol import Arm, Protocol
+from vtrial.sheets.sheet import Path_
 from vtrial.sheets.words import listed
 
 SOONEST = 1e-6  # [h] after treatment: a toxicity at once comes after it, too
@@ -100,7 +101,9 @@ def escalated(
     }
     method = method_of(escalation)
     if not window:
-        made = enact_escalation(method, toxicity, efficacy=efficacy, **asked)
+        made = enact_escalation(
+            method, toxicity, efficacy=efficacy, seed=protocol.seed, **asked
+        )
         return made, truth
     arrival = enrolled_at(
         protocol.enactment.accrual,
@@ -161,6 +164,10 @@ def faults_of_escalation(enactment: Enactment) -> Iterator[ProtocolError]:
     escalation = enactment.escalation
     if escalation is None:
         return
+    mixed = _mixed(escalation)
+    if mixed is not None:
+        yield mixed
+        return
     try:
         method = method_of(escalation)
     except ProtocolError as error:
@@ -188,3 +195,81 @@ def faults_of_escalation(enactment: Enactment) -> Iterator[ProtocolError]:
             allowed=f"a response, for {escalation.by} looks at efficacy, too",
             write="",
         )
+
+
+def _mixed(escalation: Escalation) -> ProtocolError | None:
+    """Return why a method does not go with doses of one drug, or of two."""
+    kind = methods().get(escalation.by)
+    if kind is None or kind.combined == bool(escalation.rows):
+        return None
+    if kind.combined:
+        return ProtocolError(
+            at="combinations",
+            found=f"missing, though {kind.word} escalates two drugs",
+            allowed="rows of arms, a row for each level of the first drug, such as "
+            "`[[a1b1, a1b2], [a2b1, a2b2]]`; or `by: BOIN` for one drug",
+            write="",
+        )
+    able = [word for word, one in methods().items() if one.combined]
+    return ProtocolError(
+        at="by",
+        found=f"{kind.word}, which escalates one drug, with `combinations`",
+        allowed=f"one for two drugs: {listed(able)}",
+        write=able[0],
+    )
+
+
+def faults_of_combinations(protocol: Protocol) -> Iterator[tuple[Path_, ProtocolError]]:
+    """Yield where a level that should be higher gives less, by row and column.
+
+    What is given is compared where regimens say it in numbers: the last amounts of
+    all that goes into one place.
+    """
+    assert protocol.enactment is not None, "the caller has looked"
+    escalation = protocol.enactment.escalation
+    if escalation is None or not escalation.rows:
+        return
+    given = {arm.name: _amounts(arm) for arm in protocol.arms}
+    grid = np.array(escalation.arms).reshape(escalation.rows, -1)
+    for row, column in np.ndindex(grid.shape):
+        before = [
+            str(grid[at])
+            for at in ((row - 1, column), (row, column - 1))
+            if min(at) >= 0
+        ]
+        name = str(grid[row, column])
+        for other in before:
+            less = _less(given[name], given[other])
+            if less:
+                yield (
+                    ("combinations", row, column),
+                    ProtocolError(
+                        at=name,
+                        found=f"less {listed(less)} than `{other}` before it",
+                        allowed="levels of either drug from the lowest on, along a "
+                        "row and from row to row",
+                        write="",
+                    ),
+                )
+
+
+def _amounts(arm: Arm) -> dict[str, float] | None:
+    """Return what goes where, by words for it; None where it is not all numbers."""
+    total: dict[str, float] = {}
+    for step in arm.regimen.steps if arm.regimen else ():
+        nominal = step.last_level.nominal
+        if nominal is None:
+            return None
+        amount, per = nominal
+        where = f"into {step.into}" + (f" per {per}" if per else "")
+        total[where] = total.get(where, 0.0) + amount
+    return total
+
+
+def _less(here: dict[str, float] | None, before: dict[str, float] | None) -> list[str]:
+    """Name what there is less of, of what both give in known amounts."""
+    if here is None or before is None:
+        return []
+    return [
+        where for where, amount in before.items() if here.get(where, amount) < amount
+    ]

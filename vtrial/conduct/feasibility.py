@@ -51,12 +51,16 @@ def _design(protocol: Protocol, sheet: Sheet) -> Iterator[Fault]:
     if enactment is None or not (enactment.adaptations or enactment.escalation):
         return
     # Both load libraries that a check of other sheets does without.
-    from vtrial.conduct.escalating import faults_of_escalation
+    from vtrial.conduct.escalating import faults_of_combinations, faults_of_escalation
     from vtrial.design.registry import faults_of_adaptations
 
     found = [
         *((("adapt", name), error) for name, error in faults_of_adaptations(enactment)),
         *((("escalation",), error) for error in faults_of_escalation(enactment)),
+        *(
+            (("escalation", *path), error)
+            for path, error in faults_of_combinations(protocol)
+        ),
     ]
     for path, error in found:
         for fault in error.faults:

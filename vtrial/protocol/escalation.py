@@ -7,6 +7,7 @@ from pydantic import Field
 
 from vtrial.endpoint.endpoint import Endpoint
 from vtrial.errors import ProtocolError
+from vtrial.protocol.combinations import read_combinations
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.field_types import Name, Names, Shape, Value
 from vtrial.protocol.times import duration
@@ -14,6 +15,7 @@ from vtrial.protocol.values import share_in
 from vtrial.sheets.words import listed
 
 PATH = ("design", "escalation")
+ROWS = "rows"  # the option of a method that says how many rows a grid has
 Option = float | str | bool | tuple[float, ...]
 
 
@@ -32,6 +34,12 @@ class EscalationShape(Shape):
     )
     doses: Names | None = Field(
         None, description="Arms from the lowest dose on; all as they stand if left out."
+    )
+    combinations: list[Names] | None = Field(
+        None,
+        description="In place of `doses`, arms that combine two drugs: a row for each "
+        "level of the first drug, with the levels of the second in it.",
+        examples=[[["a1b1", "a1b2"], ["a2b1", "a2b2"]]],
     )
     target: Value | None = Field(
         None, description="The probability of toxicity to aim at.", examples=["30 %"]
@@ -64,6 +72,7 @@ class EscalationShape(Shape):
 class Escalation:
     """A dose escalation: `on` is a toxicity, `arms` are doses from the lowest on.
 
+    Combinations of two drugs stand row by row, a row for a level of the first.
     `start` is a place among them; 0 subjects at `most`, or as `enough`, are no limit.
     With a `window` [h] toxicities are times to an event, and those who are still
     observed count by the share of it that has passed; 0: everybody is waited for.
@@ -86,6 +95,12 @@ class Escalation:
         """The probability of toxicity that is aimed at, if it is given."""
         found = dict(self.options).get("target")
         return float(found) if isinstance(found, int | float) else None
+
+    @property
+    def rows(self) -> int:
+        """How many rows the combinations of two drugs make; 0 where there are none."""
+        found = dict(self.options).get(ROWS, 0.0)
+        return int(found) if isinstance(found, int | float) else 0
 
 
 def read_escalation(
@@ -111,10 +126,7 @@ def read_escalation(
     efficacy = shape.efficacy or ""
     if efficacy:
         efficacy = _response("efficacy", efficacy, responses, faults)
-    doses = tuple(shape.doses or arms)
-    for name in doses:
-        if name not in arms:
-            faults.unknown((*PATH, "doses"), name, arms, "arm")
+    doses = _doses(shape, arms, faults)
     if shape.start is not None and shape.start not in doses:
         faults.unknown((*PATH, "start"), shape.start, doses, "dose")
     if potential != "all":
@@ -148,8 +160,35 @@ def read_escalation(
     )
 
 
+def _doses(
+    shape: EscalationShape, arms: Sequence[str], faults: Faults
+) -> tuple[str, ...]:
+    """Name the arms that are doses, of one drug or of two."""
+    if shape.combinations is None:
+        doses = tuple(shape.doses or arms)
+        for name in doses:
+            if name not in arms:
+                faults.unknown((*PATH, "doses"), name, arms, "arm")
+        return doses
+    for key, given in (("doses", shape.doses), ("skipping", shape.skipping)):
+        if given:
+            faults.add(
+                (*PATH, key),
+                found="given with `combinations`",
+                allowed="left out: `combinations` names the arms, and one drug goes "
+                "up or down by one level at a time",
+            )
+    return read_combinations(shape.combinations, arms, (*PATH, "combinations"), faults)
+
+
 def _options(shape: EscalationShape, faults: Faults) -> dict[str, Option]:
-    """Read the method's options, the target among them."""
+    """Read the method's options, the target and the shape of a grid among them."""
+    if ROWS in shape.options:
+        faults.add(
+            (*PATH, "options", ROWS),
+            found=f"`{ROWS}` among the options",
+            allowed="left out: `combinations` shows how many rows there are",
+        )
     options: dict[str, Option] = {
         key: tuple(map(float, value)) if isinstance(value, list) else value
         for key, value in shape.options.items()
@@ -159,6 +198,8 @@ def _options(shape: EscalationShape, faults: Faults) -> dict[str, Option]:
             options["target"] = share_in(shape.target)
         except ProtocolError as error:
             faults.relay((*PATH, "target"), error)
+    if shape.combinations is not None:
+        options[ROWS] = float(len(shape.combinations))
     return options
 
 

@@ -7,7 +7,15 @@ import pandas as pd
 
 from vtrial.protocol.protocol import Protocol
 from vtrial.report.design import arm_title, endpoint_title
-from vtrial.report.drawing import FAINT, INK, Drawing, new_figure, number_axis, of_arm
+from vtrial.report.drawing import (
+    ARM_COLOURS,
+    FAINT,
+    INK,
+    Drawing,
+    new_figure,
+    number_axis,
+    of_arm,
+)
 from vtrial.report.frames import each_row
 from vtrial.report.legend import pick_colour, place_of
 from vtrial.report.tables import Cell, Table, make_table
@@ -26,6 +34,8 @@ def escalation_line(protocol: Protocol) -> str:
         f"{one.by} on {endpoint_title(protocol, one.on)}, cohorts of {one.cohort}, "
         f"{count(most)} subjects at most, from {first}"
     )
+    if one.rows:
+        words += f", among {one.rows} x {len(one.arms) // one.rows} combinations"
     if one.target is not None:
         words += f", aiming at {number(100 * one.target)}\u202f% with a toxicity"
     if one.window:
@@ -72,13 +82,23 @@ def escalated_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
                 Cell(amount(row.toxic, row.toxic_error), _error(row.toxic_error)),
             )
         )
+    assert protocol.enactment is not None, "it was enacted"
+    escalation = protocol.enactment.escalation
+    combined = escalation is not None and escalation.rows
+    order = "Combinations, row by row" if combined else "Doses from the lowest on"
     caption = (
-        "Doses from the lowest on: the share of simulated subjects with a toxicity, "
+        f"{order}: the share of simulated subjects with a toxicity, "
         "the share of trials that select the dose, and mean numbers of subjects and "
         "toxicities in a trial, ± Monte Carlo error. The last row: trials that select "
         "none, and all doses together."
     )
-    heads = ["Dose", "True rate", "Selected", "Subjects", "Toxicities"]
+    heads = [
+        "Combination" if combined else "Dose",
+        "True rate",
+        "Selected",
+        "Subjects",
+        "Toxicities",
+    ]
     return make_table("escalated", caption, heads, rows)
 
 
@@ -95,6 +115,9 @@ def draw_escalation(protocol: Protocol, frame: pd.DataFrame) -> Iterator[Drawing
     assert protocol.enactment is not None, "it was enacted"
     escalation = protocol.enactment.escalation
     assert escalation is not None, "it was enacted"
+    if escalation.rows:
+        yield _draw_grid(protocol, doses, escalation.rows)
+        return
     figure = new_figure(2.4)
     axes = figure.subplots()
     places = np.arange(len(doses))
@@ -116,3 +139,36 @@ def draw_escalation(protocol: Protocol, frame: pd.DataFrame) -> Iterator[Drawing
         "grey: the rate aimed at."
     )
     yield Drawing("escalation", title, caption, caption, figure, doses)
+
+
+def _draw_grid(protocol: Protocol, doses: pd.DataFrame, rows: int) -> Drawing:
+    """Draw how often each combination is selected as a map, the lowest at lower left.
+
+    A cell is the darker the more often; its true rate of toxicity stands in it.
+    """
+    columns = len(doses) // rows
+    figure = new_figure(0.6 + 0.62 * rows)
+    axes = figure.subplots()
+    most = max(float(doses["selected"].max()), 1e-9)
+    for place, one in enumerate(each_row(doses)):
+        y, x = divmod(place, columns)
+        shade = 0.6 * one.selected / most
+        cell = ([x - 0.5, x + 0.5], y - 0.5, y + 0.5)
+        axes.fill_between(*cell, color=ARM_COLOURS[0], alpha=shade, linewidth=0)
+        name = arm_title(protocol, one.arm)
+        words = (
+            f"{name}\n{100 * one.selected:.0f}\u202f% ({100 * one.truth:.0f}\u202f%)"
+        )
+        axes.text(x, y, words, ha="center", va="center", fontsize=7.5, color=INK)
+    axes.set_xlim(-0.5, columns - 0.5)
+    axes.set_ylim(-0.5, rows - 0.5)
+    axes.set_xticks(range(columns), [str(level + 1) for level in range(columns)])
+    axes.set_yticks(range(rows), [str(level + 1) for level in range(rows)])
+    axes.set_xlabel("Level of the second drug")
+    axes.set_ylabel("Level of the first")
+    title = "Combination selected"
+    caption = (
+        "Share of trials that select a combination, the darker the more; in brackets "
+        "its true rate of toxicity."
+    )
+    return Drawing("escalation", title, caption, caption, figure, doses)

@@ -48,7 +48,7 @@ def method_of(word):
 
 
 def test_every_method_is_tried():
-    assert set(OPTIONS) | {"BOIN12"} == set(methods())
+    assert set(OPTIONS) | {"BOIN12", "BOIN-comb"} == set(methods())
     for word, kind in methods().items():
         assert kind.says, word
         assert kind.sources, word

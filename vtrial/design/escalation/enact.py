@@ -12,11 +12,13 @@ from jaxtyping import Array, Bool, Float, Int, Num
 from vtrial.design.escalation.kind import Course, Data, Kind
 from vtrial.design.escalation.method import PLACE, Method
 from vtrial.design.escalation.registry import methods
+from vtrial.design.randomisation.ticket import tickets
 from vtrial.errors import ProtocolError
 from vtrial.program_cache import kept
 
 TOGETHER = 2048  # trials that are enacted at once; no number depends on it
 MAKERS = ("design/escalation",)
+LOT = "tie of an escalation"
 
 Outcomes = (
     Num[np.ndarray, "replicate subject dose"]
@@ -66,6 +68,7 @@ def enact_escalation(
     most: int | None = None,
     enough: int | None = None,
     skipping: bool = False,
+    seed: int = 0,
 ) -> Escalated:
     """Enact a dose escalation in every replicate, from potential outcomes.
 
@@ -90,6 +93,9 @@ def enact_escalation(
         The trial ends where the next dose would be one that so many have had.
     skipping
         Whether an escalation may pass over doses.
+    seed
+        Of the trial, for ties that a method breaks by lot; the number of a trial is
+        its place among them.
 
     Raises
     ------
@@ -114,6 +120,7 @@ def enact_escalation(
     check(method, toxicity, efficacy, cohort, start, size)
     limits = (start, np.inf if enough is None else enough, skipping)
     data = method.kind.prepare(method, size)
+    lots = _lots(method.kind, seed, replicates, -(-size // cohort))
     pieces = []
     for rows in pieces_of(replicates):
         shown = _cohorts(toxicity[rows], size, cohort)
@@ -122,8 +129,9 @@ def enact_escalation(
             if efficacy is None
             else _cohorts(efficacy[rows], size, cohort)
         )
-        made = _enacted(method.word, data, limits_of(*limits), shown, responses)
         count = len(toxicity[rows])
+        lot = np.resize(lots[rows], (len(shown), lots.shape[1]))
+        made = _enacted(method.word, data, limits_of(*limits), shown, responses, lot)
         pieces.append([np.asarray(part)[:count] for part in made])
     path, treated, toxic, responded, selected, stopped = (
         np.concatenate(parts) for parts in zip(*pieces, strict=True)
@@ -146,20 +154,21 @@ def _enact(
     limits: tuple[Array, Array, Array],
     toxicity: Float[Array, "replicate cohort place dose"],
     efficacy: Float[Array, "replicate cohort place dose_or_none"],
+    lots: Float[Array, "replicate cohort"],
 ) -> tuple[Array, ...]:
     """Enact trials; who is not there to be enrolled has NaN."""
     kind = methods()[word]
 
-    def one(toxicity: Array, efficacy: Array) -> tuple[Array, ...]:
+    def one(toxicity: Array, efficacy: Array, lots: Array) -> tuple[Array, ...]:
         start = begun(toxicity.shape[-1], limits[0])
         step = step_of(kind, data, limits[1], limits[2])
         first = (start, limits[0], jnp.asarray(False))
-        last, path = jax.lax.scan(step, first, (toxicity, efficacy))
+        last, path = jax.lax.scan(step, first, (toxicity, efficacy, lots))
         course = last[0]
         counts = (course.treated, course.toxic, course.responded)
         return path, *counts, kind.select(data, course), last[2]
 
-    return jax.vmap(one)(toxicity, efficacy)
+    return jax.vmap(one)(toxicity, efficacy, lots)
 
 
 def step_of(
@@ -168,7 +177,7 @@ def step_of(
     """Return what one cohort does to a trial: course, next dose, whether it ended."""
 
     def step(
-        at: tuple[Course, Array, Array], shown: tuple[Array, Array]
+        at: tuple[Course, Array, Array], shown: tuple[Array, Array, Array]
     ) -> tuple[tuple[Course, Array, Array], Array]:
         course, dose, stopped = at
         going = (dose >= 0) & ~jnp.isnan(shown[0][:, 0]).all()
@@ -176,7 +185,8 @@ def step_of(
         decided = kind.decide(data, seen)
         seen = seen._replace(eliminated=decided.eliminated)
         after = decided.dose
-        higher = jnp.where(skipping, after, jnp.minimum(after, seen.dose + 1))
+        free = skipping | kind.combined
+        higher = jnp.where(free, after, jnp.minimum(after, seen.dose + 1))
         had = jnp.where(higher >= 0, seen.treated[jnp.maximum(higher, 0)], 0.0)
         following = jnp.where(had >= enough, -1, higher)
         kept_course = jax.tree.map(
@@ -189,7 +199,9 @@ def step_of(
     return step
 
 
-def _seen(course: Course, dose: Array, toxicity: Array, efficacy: Array) -> Course:
+def _seen(
+    course: Course, dose: Array, toxicity: Array, efficacy: Array, lot: Array
+) -> Course:
     """Add what a cohort shows at a dose; NaN is a subject who is not there."""
     here = jnp.arange(course.treated.shape[0]) == dose
     there = ~jnp.isnan(toxicity[:, 0])
@@ -207,6 +219,7 @@ def _seen(course: Course, dose: Array, toxicity: Array, efficacy: Array) -> Cour
         eliminated=course.eliminated,
         fresh=size,
         fresh_toxic=toxic,
+        lot=lot,
     )
 
 
@@ -221,6 +234,7 @@ def begun(doses: int, start: Array) -> Course:
         eliminated=jnp.zeros(doses, bool),
         fresh=jnp.zeros(()),
         fresh_toxic=jnp.zeros(()),
+        lot=jnp.zeros(()),
     )
 
 
@@ -243,6 +257,16 @@ def pieces_of(replicates: int) -> Iterator[slice]:
 def padded_size(count: int) -> int:
     """Return for how many trials a program is compiled, so that there are few."""
     return min(TOGETHER, max(64, 1 << max(count - 1, 0).bit_length()))
+
+
+def _lots(
+    kind: Kind, seed: int, replicates: int, cohorts: int
+) -> Float[np.ndarray, "replicate cohort"]:
+    """Draw what ties are broken by, for methods that do it by lot."""
+    if not kind.combined:
+        return np.zeros((replicates, cohorts))
+    which = np.broadcast_to(np.arange(cohorts), (replicates, cohorts))
+    return np.asarray(tickets(seed, np.arange(replicates), which, purpose=LOT))
 
 
 def _cohorts(

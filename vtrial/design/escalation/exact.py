@@ -157,10 +157,11 @@ def _after(
     ]
     made = _branched(word, size, data, limits, *map(jnp.asarray, filled))
     seen = np.arange(size + 1)
-    chance = stats.binom.pmf(seen, size, truth[states.dose][:, None])
-    weight = states.probability[:, None] * chance
+    lots = made[0].shape[1]
+    chance = stats.binom.pmf(seen, size, truth[states.dose][:, None]) / lots
+    weight = np.repeat((states.probability[:, None] * chance)[:, None], lots, axis=1)
     parts = [np.asarray(part)[:count] for part in made]
-    flat = [part.reshape(count * (size + 1), *part.shape[2:]) for part in parts]
+    flat = [part.reshape(weight.size, *part.shape[3:]) for part in parts]
     possible = weight.ravel() > 0
     return _merged(*(part[possible] for part in (*flat, weight.ravel())))
 
@@ -175,25 +176,36 @@ def _branch(
     eliminated: Array,
     dose: Array,
 ) -> tuple[Array, Array, Array, Array]:
-    """Go on from each state with each number of toxicities that a cohort can show."""
-    step = step_of(methods()[word], data, limits[1], limits[2])
+    """Go on from each state with each number of toxicities that a cohort can show.
+
+    Ties are of two doses, so that two lots are all that can be drawn.
+    """
+    kind = methods()[word]
+    step = step_of(kind, data, limits[1], limits[2])
+    lots = jnp.asarray([0.25, 0.75] if kind.combined else [0.5])
     doses = treated.shape[1]
     place = jnp.arange(size)
 
     def one(
-        treated: Array, toxic: Array, eliminated: Array, dose: Array, seen: Array
+        treated: Array,
+        toxic: Array,
+        eliminated: Array,
+        dose: Array,
+        lot: Array,
+        seen: Array,
     ) -> tuple[Array, Array, Array, Array]:
         course = begun(doses, dose)._replace(
             treated=treated, toxic=toxic, eliminated=eliminated
         )
         who = jnp.broadcast_to((place < seen)[:, None], (size, doses)).astype(float)
-        shown = (who, jnp.zeros((size, 0)))
+        shown = (who, jnp.zeros((size, 0)), lot)
         (after, following, _), _ = step((course, dose, jnp.asarray(False)), shown)
         return after.treated, after.toxic, after.eliminated, following
 
-    each = jax.vmap(one, in_axes=(None, None, None, None, 0))
-    along = jax.vmap(each, in_axes=(0, 0, 0, 0, None))
-    return along(treated, toxic, eliminated, dose, jnp.arange(size + 1))
+    each = jax.vmap(one, in_axes=(None, None, None, None, None, 0))
+    either = jax.vmap(each, in_axes=(None, None, None, None, 0, None))
+    along = jax.vmap(either, in_axes=(0, 0, 0, 0, None, None))
+    return along(treated, toxic, eliminated, dose, lots, jnp.arange(size + 1))
 
 
 _branched = kept(_branch, static=2, makers=MAKERS)

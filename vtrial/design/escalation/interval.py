@@ -73,7 +73,7 @@ def decide(data: Data, course: Course) -> Decision:
     """Look up what to do after the last cohort."""
     dose, doses = course.dose, course.treated.shape[0]
     place = jnp.arange(doses)
-    at = _counts(course, dose)
+    at = counts(course, dose)
     gone = course.eliminated | (data["eliminate"][at] & (place >= dose))
     move = jnp.where(gone[dose], -1, data["move"][at])
     higher = jnp.minimum(dose + 1, doses - 1)
@@ -102,7 +102,7 @@ def gone(data: Data, course: Course) -> Bool[Array, " dose"]:
     return jnp.cumsum(seen.astype(jnp.int32)) > 0
 
 
-def _counts(
+def counts(
     course: Course, dose: Int[Array, ""]
 ) -> tuple[Int[Array, ""], Int[Array, ""]]:
     """Return subjects and toxicities at a dose as places in the tables."""

@@ -28,6 +28,8 @@ class Course(NamedTuple):
         Doses that are not given again.
     fresh, fresh_toxic
         Size of the last cohort, and its toxicities.
+    lot
+        A uniform number, drawn anew for each decision, by which ties are broken.
     """
 
     treated: Float[Array, " dose"]
@@ -37,6 +39,7 @@ class Course(NamedTuple):
     eliminated: Bool[Array, " dose"]
     fresh: Float[Array, ""]
     fresh_toxic: Float[Array, ""]
+    lot: Float[Array, ""]
 
 
 class Late(NamedTuple):
@@ -108,6 +111,9 @@ class Kind:
         The size of cohorts that it needs, if it needs one.
     responses
         Whether it looks at efficacy, too.
+    combined
+        Whether doses are combinations of two drugs, row by row of a grid. It then
+        moves by its neighbours and not by the order of doses, and breaks ties by lot.
     sources
         The papers.
     """
@@ -126,4 +132,5 @@ class Kind:
     complete: Callable[[Mapping[str, Any], int], dict[str, Any]] | None = None
     cohort: int | None = None
     responses: bool = False
+    combined: bool = False
     sources: tuple[str, ...] = ()

@@ -34,6 +34,7 @@ def next_dose(
     responded: Counts | None = None,
     cohort: Num[np.ndarray, "*trial"] | None = None,
     cohort_toxic: Num[np.ndarray, "*trial"] | None = None,
+    lot: Num[np.ndarray, "*trial"] | None = None,
 ) -> Next:
     """Return which dose is next after what has been seen, in each of many trials.
 
@@ -48,6 +49,9 @@ def next_dose(
     cohort, cohort_toxic
         Size of the last cohort and its toxicities, for methods that do not escalate
         right after toxicity; without them nothing holds them back.
+    lot
+        A number from 0 to 1, for methods for combinations: of two moves that are
+        equally good, up to 0.5 that of the first drug is made, as without it.
 
     Raises
     ------
@@ -67,11 +71,13 @@ def next_dose(
     """
     counts, most = _counts(method, treated, toxic, responded)
     many = counts[0].shape[:-1]
-    last = [np.zeros(many) if part is None else part for part in (cohort, cohort_toxic)]
+    last = [
+        np.zeros(many) if part is None else part for part in (cohort, cohort_toxic, lot)
+    ]
     extra = [np.broadcast_to(part, many).ravel() for part in (dose, *last)]
     data = method.kind.prepare(method, most)
     flat = [part.reshape(-1, method.doses) for part in counts]
-    rest = (extra[0].astype(int), extra[1].astype(float), extra[2].astype(float))
+    rest = (extra[0].astype(int), *(part.astype(float) for part in extra[1:]))
     chosen, gone = _decided(method.word, data, *flat, *rest)
     return Next(
         np.asarray(chosen).astype(int).reshape(many),
@@ -128,8 +134,10 @@ def _of_each(
             treated=treated, toxic=toxic, responded=responded
         )
         if rest:
-            dose, fresh, fresh_toxic = rest
-            course = course._replace(dose=dose, fresh=fresh, fresh_toxic=fresh_toxic)
+            dose, fresh, fresh_toxic, lot = rest
+            course = course._replace(
+                dose=dose, fresh=fresh, fresh_toxic=fresh_toxic, lot=lot
+            )
         return found(course)
 
     return jax.vmap(one)(*parts)

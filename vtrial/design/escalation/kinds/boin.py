@@ -34,7 +34,8 @@ def boundaries(target: float, safe: float, toxic: float) -> tuple[float, float]:
     return float(up), float(down)
 
 
-def _prepare(method: Method, most: int) -> Data:
+def prepare(method: Method, most: int) -> Data:
+    """Return the tables of the design; 1 in `move` is to escalate."""
     low, high = boundaries(method["target"], method["safe"], method["toxic"])
 
     def move(treated: np.ndarray, toxic: np.ndarray) -> np.ndarray:
@@ -51,13 +52,13 @@ def _prepare(method: Method, most: int) -> Data:
     )
 
 
-def _complete(options: Mapping[str, Any], doses: int) -> dict[str, Any]:
+def usual_rates(options: Mapping[str, Any], doses: int) -> dict[str, Any]:
     """Return the rates to be told from the target that are usual."""
     usual = {"safe": 0.6 * options["target"], "toxic": 1.4 * options["target"]}
     return {name: rate for name, rate in usual.items() if options[name] is None}
 
 
-def _conflict(options: Mapping[str, Any]) -> tuple[str, str, str] | None:
+def rates_conflict(options: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """Find rates that do not stand around the target."""
     safe, target, toxic = (options[name] for name in ("safe", "target", "toxic"))
     if not safe < target:
@@ -66,6 +67,14 @@ def _conflict(options: Mapping[str, Any]) -> tuple[str, str, str] | None:
         return "toxic", f"{toxic:g}", f"above the target, {target:g}, and below 1"
     return None
 
+
+OPTIONS = {
+    "target": probability(None, "0.3"),
+    "safe": Option(None, "a probability below the target", lambda x: 0 < float(x) < 1),
+    "toxic": Option(None, "a probability above the target", lambda x: 0 < float(x) < 1),
+    "eliminate": level(0.95),
+    "least": whole(3, 1),
+}
 
 KINDS = (
     Kind(
@@ -77,20 +86,10 @@ KINDS = (
             "a dose is eliminated where its rate is above the target with probability "
             "over {eliminate}"
         ),
-        options={
-            "target": probability(None, "0.3"),
-            "safe": Option(
-                None, "a probability below the target", lambda x: 0 < float(x) < 1
-            ),
-            "toxic": Option(
-                None, "a probability above the target", lambda x: 0 < float(x) < 1
-            ),
-            "eliminate": level(0.95),
-            "least": whole(3, 1),
-        },
-        complete=_complete,
-        conflict=_conflict,
-        prepare=_prepare,
+        options=OPTIONS,
+        complete=usual_rates,
+        conflict=rates_conflict,
+        prepare=prepare,
         decide=interval.decide,
         select=interval.select,
         sources=(
