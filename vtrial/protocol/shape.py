@@ -224,6 +224,9 @@ class DesignShape(Shape):
     )
 
 
+StrategyWord = Annotated[
+    Strategy, BeforeValidator(Words(*get_args(Strategy), place="strategy"))
+]
 Take = Annotated[
     str,
     BeforeValidator(Words(*kinds(), place="take", page="protocol.md")),
@@ -303,16 +306,14 @@ class EndpointShape(Shape):
         description="What measured values below the output's `lloq` count as; `zero "
         "before first` for non-compartmental numbers if left out, else `LLOQ/2`.",
     )
-    intercurrent: dict[
-        str,
-        Annotated[
-            Strategy, BeforeValidator(Words(*get_args(Strategy), place="strategy"))
-        ],
-    ] = Field(
+    intercurrent: dict[str, StrategyWord | dict[str, StrategyWord]] = Field(
         default_factory=dict,
-        description="How events (endpoints that are times to one, or `dropout`) are "
-        "dealt with.",
-        examples=[{"rescue": "composite", "dropout": "while on treatment"}],
+        description="How events (endpoints that are times to one, `dropout`, or the "
+        "`stop` of treatment) are dealt with; the last two by cause, too.",
+        examples=[
+            {"rescue": "composite", "dropout": "while on treatment"},
+            {"dropout": {"toxicity": "composite", "other": "hypothetical"}},
+        ],
     )
     failure: Value | None = Field(
         None, description="The number after an event of the composite strategy."
