@@ -36,9 +36,16 @@ class Intercurrent:
 
     @property
     def name(self) -> str:
-        """What tells it from others of an endpoint, in words."""
+        """What tells it from others of an endpoint, in words.
+
+        Examples
+        --------
+        >>> Intercurrent("stop", "composite", ("adherence", "rule low")).name
+        'stop of treatment (adherence, rule low)'
+        """
+        event = "stop of treatment" if self.event == STOP else self.event
         causes = ", ".join(self.causes)
-        return f"{self.event} ({causes})" if causes else self.event
+        return f"{event} ({causes})" if causes else event
 
     @property
     def of_endpoint(self) -> bool:
