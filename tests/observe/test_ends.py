@@ -114,9 +114,9 @@ def test_the_report_says_which_strategy_is_for_which_cause(tmp_path):
 
 @pytest.mark.slow
 def test_the_report_counts_who_stopped(tmp_path):
-    trial_of(tmp_path, BODY, subjects=60)
-    record = vt.run(str(tmp_path / "ruled.yaml"), out=tmp_path / "record", workers=0)
-    table = vt.evaluate(record.tree(), protocol_of(record)).stopped.set_index("cause")
+    protocol = trial_of(tmp_path, BODY, subjects=60).protocol
+    record = vt.run(protocol, out=tmp_path / "record", workers=0)
+    table = vt.evaluate(record.tree(), protocol).stopped.set_index("cause")
     tree = record.tree()["arms/a"]
     code = np.asarray(tree["stop_cause"])
     assert list(table.index) == ["adherence", "rule high"]
