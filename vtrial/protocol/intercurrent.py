@@ -75,7 +75,12 @@ def read_intercurrent(
             events += _by_cause(at, event, given, causes, faults)
         else:
             events.append(Intercurrent(event, given))
-    composite = any(one.strategy == "composite" for one in events)
+    words = [
+        strategy
+        for given in shape.intercurrent.values()
+        for strategy in (given.values() if isinstance(given, dict) else [given])
+    ]
+    composite = "composite" in words
     if shape.intercurrent and (endpoint.event or is_derived(shape)):
         first = next((e for e in shape.intercurrent if e not in (DROPOUT, STOP)), "")
         faults.add(
@@ -122,6 +127,8 @@ def _by_cause(
             allowed=f"one strategy: only `{DROPOUT}` and `{STOP}` have causes",
         )
         return []
+    if not given:
+        faults.add(path, found="empty", allowed="a strategy, or one by cause")
     known = causes[event]
     rest = tuple(cause for cause in known if cause not in given)
     if OTHER in known and OTHER in given:
