@@ -79,7 +79,7 @@ def test_shares_who_stop_are_those_of_the_hazard(tmp_path):
     ("given", "says"),
     [
         ("{dropout: {movd: composite}}", "movd.*moved, rule out"),
-        ("{dropout: {out: composite}}", "rule out: composite"),
+        ("{dropout: {out: composite}}", "Write `rule out`"),
         ("{dropout: {moved: LOCF}}", "LOCF"),
         (
             "{dropout: {moved: composite, rule out: composite, other: composite}}",
