@@ -1,5 +1,6 @@
-"""Who left, when and why: counted by arm and cause, some trials at a time."""
+"""Who left or stopped treatment: counted by arm and cause, some trials at a time."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -7,8 +8,7 @@ import numpy as np
 import pandas as pd
 
 from vtrial.analysis.estimates import DEPARTED
-from vtrial.analysis.reading import Chunk
-from vtrial.protocol.protocol import Arm, Protocol
+from vtrial.analysis.reading import Chunk, Departed
 from vtrial.types import Status
 
 
@@ -23,45 +23,48 @@ class _Count(NamedTuple):
 
 @dataclass
 class Departures:
-    """What has been seen of dropout so far.
+    """What has been seen of leaving, or of stopping treatment, so far.
 
-    `solved` counts the solved subjects allocated to an arm where anybody may leave;
+    `solved` counts the solved subjects allocated to an arm where anybody may;
     keys of `found` are an arm and the code of a reason.
     """
 
     solved: dict[str, int] = field(default_factory=dict)
     found: dict[tuple[str, int], _Count] = field(default_factory=dict)
 
-    def add(self, chunk: Chunk, arm: Arm, protocol: Protocol) -> None:
-        """Count those who left an arm in some more trials."""
-        reasons = protocol.design.dropout.reasons(arm.rules)
-        told = chunk.left(arm.name)
+    def add(
+        self, chunk: Chunk, arm: str, told: Departed | None, reasons: Sequence[str]
+    ) -> None:
+        """Count those of an arm who left, or stopped, in some more trials."""
         if told is None:
             return
-        mine = chunk.in_arm(arm.name) & (chunk.status(arm.name) == Status.SOLVED)
-        self.solved[arm.name] = self.solved.get(arm.name, 0) + int(mine.sum())
+        mine = chunk.in_arm(arm) & (chunk.status(arm) == Status.SOLVED)
+        self.solved[arm] = self.solved.get(arm, 0) + int(mine.sum())
         for code in range(1, len(reasons) + 1):
             times = told.time[mine & (told.cause == code)]
-            old = self.found.get((arm.name, code), _Count())
-            self.found[arm.name, code] = _Count(
+            old = self.found.get((arm, code), _Count())
+            self.found[arm, code] = _Count(
                 old.number + times.size,
                 old.total + float(times.sum()),
                 float(times.min(initial=old.first)),
                 float(times.max(initial=old.last)),
             )
 
-    def table(self, protocol: Protocol) -> pd.DataFrame:
-        """Tabulate who left, by arm and cause; causes for which nobody did, too."""
+    def table(self, reasons: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+        """Tabulate them by arm and cause; causes for which nobody did, too.
+
+        `reasons` are by arm, in the order of their codes; an empty one is of others.
+        """
         rows = []
-        for arm in protocol.arms:
-            for code, cause in enumerate(protocol.design.dropout.reasons(arm.rules), 1):
-                if (arm.name, code) not in self.found:
+        for arm, causes in reasons.items():
+            for code, cause in enumerate(causes, 1):
+                if not cause or (arm, code) not in self.found:
                     continue
-                seen, n = self.found[arm.name, code], self.solved[arm.name]
+                seen, n = self.found[arm, code], self.solved[arm]
                 share = seen.number / n if n else np.nan
                 error = np.sqrt(share * (1 - share) / n) if n else np.nan
                 when = (np.nan,) * 3
                 if seen.number:
                     when = (seen.total / seen.number, seen.first, seen.last)
-                rows.append((arm.name, cause, n, seen.number, share, error, *when))
+                rows.append((arm, cause, n, seen.number, share, error, *when))
         return pd.DataFrame(rows, columns=DEPARTED)

@@ -253,6 +253,8 @@ class Estimates:
         Who left, a row for each cause: of `n` solved subjects of the arm the `count`
         and `share` that left for it, with its Monte Carlo error, and when [h]: the
         `mean` of their times, the `first` and the `last`.
+    stopped
+        Who stopped treatment, likewise, where an endpoint asks of it.
     fallbacks
         Subjects on whom the first method failed, by the method that solved them.
     failures
@@ -371,6 +373,7 @@ class Estimates:
     published: pd.DataFrame
     fallbacks: pd.DataFrame = none_of(FALLBACK_COUNTS)
     departed: pd.DataFrame = none_of(DEPARTED)
+    stopped: pd.DataFrame = none_of(DEPARTED)
     missing: pd.DataFrame = none_of(MISSING)
     curves: pd.DataFrame = none_of(CURVES)
     operating: pd.DataFrame = none_of(OPERATING)

@@ -35,6 +35,7 @@ from vtrial.analysis.reading import check_record, chunks_of
 from vtrial.analysis.replication import Scale, across, average
 from vtrial.analysis.support import support_of, support_of_effect, support_seen
 from vtrial.protocol.analysis import effect_unit
+from vtrial.protocol.intercurrent import asks_of_stop, stopping_causes
 from vtrial.protocol.periods import as_evaluated
 from vtrial.protocol.protocol import Protocol
 from vtrial.types import FALLBACKS, Missing, Status
@@ -77,7 +78,10 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         distributions=_distributions(seen, protocol),
         failures=_failures(seen),
         fallbacks=_fallbacks(seen),
-        departed=seen.departures.table(whole),
+        departed=seen.departures.table(
+            {a.name: whole.design.dropout.reasons(a.rules) for a in whole.arms}
+        ),
+        stopped=seen.stops.table(_stopping(whole)),
         published=published_of(seen, endpoints, contrasts, protocol),
         missing=_missing(seen),
         curves=seen.curves.table(protocol),
@@ -100,6 +104,18 @@ def evaluate(tree: xr.DataTree, protocol: Protocol) -> Estimates:
         **ledger_of(tree, whole)._asdict(),
         **enacted_of(tree, whole)._asdict(),
     )
+
+
+def _stopping(protocol: Protocol) -> dict[str, list[str]]:
+    """Name by arm why treatment is stopped there; no arm where nobody asks."""
+    if not asks_of_stop(protocol):
+        return {}
+    every = stopping_causes(protocol.arms)
+    mine = {arm.name: stopping_causes([arm]) for arm in protocol.arms}
+    return {
+        name: [cause if cause in causes else "" for cause in every]
+        for name, causes in mine.items()
+    }
 
 
 def _flow(seen: Gathered) -> pd.DataFrame:

@@ -26,6 +26,7 @@ from vtrial.measure.groups import Pairs
 from vtrial.measure.statistic import Numbers, Summary, summarise
 from vtrial.measure.survival import kaplan_meier
 from vtrial.protocol.evidence import Published
+from vtrial.protocol.intercurrent import stopping_causes
 from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.protocol.subset import holds
 from vtrial.types import FALLBACKS, Status
@@ -93,6 +94,7 @@ class Gathered:
         default_factory=lambda: defaultdict(list)
     )
     departures: Departures = field(default_factory=Departures)
+    stops: Departures = field(default_factory=Departures)
     curves: Curves = field(default_factory=Curves)
     explained: Explained = field(default_factory=Explained)
     predictive: Predictive = field(default_factory=Predictive)
@@ -121,7 +123,10 @@ class Gathered:
             arms = tuple(Arm(name) for name in people.arms)
         for arm in arms:
             self._add_flow(people, arm.name)
-            self.departures.add(people, arm, protocol)
+            reasons = protocol.design.dropout.reasons(arm.rules)
+            self.departures.add(people, arm.name, people.left(arm.name), reasons)
+            stopped = people.stopped(arm.name)
+            self.stops.add(people, arm.name, stopped, stopping_causes(protocol.arms))
         for endpoint in protocol.endpoints:
             own = {
                 arm.name: chunk.own(arm.name, endpoint.name) for arm in protocol.arms

@@ -36,6 +36,8 @@ from vtrial.dims import (
     SCREENED,
     SPREAD,
     STATUS,
+    STOP_CAUSE,
+    STOPPED,
     SUBJECT,
     SUBJECTS,
     TAKEN,
@@ -123,10 +125,16 @@ class Chunk:
 
     def left(self, arm: str) -> Departed | None:
         """Return who left, when and why: see `Dropout.reasons`; None if nobody may."""
-        held = dataset(self.tree, f"{ARMS}/{arm}")
-        if CAUSE not in held:
+        return self._ended(arm, LEFT, CAUSE)
+
+    def stopped(self, arm: str) -> Departed | None:
+        """Return who stopped treatment, when and why; None if no endpoint asks."""
+        return self._ended(arm, STOPPED, STOP_CAUSE)
+
+    def _ended(self, arm: str, when: str, why: str) -> Departed | None:
+        if why not in dataset(self.tree, f"{ARMS}/{arm}"):
             return None
-        time, cause = (self._read(f"{ARMS}/{arm}", name) for name in (LEFT, CAUSE))
+        time, cause = (self._read(f"{ARMS}/{arm}", name) for name in (when, why))
         return Departed(time.astype(float), cause.astype(int))
 
     @cached_property

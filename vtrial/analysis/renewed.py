@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from vtrial.endpoint.endpoint import DROPOUT, Endpoint
+from vtrial.endpoint.endpoint import Endpoint
 from vtrial.endpoint.equation import asked_by, called
 from vtrial.endpoint.outcome import Outcome, combined, grade, outcomes, respond
 from vtrial.protocol.difference import ABSENT, Difference, endpoint_differences
@@ -142,7 +142,7 @@ def _parts(point: Endpoint, names: Iterable[str]) -> set[str]:
     """Name the endpoints among `names` that an endpoint depends on."""
     asked = set(asked_by(point))
     named = {name for name in names if called(name) in asked}
-    events = {name for name, _ in point.intercurrent if name != DROPOUT}
+    events = {one.event for one in point.intercurrent if one.of_endpoint}
     return named | set(point.first_of) | events
 
 

@@ -28,6 +28,8 @@ from vtrial.dims import (
     SCREENED,
     SKETCH,
     STATUS,
+    STOP_CAUSE,
+    STOPPED,
     SUBJECT,
     SUBJECTS,
     TAKEN,
@@ -38,6 +40,7 @@ from vtrial.dims import (
 )
 from vtrial.observe.observation_times import observation_times
 from vtrial.observe.predicted import predictions
+from vtrial.protocol.intercurrent import asks_of_stop, stopping_causes
 from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.sketch import BINS, PROBABILITIES
 from vtrial.store.variable import Coordinate, Variable
@@ -218,16 +221,24 @@ def _endings(at: str) -> list[Variable]:
 
 
 def _departures(protocol: Protocol, arm: Arm, at: str) -> list[Variable]:
-    """Return the arrays of when subjects left, and why; none where nobody may."""
+    """Return the arrays of when subjects left, and why; none where nobody may.
+
+    Those of when they stopped treatment come behind, where an endpoint asks.
+    """
     reasons = protocol.design.dropout.reasons(arm.rules)
-    if not reasons:
-        return []
-    words = ["not simulated", "stayed", *reasons]
-    flags = {"flag_values": [*range(-1, len(words) - 1)], "flag_meanings": words}
-    return [
-        Variable(f"{at}/{LEFT}", (SUBJECT,), attributes={UNITS: "h"}),
-        Variable(f"{at}/{CAUSE}", (SUBJECT,), (), "int8", -1, attributes=flags),
-    ]
+    ends = [((LEFT, CAUSE), "stayed", reasons)] if reasons else []
+    if asks_of_stop(protocol):
+        causes = stopping_causes(protocol.arms)
+        ends.append(((STOPPED, STOP_CAUSE), "went on", causes))
+    found = []
+    for (when, why), usual, causes in ends:
+        words = ["not simulated", usual, *causes]
+        flags = {"flag_values": [*range(-1, len(words) - 1)], "flag_meanings": words}
+        found += [
+            Variable(f"{at}/{when}", (SUBJECT,), attributes={UNITS: "h"}),
+            Variable(f"{at}/{why}", (SUBJECT,), (), "int8", -1, attributes=flags),
+        ]
+    return found
 
 
 def _reasons(at: str, points: tuple[int]) -> Variable:

@@ -14,11 +14,43 @@ Strategy = Literal[
 ]
 Values = Literal["measured", "true", "ledger"]
 DROPOUT = "dropout"
+STOP = "stop"  # of treatment
 
 
 def up_to(grades: Sequence[float]) -> tuple[float, ...]:
     """Return the grades that limits make, from 0 on; none without limits."""
     return tuple(map(float, range(len(grades) + 1))) if grades else ()
+
+
+@dataclass(frozen=True)
+class Intercurrent:
+    """By which strategy (ICH E9(R1)) an event is dealt with.
+
+    `event` is `dropout`, `stop` (of treatment), or the name of an endpoint that is a
+    time to one. Of dropout and stop it is of some `causes` alone, if there are any.
+    """
+
+    event: str
+    strategy: Strategy
+    causes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What tells it from others of an endpoint, in words.
+
+        Examples
+        --------
+        >>> Intercurrent("stop", "composite", ("adherence", "rule low")).name
+        'stop of treatment (adherence, rule low)'
+        """
+        event = "stop of treatment" if self.event == STOP else self.event
+        causes = ", ".join(self.causes)
+        return f"{event} ({causes})" if causes else event
+
+    @property
+    def of_endpoint(self) -> bool:
+        """Whether the event is an endpoint."""
+        return self.event not in (DROPOUT, STOP)
 
 
 @dataclass(frozen=True)
@@ -41,7 +73,7 @@ class Endpoint:
 
     `equals` is an equation of other endpoints and covariates, `first_of` names times to
     events of which the first counts. `intercurrent` says by which strategy (ICH E9(R1))
-    events, by their endpoints' names, are dealt with; `failure` is the outcome after an
+    events are dealt with; `failure` is the outcome after an
     event of the composite strategy. In a crossover it is of the `period` that begins
     then [h], and of whole ones, unless `intercurrent` says what dropout does.
     """
@@ -58,7 +90,7 @@ class Endpoint:
     factor: float = 1.0
     equals: Expression | None = None
     first_of: tuple[str, ...] = ()
-    intercurrent: tuple[tuple[str, Strategy], ...] = ()
+    intercurrent: tuple[Intercurrent, ...] = ()
     failure: float | None = None
     period: float | None = None
     low: float | None = None

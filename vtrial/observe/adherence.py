@@ -47,14 +47,21 @@ def habits_of(
             draws(keys, "dose taken", count, jax.random.uniform) >= adherence.taken
         )
     if adherence.stop:
-        one = draws(keys, "persistence", 1, jax.random.exponential)
-        until = one[:, 0] / adherence.stop
+        until = persistence(adherence, keys)
         missed |= jnp.asarray(distinct)[None] > until[:, None]
     if adherence.jitter:
         drawn = 2.0 * draws(keys, "dose time", count, jax.random.uniform) - 1.0
         late = drawn * adherence.jitter
         late = jnp.maximum(late, jnp.minimum(-jnp.asarray(distinct)[None], 0.0))
     return Habits(missed[:, place], late[:, place])
+
+
+def persistence(
+    adherence: Adherence, keys: Key[Array, " subject"]
+) -> Float[Array, " subject"]:
+    """Draw from when on subjects take nothing any more [h], at a hazard above 0."""
+    drawn = draws(keys, "persistence", 1, jax.random.exponential)
+    return drawn[:, 0] / adherence.stop
 
 
 def taken_by(habits: Habits, doses: Doses) -> tuple[Doses, Ledger]:

@@ -22,6 +22,8 @@ from vtrial.dims import (
     SCREENED,
     SKETCH,
     STATUS,
+    STOP_CAUSE,
+    STOPPED,
     SUBJECTS,
     TAKEN,
     TRAJECTORIES,
@@ -33,6 +35,7 @@ from vtrial.observe.frame import frame_of
 from vtrial.observe.ledger import ledger_rows
 from vtrial.observe.population_prediction import TypicalPredictions, typical_of
 from vtrial.observe.predicted import predictions
+from vtrial.protocol.intercurrent import asks_of_stop
 from vtrial.protocol.protocol import Arm
 from vtrial.sketch import BINS
 from vtrial.types import Status
@@ -118,6 +121,10 @@ def _arm(
         rows |= {LEFT: spread(LEFT), CAUSE: np.full(size, ABSENT, "int8")}
         if seen is not None:
             rows[CAUSE][chosen] = np.asarray(seen.cause)[: chosen.size]
+    if asks_of_stop(protocol):
+        rows |= {STOPPED: spread(STOPPED), STOP_CAUSE: np.full(size, ABSENT, "int8")}
+        if seen is not None:
+            rows[STOP_CAUSE][chosen] = np.asarray(seen.stop_cause)[: chosen.size]
     for name in (OUTCOME, BASELINE, EVENT):
         rows[f"{OUTCOMES}/{name}"] = spread(name, points)
     reason = np.zeros((size, points), "int8")

@@ -33,6 +33,7 @@ from vtrial.observe.bringing import (
 from vtrial.observe.course import Decisions
 from vtrial.observe.course_program import follow_courses
 from vtrial.observe.departure import Left, hazards_of, numbers_of, seen_to_leave
+from vtrial.observe.ends import Ends, codes_of, stopped_under
 from vtrial.observe.measuring import (
     Who,
     covariates_asked,
@@ -48,6 +49,7 @@ from vtrial.observe.screening import enrolled
 from vtrial.observe.series import planned_ledger, series_of
 from vtrial.observe.undefined import undefined
 from vtrial.program_cache import kept
+from vtrial.protocol.intercurrent import asks_of_stop
 from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.sketch import sketch
 from vtrial.solver.by_chance import simulate_by_chance
@@ -100,6 +102,9 @@ class Seen(NamedTuple):
         stayed to the end.
     given, decisions
         What was given and decided, where an arm has rules.
+    stopped, stop_cause
+        (subject) When they stopped treatment and the code of the cause, as of leaving;
+        None where no endpoint asks.
     """
 
     status: Int[Array, " subject"]
@@ -117,6 +122,8 @@ class Seen(NamedTuple):
     cause: Int[Array, " subject"]
     given: Ledger | None = None
     decisions: Decisions | None = None
+    stopped: Float[Array, " subject"] | None = None
+    stop_cause: Int[Array, " subject"] | None = None
 
 
 class Course(NamedTuple):
@@ -224,6 +231,10 @@ class Trial:
             {name: people.covariates[name][place] for name in asked},
             course.left,
             share_attended(self.protocol, arm),
+            stopped_under(
+                self.protocol, arm, course.keys, course.given, course.decisions
+            ),
+            codes_of(self.protocol, arm) if course.left is not None else None,
         )
         ledger = series_of(self.protocol, arm, course.given, course.decisions)
         seen = _reduce(
@@ -327,7 +338,10 @@ class Trial:
             attends = share_attended(self.protocol, self.protocol.arms[0])
             causes = jnp.zeros(len(self.protocol.design.dropout.causes))
             numbers = jnp.zeros(numbers_of(self.protocol).size)
-            who = Who(keys, causes, numbers, covariates, None, attends)
+            stopped = None
+            if asks_of_stop(self.protocol):
+                stopped = Left(jnp.zeros(count), jnp.zeros(count, int))
+            who = Who(keys, causes, numbers, covariates, None, attends, stopped)
             status, here = jnp.zeros(count, int), jnp.zeros(count, bool)
             return truth, status, who, times, here, {}
 
@@ -394,8 +408,7 @@ def _reduce(
     lost = undefined(protocol, plan, truth) & (status == Status.SOLVED)
     status = jnp.where(lost, int(Status.OUTPUT_NOT_FINITE), status)
     solved = (status == Status.SOLVED) & real
-    gone = left.time
-    found = outcomes_of(protocol, plan, taken, noisy, truth, who, gone, ledger)
+    found = outcomes_of(protocol, plan, taken, noisy, truth, who, left, ledger)
     parts = [jnp.stack(part, axis=1) for part in zip(*found, strict=True)]
     parts = parts or [*[jnp.zeros((real.size, 0))] * 3, jnp.zeros((real.size, 0), int)]
     *parts, reason = parts
@@ -405,6 +418,10 @@ def _reduce(
     reason = jnp.where(solved[:, None], reason, 0).astype("int8")
     whole = _kept(protocol, plan, taken, noisy, truth, real)
     measured, times, values, sketches, counts = whole
+    stopped = (None, None)
+    if who.stopped is not None:
+        ends = Ends(protocol, left, who.stopped)
+        stopped = seen_to_leave(ends.seen_to_stop(), time, solved)
     return Seen(
         status,
         jnp.zeros_like(status),
@@ -418,6 +435,9 @@ def _reduce(
         sketches,
         counts,
         *seen_to_leave(left, time, solved),
+        None,
+        None,
+        *stopped,
     )
 
 

@@ -142,7 +142,7 @@ def by_constants(protocol: Protocol, risk: Risk) -> Left:
     for place, cause in enumerate(protocol.design.dropout.causes):
         if cause.equation is None:
             time = risk.wanted[:, place] / risk.hazards[:, place]
-            found = _earlier(found, time, place + 1)
+            found = earlier(found, time, place + 1)
     return found
 
 
@@ -178,7 +178,7 @@ def built(
         rise = 0.5 * (every[:, 1:] + every[:, :-1]) * step
         grown = before.total[:, place][:, None] + jnp.cumsum(rise, axis=1)
         when = _reached(times, step, every, rise, grown, risk.wanted[:, at])
-        left = _earlier(left, when, at + 1)
+        left = earlier(left, when, at + 1)
         hazards.append(hazard[:, -1])
         totals.append(grown[:, -1])
     return Built(
@@ -243,7 +243,7 @@ def _reached(
     return jnp.where(over.any(axis=1), time, jnp.inf)
 
 
-def _earlier(left: Left, time: Float[Array, " subject"], code: int) -> Left:
+def earlier(left: Left, time: Float[Array, " subject"], code: int) -> Left:
     """Let subjects leave at a time [h] for a cause, if they have not left by then."""
     return Left(
         jnp.minimum(left.time, time), jnp.where(time < left.time, code, left.cause)

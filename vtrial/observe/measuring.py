@@ -30,6 +30,7 @@ from vtrial.observe.departure import (
     nothing_built,
     risk_of,
 )
+from vtrial.observe.ends import Ends
 from vtrial.observe.observation_times import ObservationTimes
 from vtrial.observe.residual_draws import residual_normals
 from vtrial.protocol.protocol import Arm, Protocol
@@ -57,6 +58,11 @@ class Who(NamedTuple):
         When they left and why, where rules decide that, too; None: by dropout alone.
     attends
         Share of the visits that they come to; None: all.
+    stopped
+        When they stopped treatment and why, by the codes of all arms; None: nobody
+        asks.
+    codes
+        By the code of an arm's reason of leaving that of all arms.
     """
 
     keys: Key[Array, " subject"]
@@ -65,6 +71,8 @@ class Who(NamedTuple):
     covariates: dict[str, Float[Array, " subject"]]
     left: Left | None = None
     attends: Float[Array, ""] | None = None
+    stopped: Left | None = None
+    codes: Int[Array, " reason"] | None = None
 
 
 def share_attended(protocol: Protocol, arm: Arm) -> Float[Array, ""] | None:
@@ -130,7 +138,7 @@ def outcomes_of(
     noisy: Noisy,
     truth: Truth,
     who: Who,
-    left: Float[Array, " subject"],
+    left: Left,
     ledger: Series = MappingProxyType({}),
 ) -> list[Outcome]:
     """Return the outcomes of all endpoints; those made of others come after these.
@@ -142,13 +150,14 @@ def outcomes_of(
         for values in (truth, noisy)
     )
     found: dict[str, Outcome] = {}
+    ends = Ends(protocol, left, who.stopped, who.codes)
     dropout = bool(protocol.design.dropout.causes) or who.left is not None
     for point in protocol.endpoints:
         if point.equals is not None or point.first_of:
             made = combined(point, found, who.covariates)
         else:
             keys = _drawn(point, who.keys)
-            cut = _interruption(point, found, left, dropout=dropout)
+            cut = _interruption(point, found, ends, dropout=dropout)
             if point.values == "ledger":
                 made = outcomes(point, *ledger[point.of], interruption=cut)
             elif point.values == "true":
@@ -157,13 +166,15 @@ def outcomes_of(
             else:
                 values = _values(protocol, plan, point, taken, noisy)
                 made = outcomes(point, *values, interruption=cut, keys=keys)
-                if dropout and point.period is not None and not _told(point):
-                    made = _without(made, _cut_short(point, *values, left))
+                if dropout and point.period is not None:
+                    short = _cut_short(point, *values, ends.untold(point))
+                    made = _without(made, short)
             if dropout and point.period is not None and _told(point):
-                made = _without(made, left < point.period)  # nothing of it was given
+                gone = left.time < point.period
+                made = _without(made, gone)  # nothing of it was given
             if dropout and point.values == "measured":
                 last = jnp.minimum(taken.max(axis=1), point.end)
-                reason = left_before(made.reason, left < last)
+                reason = left_before(made.reason, left.time < last)
                 made = made._replace(reason=reason)
         found[point.name] = made
     return list(found.values())
@@ -238,7 +249,7 @@ def _values(
 
 def _told(endpoint: Endpoint) -> bool:
     """Return whether the sheet says what dropout does to an endpoint."""
-    return DROPOUT in dict(endpoint.intercurrent)
+    return any(one.event == DROPOUT for one in endpoint.intercurrent)
 
 
 def _cut_short(
@@ -277,7 +288,7 @@ def _drawn(
 def _interruption(
     endpoint: Endpoint,
     found: Mapping[str, Outcome],
-    left: Float[Array, " subject"],
+    ends: Ends,
     *,
     dropout: bool,
 ) -> Interruption | None:
@@ -286,14 +297,17 @@ def _interruption(
     Who leaves is seen no more: an event that was not seen by then is censored, but what
     is looked at on the grid is a number that nobody has to come for.
     """
+    left = ends.left.time
     never = jnp.full(left.shape, jnp.inf)
     censored = endpoint.kind.event and endpoint.values == "true" and dropout
     cut = Interruption(left if censored else never, never, never)
-    for name, strategy in endpoint.intercurrent:
-        time = left
-        if name != DROPOUT:
-            seen = found[name]
+    for event in endpoint.intercurrent:
+        strategy, time = event.strategy, never
+        if event.of_endpoint:
+            seen = found[event.event]
             time = jnp.where(seen.event == 1, seen.outcome, jnp.inf)
+        else:
+            time = ends.time_of(event)
         if strategy in ("hypothetical", "while on treatment"):
             cut = cut._replace(until=jnp.minimum(cut.until, time))
         if strategy == "while on treatment":

@@ -28,6 +28,7 @@ from vtrial.endpoint.endpoint import Endpoint
 from vtrial.endpoint.outcome import Outcome, combined
 from vtrial.observe.bringing import brought, padded, periods_of
 from vtrial.observe.departure import hazards_of, numbers_of
+from vtrial.observe.ends import stopped_under
 from vtrial.observe.measuring import (
     Who,
     covariates_asked,
@@ -181,11 +182,13 @@ class Surrogate:
         }
         solved = (path.status == Status.SOLVED)[:, None]
         truth = {k: jnp.where(solved, v, jnp.nan) for k, v in truth.items()}
-        left = leaving(protocol, scheme.schedule, truth, who).time
-        noisy = measure(protocol, scheme.schedule, truth, taken, who, left)
+        left = leaving(protocol, scheme.schedule, truth, who)
+        noisy = measure(protocol, scheme.schedule, truth, taken, who, left.time)
         given = borne.given or planned_ledger(doses, count)
         kept = jnp.isin(given.reason, jnp.asarray(TAKEN)) & jnp.isfinite(given.time)
         ledger = {DOSE: (given.time, jnp.where(kept, given.amount, jnp.nan))}
+        stopped = stopped_under(protocol, self.problem.arm, borne.keys, given, None)
+        who = who._replace(stopped=stopped)
         found = outcomes_of(
             self.bare, scheme.schedule, taken, noisy, truth, who, left, ledger
         )

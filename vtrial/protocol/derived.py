@@ -1,9 +1,9 @@
-"""Endpoints made of other endpoints, and what intercurrent events do to endpoints."""
+"""Endpoints made of other endpoints."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from vtrial.endpoint.endpoint import DROPOUT, Endpoint
+from vtrial.endpoint.endpoint import Endpoint
 from vtrial.endpoint.equation import called
 from vtrial.endpoint.registry import kinds
 from vtrial.errors import ModelError, ProtocolError
@@ -43,7 +43,7 @@ def read_derived(
     if shape.equals is not None:
         expression = _equation((*path, "equals"), shape.equals, earlier, known, faults)
     for place, one in enumerate(first_of):
-        _check_event((*path, "first of", place), one, earlier, shapes, faults)
+        check_event((*path, "first of", place), one, earlier, shapes, faults)
     unit = shape.unit or "1"
     if not is_unit(unit):
         allowed, write = no_unit(unit)
@@ -69,50 +69,6 @@ def read_derived(
         above=above,
         below=below,
     )
-
-
-def read_intercurrent(
-    name: str,
-    shape: EndpointShape,
-    endpoint: Endpoint,
-    shapes: Shapes,
-    faults: Faults,
-) -> dict[str, Any]:
-    """Read how intercurrent events are dealt with; fields of the endpoint."""
-    path = ("endpoints", name)
-    earlier = list(shapes)[: list(shapes).index(name)]
-    for event in shape.intercurrent:
-        if event != DROPOUT:
-            at = (*path, "intercurrent", event)
-            _check_event(at, event, earlier, shapes, faults)
-    composite = "composite" in shape.intercurrent.values()
-    if shape.intercurrent and (endpoint.event or is_derived(shape)):
-        faults.add(
-            (*path, "intercurrent"),
-            found="given for a time to an event, or for what is made of others",
-            allowed="given for the endpoints that it is made of; an event that counts, "
-            f"too, is one of `first of: [{name}, {next(iter(shape.intercurrent))}]`",
-        )
-    if shape.failure is None and composite and not endpoint.binary:
-        faults.add(
-            (*path, "failure"),
-            found="missing",
-            allowed="the number after an event of the composite strategy, such as "
-            "`failure: 0`",
-        )
-    if shape.failure is not None and not composite:
-        faults.add(
-            (*path, "failure"),
-            found="given, though no event has the composite strategy",
-            allowed="left out, or given with `intercurrent: {rescue: composite}`",
-        )
-    failure = 0.0 if composite else None
-    if shape.failure is not None:
-        try:
-            failure = number_in(shape.failure, endpoint.unit)
-        except ProtocolError as error:
-            faults.relay((*path, "failure"), error)
-    return {"intercurrent": tuple(shape.intercurrent.items()), "failure": failure}
 
 
 def _check_keys(path: Path_, shape: EndpointShape, faults: Faults) -> None:
@@ -149,10 +105,10 @@ def _equation(
     return expression
 
 
-def _check_event(
+def check_event(
     path: Path_, name: str, earlier: list[str], shapes: Shapes, faults: Faults
 ) -> None:
-    """Find names that are no time to an event before this endpoint."""
+    """Find names that are no time to an event before an endpoint."""
     events = [one for one in earlier if _is_event(shapes[one])]
     if name not in events:
         faults.add(

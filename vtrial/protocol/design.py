@@ -6,7 +6,7 @@ from typing import Literal
 
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
 from vtrial.protocol.enactment import Accrual
-from vtrial.protocol.rules import Rule
+from vtrial.protocol.rules import Rule, reason_of
 
 NUMBER = "number {}"  # no name of a sheet has a space
 SITE, REGION = "site", "region"  # of a subject, by the accrual of its trial
@@ -105,7 +105,7 @@ class Dropout:
 
         They are the causes, then those of the arm's rules that say `leave`.
         """
-        ruled = (f"rule {rule.name}" for rule in rules if rule.leaves)
+        ruled = (reason_of(rule) for rule in rules if rule.leaves)
         return (*(cause.name for cause in self.causes), *ruled)
 
 

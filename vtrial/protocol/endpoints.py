@@ -10,10 +10,11 @@ from vtrial.endpoint.kind import SAME, TIMES_HOURS
 from vtrial.endpoint.registry import kinds
 from vtrial.errors import ProtocolError, UnitError
 from vtrial.model.model import Output
-from vtrial.protocol.derived import is_derived, read_derived, read_intercurrent
+from vtrial.protocol.derived import is_derived, read_derived
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.formula import read_of
 from vtrial.protocol.grades import read_grades
+from vtrial.protocol.intercurrent import Causes, read_intercurrent
 from vtrial.protocol.protocol import Visit
 from vtrial.protocol.quantification import read_below
 from vtrial.protocol.scope import Known
@@ -53,10 +54,11 @@ def read_endpoints(
     spans: dict[str, Span],
     visits: Sequence[Visit],
     *,
+    causes: Causes,
     known: Known,
     faults: Faults,
 ) -> tuple[Endpoint, ...]:
-    """Read the endpoints that make sense."""
+    """Read the endpoints that make sense; `causes` are those of intercurrent events."""
     endpoints: list[Endpoint] = []
     for name, shape in shapes.items():
         when = spans.get(name)
@@ -65,7 +67,7 @@ def read_endpoints(
         else:
             endpoint = _endpoint(name, shape, when, visits, known, faults)
         if endpoint is not None:
-            named = read_intercurrent(name, shape, endpoint, shapes, faults)
+            named = read_intercurrent(name, shape, endpoint, shapes, causes, faults)
             endpoints.append(replace(endpoint, **named))
     return tuple(endpoints)
 

@@ -41,6 +41,7 @@ from vtrial.protocol.faults import Faults
 from vtrial.protocol.fitted import check_fitted, with_fitted
 from vtrial.protocol.flow import asked_of_flow
 from vtrial.protocol.grid import Grid, read_grid
+from vtrial.protocol.intercurrent import causes_of
 from vtrial.protocol.kept import asked_for, check_predictions, read_keep
 from vtrial.protocol.knots import NO_KNOTS, knots_of, most_delay
 from vtrial.protocol.multiplicity import read_multiplicity
@@ -377,8 +378,9 @@ def _read_endpoints(
     spans = read_spans(
         shape.endpoints, horizon=horizon, late=late, known=known, faults=faults
     )
+    causes = causes_of(shape.design.dropout, arms)
     endpoints = read_endpoints(
-        shape.endpoints, spans, visits, known=known, faults=faults
+        shape.endpoints, spans, visits, causes=causes, known=known, faults=faults
     )
     names = _names(faults.sheet, "endpoints")
     endpoints = with_cost(shape.costs, endpoints, names, faults)

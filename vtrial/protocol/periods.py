@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from vtrial.dosing.regimen import Regimen
-from vtrial.endpoint.endpoint import DROPOUT, Endpoint
+from vtrial.endpoint.endpoint import Endpoint
 from vtrial.endpoint.equation import called
 from vtrial.model.tree import Call, Expression, Name
 from vtrial.protocol.protocol import Arm, Crossover, Protocol, Visit
@@ -97,8 +97,8 @@ def _moved(
 ) -> Endpoint:
     """Return an endpoint as it is in a period."""
     intercurrent = tuple(
-        (event if event == DROPOUT else in_period(event, period), strategy)
-        for event, strategy in endpoint.intercurrent
+        replace(one, event=in_period(one.event, period)) if one.of_endpoint else one
+        for one in endpoint.intercurrent
     )
     equals = endpoint.equals
     if equals is not None:

@@ -256,6 +256,16 @@ class Rule:
         """Whether it ends the subject's part in the study."""
         return any(action.kind == "leave" for action in self.do)
 
+    @property
+    def stops(self) -> bool:
+        """Whether it ends the treatment."""
+        return any(action.kind == "stop" for action in self.do)
+
+
+def reason_of(rule: Rule) -> str:
+    """Name the reason of who leaves, or stops treatment, by a rule."""
+    return f"rule {rule.name}"
+
 
 def told_names(learning: Learning) -> tuple[str, ...]:
     """Name what is told of a choice: of the dose that was chosen, but for the last.

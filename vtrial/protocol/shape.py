@@ -5,7 +5,7 @@ Nothing is resolved here. Words stay words; `vtrial.protocol.load` gives them me
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from vtrial.endpoint.endpoint import Strategy
 from vtrial.endpoint.kind import Below
@@ -224,6 +224,21 @@ class DesignShape(Shape):
     )
 
 
+StrategyWord = Annotated[
+    Strategy, BeforeValidator(Words(*get_args(Strategy), place="strategy"))
+]
+
+
+def _of_causes(given: object) -> str:
+    """Tell strategies by cause from one for all, so that faults are of what it is."""
+    return "by cause" if isinstance(given, dict) else "for all"
+
+
+Strategies = Annotated[
+    Annotated[StrategyWord, Tag("for all")]
+    | Annotated[dict[str, StrategyWord], Tag("by cause")],
+    Discriminator(_of_causes),
+]
 Take = Annotated[
     str,
     BeforeValidator(Words(*kinds(), place="take", page="protocol.md")),
@@ -303,16 +318,14 @@ class EndpointShape(Shape):
         description="What measured values below the output's `lloq` count as; `zero "
         "before first` for non-compartmental numbers if left out, else `LLOQ/2`.",
     )
-    intercurrent: dict[
-        str,
-        Annotated[
-            Strategy, BeforeValidator(Words(*get_args(Strategy), place="strategy"))
-        ],
-    ] = Field(
+    intercurrent: dict[str, Strategies] = Field(
         default_factory=dict,
-        description="How events (endpoints that are times to one, or `dropout`) are "
-        "dealt with.",
-        examples=[{"rescue": "composite", "dropout": "while on treatment"}],
+        description="How events (endpoints that are times to one, `dropout`, or the "
+        "`stop` of treatment) are dealt with; the last two by cause, too.",
+        examples=[
+            {"rescue": "composite", "dropout": "while on treatment"},
+            {"dropout": {"toxicity": "composite", "other": "hypothetical"}},
+        ],
     )
     failure: Value | None = Field(
         None, description="The number after an event of the composite strategy."

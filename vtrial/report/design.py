@@ -335,8 +335,8 @@ def endpoint_in_words(protocol: Protocol, endpoint: Endpoint) -> str:
     if endpoint.kind.baseline and endpoint.baseline:
         upto = timing_of(protocol).duration(endpoint.baseline)
         words += f" (baseline: last value up to {upto})"
-    for name, strategy in endpoint.intercurrent:
-        words += f"; {name}: {strategy}"
+    for one in endpoint.intercurrent:
+        words += f"; {one.name}: {one.strategy}"
     if not endpoint.of or of_day:
         return words
     if endpoint.lloq:

@@ -76,6 +76,7 @@ from vtrial.report.tables import (
     interval_in_words,
     published_table,
     published_words,
+    stopped_table,
 )
 from vtrial.report.words import capital
 from vtrial.report.worth import details_table, operating_table
@@ -92,6 +93,7 @@ _FRAMES = (
     "failures",
     "fallbacks",
     "departed",
+    "stopped",
     "published",
     "curves",
     "operating",
@@ -233,6 +235,7 @@ def write_page(
         comparisons=comparisons_list(protocol),
         flow=flow_table(protocol, flow),
         departed=_if_any(lambda f: departed_table(protocol, f), frames["departed"]),
+        stopped=_if_any(lambda f: stopped_table(protocol, f), frames["stopped"]),
         balance=_if_any(lambda f: balance_table(protocol, f), frames["balance"]),
         endpoints=_if_any(
             lambda f: endpoints_tables(protocol, f, frames["missing"]),

@@ -390,6 +390,28 @@ def fallbacks_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
 
 def departed_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
     """Lay down who left, when and why, by arm and cause."""
+    caption = (
+        "Who left, when, why: of the solved subjects of each arm those who left for a "
+        "cause before the end, ± Monte Carlo error, and the mean of their times, with "
+        "the first and the last."
+    )
+    return _ended_table(protocol, frame, "departed", "Left", caption)
+
+
+def stopped_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
+    """Lay down who stopped treatment, when and why, by arm and cause."""
+    caption = (
+        "Who stopped treatment: of the solved subjects of each arm those who stopped "
+        "it for a cause before they left, as the endpoints count it, ± Monte Carlo "
+        "error, and the mean of their times, with the first and the last."
+    )
+    return _ended_table(protocol, frame, "stopped", "Stopped", caption)
+
+
+def _ended_table(
+    protocol: Protocol, frame: pd.DataFrame, name: str, ended: str, caption: str
+) -> Table:
+    """Lay down whose part or treatment ended, when and why, by arm and cause."""
     lasting = timing_of(protocol).duration
 
     def when(row: Any) -> Cell:
@@ -411,13 +433,8 @@ def departed_table(protocol: Protocol, frame: pd.DataFrame) -> Table:
         )
         for row in each_row(frame)
     ]
-    heads = ("Arm", "Why", "n", "Left", "Share", "When")
-    caption = (
-        "Who left, when, why: of the solved subjects of each arm those who left for a "
-        "cause before the end, ± Monte Carlo error, and the mean of their times, with "
-        "the first and the last."
-    )
-    return make_table("departed", caption, heads, rows, words=2)
+    heads = ("Arm", "Why", "n", ended, "Share", "When")
+    return make_table(name, caption, heads, rows, words=2)
 
 
 def status_words(status: object) -> str:

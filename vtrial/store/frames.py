@@ -34,6 +34,8 @@ from vtrial.dims import (
     SKETCH,
     STATE,
     STATUS,
+    STOP_CAUSE,
+    STOPPED,
     SUBJECT,
     SUBJECTS,
     TIME,
@@ -268,11 +270,13 @@ def _outcomes(
         for name in (STATUS, FALLBACK):
             words = np.array(group[name].attrs[MEANS])[group[name].values + 1]
             _put(columns, name, mine, words, "not simulated")
-        if CAUSE in group:
-            words = np.array(group[CAUSE].attrs[MEANS])[group[CAUSE].values + 1]
-            _put(columns, LEFT, mine, group[LEFT].values, np.nan)
-            _put(columns, CAUSE, mine, words, "not simulated")
-            units[LEFT] = "h"
+        for when, why in ((LEFT, CAUSE), (STOPPED, STOP_CAUSE)):
+            if why not in group:
+                continue
+            words = np.array(group[why].attrs[MEANS])[group[why].values + 1]
+            _put(columns, when, mine, group[when].values, np.nan)
+            _put(columns, why, mine, words, "not simulated")
+            units[when] = "h"
         found = _group(tree, f"{ARMS}/{arm}/{OUTCOMES}")
         points = found[ENDPOINT]
         units |= dict(
