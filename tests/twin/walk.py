@@ -71,7 +71,7 @@ def known_mean(values):
 
 
 def drifts(folder):
-    """Write what was measured of persons about their own means; return where, and it."""
+    """Write what was measured of persons about their own means; return it, too."""
     draw = np.random.default_rng(7)
     walks = np.zeros((PEOPLE, LONG))
     level, means = np.zeros(PEOPLE), 2.0 * draw.normal(size=PEOPLE)

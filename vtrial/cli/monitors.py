@@ -45,7 +45,7 @@ def follow(
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Say where persons stand at every measurement, by a cloud of particles or an ensemble."""
+    """Say where persons stand at every measurement, by particles or an ensemble."""
     loaded = vt.load_model(model)
     study = _study(loaded, data, output)
     asked = {"method": method, "particles": particles, "moves": moves, "seed": seed}
