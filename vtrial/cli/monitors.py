@@ -86,7 +86,7 @@ def monitor(
     as_json: Json = False,
 ) -> None:
     """Tell at each measurement how probable an event is soon, and raise alarms."""
-    hours = vt.twin.times_of(within, at="--within").item()
+    hours = vt.twin.times_of(within, at="--within", alone=True).item()
     loaded = vt.load_model(model)
     study = _study(loaded, data, output)
     _refuse_person(study, person)
