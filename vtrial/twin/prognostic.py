@@ -100,7 +100,7 @@ def prognose(
     """
     unit = _refuse(model, of)
     share = math.nan if correlation is None else 1.0 - correlation**2
-    if share <= 0:
+    if correlation is not None and not share > 0:
         found = f"{correlation:g}"
         raise DataError("correlation", found, "between -1 and 1", "0.6")
     known = posterior(model, study, draws=draws, seed=seed)
