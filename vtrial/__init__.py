@@ -54,6 +54,7 @@ _VERBS = {
     "open_record": "vtrial.store.record",
     "plan": "vtrial.conduct.plan",
     "printable": "vtrial.errors",
+    "prognose": "vtrial.twin.prognostic",
     "render": "vtrial.report.page",
     "run": "vtrial.conduct.run",
     "serve_site": "vtrial.fit.federated.site",

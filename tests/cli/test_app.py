@@ -174,6 +174,7 @@ def test_a_sheet_of_another_kind_is_not_run_but_named(tmp_path):
         ("sampling", "24 h every", "24 h each", 11, "without a step"),
         ("sampling", "subjects: 24", "subjects: 0", 8, "at least 1"),
         ("sampling", '30 min"', '30 min"\nwindow: 3 kg', 12, "window"),
+        ("sampling", "title:", "model: theophyline\ntitle:", 3, "theophylline"),
     ],
 )
 def test_check_tells_faults_of_targets_and_of_sampling(
@@ -188,6 +189,17 @@ def test_check_tells_faults_of_targets_and_of_sampling(
     (fault,) = said["entries"]
     assert fault["line"] == line
     assert told in " ".join(map(str, fault.values()))
+
+
+def test_check_holds_a_sampling_against_the_model_that_it_names(tmp_path):
+    path = tmp_path / "sheet.yaml"
+    head = "sampling: once\nmodel: theophylline\ngroups:\n"
+    path.write_text(head + "  all: {dose: 100 mL, times: 1 h, subjects: 3}\n")
+    (fault,) = json.loads(use("check", path, "--json", code=WRONG))["entries"]
+    assert fault["line"] == 4
+    assert "mL" in fault["found"]
+    path.write_text(head + "  all: {dose: 100 mg, times: 1 h, subjects: 3}\n")
+    use("check", path)
 
 
 def test_new_refuses_an_unknown_kind(tmp_path):

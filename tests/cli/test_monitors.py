@@ -56,6 +56,8 @@ def test_a_person_is_watched(folder, capsys):
          "an ID of the data: 7"),
         ("monitor walk.yaml --data person.csv --event 'lvel < 0' --within '2 h' "
          "--threshold 0.5", "level"),
+        ("monitor walk.yaml --data person.csv " + WATCHED + " --method ensemble "
+         "--moves 2", "--method particles"),
         ("twin walk.yaml", "--data person.csv"),
         ("twin walk.yaml --data person.csv --codes a=level", "--data and --codes"),
         ("twin walk.yaml --stream person.csv", "--codes"),

@@ -8,6 +8,7 @@ import pytest
 from scipy.stats import multivariate_normal
 
 from tests.fit.test_methods import LINE, TIMES, problem_of, study_of
+from vtrial.cli.fits import show_fits
 from vtrial.errors import FitError
 from vtrial.fit.calibration import calibrate
 from vtrial.fit.comparison import compare_fits
@@ -15,6 +16,7 @@ from vtrial.fit.left_out import left_out, smoothed
 from vtrial.fit.methods.importance import modes_at
 from vtrial.fit.parameters import layout_of
 from vtrial.fit.pointwise import worth_of
+from vtrial.fit.posterior import lost_of
 from vtrial.model.sheet import load_model
 
 FIXED = ("eta.A", "eta.B", "conc.additive")
@@ -92,12 +94,13 @@ def test_tails_are_told():
     assert weight == pytest.approx(np.log(0.01))
 
 
-def folder_of(parent, name, density, digest="same"):
+def folder_of(parent, name, density, digest="same", lost=None):
     """Write what is compared of a fit that drew."""
     into = parent / name
     into.mkdir()
     told = {"data_digest": digest, "data": f"{name}.csv", "observations": 9}
     told |= dict.fromkeys(("model", "method", "condition", "converged"), 1)
+    told["method_says"] = {"worth_lost": lost} if lost else {}
     told |= {"names": ["tv"], "doubts": [], "estimates": []}
     told |= dict.fromkeys(("objective", "aic", "bic"), 100.0)
     (into / "estimates.json").write_text(json.dumps(told))
@@ -122,15 +125,37 @@ def test_fits_are_held_to_subjects_left_out(tmp_path):
     assert second._5 == pytest.approx(2.0 * less.std(ddof=1))
     (unsure,) = found["unsure"].itertuples()
     assert (unsure.fit, unsure.ID) == ("one", "S3")
-    assert second._9 == 1
+    assert second._10 == 1
     with pytest.raises(FitError, match=r"of other data \(three\.csv"):
         compare_fits([one, folder_of(tmp_path, "three", good, "other")])
     short = folder_of(tmp_path, "short", good[:5])
     with pytest.raises(FitError, match="5 draws; it must be 25 or more"):
         compare_fits([one, short])
+    lost = {"draws": 30, "of": {"S2": 30}}
+    few = folder_of(tmp_path, "few", good[:5], lost=lost)
+    with pytest.raises(FitError, match="and 30 without a finite density .* of S2"):
+        compare_fits([one, few])
     (short / "worth.csv").unlink()
     with pytest.raises(FitError, match=r"with draws and without worth\.csv"):
         compare_fits([one, short])
+
+
+def test_draws_that_are_left_out_are_told_and_of_whom(tmp_path, capsys):
+    density = -3.0 + 0.1 * np.random.default_rng(1).normal(size=(200, 3))
+    density[5, 1], density[[5, 9], 2] = -np.inf, np.nan
+    lost = lost_of(density.T, np.array(["S0", "S1", "S2"]))["worth_lost"]
+    assert lost == {"draws": 2, "of": {"S1": 1, "S2": 2}}
+    sound = density[np.isfinite(density).all(axis=1)]
+    one = folder_of(tmp_path, "one", sound, lost=lost)
+    two = folder_of(tmp_path, "two", sound)
+    found = compare_fits([one, two])
+    assert dict(zip(found["loo"]["fit"], found["loo"]["lost"], strict=True)) == {
+        "one": 2,
+        "two": 0,
+    }
+    assert found["lost"].to_numpy().tolist() == [["one", "S1", 1], ["one", "S2", 2]]
+    show_fits([one, two], as_json=False)
+    assert "These draws are left out" in capsys.readouterr().err
 
 
 @pytest.mark.slow

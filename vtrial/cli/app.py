@@ -19,6 +19,7 @@ from vtrial.cli.fits import fits, show_fits
 from vtrial.cli.jobs import jobs
 from vtrial.cli.matches import matches
 from vtrial.cli.monitors import monitors
+from vtrial.cli.prognoses import prognoses
 from vtrial.cli.samplings import samplings
 from vtrial.cli.say import open_page, print_json, print_table, say, warn
 from vtrial.cli.twins import twins
@@ -407,6 +408,7 @@ app.add_typer(fits)
 app.add_typer(federated)
 app.add_typer(twins)
 app.add_typer(monitors)
+app.add_typer(prognoses)
 
 
 @app.callback(invoke_without_command=True)

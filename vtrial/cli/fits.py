@@ -230,6 +230,19 @@ def show_fits(folders: Sequence[Path], *, as_json: bool) -> None:
     if "loo" in tables:
         print_table(tables["loo"], title="Each subject left out in turn")
         _doubt(tables["unsure"])
+        _tell_lost(tables["lost"])
+
+
+def _tell_lost(lost: "pd.DataFrame") -> None:
+    """Say which draws are left out, and because of whom."""
+    if not len(lost):
+        return
+    print_table(lost, title="Subjects whose data have no finite density at some draws")
+    warn(
+        "These draws are left out, of everybody: the column `lost` says how many of "
+        "each fit. If they are many, `elpd` is not to be trusted: look at these "
+        "subjects, or give parameters that wander far a prior."
+    )
 
 
 def _doubt(unsure: "pd.DataFrame") -> None:

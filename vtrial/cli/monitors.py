@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,6 +18,10 @@ Data = Annotated[
     Path, typer.Option(help="Doses and measured values, as NONMEM has them (CSV).")
 ]
 Output = Annotated[list[str] | None, typer.Option(help="What DVID means: `1=glucose`.")]
+Method = Annotated[
+    Literal["particles", "ensemble"],
+    typer.Option(help="Whether they are weighted, or moved as Kalman's filter would."),
+]
 Particles = Annotated[int, typer.Option(help="How many, of each person.")]
 Moves = Annotated[
     int, typer.Option(help="Moves of effects after particles are drawn anew.")
@@ -34,16 +38,18 @@ def follow(
     model: Model,
     data: Data,
     output: Output = None,
+    method: Method = "particles",
     particles: Particles = 1000,
     moves: Moves = 0,
     seed: Seed = 0,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
-    """Say where persons stand at every measurement, by a cloud of particles."""
+    """Say where persons stand at every measurement, by particles or an ensemble."""
     loaded = vt.load_model(model)
     study = _study(loaded, data, output)
-    found = vt.twin.filtered(loaded, study, particles=particles, moves=moves, seed=seed)
+    asked = {"method": method, "particles": particles, "moves": moves, "seed": seed}
+    found = vt.twin.filtered(loaded, study, **asked)
     table = found.table()
     if out is not None:
         write_csv(table, out)
@@ -68,6 +74,7 @@ def monitor(
         float, typer.Option(help="The probability from which on there is an alarm.")
     ],
     output: Output = None,
+    method: Method = "particles",
     particles: Particles = 1000,
     moves: Moves = 0,
     seed: Seed = 0,
@@ -79,7 +86,7 @@ def monitor(
     as_json: Json = False,
 ) -> None:
     """Tell at each measurement how probable an event is soon, and raise alarms."""
-    hours = vt.twin.times_of(within, at="--within").item()
+    hours = vt.twin.times_of(within, at="--within", alone=True).item()
     loaded = vt.load_model(model)
     study = _study(loaded, data, output)
     _refuse_person(study, person)
@@ -89,6 +96,7 @@ def monitor(
         event=event,
         within=hours,
         threshold=threshold,
+        method=method,
         particles=particles,
         moves=moves,
         seed=seed,

@@ -199,9 +199,18 @@ def _spans(
     times: str, from_: str, until: str
 ) -> "tuple[np.ndarray | None, float | None, float]":
     """Return when to look, when new doses begin, and when goals are looked at [h]."""
-    grid = vt.twin.times_of(times, at="--times") if times else None
-    start = vt.twin.times_of(from_, at="--from").item() if from_ else None
-    return grid, start, vt.twin.times_of(until or UNTIL, at="--until").item()
+    times_of = vt.twin.times_of
+    grid = times_of(times, at="--times") if times else None
+    start = times_of(from_, at="--from", alone=True).item() if from_ else None
+    return grid, start, times_of(until or UNTIL, at="--until", alone=True).item()
+
+
+def read_table(
+    model: "vt.Model", data: Path, output: Texts, below: Literal["M1", "M3"]
+) -> "vt.fit.Study":
+    """Read persons from a table, those without a measurement, too."""
+    pairs = vt.jobs.pairs_of(",".join(output or ())) or None
+    return vt.fit.read_study(model, data, outputs=pairs, below=below, unobserved=True)
 
 
 def _record(
@@ -215,10 +224,7 @@ def _record(
     """Read persons from a table, or from messages and tell how these were read."""
     pairs = vt.jobs.pairs_of(",".join(codes or output or ()))
     if data is not None and stream is None and not codes:
-        read = vt.fit.read_study
-        return read(
-            model, data, outputs=pairs or None, below=below, unobserved=True
-        ), None
+        return read_table(model, data, output, below), None
     if data is not None or stream is None or output:
         options = {"--data": data, "--stream": stream, "--codes": codes}
         options |= {"--output": output}
@@ -261,7 +267,7 @@ def _deliver(
         say("\n".join(said))
     for path in (*written, *(one for one in drawn if one is not None)):
         say(f"{path}: written.")
-    _warn(tables["quality"])
+    warn_of(tables["quality"])
 
 
 def _refuse(options: Mapping[str, object]) -> None:
@@ -316,7 +322,7 @@ def _draw_advice(
     vt.report.plot_advice(rows, path, value=goal.label, low=goal.low, high=goal.high)
 
 
-def _warn(quality: "pd.DataFrame") -> None:
+def warn_of(quality: "pd.DataFrame") -> None:
     """Name persons of whom little is known about what is probable."""
     bad = quality[(quality["search"] != "converged") | (quality["effective"] < FEW)]
     for row in bad.head(NAMED).itertuples(index=False):

@@ -26,6 +26,7 @@ from scipy.special import chdtrc
 from vtrial.errors import Fault, FitError
 from vtrial.fit.folder import WORTH
 from vtrial.fit.left_out import FEWEST, TRUSTED, left_out
+from vtrial.sheets.words import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,7 +41,9 @@ def compare_fits(folders: Sequence[str | Path]) -> "dict[str, pd.DataFrame]":
     estimate and a column a fit, with errors; `nested`, a row a pair of which one holds
     all estimates of the other; and of two or more fits that drew from their posterior
     distribution, `loo`, a row a fit, the best first, `subjects`, a row a subject of a
-    fit, and `unsure`, those of them whose k is too large. `elpd` is the sum over
+    fit, `unsure`, those of them whose k is too large, and `lost`, a row a subject of a
+    fit at some of whose draws its data have no finite density: these draws are left
+    out, of everybody. `elpd` is the sum over
     subjects of log p(y_i | y_-i), `effective` by how much less that is than of subjects
     that were seen: how many parameters a fit is worth.
 
@@ -76,7 +79,7 @@ def compare_fits(folders: Sequence[str | Path]) -> "dict[str, pd.DataFrame]":
         "fits": pd.DataFrame(rows),
         "estimates": pd.DataFrame(_beside(read)),
         "nested": pd.DataFrame(_nested(read), columns=list(_NESTED)),
-        **_unseen(places),
+        **_unseen(places, read),
     }
 
 
@@ -156,14 +159,17 @@ def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
 
 
-def _unseen(places: Mapping[str, Path]) -> "dict[str, pd.DataFrame]":
+def _unseen(
+    places: Mapping[str, Path], read: Mapping[str, Mapping[str, Any]]
+) -> "dict[str, pd.DataFrame]":
     """Say how well fits predict subjects that are left out, where two or more drew."""
     import pandas as pd
 
     drew = {k: path for k, path in places.items() if (path / "draws.csv").is_file()}
     if len(drew) < 2:
         return {}
-    worth = {label: _worth(path) for label, path in drew.items()}
+    lost = {label: _lost(read[label]) for label in drew}
+    worth = {label: _worth(path, lost[label]) for label, path in drew.items()}
     found = {label: left_out(one.to_numpy(float)) for label, one in worth.items()}
     best = max(found, key=lambda label: found[label].elpd.sum())
     rows, subjects = [], []
@@ -178,6 +184,7 @@ def _unseen(places: Mapping[str, Path]) -> "dict[str, pd.DataFrame]":
                 "se less": _error(less),
                 "effective": float((one.within - one.elpd).sum()),
                 "draws": len(worth[label]),
+                "lost": lost[label]["draws"],
                 "chance": float(np.sqrt(one.variance.sum())),
                 f"k > {TRUSTED}": int((one.k > TRUSTED).sum()),
             }
@@ -186,14 +193,25 @@ def _unseen(places: Mapping[str, Path]) -> "dict[str, pd.DataFrame]":
         subjects.append(pd.DataFrame({**names, "elpd": one.elpd, "k": one.k}))
     table = pd.DataFrame(rows).sort_values("elpd", ascending=False, kind="stable")
     every = pd.concat(subjects, ignore_index=True)
+    gone = [
+        (label, who, count)
+        for label, one in lost.items()
+        for who, count in one["of"].items()
+    ]
     return {
         "loo": table.reset_index(drop=True),
         "subjects": every,
         "unsure": every[every["k"] > TRUSTED],
+        "lost": pd.DataFrame(gone, columns=["fit", "ID", "draws"]),
     }
 
 
-def _worth(folder: Path) -> "pd.DataFrame":
+def _lost(read: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how many draws a fit has lost, and of whom."""
+    return read["method_says"].get("worth_lost", {"draws": 0, "of": {}})
+
+
+def _worth(folder: Path, lost: Mapping[str, Any]) -> "pd.DataFrame":
     """Read what subjects' data are worth at a fit's draws."""
     import pandas as pd
 
@@ -206,6 +224,9 @@ def _worth(folder: Path) -> "pd.DataFrame":
     table = pd.read_csv(path)
     if len(table) < FEWEST:
         found = f"{len(table)} draws"
+        if lost["draws"]:
+            found += f", and {lost['draws']} without a finite density of the data of "
+            found += listed(lost["of"], 10)
         allowed = f"{FEWEST} or more, of which a tail can be told; fit it again"
         raise FitError(str(path), found, allowed, f"--draws {10 * FEWEST}")
     return table

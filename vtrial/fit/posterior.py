@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, Float, Key
+from jaxtyping import Array, ArrayLike, Float, Key, Shaped
 from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
 from numpyro.distributions import biject_to, constraints
 
@@ -129,6 +129,7 @@ def answered(
     density, variance = np.asarray(found.density), np.asarray(found.variance)
     sound = np.isfinite(density).all(axis=0)
     told |= {"worth_error": float(np.sqrt(variance[:, sound].mean(axis=1).sum()))}
+    told |= lost_of(density, problem.study.identity)
     priors = said(prior_of(problem.model, problem.layout, problem.base), problem.layout)
     return Answer(
         vector=vector,
@@ -145,6 +146,26 @@ def answered(
         worth=density.T[sound],
         told={**told, "priors": priors},
     )
+
+
+def lost_of(
+    density: Float[np.ndarray, "subject draw"], identity: Shaped[np.ndarray, " subject"]
+) -> dict[str, Any]:
+    """Say at how many draws a subject has no finite density, and how many of each.
+
+    Such draws are not compared by. Nothing is said if there are none.
+
+    Examples
+    --------
+    >>> lost_of(np.array([[-1.0, -2.0], [-np.inf, -1.0]]), np.array([7, 8]))
+    {'worth_lost': {'draws': 1, 'of': {'8': 1}}}
+    """
+    lost = ~np.isfinite(density)
+    if not lost.any():
+        return {}
+    each = zip(identity, lost.sum(axis=1), strict=True)
+    of = {str(name): int(count) for name, count in each if count}
+    return {"worth_lost": {"draws": int(lost.any(axis=0).sum()), "of": of}}
 
 
 def agreement(

@@ -183,6 +183,7 @@ def _laid_out(
     """Keep the records at which something was observed, and lay them out anew."""
     follower, covariates = interpolate(model, events)
     kept = (events.row >= 0) & seen.real[np.maximum(events.row, 0)]
+    kept = _wide(kept, 1, 0)  # a table may hold doses alone
     width = roomy(int(kept.sum(axis=1).max(initial=0)))
     order = np.argsort(~kept, axis=1, kind="stable")
     order = _wide(order, width, 0)[:, :width]
@@ -190,7 +191,8 @@ def _laid_out(
     real[:, events.row.shape[1] :] = False
 
     def take(values: np.ndarray, filler: float | int) -> np.ndarray:
-        return np.where(real, np.take_along_axis(values, order, axis=1), filler)
+        found = np.take_along_axis(_wide(values, 1, 0), order, axis=1)
+        return np.where(real, found, filler)
 
     row = take(events.row, -1)
     laid: dict[str, Any] = {

@@ -323,10 +323,14 @@ def _drawn(
 
 
 class Law(NamedTuple):
-    """A law that a tick can draw from, and the arguments behind the draw's name."""
+    """A law that a tick can draw from, and the arguments behind the draw's name.
+
+    `whole`: it gives whole numbers.
+    """
 
     draw: Callable[..., Array]
     arguments: tuple[str, ...] = ()
+    whole: bool = False
 
 
 def _gamma(key: Key[Array, ""], shape: Array, rate: Array) -> Array:
@@ -345,6 +349,6 @@ LAWS: dict[str, Law] = {
     "normal": Law(lambda key: jax.random.normal(key, (), float)),
     "uniform": Law(lambda key: jax.random.uniform(key, (), float)),
     "gamma": Law(_gamma, ("shape", "rate")),
-    "poisson": Law(_poisson, ("mean",)),
-    "bernoulli": Law(_bernoulli, ("p",)),
+    "poisson": Law(_poisson, ("mean",), whole=True),
+    "bernoulli": Law(_bernoulli, ("p",), whole=True),
 }

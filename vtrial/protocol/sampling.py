@@ -11,6 +11,7 @@ from vtrial.dosing.grammar import parse_leniently
 from vtrial.dosing.words import parse_regimen
 from vtrial.errors import DosingError, Fault, ModelError, UnitError, VtrialError
 from vtrial.model.model import Model
+from vtrial.model.sheet import load_model
 from vtrial.protocol.moments import sample_times
 from vtrial.sheets.choice import Words
 from vtrial.sheets.find import refuse_other
@@ -54,6 +55,11 @@ class SamplingShape(_Closed):
         description="The design's name.", examples=["once"]
     )
     title: str = Field("", description="What it is, in words.")
+    model: str = Field(
+        "",
+        description="The model it is checked against: a sheet or a library name.",
+        examples=["theophylline"],
+    )
     groups: Annotated[dict[str, GroupShape], Field(min_length=1)] = Field(
         description="Who is dosed and measured how.",
         examples=[{"all": {"dose": "70 mg", "times": "1 h, 24 h", "subjects": 32}}],
@@ -147,18 +153,35 @@ def load_sampling(given: str | Path | Mapping[str, object], model: Model) -> Sam
 
 
 def check_sampling(given: str | Path | Mapping[str, object]) -> None:
-    """Refuse a sampling design that fits no model: by its words, doses and times.
+    """Refuse a sampling design that fits no model, or not the one that it names.
+
+    Without a name its words, doses and times are looked at as far as they go.
 
     Raises
     ------
     ModelError
-        With every fault of the sheet that shows without a model.
+        With every fault of the sheet, or of the model that it names.
     SheetError
-        If the file is no readable sheet.
+        If the file is no readable sheet, or there is no such model.
     """
-    reader = _Reader(_sheet(given), None)
+    sheet = _sheet(given)
+    reader = _Reader(sheet, None)
+    if name := reader.shape.model:
+        reader = _Reader(sheet, _named(sheet, name))
     reader.read()
     raise_faults(ModelError, reader.faults)
+
+
+def _named(sheet: Sheet, name: str) -> Model:
+    """Load the model that a design names, beside its sheet or from the library."""
+    try:
+        return load_model(name, beside=sheet.source)
+    except VtrialError as error:
+        own = [
+            fault if fault.source else sheet.inside(("model",), fault)
+            for fault in error.faults
+        ]
+        raise type(error).of(own) from error
 
 
 def sampling_schema() -> dict[str, object]:

@@ -8,12 +8,13 @@ from vtrial.errors import SheetError
 from vtrial.sheets.sheet import MAX_BYTES, Sheet
 
 _ENDINGS = (".yaml", ".yml")
+# In this order, for a protocol and a sampling may name a model with its key.
 _KINDS = {
     "protocol": "protocols",
+    "sampling": "samplings",
     "model": "models",
     "cohort": "cohorts",
     "match": "matches",
-    "sampling": "samplings",
 }
 _SHOWN = {
     "protocol": "vtrial plan",

@@ -18,6 +18,7 @@ from vtrial.model.model import Model
 from vtrial.model.tree import Expression, evaluate, names_in
 from vtrial.sheets.words import listed, nearest
 from vtrial.solver.by_chance import ticks_of
+from vtrial.twin.cloud import Method
 from vtrial.twin.particle import PARTICLES, cloud_of, follow
 from vtrial.units import factor
 
@@ -52,6 +53,7 @@ def monitor(
     event: str,
     within: float,
     threshold: float,
+    method: Method = "particles",
     particles: int = PARTICLES,
     moves: int = 0,
     seed: int = 0,
@@ -66,7 +68,7 @@ def monitor(
         [h] How far is looked ahead.
     threshold
         The probability from which on there is an alarm.
-    moves
+    method, moves
         As in `filtered`.
 
     Raises
@@ -74,10 +76,10 @@ def monitor(
     DataError
         If the event is no condition on outputs, or a number is out of its range.
     FitError
-        If the model leaves nothing to chance.
+        If the model leaves nothing to chance, or the method does not fit.
     """
     watched = _read(model, event, within, threshold)
-    cloud = cloud_of(model, study, particles, moves)
+    cloud = cloud_of(model, study, particles, moves, method=method)
     ahead = ticks_of(model, 0.0, within) + 1
     cloud = replace(cloud, watched=watched, ahead=ahead)
     seen = follow(cloud, model, study, seed, within)

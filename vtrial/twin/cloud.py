@@ -1,8 +1,9 @@
 """A cloud of particles, and how it goes from one measurement to the next."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Key
 
@@ -18,6 +19,8 @@ from vtrial.solver.program import Program
 from vtrial.solver.standing import Standing
 
 LOOKS = 24  # times at which an event is looked for ahead
+LEVEL = 0.9  # of the interval that is told
+Method = Literal["particles", "ensemble"]
 Outputs = dict[str, Float[Array, "subject particle"]]
 Mine = tuple[Array, Array, Array, Array]
 
@@ -36,6 +39,8 @@ class Cloud:
         The event that is looked for ahead; None for none.
     moves
         How often particles that were drawn anew are moved.
+    method
+        What is done with them at a measurement.
     """
 
     program: Program
@@ -46,6 +51,7 @@ class Cloud:
     watched: Expression | None = None
     ahead: int = 0
     moves: int = 0
+    method: Method = "particles"
 
 
 class Particles(NamedTuple):
@@ -146,10 +152,21 @@ class Course:
         )
         shape = (self.begin.shape[0], self.cloud.particles)
         outputs = {name: value[:, 0].reshape(shape) for name, value in seen.items()}
-        value, output, below, real = self.asked
-        mine = (value[order], output[order], below[order], real[order])
-        density = density_at(self.cloud.program.model, self.values, outputs, mine)
+        model, mine = self.cloud.program.model, self.mine(order)
+        density = density_at(model, self.values, outputs, mine)
         return outputs, standing, density
+
+    def mine(self, order: Int[Array, ""]) -> Mine:
+        """Return a measurement of each subject: value, output, below, real."""
+        value, output, below, real = self.asked
+        return value[order], output[order], below[order], real[order]
+
+    def now(self, eta: Float[Array, "row effect"], standing: Standing) -> Outputs:
+        """Return outputs where particles stand, before doses that are given then."""
+        time = standing.state.time
+        seen, _ = self.stage(eta, time[:, None], time, standing, 1)
+        shape = (self.begin.shape[0], self.cloud.particles)
+        return {name: value[:, 0].reshape(shape) for name, value in seen.items()}
 
     def comes(
         self, eta: Float[Array, "row effect"], standing: Standing
@@ -185,3 +202,23 @@ def density_at(
         density = jnp.where(good & jnp.isfinite(density), density, -jnp.inf)
         found = jnp.where(here, density, found)
     return found
+
+
+def bands(
+    value: Float[Array, "subject particle"], share: Float[Array, "subject particle"]
+) -> Float[Array, "subject five"]:
+    """Return the mean, deviation, median and interval of weighted particles."""
+    share = jnp.where(jnp.isfinite(value), share, 0.0)
+    value = jnp.where(jnp.isfinite(value), value, 0.0)
+    whole = jnp.sum(share, axis=1)
+    share = share / jnp.where(whole > 0, whole, 1.0)[:, None]
+    mean = jnp.sum(share * value, axis=1)
+    spread = jnp.sum(share * (value - mean[:, None]) ** 2, axis=1)
+    order = jnp.argsort(value, axis=1)
+    sorted_ = jnp.take_along_axis(value, order, axis=1)
+    edges = jnp.cumsum(jnp.take_along_axis(share, order, axis=1), axis=1)
+    asked = jnp.array([0.5, (1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    place = jax.vmap(lambda one: jnp.searchsorted(one, asked))(edges)
+    ends = jnp.take_along_axis(sorted_, jnp.minimum(place, value.shape[1] - 1), axis=1)
+    found = jnp.concatenate([jnp.stack([mean, jnp.sqrt(spread)], axis=1), ends], axis=1)
+    return jnp.where(whole[:, None] > 0, found, jnp.nan)

@@ -38,7 +38,9 @@ from vtrial.model.model import Model
 from vtrial.program_cache import kept
 from vtrial.solver.by_chance import ticks_of, widths_of
 from vtrial.solver.program import compile_program
-from vtrial.twin.cloud import Cloud, Course, Particles
+from vtrial.twin.cloud import Cloud, Course, Method, Particles, bands
+from vtrial.twin.ensemble import look as look_by_ensemble
+from vtrial.twin.ensemble import refuse_ensemble
 from vtrial.twin.importance import (
     FILTERING,
     MAKERS,
@@ -53,7 +55,6 @@ from vtrial.units import factor
 
 PARTICLES = 1000
 SHARE = 0.5  # of the particles: worth fewer, they are drawn anew
-LEVEL = 0.9
 
 
 class Seen(NamedTuple):
@@ -112,6 +113,7 @@ def filtered(
     model: Model,
     study: Study,
     *,
+    method: Method = "particles",
     particles: int = PARTICLES,
     moves: int = 0,
     seed: int = 0,
@@ -123,6 +125,9 @@ def filtered(
 
     Parameters
     ----------
+    method
+        Whether particles are weighted and drawn anew, or are the members of an
+        ensemble, which are moved: see `vtrial.twin.ensemble`.
     moves
         How often the random effects of particles that were drawn anew are moved. Each
         time their past is solved again, so that two take about five times as long.
@@ -130,9 +135,10 @@ def filtered(
     Raises
     ------
     FitError
-        If the model leaves nothing to chance; `posterior` knows all of that.
+        If the model leaves nothing to chance; `posterior` knows all of that. If an
+        ensemble is asked for, and model or measurements have none.
     """
-    cloud = cloud_of(model, study, particles, moves, numerics)
+    cloud = cloud_of(model, study, particles, moves, numerics, method=method)
     return Filtered(model, study, follow(cloud, model, study, seed, 0.0))
 
 
@@ -142,13 +148,15 @@ def cloud_of(
     particles: int,
     moves: int = 0,
     numerics: Numerics = FILTERING,
+    method: Method = "particles",
 ) -> Cloud:
     """Choose how a study's measurements are followed; nothing is compiled yet.
 
     Raises
     ------
     FitError
-        If the model leaves nothing to chance, or there are too few particles.
+        If the model leaves nothing to chance, there are too few particles, or the
+        method does not fit.
     ModelError
         If its errors have no density here.
     """
@@ -159,6 +167,8 @@ def cloud_of(
         raise FitError("particles", str(particles), "10 or more", str(PARTICLES))
     if moves < 0:
         raise FitError("moves", str(moves), "0 or more", "2")
+    if method == "ensemble":
+        refuse_ensemble(model, study, moves)
     effects = effects_of(replace(model, chance=None), study.occasions)
     data = study.data
     program = compile_program(model, schedule_of_doses(data.doses), numerics)
@@ -166,7 +176,7 @@ def cloud_of(
     gaps = np.diff(np.concatenate([begin[:, None], stops], axis=1), axis=1)
     ticks = ticks_of(model, 0.0, float(gaps.max(initial=0.0))) + 1
     widths = (widths_of(model, data.doses, data.times)[0], 1)
-    return Cloud(program, effects, particles, ticks, widths, moves=moves)
+    return Cloud(program, effects, particles, ticks, widths, moves=moves, method=method)
 
 
 def stops_of(data: Data) -> tuple[np.ndarray, np.ndarray]:
@@ -221,12 +231,12 @@ def _followed(
         asked=tuple(jnp.asarray(one).T for one in columns),  # type: ignore[arg-type] # four
         horizon=horizon,
     )
-    look = functools.partial(_look, course)
+    look = functools.partial(LOOKS_BY[cloud.method], course)
     _, found = lax.scan(look, _begun(course), jnp.arange(stops.shape[1]))
-    bands, worth, density, chances = jax.tree.map(
+    seen, worth, density, chances = jax.tree.map(
         lambda leaf: jnp.moveaxis(leaf, 0, 1), found
     )
-    return bands, worth, density, chances
+    return seen, worth, density, chances
 
 
 def _begun(course: Course) -> Particles:
@@ -261,14 +271,15 @@ def _look(
         comes = course.comes(before.eta, standing).reshape(shape)
         both = [jnp.exp(one) * comes for one in (before.share, share)]
         chances = jnp.stack([jnp.sum(one, axis=1) for one in both], axis=1)
-    bands = {name: _bands(value, jnp.exp(share)) for name, value in outputs.items()}
+    seen = {name: bands(value, jnp.exp(share)) for name, value in outputs.items()}
     worth = 1.0 / jnp.sum(jnp.exp(2.0 * share), axis=1)
     poor = worth < SHARE * shape[1]
     past = before.past + density.reshape(-1)
     after = Particles(standing, before.eta, share, past, before.line)
     fresh = _anew(course, after, poor, order)
     moved = rejuvenated(course, fresh, poor & known, order)
-    return moved, (bands, worth, jnp.where(course.asked[3][order], total, 0.0), chances)
+    total = jnp.where(course.asked[3][order], total, 0.0)
+    return moved, (seen, worth, total, chances)
 
 
 def _keys(keys: Key[Array, " subject"], many: int) -> Key[Array, " row"]:
@@ -294,26 +305,6 @@ def _drawn(
         return factor_ @ jax.random.normal(own, (size,), float)
 
     return jax.vmap(each)(keys)
-
-
-def _bands(
-    value: Float[Array, "subject particle"], share: Float[Array, "subject particle"]
-) -> Float[Array, "subject five"]:
-    """Return the mean, deviation, median and interval of weighted particles."""
-    share = jnp.where(jnp.isfinite(value), share, 0.0)
-    value = jnp.where(jnp.isfinite(value), value, 0.0)
-    whole = jnp.sum(share, axis=1)
-    share = share / jnp.where(whole > 0, whole, 1.0)[:, None]
-    mean = jnp.sum(share * value, axis=1)
-    spread = jnp.sum(share * (value - mean[:, None]) ** 2, axis=1)
-    order = jnp.argsort(value, axis=1)
-    sorted_ = jnp.take_along_axis(value, order, axis=1)
-    edges = jnp.cumsum(jnp.take_along_axis(share, order, axis=1), axis=1)
-    asked = jnp.array([0.5, (1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    place = jax.vmap(lambda one: jnp.searchsorted(one, asked))(edges)
-    ends = jnp.take_along_axis(sorted_, jnp.minimum(place, value.shape[1] - 1), axis=1)
-    found = jnp.concatenate([jnp.stack([mean, jnp.sqrt(spread)], axis=1), ends], axis=1)
-    return jnp.where(whole[:, None] > 0, found, jnp.nan)
 
 
 def _anew(
@@ -346,3 +337,6 @@ def _anew(
         past=particles.past[flat],
         line=line,
     )
+
+
+LOOKS_BY = {"particles": _look, "ensemble": look_by_ensemble}

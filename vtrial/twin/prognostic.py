@@ -18,6 +18,7 @@ Schuler A, Walsh D, Hall D, Walsh J, Fisher C (2022) Int J Biostat 18:329-356.
 
 import functools
 import math
+from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Any
 
@@ -28,13 +29,14 @@ from jaxtyping import Array, Float
 
 from vtrial.dosing.doses import Times
 from vtrial.errors import DataError, Fault
-from vtrial.fit.study import Data
+from vtrial.fit.study import Data, Study
 from vtrial.fit.values import Values
+from vtrial.model.model import Model
 from vtrial.program_cache import kept
 from vtrial.sheets.words import listed, nearest
 from vtrial.twin.course import asked, paths
 from vtrial.twin.given import Ahead, ahead_of
-from vtrial.twin.importance import MAKERS, Posterior, in_parts
+from vtrial.twin.importance import DRAWS, MAKERS, Posterior, in_parts, posterior
 
 
 @functools.partial(kept, static=1, makers=MAKERS)
@@ -47,6 +49,71 @@ def _means(
 ) -> dict[str, Float[Array, " subject"]]:
     found = paths(ahead, values, draws, data, times)
     return {name: jnp.nanmean(value[:, :, 0], axis=1) for name, value in found.items()}
+
+
+@dataclass(frozen=True)
+class Prognosis:
+    """What is foretold of every subject, and what a trial gains that adjusts for it.
+
+    Fields
+    ------
+    table
+        ID and `score`, in `unit`.
+    share
+        Of the subjects of a trial with equal arms and without scores; NaN if no
+        correlation is known.
+    quality
+        That of the posterior.
+    """
+
+    table: pd.DataFrame
+    unit: str
+    share: float
+    quality: pd.DataFrame
+
+
+def prognose(
+    model: Model,
+    study: Study,
+    *,
+    of: str,
+    at: float,
+    correlation: float | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Prognosis:
+    """Foretell an outcome under control of every subject of a study.
+
+    Parameters
+    ----------
+    study
+        As in `scores`.
+    of, at
+        The output that is foretold, and when [h] on the clock of the record.
+    correlation
+        Of scores with outcomes under control, as seen in a trial before.
+
+    Raises
+    ------
+    DataError
+        If there is no such output, or no such correlation.
+    """
+    unit = _refuse(model, of)
+    share = math.nan if correlation is None else 1.0 - correlation**2
+    if correlation is not None and not share > 0:
+        found = f"{correlation:g}"
+        raise DataError("correlation", found, "between -1 and 1", "0.6")
+    known = posterior(model, study, draws=draws, seed=seed)
+    return Prognosis(scores(known, of, at), unit, share, known.quality())
+
+
+def _refuse(model: Model, output: str) -> str:
+    """Refuse an output that there is not; return the unit of one that there is."""
+    units = {one.name: one.unit for one in model.outputs}
+    if output not in units:
+        found, allowed = f"of `{output}`", f"of an output: {listed(units)}"
+        raise DataError("a score", found, allowed, nearest(output, units))
+    return units[output]
 
 
 def scores(posterior: Posterior, output: str, time: float) -> pd.DataFrame:
@@ -65,10 +132,7 @@ def scores(posterior: Posterior, output: str, time: float) -> pd.DataFrame:
     DataError
         If there is no such output.
     """
-    names = [one.name for one in posterior.model.outputs]
-    if output not in names:
-        near = nearest(output, names)
-        raise DataError("output", f"`{output}`", listed(names), near)
+    _refuse(posterior.model, output)
     data, seen, doses = asked(posterior, [time], None, None, instead=False)
     ahead = ahead_of(posterior, posterior.study.model, doses, seen)
 

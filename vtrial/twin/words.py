@@ -13,13 +13,15 @@ _RANGE = re.compile(r"(.+?)\s+to\s+(.+?)\s+every\s+(.+)", re.S)
 SUCH = "0 h to 72 h every 30 min"
 
 
-def times_of(text: str, *, at: str = "times") -> Float[np.ndarray, " time"]:
+def times_of(
+    text: str, *, at: str = "times", alone: bool = False
+) -> Float[np.ndarray, " time"]:
     """Return the times [h] of moments and ranges with commas between; each once.
 
     Raises
     ------
     DataError
-        With every part that is no time.
+        With every part that is no time; if there is to be one `alone`, and are more.
 
     Examples
     --------
@@ -44,4 +46,8 @@ def times_of(text: str, *, at: str = "times") -> Float[np.ndarray, " time"]:
             faults += error.faults
     if faults:
         raise DataError.of(faults)
-    return np.unique(np.concatenate(found))
+    times = np.unique(np.concatenate(found))
+    if alone and times.size != 1:
+        such = f"{times[-1]:g} h"
+        raise DataError(at, f"`{text[:60]}`, {times.size} times", "one", such)
+    return times
