@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from vtrial.cohort.cohort import Cohort
 from vtrial.cohort.subjects import Subjects
 from vtrial.model.model import Model
 from vtrial.observe.adherence import attended
@@ -38,6 +39,7 @@ from vtrial.observe.departure import (
     risk_of,
 )
 from vtrial.observe.frame import Frame, regimens_of
+from vtrial.observe.particle_people import particles_of
 from vtrial.observe.realised import Rows, as_doses, tables_of, with_habits
 from vtrial.observe.scheme import MAKERS, Scheme
 from vtrial.observe.stages import Brought
@@ -62,6 +64,7 @@ def follow_courses(
     people: Subjects,
     chosen: np.ndarray,
     *,
+    cohort: Cohort,
     capacity: int,
     numerics: Numerics,
 ) -> tuple[Followed, Key[Array, " subject"]]:
@@ -82,6 +85,11 @@ def follow_courses(
         *leaves,
     )
     frame = Frame(scheme, shape.arm, _recent(scheme, shape.arm, brought))
+    who = tuple(
+        particles_of(protocol, cohort, people, place, watch, brought.inputs)
+        for watch in frame.watches
+    )
+    brought = brought._replace(alike=who)
     model = protocol.model
     choice = choose_under(model, frame.schedule, numerics)
     wide = {
@@ -303,6 +311,7 @@ def _part(brought: Brought, rows: Int[np.ndarray, " row"]) -> Brought:
         risk=jax.tree.map(take, brought.risk),
         attends=None if brought.attends is None else take(brought.attends),
         periods=brought.periods,
+        alike=jax.tree.map(take, brought.alike),
     )
 
 
