@@ -43,7 +43,7 @@ from vtrial.observe.particle_people import particles_of
 from vtrial.observe.realised import Rows, as_doses, tables_of, with_habits
 from vtrial.observe.scheme import MAKERS, Scheme
 from vtrial.observe.stages import Brought
-from vtrial.program_cache import kept
+from vtrial.program_cache import Compiled, kept
 from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.solver.choice import choose_under
 from vtrial.solver.events import take_up
@@ -152,6 +152,7 @@ def _spread(
     def solve(part: np.ndarray) -> Any:
         some = _part(brought, padded(part, length))
         go = _follow_by_chance if frame.protocol.model.chance else _follow
+        go = _follow_watched if frame.watches else go
         seen = go(frame.scheme, frame.arm, frame.recent, method, numerics, some)
         return jax.tree.map(lambda value: np.asarray(value)[: part.size], seen)
 
@@ -180,6 +181,10 @@ def _all_followed(
 _follow = compiled(_all_followed, static=5, kept=True, beside=MAKERS)
 # XLA's fusion of several outputs fails on ticks and events: as in the solver.
 _follow_by_chance = kept(_all_followed, static=5, makers=(*MAKERS, "solver"))
+# Particles make its loops long: XLA's larger kernels gain more there than they cost.
+_follow_watched = Compiled(
+    _all_followed, static=5, makers=(*MAKERS, "solver"), options={}
+)
 
 
 @functools.partial(kept, static=2, makers=MAKERS)

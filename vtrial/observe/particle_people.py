@@ -35,7 +35,7 @@ def particles_of(
     others = sample(
         cohort,
         model,
-        seed=protocol.seed ^ purpose_number(f"watch {' '.join(watch.outputs)}"),
+        seed=protocol.seed ^ purpose_number(watch.purpose),
         replicate=replicate,
         subject=subject,
         uncertainty=False,

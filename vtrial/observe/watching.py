@@ -79,8 +79,8 @@ class Watcher:
         Of the part of the model that is followed.
     inputs
         Of it, (row) each.
-    keys
-        The subjects' own.
+    keys, rows
+        The subjects' own, and those of the particles.
     places
         Where the held states of that part stand among what rules assign to.
     """
@@ -90,6 +90,7 @@ class Watcher:
     program: Program
     inputs: Inputs
     keys: Key[Array, " subject"]
+    rows: Key[Array, " row"]
     places: tuple[int, ...]
 
     @property
@@ -107,18 +108,6 @@ class Watcher:
     def many(self) -> int:
         """How many particles a subject has."""
         return self.watch.particles
-
-    @functools.cached_property
-    def rows(self) -> Key[Array, " row"]:
-        """The particles' own keys."""
-        purpose = f"watch {' '.join(self.watch.outputs)}"
-
-        def each(key: Key[Array, ""]) -> Key[Array, " particle"]:
-            own = purpose_key(key, purpose)
-            fold = functools.partial(jax.random.fold_in, own)
-            return jax.vmap(fold)(jnp.arange(self.many))
-
-        return jax.vmap(each)(self.keys).reshape(-1)
 
     def begun(self, begin: Float[Array, " subject"]) -> Particles:
         """Return where particles stand before anything has happened."""
@@ -263,7 +252,9 @@ class Watcher:
         self, particles: Particles, asked: Forecast, token: UInt[Array, "*stage"]
     ) -> Float[Array, " subject"]:
         """Return how probable an event is within a time, from where particles stand."""
-        chance, shape = self.chance, particles.share.shape
+        ahead, shape = part_of(self.model, (), (asked.event,)), particles.share.shape
+        chance = ahead.chance
+        assert chance is not None  # the event is of it
         event = next(one for one in chance.events if one.name == asked.event)
         purpose = self._named(asked.name)
 
@@ -273,7 +264,7 @@ class Watcher:
         keys = jax.vmap(named)(self.keys)
         begin = particles.standing.state.time.reshape(shape)[:, 0]
         end = begin + asked.horizon
-        still = self.model.individual(self.inputs)
+        still = ahead.individual(self.inputs)
         known = {
             name: jnp.broadcast_to(value, (shape[0] * shape[1],)).reshape(shape)
             for name, value in still.items()
@@ -293,11 +284,11 @@ class Watcher:
             time, held, gone = carry
             ordinal, due = _next_tick(chance, time)
             stop = jnp.minimum(due, end)
-            hazard = read(event.of, self.model.moved, values(held, time))
+            hazard = read(event.of, ahead.moved, values(held, time))
             gone += jnp.broadcast_to(hazard, shape) * (stop - time)[:, None]
             changed = tick(
                 chance,
-                self.model.moved,
+                ahead.moved,
                 values(held, stop),
                 keys=keys,
                 ordinal=ordinal,
@@ -306,13 +297,14 @@ class Watcher:
             pairs = zip(chance.held, held, strict=True)
             return stop, [changed.get(name, old) for name, old in pairs], gone
 
-        held = [one.reshape(shape) for one in particles.standing.held.T]
+        stands = dict(zip(self.chance.held, particles.standing.held.T, strict=True))
+        held = [stands[name].reshape(shape) for name in chance.held]
         _, _, gone = lax.while_loop(unfinished, onward, (begin, held, jnp.zeros(shape)))
         return jnp.sum(jnp.exp(particles.share) * -jnp.expm1(-gone), axis=1)
 
     def _named(self, purpose: str) -> str:
         """Name a purpose of this twin alone."""
-        return f"watch {' '.join(self.watch.outputs)}: {purpose}"
+        return f"{self.watch.purpose}: {purpose}"
 
 
 def watchers_of(
@@ -333,10 +325,22 @@ def watchers_of(
                 compile_program(part, schedule_of(None), numerics),
                 {name: value.reshape(-1) for name, value in alike.items()},
                 brought.people.keys,
+                _rows(watch, brought.people.keys),
                 tuple(states.index(name) for name in part.chance.held),
             )
         )
     return tuple(found)
+
+
+def _rows(watch: Watch, keys: Key[Array, " subject"]) -> Key[Array, " row"]:
+    """Return a key a particle."""
+
+    def each(key: Key[Array, ""]) -> Key[Array, " particle"]:
+        own = purpose_key(key, watch.purpose)
+        fold = functools.partial(jax.random.fold_in, own)
+        return jax.vmap(fold)(jnp.arange(watch.particles))
+
+    return jax.vmap(each)(keys).reshape(-1)
 
 
 def _next_tick(

@@ -223,6 +223,11 @@ class Watch:
     unknown: tuple[str, ...] = ()
     particles: int = 200
 
+    @property
+    def purpose(self) -> str:
+        """The words by which all its draws are keyed."""
+        return f"watch {' '.join(self.outputs)}"
+
 
 @dataclass(frozen=True)
 class Rule:
