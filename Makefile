@@ -37,6 +37,7 @@ bench: .venv/bench
 	$(BIN)/python -m benchmarks.tables --quick
 	$(BIN)/python -m benchmarks.limit
 	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.fitting
 	$(BIN)/python -m benchmarks.peers $(PEERS)
 
 docs: .venv/docs

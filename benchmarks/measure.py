@@ -68,11 +68,11 @@ def measure(request: Request) -> dict[str, Any]:
     pilot = min(request.pilot, request.subjects)
     group = crowd(request.workload, pilot)
     importlib.import_module(MODULES[request.solver])  # which is not compilation
-    (solve, outputs), cold = _timed(begun)
+    (solve, outputs), cold = timed(begun)
     answer = {"errors": worst_errors(request.workload, group, outputs)}
     if request.task == "error":
         return answer
-    _, warm = _timed(solve)
+    _, warm = timed(solve)
     answer |= {f"first_{k}": max(0.0, cold[k] - warm[k]) for k in cold}
     if request.task == "first":
         return answer
@@ -92,7 +92,7 @@ def measure(request: Request) -> dict[str, Any]:
     }
 
 
-def _timed(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
+def timed(work: Callable[[], Any]) -> tuple[Any, dict[str, float]]:
     """Do something; return what it gives, and its seconds."""
     begun, used = time.perf_counter(), time.process_time()
     result = work()
@@ -107,7 +107,7 @@ def _best(work: Callable[[], Any], seconds: float) -> dict[str, float]:
     """Return the shortest times of several repeats; fewer where they are long."""
     spent, begun = [], time.perf_counter()
     while len(spent) < REPEATS and time.perf_counter() - begun < 3 * seconds + 1:
-        spent.append(_timed(work)[1])
+        spent.append(timed(work)[1])
     return {key: min(one[key] for one in spent) for key in spent[0]}
 
 

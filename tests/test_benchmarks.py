@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from benchmarks import limit, peers
+from benchmarks import fitting, limit, peers
 from benchmarks.measure import Request, measure
 from benchmarks.problem import Tolerance, problem_of
 from benchmarks.solvers import solve_with_vtrial
@@ -170,3 +170,49 @@ def test_a_method_is_set_beside_the_core():
     # 2,400 operations in 5 us for each subject, of 1 GFLOP/s
     assert rate.split()[3:9] == ["100,000", "240", "20.8", "10", "0.48", "48.0%"]
     assert share.split()[3:] == ["50%", "12%", "12%", "25%", "10"]
+
+
+def test_ratios_of_fits_are_of_one_and_the_same_thing():
+    row = {"effective": 50.0, "mean": [1.0, 2.0], "error": [0.03, 0.04]}
+    ours = row | {run: {"wall": 2.0, "cpu": 3.0} for run in fitting.RUNS}
+    theirs = row | {run: {"wall": 8.0, "cpu": 6.0} for run in fitting.RUNS}
+    theirs |= {"effective": 25.0, "mean": [1.0, 2.1], "error": [0.04, 0.03]}
+    found = fitting.derive(dict(zip(fitting.FITTERS, (ours, theirs), strict=True)))
+    assert found["compiled, wall"] == 4.0
+    assert found["with compilation, cpu"] == 2.0
+    assert found["cpu of an effective draw"] == 4.0
+    assert found["means apart"] == pytest.approx(2.0)
+
+
+@pytest.mark.slow
+def test_both_fits_are_of_one_density(tmp_path):
+    """NumPyro's of scores is vtrial's of effects, stretched, with all constants."""
+    from numpyro.infer.util import log_density
+    from scipy.stats import norm
+
+    import vtrial as vt
+    from vtrial.fit.hierarchy import foreign
+    from vtrial.fit.likelihood import LOG_2_PI
+    from vtrial.fit.prior import prior_of
+    from vtrial.fit.problem import problem_of
+
+    model = vt.load_model(fitting.MODEL)
+    read = vt.fit.read_study(model, fitting.table_of(tmp_path))
+    problem = problem_of(model, read)
+    program, begin = fitting.plain_program()
+    z = np.random.default_rng(1).normal(size=begin["z"].shape)
+    at = {"typical": 0.1, "spread": -0.2, "size": 0.05}
+    own = {name: begin[name] + shift for name, shift in at.items()} | {"z": z}
+    with foreign():
+        theirs = float(log_density(program, (), {}, own)[0])
+    vector = np.hstack([own["typical"], own["spread"], own["size"]])
+    values = problem.layout.values(vector, problem.base)
+    eta = jnp.asarray(z * np.exp(own["spread"]))
+    joint = np.asarray(problem.likelihood.joint(values, eta, read.data)).sum()
+    stretch = len(z) * own["spread"].sum()
+    ours = -0.5 * (joint + LOG_2_PI * (read.observations + z.size)) + stretch
+    prior = prior_of(model, problem.layout, problem.base)
+    ours += norm.logpdf(own["typical"], prior.typical, np.diag(prior.root)).sum()
+    ours += norm.logpdf(own["spread"], prior.spread, prior.spread_error).sum()
+    ours += norm.logpdf(own["size"], prior.size, prior.size_error).sum()
+    assert theirs == pytest.approx(ours, abs=1e-3), "diffrax keeps to 1e-6"

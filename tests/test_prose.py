@@ -14,6 +14,7 @@ from typer.main import get_command
 from tests.notebook import NOTEBOOK, notebook
 from vtrial.cli.app import app
 from vtrial.conduct.check import check_sheet
+from vtrial.conduct.glossary import SHAPES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -23,8 +24,7 @@ DEAR = (
     *("model.md", "optimise.md", "python.md", "twin.md"),
 )
 FENCE = re.compile(r"^```(\w+)[^\n]*\n(.*?)^```$", re.M | re.S)
-OTHER = re.compile(r"^(?:match|sampling): *([\w.-]+)$", re.M)
-KIND = re.compile(r"^(protocol|model|cohort): *([\w.-]+)$", re.M)
+KIND = re.compile(rf"^({'|'.join(SHAPES)}): *([\w.-]+)$", re.M)
 MODULES = sorted(
     ".".join(path.relative_to(ROOT).with_suffix("").parts)
     for path in ROOT.glob("vtrial/**/*.py")
@@ -81,8 +81,6 @@ def _understand(arguments):
 def _use_sheet(body):
     """Write a whole sheet where later commands find it, and check it."""
     first = next(line for line in body.splitlines() if line and line[0] != "#")
-    if found := OTHER.match(first):  # the command that takes it checks it
-        Path(f"{found[1]}.yaml").write_text(body)
     if found := KIND.match(first):
         path = Path(f"{found[2]}.yaml")
         path.write_text(body)

@@ -87,7 +87,7 @@ def test_every_command_shows_an_example(command):
     assert f"Example: vtrial {command}" in " ".join(use(command, "--help").split())
 
 
-@pytest.mark.parametrize("kind", ["protocol", "model", "cohort"])
+@pytest.mark.parametrize("kind", SHAPES)
 def test_new_sheets_are_in_order(kind, tmp_path):
     path = tmp_path / f"my-{kind}.yaml"
     use("new", kind, path)
@@ -97,7 +97,7 @@ def test_new_sheets_are_in_order(kind, tmp_path):
     assert path.read_text() == before, "nothing is overwritten"
 
 
-@pytest.mark.parametrize("kind", ["protocol", "model", "cohort"])
+@pytest.mark.parametrize("kind", SHAPES)
 def test_new_sheets_explain_every_key(kind, tmp_path):
     """Whatever a shape has stands in the sheet, with what the shape says of it."""
     path = tmp_path / f"my-{kind}.yaml"
@@ -151,12 +151,43 @@ def test_a_sheet_of_another_kind_is_not_run_but_named(tmp_path):
     for name, kind in (("adults", "cohort"), ("theophylline", "model")):
         with pytest.raises(vt.VtrialError, match=f"is a {kind}: `vtrial {kind} "):
             vt.load_protocol(name)
+    path = tmp_path / "wanted.yaml"
+    use("new", "match", path)
+    with pytest.raises(vt.VtrialError, match="a match sheet, which `vtrial match COH"):
+        vt.optimise.load_sampling(path, vt.load_model("theophylline"))
     path = tmp_path / "people.yaml"
     use("new", "cohort", path)
     done = shell("run", path, cwd=tmp_path)
     assert done.returncode == WRONG
     assert f"a cohort sheet, which `vtrial cohort {path}` shows" in done.stderr
     assert "missing" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "line", "told"),
+    [
+        ("match", "sd: 12", "sd: 0", 8, "above 0"),
+        ("match", "42 %", "142 %", 10, "not all shares"),
+        ("match", "{of: AGE, mean: 60, sd: 12}", "{of: [AGE, WT]}", 8, "a number"),
+        ("match", "targets:", "target:", 7, "Write `targets`"),
+        ("sampling", "100 mg", "100 mg evry 12 h", 7, "evry"),
+        ("sampling", "24 h every", "24 h each", 11, "without a step"),
+        ("sampling", "subjects: 24", "subjects: 0", 8, "at least 1"),
+        ("sampling", '30 min"', '30 min"\nwindow: 3 kg', 12, "window"),
+    ],
+)
+def test_check_tells_faults_of_targets_and_of_sampling(
+    kind, old, new, line, told, tmp_path
+):
+    path = tmp_path / "sheet.yaml"
+    use("new", kind, path)
+    text = path.read_text().split("# Every key")[0]
+    assert old in text
+    path.write_text(text.replace(old, new))
+    said = json.loads(use("check", path, "--json", code=WRONG))
+    (fault,) = said["entries"]
+    assert fault["line"] == line
+    assert told in " ".join(map(str, fault.values()))
 
 
 def test_new_refuses_an_unknown_kind(tmp_path):
@@ -384,7 +415,7 @@ def test_a_model_says_how_it_is_solved_and_what_its_jacobian_is(name):
         assert f"{output.name} is read from" in told
 
 
-@pytest.mark.parametrize("kind", ["protocol", "model", "cohort"])
+@pytest.mark.parametrize("kind", SHAPES)
 def test_schema_accepts_the_shipped_sheets(kind):
     from jsonschema import Draft202012Validator
     from ruamel.yaml import YAML
@@ -392,11 +423,10 @@ def test_schema_accepts_the_shipped_sheets(kind):
     schema = json.loads(use("schema", kind))
     Draft202012Validator.check_schema(schema)
     root = Path(__file__).parents[2]
-    where = {"protocol": "protocols", "cohort": "cohorts"}.get(
-        kind, "vtrial/model/library"
-    )
-    sheets = sorted((root / where).glob("*.yaml"))
-    assert sheets
+    where = {"protocol": "protocols", "cohort": "cohorts"}
+    where |= {"model": "vtrial/model/library"}
+    sheets = sorted((root / where.get(kind, "none")).glob("*.yaml"))
+    sheets.append(root / f"vtrial/cli/templates/{kind}.yaml")
     for sheet in sheets:
         data = json.loads(json.dumps(YAML(typ="safe").load(sheet.read_text())))
         Draft202012Validator(schema).validate(data)

@@ -12,7 +12,8 @@ from vtrial.design.sight import AbstractSight, Effects, Seen
 class Given(AbstractSight):
     """Numbers (or responses) by trial, subject and arm, known a while after enrolment.
 
-    Comparisons are of means with known deviation 1 (or of shares, pooled).
+    Comparisons are of means with known deviation 1 (or of shares, pooled). Another
+    endpoint, `early`, is known `soon`.
     """
 
     value: np.ndarray
@@ -21,10 +22,13 @@ class Given(AbstractSight):
     binary: bool = False
     event: np.ndarray | None = None
     subgroups: dict[str, np.ndarray] = field(default_factory=dict)
+    early: np.ndarray | None = None
+    soon: float = 0.0
 
-    def times(self, arm, enrolled):
-        if self.event is None:
-            return enrolled + self.after, np.full_like(enrolled, np.inf)
+    def times(self, arm, enrolled, endpoint=""):
+        if endpoint or self.event is None:
+            wait = self.soon if endpoint else self.after
+            return enrolled + wait, np.full_like(enrolled, np.inf)
         time = self._own(self.value, arm)
         happens = self._own(self.event, arm) == 1
         return enrolled + time, np.where(happens, enrolled + time, np.inf)
@@ -34,6 +38,10 @@ class Given(AbstractSight):
         return np.where(arm >= 0, own, np.nan)
 
     def seen(self, endpoint, lock):
+        if endpoint == "early":
+            known = lock.enrolled + self.soon <= lock.at[:, None]
+            own = self._own(self.early, lock.arm)
+            return Seen(np.where(known, own, np.nan), None, False)
         known = lock.enrolled + self.after <= lock.at[:, None]
         return Seen(
             np.where(known, self._own(self.value, lock.arm), np.nan), None, self.binary

@@ -5,7 +5,9 @@ import pytest
 
 import vtrial as vt
 from tests.observe.ruled import COHORT, HEAD, MODEL
+from vtrial.diagnose import replaying
 from vtrial.diagnose.replaying import replay
+from vtrial.dims import AMOUNT
 from vtrial.errors import StoreError
 
 BODY = """
@@ -50,3 +52,29 @@ def test_where_a_rule_assigns_only_the_ledger_is_made_again(tmp_path):
     rule = "rules: {empty: {when: level > 60, do: central <- 0}}\n"
     found = replay(record(tmp_path, BODY + rule))
     assert np.isnan(found["largest"]).all()
+
+
+def test_doses_that_are_not_the_courses_are_told(ruled, monkeypatch):
+    fixed = replaying._Fixed
+
+    def other(trial, arm, chosen, held, *rest):
+        return fixed(trial, arm, chosen, held | {AMOUNT: 1.001 * held[AMOUNT]}, *rest)
+
+    monkeypatch.setattr(replaying, "_Fixed", other)
+    with pytest.raises(
+        StoreError, match=r"level, by \d+ tolerances, .* own error is 0"
+    ):
+        replay(ruled, subjects=4)
+
+
+@pytest.mark.slow
+def test_the_solvers_own_error_is_no_other_course(tmp_path):
+    protocol = vt.load_protocol("docetaxel-label", changes={"subjects": 60})
+    vt.run(protocol, out=tmp_path / "out", workers=0)
+    found = replay(tmp_path / "out", subjects=60).set_index(["arm", "output"])
+    anc = found.xs("anc", level="output")
+    assert (anc["largest"] > 10).any(), (
+        "the nadirs are not deep: compare something else"
+    )
+    assert (anc["largest"] < 3 * anc["error"])[anc["largest"] > 10].all()
+    assert found.xs("conc", level="output")["error"].isna().all()

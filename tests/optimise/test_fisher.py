@@ -6,7 +6,8 @@ import pytest
 import vtrial as vt
 from vtrial.errors import ModelError
 from vtrial.optimise.exchange import optimal_times
-from vtrial.optimise.fisher import Group, information
+from vtrial.optimise.fisher import information
+from vtrial.protocol.sampling import Group
 
 MODEL = """
 model: warfarin

@@ -5,8 +5,8 @@ import pytest
 
 import vtrial as vt
 from vtrial.errors import ModelError
-from vtrial.optimise.fisher import Group
 from vtrial.optimise.gain import expected_information
+from vtrial.protocol.sampling import Group
 
 LINE = """
 model: line

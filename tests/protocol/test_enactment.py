@@ -151,3 +151,56 @@ def test_a_subgroup_is_selected_beside_everybody():
 def test_families_are_those_that_have_boundaries():
     assert set(FAMILIES) == set(EFFICACY)
     assert set(adaptation_kinds()) == set(kinds_of_adaptation())
+
+
+PICK = "{{pick: {{by: select arms, on: [main, other], best: 1, {more}}}}}"
+
+
+def picking(more, looks="{half: 50 %, end: 100 %}", extra=""):
+    text = SHEET.replace(
+        "high: {{dose: 200 mg}}", "high: {{dose: 200 mg}}\n  top: {{dose: 300 mg}}"
+    )
+    text = text.replace(
+        "peak: {{of", "soon: {{of: conc, take: value, at: 4 h}}, peak: {{of"
+    )
+    text += "  - {{name: other, compare: top with low, on: peak, "
+    text += "by: difference of means}}\n"
+    text = text.replace("  known after: 7 d\n", extra)
+    adapt = PICK.format(more=more)
+    return load_protocol(text.format(accrual="1 / d", looks=looks, adapt=adapt))
+
+
+def test_a_look_that_selects_early_counts_by_that_endpoint():
+    found = picking("early: soon").enactment
+    assert found is not None
+    first, last = found.looks
+    assert (first.outcome, first.information, last.outcome) == ("soon", None, "")
+    # The 30th comes after 29.5 d and shows it 4 h later, when nobody else has come.
+    assert first.stage == 0.5
+    said = picking("early: soon", "{half: {at: 50 %, information: 60 %}, end: 100 %}")
+    assert said.enactment is not None
+    assert said.enactment.looks[0].stage == 0.6
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (("early: peek",), "an unknown endpoint"),
+        (("early: peak",), "on themselves"),
+        (("early better: lower",), "without `early`"),
+        (("early: soon", "{half: 60 enrolled, end: 100 %}"), "everybody is enrolled"),
+        (("early: soon", "{half: day 0, end: 100 %}"), "nobody is enrolled"),
+        (
+            ("early: soon", "{half: {at: 40 %, information: 100 %}, end: 100 %}"),
+            "below 100 %",
+        ),
+        (
+            ("early: soon", "{half: 50 %, end: 100 %}", "  outcome: soon\n"),
+            "left out, or `peak`",
+        ),
+    ],
+)
+def test_a_selection_that_is_not_early_is_refused(changed, words):
+    with pytest.raises(ProtocolError) as caught:
+        picking(*changed)
+    assert words in str(caught.value)

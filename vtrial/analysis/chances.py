@@ -50,6 +50,9 @@ def faults_of_chances(protocol: Protocol) -> Iterator[Fault]:
         if adaptation_kinds()[one.by].of == "endpoint" and one.on[0] != outcome.name:
             what = f"on `{one.on[0]}`"
             yield Fault(f"design.adapt.{one.name}", what, f"`on: {outcome.name}`", "")
+        if early := one.option("early"):
+            what = f"that selects by `{early}`"
+            yield Fault(f"design.adapt.{one.name}", what, "one without `early`", "")
     if protocol.design.allocation.asked:
         what = f"by {', '.join(protocol.design.allocation.asked)}"
         allowed = "one that asks nothing of subjects, such as `simple`"
@@ -70,7 +73,9 @@ class Chances(AbstractAsked):
         named = {one.name: one for one in self.protocol.endpoints}
         return end_of(named[self.enactment.outcome], named) + self.enactment.delay
 
-    def times(self, arm: Arms, enrolled: Subjects) -> tuple[Subjects, Subjects]:
+    def times(
+        self, arm: Arms, enrolled: Subjects, endpoint: str = ""
+    ) -> tuple[Subjects, Subjects]:
         """Return when each response is known; there are no events."""
         known = enrolled + self.wait
         return known, np.full_like(known, np.inf)

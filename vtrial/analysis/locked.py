@@ -160,9 +160,11 @@ class Sights(AbstractAsked):
             )
         return self._seen
 
-    def times(self, arm: Arms, enrolled: Subjects) -> tuple[Subjects, Subjects]:
+    def times(
+        self, arm: Arms, enrolled: Subjects, endpoint: str = ""
+    ) -> tuple[Subjects, Subjects]:
         """Return when the outcome of each is known, and when its event is [h]."""
-        point = self.protocol.endpoint(self.enactment.outcome)
+        point = self.protocol.endpoint(endpoint or self.enactment.outcome)
         delay = self.enactment.delay
         if not point.event:
             known = enrolled + end_of(point, self.named) + delay

@@ -23,6 +23,7 @@ from vtrial.cli.samplings import samplings
 from vtrial.cli.say import open_page, print_json, print_table, say, warn
 from vtrial.cli.twins import twins
 
+KINDS = "protocol, model, cohort, match or sampling"
 DONE, FAILED, WRONG, MISSED, UNSOLVED, STOPPED = 0, 1, 2, 3, 4, 130
 
 app = typer.Typer(
@@ -66,13 +67,13 @@ def run_app() -> None:
 
 @app.command(epilog="Example: `vtrial new protocol my-trial.yaml`")
 def new(
-    kind: Annotated[str, typer.Argument(help="protocol, model or cohort")],
+    kind: Annotated[str, typer.Argument(help=KINDS)],
     path: Annotated[Path, typer.Argument(help="Where to write the sheet.")],
 ) -> None:
     """Write a sheet to start from, with every key explained."""
     template = Path(__file__).parent / "templates" / f"{kind}.yaml"
     if not template.is_file():
-        warn(f"kind is {kind}; it must be protocol, model or cohort.")
+        warn(f"kind is {kind}; it must be {KINDS}.")
         raise typer.Exit(WRONG)
     if path.exists():
         warn(f"{path} exists already; nothing was written.")
@@ -296,7 +297,12 @@ def replay(
     if as_json:
         print_json(table.to_dict("records"))
     else:
-        words = table.rename(columns={"largest": "largest difference [tolerances]"})
+        words = table.rename(
+            columns={
+                "largest": "largest difference [tolerances]",
+                "error": "solver's own error [tolerances]",
+            }
+        )
         print_table(words, title="Realised doses, solved again")
 
 
@@ -347,16 +353,18 @@ def model(
 
 @app.command(epilog="Example: `vtrial schema protocol > protocol.schema.json`")
 def schema(
-    kind: Annotated[str, typer.Argument(help="protocol, model or cohort")],
+    kind: Annotated[str, typer.Argument(help=KINDS)],
 ) -> None:
     """Print the JSON Schema of a kind of sheet, for editors."""
     schemas = {
         "protocol": lambda: vt.protocol.protocol_schema(),
         "model": lambda: vt.model.model_schema(),
         "cohort": lambda: vt.cohort.cohort_schema(),
+        "match": lambda: vt.cohort.match_schema(),
+        "sampling": lambda: vt.protocol.sampling_schema(),
     }
     if kind not in schemas:
-        warn(f"kind is {kind}; it must be protocol, model or cohort.")
+        warn(f"kind is {kind}; it must be {KINDS}.")
         raise typer.Exit(WRONG)
     print_json(schemas[kind]())
 

@@ -227,3 +227,19 @@ def show_fits(folders: Sequence[Path], *, as_json: bool) -> None:
     print_table(tables["estimates"], title="Estimates")
     if len(tables["nested"]):
         print_table(tables["nested"], title="Likelihood ratios of nested fits")
+    if "loo" in tables:
+        print_table(tables["loo"], title="Each subject left out in turn")
+        _doubt(tables["unsure"])
+
+
+def _doubt(unsure: "pd.DataFrame") -> None:
+    """Say of which subjects the draws cannot tell how they would do unseen."""
+    if not len(unsure):
+        return
+    print_table(unsure, title="Subjects on whom a fit rests too much to leave them out")
+    warn(
+        "Without these subjects a posterior would be so much another that draws of "
+        "this one do not show it: `elpd` is not to be trusted. Fit with more --draws; "
+        "if that does not help, look at these subjects, fit all models to the study "
+        "without them, and see whether those fits compare as these do."
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 
@@ -18,8 +18,59 @@ from vtrial.cli.say import (
 )
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
+
+class Use(NamedTuple):
+    """What makes use of an option, any of some sets of others; and words if none."""
+
+    by: tuple[frozenset[str], ...]
+    lacks: str
+    allowed: str
+    write: str
+
+
+def _use(*by: str, lacks: str, allowed: str, write: str) -> Use:
+    return Use(tuple(frozenset(one.split()) for one in by), lacks, allowed, write)
+
+
+CHOICE = {"--doses": "500, 750, 1000 mg", "--every": "8 h, 12 h, 24 h"}
+GOAL = _use(
+    "--advise",
+    lacks="given without --advise",
+    allowed="with a goal",
+    write='--advise "AUC24 in 400 to 600"',
+)
+OF_ADVICE = ("harm", "over", "into", "until", "weight", "candidates", "plot-advice")
+USES = {
+    **dict.fromkeys([*CHOICE, *(f"--{name}" for name in OF_ADVICE)], GOAL),
+    "--dose": _use(
+        *("--predictions", "--plot"),
+        lacks="given without a course under it",
+        allowed="given with --plot, or with --predictions and without --instead",
+        write="--predictions course.csv",
+    ),
+    "--from": _use(
+        *("--advise", "--dose", "--instead"),
+        lacks="given without doses that begin then",
+        allowed="given with --advise, --dose or --instead",
+        write="",
+    ),
+    "--times": _use(
+        *("--predictions", "--instead", "--plot"),
+        lacks="given without a course to look at",
+        allowed="given with --predictions, --instead or --plot",
+        write="--predictions course.csv",
+    ),
+    "--person": _use(
+        *("--plot", "--plot-advice", "--advise --predictions"),
+        lacks="given where nothing is of one person",
+        allowed="given with --plot, --plot-advice, or --advise and --predictions",
+        write="--plot course.svg",
+    ),
+}
+UNTIL = "48 h"  # after the first new dose
 FEW = 100.0  # draws, below which their weights are told to be worth little
 
 twins = typer.Typer()
@@ -38,7 +89,7 @@ Every = Annotated[str, typer.Option(help="Intervals: `8 h, 12 h, 24 h`.")]
 Over = Annotated[str, typer.Option(help="How long an infusion runs: `1 h`.")]
 Into = Annotated[str, typer.Option(help="The state it goes into; the first.")]
 Until = Annotated[
-    str, typer.Option(help="When goals are looked at, after the first new dose.")
+    str, typer.Option(help="When goals are looked at, after the first new dose; 48 h.")
 ]
 Times = Annotated[str, typer.Option(help="When to look: `0 h to 72 h every 1 h`.")]
 Dose = Annotated[
@@ -65,7 +116,9 @@ Below = Annotated[
 ]
 Draws = Annotated[int, typer.Option(help="How many, of each person.")]
 Seed = Annotated[int, typer.Option(help="Of all that is drawn.")]
-Weight = Annotated[float, typer.Option(help="Of harm beside the target.")]
+Weight = Annotated[
+    float | None, typer.Option(help="Of harm beside the target; 1.", show_default=False)
+]
 Person = Annotated[str, typer.Option(help="Whose figure; the first.")]
 Out = Annotated[File, typer.Option(help="Individual parameters as CSV.")]
 Predictions = Annotated[File, typer.Option(help="Courses as CSV.")]
@@ -95,8 +148,8 @@ def twin(
     every: Every = "",
     over: Over = "",
     into: Into = "",
-    until: Until = "48 h",
-    weight: Weight = 1.0,
+    until: Until = "",
+    weight: Weight = None,
     dose: Dose = None,
     instead: Instead = None,
     from_: From = "",
@@ -110,10 +163,13 @@ def twin(
     as_json: Json = False,
 ) -> None:
     """Find what is probable of a person after measured values, and which dose fits."""
-    _refuse(advise, doses, every, candidates or plot_advice)
-    grid = vt.twin.times_of(times, at="--times") if times else None
-    start = vt.twin.times_of(from_, at="--from").item() if from_ else None
-    last = vt.twin.times_of(until, at="--until").item()
+    asks: dict[str, object] = {"advise": advise, "harm": harm, "doses": doses}
+    asks |= {"every": every, "over": over, "into": into, "until": until}
+    asks |= {"weight": weight, "dose": dose, "instead": instead, "from": from_}
+    asks |= {"times": times, "person": person, "predictions": predictions}
+    asks |= {"candidates": candidates, "plot": plot, "plot-advice": plot_advice}
+    _refuse(asks)
+    grid, start, last = _spans(times, from_, until)
     loaded = vt.load_model(model)
     study, messages = _record(loaded, data, stream, codes, output, below)
     known = vt.twin.posterior(loaded, study, draws=draws, seed=seed)
@@ -124,7 +180,8 @@ def twin(
     asked, told, who = dose, None, person or None
     if advise:
         choice = {"doses": doses, "every": every, "over": over, "into": into}
-        judged = {"harm": harm or (), "weight": weight, "start": start, "until": last}
+        judged = {"harm": harm or (), "start": start, "until": last}
+        judged |= {"weight": 1.0 if weight is None else weight}
         advice = vt.twin.advise(known, advise, **choice, **judged)
         tables["advice"] = files[candidates] = advice.table
         asked, told = dose or [advice.best(who)], advice
@@ -134,10 +191,17 @@ def twin(
         files[predictions] = tables["instead"]
     elif predictions is not None:
         files[predictions] = vt.twin.predict(known, grid, dose=asked, start=start)
-    if plot is not None:
-        drawn = vt.twin.courses(known, grid, person=who, dose=asked, start=start)
-        vt.report.plot_profiles(drawn, plot, observed=known.observed(who))
+    _draw_course(known, grid, plot, person=who, dose=asked, start=start)
     _deliver(tables, files, told, (plot, plot_advice), as_json=as_json)
+
+
+def _spans(
+    times: str, from_: str, until: str
+) -> "tuple[np.ndarray | None, float | None, float]":
+    """Return when to look, when new doses begin, and when goals are looked at [h]."""
+    grid = vt.twin.times_of(times, at="--times") if times else None
+    start = vt.twin.times_of(from_, at="--from").item() if from_ else None
+    return grid, start, vt.twin.times_of(until or UNTIL, at="--until").item()
 
 
 def _record(
@@ -167,7 +231,7 @@ def _record(
     import pandas as pd
 
     found = vt.twin.read_stream(model, stream, pairs)
-    return found.study(model), pd.DataFrame([dict(found.counts)])
+    return found.study(model, below=below), pd.DataFrame([dict(found.counts)])
 
 
 def _deliver(
@@ -187,6 +251,9 @@ def _deliver(
         return
     if "messages" in tables:
         print_table(tables["messages"], title="Messages")
+    whole = tables.get("instead")
+    if whole is not None and not any(whole is one for one in written.values()):
+        print_people(whole, "What was given, and what would have been")
     print_people(tables["individuals"], "Individual parameters, with the middle 90 %")
     if advice is not None:
         print_table(advice.in_words(), title="Candidates, the best first")
@@ -197,19 +264,42 @@ def _deliver(
     _warn(tables["quality"])
 
 
-def _refuse(advise: Texts, doses: str, every: str, written: Path | None) -> None:
-    """Refuse options of advice without one another."""
-    asks = {"--doses": doses, "--every": every}
-    if advise and not all(asks.values()):
-        name = next(name for name, given in asks.items() if not given)
-        such = {"--doses": "500, 750, 1000 mg", "--every": "8 h, 12 h, 24 h"}[name]
-        allowed = "given with --advise: what there is to choose from"
-        raise vt.VtrialError(name, "missing", allowed, f'{name} "{such}"')
-    given = [name for name, value in asks.items() if value]
-    given += ["--candidates or --plot-advice"] if written else []
-    if given and not advise:
-        such = '--advise "AUC24 in 400 to 600"'
-        raise vt.VtrialError(given[0], "given without --advise", "with a goal", such)
+def _refuse(options: Mapping[str, object]) -> None:
+    """Refuse options that lack others, or that nothing would use."""
+    given = {f"--{name}" for name, one in options.items() if one not in (None, "")}
+    if "--advise" in given:
+        for name, such in CHOICE.items():
+            if name not in given:
+                allowed = "given with --advise: what there is to choose from"
+                raise vt.VtrialError(name, "missing", allowed, f'{name} "{such}"')
+    idle = {
+        name: use
+        for name, use in USES.items()
+        if name in given and not any(one <= given for one in use.by)
+    }
+    # A course under other doses is written in place of that under --dose.
+    if "--dose" in given and "--instead" in given and "--plot" not in given:
+        idle["--dose"] = USES["--dose"]
+    if not idle:
+        return
+    name, use = next(iter(idle.items()))
+    raise vt.VtrialError(name, use.lacks, use.allowed, use.write)
+
+
+def _draw_course(
+    known: "vt.twin.importance.Posterior",
+    grid: "np.ndarray | None",
+    path: Path | None,
+    *,
+    person: str | None,
+    dose: Texts,
+    start: float | None,
+) -> None:
+    """Draw the course of one person, where that is asked for."""
+    if path is None:
+        return
+    drawn = vt.twin.courses(known, grid, person=person, dose=dose, start=start)
+    vt.report.plot_profiles(drawn, path, observed=known.observed(person))
 
 
 def _draw_advice(

@@ -16,6 +16,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "cohort_schema": "vtrial.cohort.words",
         "describe": "vtrial.cohort.words",
         "load_cohort": "vtrial.cohort.sheet",
+        "match_schema": "vtrial.cohort.target",
         "program": "vtrial.cohort.prior",
         "sample": "vtrial.cohort.draw",
         "summarise": "vtrial.cohort.words",

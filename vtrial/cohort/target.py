@@ -8,7 +8,7 @@ correlation the mean product of what is standardised by the means and deviations
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -25,9 +25,10 @@ from vtrial.model.calculus import substitute
 from vtrial.model.grammar import parse_expression, unknown_names
 from vtrial.model.model import Source
 from vtrial.model.tree import Expression, Name, evaluate
+from vtrial.sheets.find import refuse_other
 from vtrial.sheets.given import given_or_read
 from vtrial.sheets.sheet import Path_, Sheet
-from vtrial.sheets.validate import check_shape, raise_faults, sheet_name
+from vtrial.sheets.validate import check_shape, raise_faults, schema_of, sheet_name
 from vtrial.sheets.words import listed, nearest
 from vtrial.units import hours, quantity
 
@@ -157,11 +158,13 @@ def load_targets(given: str | Path | Mapping[str, object]) -> Targets:
         If the file is no readable sheet.
     """
     sheet = given_or_read(given)
+    refuse_other(sheet, "match")
     shape, faults = check_shape(sheet, TargetsShape)
     raise_faults(CohortError, faults)
     assert shape is not None  # or there were faults
+    moments = moments_in(shape.targets)
     for place, entry in enumerate(shape.targets):
-        faults += _misfits(sheet, ("targets", place), entry)
+        faults += _misfits(sheet, ("targets", place), entry, moments)
     if len(shape.targets) > MOST_TARGETS:
         found = f"{len(shape.targets)} long"
         allowed = f"at most {MOST_TARGETS} long"
@@ -176,7 +179,29 @@ def load_targets(given: str | Path | Mapping[str, object]) -> Targets:
     )
 
 
-def _misfits(sheet: Sheet, path: Path_, entry: TargetShape) -> list[Fault]:
+def match_schema() -> dict[str, object]:
+    """Return the JSON Schema of a sheet of targets, for editors.
+
+    Examples
+    --------
+    >>> match_schema()["required"]
+    ['match', 'targets']
+    """
+    return schema_of(TargetsShape, "vtrial targets")
+
+
+def moments_in(entries: Sequence[TargetShape]) -> dict[str, tuple[float, float]]:
+    """Return mean and standard deviation of whatever has both as targets."""
+    return {
+        entry.of: (entry.mean, entry.sd)
+        for entry in entries
+        if isinstance(entry.of, str) and entry.mean is not None and entry.sd is not None
+    }
+
+
+def _misfits(
+    sheet: Sheet, path: Path_, entry: TargetShape, moments: Collection[str]
+) -> list[Fault]:
     """Find what of one target does not go together."""
 
     def told(key: str, found: str, allowed: str) -> Fault:
@@ -187,7 +212,12 @@ def _misfits(sheet: Sheet, path: Path_, entry: TargetShape) -> list[Fault]:
     faults = []
     if not given:
         faults.append(told("", "without a number", f"given {listed(STATISTICS)}"))
-    pair = isinstance(entry.of, list)
+    pair = entry.of if isinstance(entry.of, list) else []
+    lacking = [f"`{name}`" for name in pair if name not in moments]
+    if "correlation" in given and lacking:
+        allowed = "of two whose `mean` and `sd` are targets, too"
+        said = f"of {' and '.join(lacking)}, without them"
+        faults.append(told("correlation", said, allowed))
     if pair and given != ["correlation"]:
         faults.append(told("of", "a pair", "one name, but for a `correlation`"))
     if not pair and "correlation" in given:
@@ -250,12 +280,7 @@ class _Reader:
     ) -> None:
         self.targets, self.people, self.words = targets, people, words
         self.faults: list[Fault] = []
-        named = {
-            entry.of: (entry.mean, entry.sd)
-            for entry in targets.entries
-            if isinstance(entry.of, str) and entry.sd is not None
-        }
-        self.moments: dict[str, tuple[Any, Any]] = named
+        self.moments = moments_in(targets.entries)
 
     def rows(self) -> list[Row]:
         """Make all rows; they count only if there are no faults."""
@@ -394,12 +419,7 @@ class _Reader:
     def _pair(self, path: Path_, entry: TargetShape, of: list[str]) -> list[Row]:
         """Make the row of a correlation."""
         pair = [self._values(path, name) for name in of]
-        lacking = [name for name in of if name not in self.moments]
-        if lacking:
-            allowed = "of two whose `mean` and `sd` are targets, too"
-            said = " and ".join(f"`{name}`" for name in lacking)
-            self._add((*path, "correlation"), f"of {said}, without them", allowed)
-        if any(values is None for values in pair) or lacking:
+        if any(values is None for values in pair):
             return []
         scores = [
             (values - mean) / sd  # type: ignore[operator] # none of them is None

@@ -10,6 +10,7 @@ from vtrial.cohort.draw import sample
 from vtrial.cohort.shape import CohortShape
 from vtrial.model.grammar import write_expression
 from vtrial.model.model import Source
+from vtrial.sheets.validate import schema_of
 from vtrial.sheets.words import listed
 
 MOST_CODES = 10
@@ -66,12 +67,7 @@ def summarise(cohort: Cohort, *, seed: int, subjects: int) -> pd.DataFrame:
 
 def cohort_schema() -> dict:
     """Return the JSON Schema of a cohort sheet, for editors."""
-    schema = CohortShape.model_json_schema(by_alias=True)
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "title": "vtrial cohort sheet",
-    }
+    return schema_of(CohortShape, "vtrial cohort sheet")
 
 
 def _row(cohort: Cohort, name: str, values: np.ndarray) -> dict[str, object]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vtrial.cohort.sheet import load_cohort
+from vtrial.cohort.target import load_targets
 from vtrial.conduct.impossible import model_faults, model_warnings
 from vtrial.conduct.plan import plan
 from vtrial.conduct.remembered import remember_compiled
@@ -11,6 +12,7 @@ from vtrial.errors import ModelError, SheetError
 from vtrial.model.sheet import LIBRARY, library, load_model
 from vtrial.model.typical import typical_of
 from vtrial.protocol.load import load_protocol
+from vtrial.protocol.sampling import check_sampling
 from vtrial.sheets.find import find_sheet, kind_of
 from vtrial.sheets.sheet import parse_sheet, read_sheet
 from vtrial.sheets.validate import raise_faults
@@ -72,8 +74,20 @@ def _check_cohort(path: str | Path) -> list[str]:
     return []
 
 
+def _check_match(path: str | Path) -> list[str]:
+    load_targets(path)
+    return []
+
+
+def _check_sampling(path: str | Path) -> list[str]:
+    check_sampling(path)
+    return []
+
+
 _CHECKS: dict[str, Callable[[str | Path], list[str]]] = {
     "protocol": _check_protocol,
     "model": _check_model,
     "cohort": _check_cohort,
+    "match": _check_match,
+    "sampling": _check_sampling,
 }

@@ -1,6 +1,7 @@
 """What a protocol asks that its model and its cohort cannot give."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from vtrial.cohort.check import check_cohort
 from vtrial.cohort.cohort import Cohort
@@ -115,11 +116,12 @@ def _missing(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> list[Fault]:
 
 def _screened(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Fault]:
     """Yield why nobody can be screened by what is measured, or why it would not end."""
-    if protocol.eligible is None:
+    asked = "run in" if protocol.eligible is None else "eligible"
+    if protocol.eligible is None and protocol.run_in is None:
         return
     if cohort.table is not None and cohort.table.draw == "in order":
         yield sheet.fault(
-            ("eligible",),
+            (asked,),
             found=f"given, though cohort `{cohort.name}` takes rows in order",
             allowed="left out, or the rows drawn: `draw: with replacement`",
             write="",
@@ -129,9 +131,11 @@ def _screened(protocol: Protocol, cohort: Cohort, sheet: Sheet) -> Iterator[Faul
         for fault in lacking:
             yield _at(sheet, ("cohort",), fault)
         return
+    if protocol.eligible is None:
+        return
     found, seen = share_let_in(protocol, cohort)
     if found < LEAST:
-        fault = scarce(protocol.eligible, found, seen)
+        fault = scarce(replace(protocol, run_in=None), found, seen)
         yield _at(sheet, ("eligible",), fault)
 
 

@@ -13,12 +13,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from vtrial.cohort.shape import CohortShape
+from vtrial.cohort.target import TargetsShape
 from vtrial.endpoint.registry import kinds
 from vtrial.errors import SheetError
 from vtrial.measure.registry import measures
 from vtrial.model.shape import ModelShape
 from vtrial.protocol.randomisation_kinds import randomisation_kinds
 from vtrial.protocol.rules import DOES, LOOKS_BACK, NAMED
+from vtrial.protocol.sampling import SamplingShape
 from vtrial.protocol.shape import ProtocolShape
 from vtrial.sheets.keys import SAME as KEYS
 from vtrial.sheets.synonyms import SAME as WORDS
@@ -26,12 +28,15 @@ from vtrial.sheets.synonyms import folded
 from vtrial.sheets.validate import fields_of, flow
 from vtrial.sheets.words import alike, listed, nearest
 
-Kind = Literal["protocol", "model", "cohort"]
+Kind = Literal["protocol", "model", "cohort", "match", "sampling"]
 SHAPES: dict[str, type[BaseModel]] = {
     "protocol": ProtocolShape,
     "model": ModelShape,
     "cohort": CohortShape,
+    "match": TargetsShape,
+    "sampling": SamplingShape,
 }
+PAGES = {"match": "cohort.md", "sampling": "optimise.md"}  # the others have their own
 WIDTH = 88  # of a comment
 _OF = {  # an endpoint that a measure may be of
     "numbers": "peak",
@@ -75,7 +80,8 @@ class Entry(NamedTuple):
         """The page of `docs/` that says more."""
         if self.path[0] == "design" and self.path[1:2] not in ALLOTTED:
             return "design.md"
-        return "dosing.md" if self.path[-1] == "dose" else f"{self.kind}.md"
+        own = PAGES.get(self.kind, f"{self.kind}.md")
+        return "dosing.md" if self.path[-1] == "dose" else own
 
     def lines(self) -> list[str]:
         """Write the entry."""

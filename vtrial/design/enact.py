@@ -161,9 +161,11 @@ class _Course:
         planned = np.where(limit, self.arm, -1)
         enrolled = np.where(limit, self.came, np.inf)
         known, events = self.sight.times(planned, enrolled)
-        at = np.maximum(
-            held_at(look, Calendar(enrolled, known, events), self.size), self.end
-        )
+        counts = Calendar(enrolled, known, events)
+        if look.outcome:
+            own = self.sight.times(planned, enrolled, look.outcome)
+            counts = Calendar(enrolled, *own)
+        at = np.maximum(held_at(look, counts, self.size), self.end)
         if last:  # what is never reached ends once everything is known
             everything = np.where(limit, known, 0.0).max(axis=1)
             at = np.where(np.isfinite(at), at, np.maximum(everything, self.end))
@@ -179,6 +181,7 @@ class _Course:
             *(self.size, self.came.shape[1]),
             self.past,
             self._counted(at, held, known=known, events=events),
+            [row["at"] for row in self.rows],
             *self.presence.spans,
         )
         verdicts = [

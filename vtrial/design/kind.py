@@ -65,6 +65,8 @@ class View:
     counted
         How many were known, and had events, at the looks so far, by counter; NaN where
         a look was not held.
+    times
+        [h] When earlier looks were held; NaN where one was not.
     opened, closed
         [h] From when to when each arm was open, where only subjects who were enrolled
         then are compared with it; None where all are.
@@ -80,6 +82,7 @@ class View:
     most: int
     past: Mapping[tuple[str, int], Effects]
     counted: Mapping[str, Float[np.ndarray, "trial look"]]
+    times: Sequence[Float[np.ndarray, " trial"]] = ()
     opened: ByArm | None = None
     closed: ByArm | None = None
     now: dict[str, Effects] = field(default_factory=dict)

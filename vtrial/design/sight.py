@@ -58,8 +58,13 @@ class AbstractSight(abc.ABC):
     """What an enactment asks of the data; whoever holds the record answers."""
 
     @abc.abstractmethod
-    def times(self, arm: Arms, enrolled: Subjects) -> tuple[Subjects, Subjects]:
-        """Return when the outcome of each is known, and when its event is [h]."""
+    def times(
+        self, arm: Arms, enrolled: Subjects, endpoint: str = ""
+    ) -> tuple[Subjects, Subjects]:
+        """Return when the outcome of each is known, and when its event is [h].
+
+        It is the trial's outcome, unless another endpoint is named.
+        """
 
     @abc.abstractmethod
     def effects(self, comparison: str, lock: Lock) -> Effects:

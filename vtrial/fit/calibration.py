@@ -48,9 +48,10 @@ class Fit(Estimated):
     modes, effects, goodness
         Of each subject, by the effects' names; PRED, IPRED and residuals of each
         observation.
-    traces, draws, told
+    traces, draws, worth, told
         Columns of what happened by step or draw; the draws of the vector from its
-        posterior distribution, or None; and what the method knows of itself.
+        posterior distribution, or None, and what each subject's data are worth at some
+        of these; and what the method knows of itself.
     """
 
     study: Study
@@ -60,6 +61,7 @@ class Fit(Estimated):
     goodness: Goodness
     traces: Mapping[str, np.ndarray]
     draws: Float[np.ndarray, "draw estimate"] | None
+    worth: Float[np.ndarray, "thinned subject"] | None
     told: Mapping[str, Any]
 
 
@@ -201,6 +203,7 @@ def _fit(problem: Problem, answer: Answer, method: str, seconds: float) -> Fit:
         seconds=seconds,
         traces=answer.traces,
         draws=answer.draws,
+        worth=answer.worth,
         told=answer.told,
     )
 

@@ -3,7 +3,9 @@ r"""Fits of one study beside each other: objective, criteria, estimates, nested 
 With O the objective, p the number of estimates and n that of observations, AIC is
 O + 2 p and BIC O + p log n. Of a fit whose estimates are all among another's, the
 likelihood ratio is the difference of objectives, $\chi^2$ with as many degrees of
-freedom as there are more estimates.
+freedom as there are more estimates. Fits that drew from a posterior distribution are
+also held to subjects that are left out (`vtrial.fit.left_out`); a difference's standard
+error is that of the subjects' own differences.
 
 References
 ----------
@@ -17,9 +19,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from jaxtyping import Float
 from scipy.special import chdtrc
 
 from vtrial.errors import Fault, FitError
+from vtrial.fit.folder import WORTH
+from vtrial.fit.left_out import FEWEST, TRUSTED, left_out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,17 +37,23 @@ def compare_fits(folders: Sequence[str | Path]) -> "dict[str, pd.DataFrame]":
     """Compare two or more fits of the same study, given by their folders.
 
     Returns `fits`, a row a fit, the first of least AIC at 0; `estimates`, a row an
-    estimate and a column a fit, with errors; and `nested`, a row a pair of which one
-    holds all estimates of the other.
+    estimate and a column a fit, with errors; `nested`, a row a pair of which one holds
+    all estimates of the other; and of two or more fits that drew from their posterior
+    distribution, `loo`, a row a fit, the best first, `subjects`, a row a subject of a
+    fit, and `unsure`, those of them whose k is too large. `elpd` is the sum over
+    subjects of log p(y_i | y_-i), `effective` by how much less that is than of subjects
+    that were seen: how many parameters a fit is worth.
 
     Raises
     ------
     FitError
-        If a folder holds no fit, or the studies are not the same.
+        If a folder holds no fit, the studies are not the same, or draws were not kept
+        with what they are worth.
     """
     import pandas as pd
 
-    read = {_label(path, folders): _read(Path(path)) for path in folders}
+    places = {_label(path, folders): _folder(Path(path)) for path in folders}
+    read = {label: _read(place) for label, place in places.items()}
     _refuse(read)
     least = min(one["aic"] for one in read.values())
     rows = [
@@ -64,6 +76,7 @@ def compare_fits(folders: Sequence[str | Path]) -> "dict[str, pd.DataFrame]":
         "fits": pd.DataFrame(rows),
         "estimates": pd.DataFrame(_beside(read)),
         "nested": pd.DataFrame(_nested(read), columns=list(_NESTED)),
+        **_unseen(places),
     }
 
 
@@ -77,9 +90,13 @@ def _label(path: str | Path, folders: Sequence[str | Path]) -> str:
     return name if len(same) == 1 else str(path)
 
 
+def _folder(path: Path) -> Path:
+    return path.parent if path.name == FILE else path
+
+
 def _read(folder: Path) -> dict[str, Any]:
     """Read the numbers of a fit."""
-    path = folder if folder.name == FILE else folder / FILE
+    path = folder / FILE
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -137,6 +154,67 @@ def _beside(read: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
+
+
+def _unseen(places: Mapping[str, Path]) -> "dict[str, pd.DataFrame]":
+    """Say how well fits predict subjects that are left out, where two or more drew."""
+    import pandas as pd
+
+    drew = {k: path for k, path in places.items() if (path / "draws.csv").is_file()}
+    if len(drew) < 2:
+        return {}
+    worth = {label: _worth(path) for label, path in drew.items()}
+    found = {label: left_out(one.to_numpy(float)) for label, one in worth.items()}
+    best = max(found, key=lambda label: found[label].elpd.sum())
+    rows, subjects = [], []
+    for label, one in found.items():
+        less = one.elpd - found[best].elpd
+        rows.append(
+            {
+                "fit": label,
+                "elpd": float(one.elpd.sum()),
+                "se": _error(one.elpd),
+                "elpd less": float(less.sum()),
+                "se less": _error(less),
+                "effective": float((one.within - one.elpd).sum()),
+                "draws": len(worth[label]),
+                "chance": float(np.sqrt(one.variance.sum())),
+                f"k > {TRUSTED}": int((one.k > TRUSTED).sum()),
+            }
+        )
+        names = {"fit": label, "ID": list(worth[label].columns)}
+        subjects.append(pd.DataFrame({**names, "elpd": one.elpd, "k": one.k}))
+    table = pd.DataFrame(rows).sort_values("elpd", ascending=False, kind="stable")
+    every = pd.concat(subjects, ignore_index=True)
+    return {
+        "loo": table.reset_index(drop=True),
+        "subjects": every,
+        "unsure": every[every["k"] > TRUSTED],
+    }
+
+
+def _worth(folder: Path) -> "pd.DataFrame":
+    """Read what subjects' data are worth at a fit's draws."""
+    import pandas as pd
+
+    path = folder / f"{WORTH}.csv"
+    if not path.is_file():
+        found = f"`{folder}`, with draws and without {path.name}"
+        allowed = "written by a version that keeps what data are worth at draws; fit "
+        allowed += "it again"
+        raise FitError("fits", found, allowed, "")
+    table = pd.read_csv(path)
+    if len(table) < FEWEST:
+        found = f"{len(table)} draws"
+        allowed = f"{FEWEST} or more, of which a tail can be told; fit it again"
+        raise FitError(str(path), found, allowed, f"--draws {10 * FEWEST}")
+    return table
+
+
+def _error(each: Float[np.ndarray, " subject"]) -> float:
+    """Return the standard error of a sum over subjects; NaN of one."""
+    count = len(each)
+    return float(np.sqrt(count) * each.std(ddof=1)) if count > 1 else float("nan")
 
 
 def _nested(read: Mapping[str, Mapping[str, Any]]) -> list[tuple[Any, ...]]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from vtrial.fit.calibration import Fit
 
+WORTH = "worth"  # a row a draw, a column a subject: log p(y_i | theta_s)
 HEAD = "Written by `vtrial fit`: the model at its estimates, and how sure they are."
 
 
@@ -52,7 +53,7 @@ def write_fit(fit: "Fit", into: Path) -> Path:
 
     `estimates.csv` and `estimates.json`, `individuals.csv`, `predictions.csv`,
     `course.csv`, `model.yaml`, `people.csv` with their `cohort.yaml`, and of some
-    methods `traces.csv` and `draws.csv`.
+    methods `traces.csv`, `draws.csv` and `worth.csv`.
 
     Raises
     ------
@@ -142,6 +143,9 @@ def tables_of(fit: "Fit") -> "dict[str, pd.DataFrame]":
     if fit.traces:
         name = "traces" if fit.draws is None else "draws"
         tables[name] = pd.DataFrame(dict(fit.traces))
+    if fit.worth is not None:
+        names = [str(one) for one in fit.study.identity]
+        tables[WORTH] = pd.DataFrame(fit.worth, columns=names)
     return tables
 
 

@@ -163,6 +163,18 @@ def placed(
     z: Float[Array, "subject effect"],
 ) -> tuple[Float[Array, "subject effect"], Float[Array, ""]]:
     """Return effects of scores, and the logarithm of how much they are stretched."""
+    eta, lower = laid(reference, omega, vector, z)
+    diagonal = jnp.diagonal(lower, axis1=1, axis2=2)
+    return eta, -jnp.sum(jnp.log(diagonal))
+
+
+def laid(
+    reference: Reference,
+    omega: Float[Array, "effect effect"],
+    vector: Float[Array, " estimate"],
+    z: Float[Array, "subject effect"],
+) -> tuple[Float[Array, "subject effect"], Float[Array, "subject effect effect"]]:
+    """Return effects of scores, and the triangles of P."""
     precision = reference.information + jnp.linalg.inv(omega)[None]
     lower = jnp.linalg.cholesky(precision)
     moved = jnp.einsum("skx,x->sk", reference.cross, vector - reference.vector)
@@ -171,9 +183,7 @@ def placed(
         half = solve_triangular(lower, pull, lower=True) + score
         return solve_triangular(lower.T, half, lower=False)
 
-    eta = jax.vmap(one)(lower, reference.pull - moved, z)
-    diagonal = jnp.diagonal(lower, axis1=1, axis2=2)
-    return eta, -jnp.sum(jnp.log(diagonal))
+    return jax.vmap(one)(lower, reference.pull - moved, z), lower
 
 
 def observed(

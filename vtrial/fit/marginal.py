@@ -32,7 +32,7 @@ import numpy as np
 from jax import lax
 from jax.export import register_namedtuple_serialization
 from jax.scipy.special import gammaln, logsumexp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Key
 
 from vtrial.fit.follow import bend_of
 from vtrial.fit.likelihood import LOG_2_PI, Likelihood
@@ -155,7 +155,7 @@ def marginal_of(
         jnp.asarray(numbers_of(problem)),
         jnp.asarray(found.eta),
         jnp.linalg.cholesky(jnp.asarray(spread)),
-        seed=seed,
+        root=purpose_key(jax.random.key(seed), "importance"),
         draws=draws,
     )
     follow = bend_of(problem, vector, found.eta).follow()
@@ -174,11 +174,10 @@ def drawn(
     middle: Float[Array, "subject effect"],
     lower: Float[Array, "subject effect effect"],
     *,
-    seed: int,
+    root: Key[Array, ""],
     draws: int,
 ) -> tuple[Float[Array, "subject draw effect"], Float[Array, "subject draw"]]:
     """Draw from Student's t of given middles and triangles, in pairs; with density."""
-    root = purpose_key(jax.random.key(seed), "importance")
     size, half = middle.shape[1], (draws + 1) // 2
 
     def one(number: Array, at: Array, triangle: Array) -> tuple[Array, Array]:
@@ -227,12 +226,20 @@ def weigh(
     total = logsumexp(weight, axis=1)
     share = jnp.exp(weight - total[:, None])
     slope = jnp.where(share[:, :, None] > 0, slope, 0.0)
-    pair = share.reshape(len(share), 2, -1).sum(axis=1)
-    pairs = pair.shape[1]
-    squared = jnp.sum(pair**2, axis=1) - 1.0 / pairs
     return Weighed(
         objective=-2.0 * (total - math.log(count)),
-        variance=4.0 * squared * pairs / max(pairs - 1, 1),
+        variance=4.0 * variance_of(share),
         effective=1.0 / jnp.sum(share**2, axis=1),
         slope=jnp.einsum("sm,smx->sx", share, slope),
     )
+
+
+def variance_of(share: Float[Array, "subject draw"]) -> Float[Array, " subject"]:
+    """Return the variance of the logarithm of weights' mean, by shares of their sum.
+
+    Draws come in pairs, a half of them after the other.
+    """
+    pair = share.reshape(len(share), 2, -1).sum(axis=1)
+    pairs = pair.shape[1]
+    squared = jnp.sum(pair**2, axis=1) - 1.0 / pairs
+    return squared * pairs / max(pairs - 1, 1)

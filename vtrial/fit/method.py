@@ -76,6 +76,9 @@ class Answer:
         Columns of a table, a row a step or a draw.
     draws
         Of the vector, where the method draws from its posterior distribution.
+    worth
+        What each subject's data are worth at some of these, effects integrated out:
+        log p(y_i | theta_s).
     told
         What else is to be known: R-hat by name, divergences, priors.
     """
@@ -92,6 +95,7 @@ class Answer:
     course: tuple[float, ...] = ()
     traces: Mapping[str, np.ndarray] = field(default_factory=dict)
     draws: Float[np.ndarray, "draw estimate"] | None = None
+    worth: Float[np.ndarray, "thinned subject"] | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
 
 

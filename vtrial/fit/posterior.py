@@ -18,6 +18,7 @@ from vtrial.fit.method import Answer, How
 from vtrial.fit.methods.importance import modes_at
 from vtrial.fit.minimum import minimise, scored
 from vtrial.fit.parameters import Layout
+from vtrial.fit.pointwise import MOST, worth_of
 from vtrial.fit.prior import prior_of, said
 from vtrial.fit.problem import Problem
 
@@ -123,6 +124,11 @@ def answered(
         "draw": np.tile(np.arange(1, count + 1), chains),
     }
     columns |= {name: natural[:, x] for x, name in enumerate(names)} | more
+    kept = np.linspace(0, len(flat) - 1, min(len(flat), MOST)).round().astype(int)
+    found = worth_of(problem, flat[kept], middle=vector, eta=modes.eta, seed=how.seed)
+    density, variance = np.asarray(found.density), np.asarray(found.variance)
+    sound = np.isfinite(density).all(axis=0)
+    told |= {"worth_error": float(np.sqrt(variance[:, sound].mean(axis=1).sum()))}
     priors = said(prior_of(problem.model, problem.layout, problem.base), problem.layout)
     return Answer(
         vector=vector,
@@ -136,6 +142,7 @@ def answered(
         converged=bool(told.pop("converged")),
         traces=columns,
         draws=flat,
+        worth=density.T[sound],
         told={**told, "priors": priors},
     )
 

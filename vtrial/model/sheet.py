@@ -50,7 +50,7 @@ from vtrial.sheets.given import given_sheet
 from vtrial.sheets.remedy import proved
 from vtrial.sheets.sheet import Path_, Sheet, read_sheet
 from vtrial.sheets.spot import word_in
-from vtrial.sheets.validate import check_shape, raise_faults
+from vtrial.sheets.validate import DRAFT, check_shape, raise_faults
 from vtrial.sheets.words import listed, nearest
 
 Row = TypeVar("Row", bound=BaseModel)
@@ -105,7 +105,7 @@ def model_schema() -> dict[str, object]:
     parts = {**schema.pop("$defs", {}), **flow.pop("$defs", {})}
     ticks = {"type": "string", "description": "What is done at each tick."}
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": DRAFT,
         "title": "vtrial model sheet",
         "type": "object",
         "if": {"required": ["kind"]},

@@ -9,7 +9,7 @@ which kinds of events there are.
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import jax
@@ -19,7 +19,7 @@ from jax.export import register_namedtuple_serialization
 from jaxtyping import Array, Bool, Float, Int, Key
 
 from vtrial.cohort.cohort import Cohort
-from vtrial.cohort.subjects import Subjects
+from vtrial.cohort.subjects import WIDTH, Subjects
 from vtrial.dosing.doses import Doses, Times
 from vtrial.observe.alike import shape_of
 from vtrial.observe.bringing import (
@@ -169,9 +169,42 @@ class Trial:
         seed: int,
     ) -> Subjects:
         """Draw subjects by identity in the trial of a seed."""
+        after = self.protocol.run_in is not None
         return enrolled(
-            self.protocol, self.cohort, seed=seed, replicate=replicate, number=number
+            self.protocol,
+            self.cohort,
+            seed=seed,
+            replicate=replicate,
+            number=number,
+            qualify=self.in_trial_of(seed).qualified if after else None,
+            wide=self.capacity if after else WIDTH,
         )
+
+    def in_trial_of(self, seed: int) -> "Trial":
+        """Return the same trial with another seed."""
+        if seed == self.protocol.seed:
+            return self
+        return Trial(replace(self.protocol, seed=seed), self.cohort)
+
+    def qualified(
+        self, people: Subjects, chosen: Int[np.ndarray, " candidate"]
+    ) -> Bool[np.ndarray, " candidate"]:
+        """Return who of some candidates is randomised after the run-in.
+
+        They are followed under the first arm, for all are the same until then. Who
+        cannot be solved is randomised, and counted as failed.
+        """
+        asked, found = self.protocol.run_in, np.zeros(chosen.size, bool)
+        assert asked is not None, "everybody is randomised"
+        names = [point.name for point in self.protocol.endpoints]
+        place, arm = names.index(asked.endpoint), self.protocol.arms[0]
+        for start in range(0, chosen.size, self.capacity):
+            some = chosen[start : start + self.capacity]
+            seen, here = self.observe(arm, people, some), slice(some.size)
+            failed = np.asarray(seen.status)[here] != Status.SOLVED
+            met = np.asarray(seen.outcome)[here, place] == 1
+            found[start : start + some.size] = met | failed
+        return found
 
     def observe(self, arm: Arm, people: Subjects, chosen: np.ndarray) -> Seen:
         """Simulate the chosen subjects under an arm and return what is seen of them.

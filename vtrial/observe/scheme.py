@@ -57,6 +57,7 @@ def _bare(protocol: Protocol) -> Protocol:
         analysis=Analysis(),
         evidence=Evidence(),
         eligible=None,
+        run_in=None,
         optimisation=None,
         data={},
     )

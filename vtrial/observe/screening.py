@@ -1,4 +1,4 @@
-"""Screening: who is let in on what is measured before any treatment.
+"""Screening: who is let in on what is measured before treatment, or after a run-in.
 
 Candidates for a subject's place are drawn turn by turn, each with a key of its own,
 until one is let in. They are drawn, solved and measured `WIDTH` at a time, so that no
@@ -7,6 +7,7 @@ looked at together.
 """
 
 import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import jax.numpy as jnp
@@ -32,6 +33,7 @@ from vtrial.solver.host import simulate
 from vtrial.types import Status
 
 OWN = "measured for eligible"  # where no visit measures it
+Qualify = Callable[[Subjects, Int[np.ndarray, " candidate"]], np.ndarray]
 PILOT = 5  # times `WIDTH` candidates, of whom `LEAST` are to be let in
 LEAST = 10
 
@@ -95,29 +97,32 @@ def enrolled(
     seed: int,
     replicate: Int[np.ndarray, " subject"],
     number: Int[np.ndarray, " subject"],
+    qualify: Qualify | None = None,
+    wide: int = WIDTH,
 ) -> Subjects:
     """Draw subjects by identity, each the first candidate for its place who is let in.
 
     A candidate whose baseline cannot be solved is let in, and counted as failed then.
+    `qualify` says who of some candidates, by their places, is randomised after a
+    run-in; it looks at `wide` of them together.
 
     Raises
     ------
     ProtocolError
         If almost nobody is let in.
     """
-    if protocol.eligible is None:
+    if protocol.eligible is None and qualify is None:
         return _drawn(protocol, cohort, seed, replicate, number)
-    screening = Screening(protocol, protocol.eligible)
+    asked = _asked(protocol, seed, qualify)
     turn = np.zeros(number.size, np.int64)
     screened = np.zeros(number.size, np.int64)
     left, seen, let_in = np.arange(number.size), 0, 0
     while left.size:
-        deep = max(1, WIDTH // left.size)
+        deep = max(1, wide // left.size)
         rows = np.repeat(left, deep)
         turns = turn[rows] + np.tile(np.arange(deep), left.size)
-        fit, tried = _screened(
-            screening, cohort, seed, replicate[rows], number[rows], turns
-        )
+        who = (replicate[rows], number[rows], turns)
+        fit, tried = _screened(protocol, cohort, seed, asked, *who)
         seen, let_in = seen + fit.size, let_in + int(fit.sum())
         fit, tried = fit.reshape(-1, deep), tried.reshape(-1, deep)
         found = fit.any(axis=1)
@@ -131,7 +136,7 @@ def enrolled(
             and seen >= PILOT * WIDTH
             and let_in * PILOT * WIDTH < LEAST * seen
         ):
-            raise ProtocolError.of([scarce(protocol.eligible, let_in, seen)])
+            raise ProtocolError.of([scarce(protocol, let_in, seen)])
     people = _drawn(protocol, cohort, seed, replicate, number, turn)
     return people._replace(screened=jnp.asarray(screened))
 
@@ -142,22 +147,27 @@ def share_let_in(protocol: Protocol, cohort: Cohort) -> tuple[int, int]:
     Some thousand are screened where few are let in, or a thousand where many are.
     """
     assert protocol.eligible is not None, "everybody is let in"
-    screening, found, seen = Screening(protocol, protocol.eligible), 0, 0
+    asked, found, seen = _asked(protocol, protocol.seed), 0, 0
     for start in range(0, PILOT * WIDTH, WIDTH):
         number = np.arange(start, start + WIDTH)
         none = np.zeros_like(number)
-        fit, _ = _screened(screening, cohort, protocol.seed, none, number, none)
+        fit, _ = _screened(protocol, cohort, protocol.seed, asked, none, number, none)
         found, seen = found + int(fit.sum()), seen + WIDTH
         if found >= LEAST:
             break
     return found, seen
 
 
-def scarce(eligible: Eligible, found: int, screened: int) -> Fault:
-    """Describe a condition that (almost) no candidate meets."""
+def scarce(protocol: Protocol, found: int, screened: int) -> Fault:
+    """Describe a condition, or a run-in, that (almost) no candidate meets."""
+    asked, eligible, run_in = [], protocol.eligible, protocol.run_in
+    if eligible is not None:
+        asked.append(f"`{write_expression(eligible.condition)}`")
+    if run_in is not None:
+        asked.append(f"`{run_in.endpoint}`")
     return Fault(
-        at="eligible",
-        found=f"`{write_expression(eligible.condition)}`, met by {found} of "
+        at="eligible" if eligible is not None else "run in",
+        found=f"{' and '.join(asked)}, met by {found} of "
         f"{screened} people screened ({found / screened:.2%})",
         allowed=f"met by more than {LEAST / (PILOT * WIDTH):.1%} of the cohort",
         write="",
@@ -190,10 +200,26 @@ def _drawn(
     return people.without_effects() if protocol.random_effects == "off" else people
 
 
+def _asked(
+    protocol: Protocol, seed: int, qualify: Qualify | None = None
+) -> list[Qualify]:
+    """Return what candidates are to meet, in this order."""
+    found: list[Qualify] = []
+    if protocol.eligible is not None:
+        screening = Screening(protocol, protocol.eligible)
+
+        def let_in(people: Subjects, places: Int[np.ndarray, " _"]) -> np.ndarray:
+            return np.asarray(_let_in(screening, people, seed))[places]
+
+        found.append(let_in)
+    return [*found, *([qualify] if qualify is not None else [])]
+
+
 def _screened(
-    screening: Screening,
+    protocol: Protocol,
     cohort: Cohort,
     seed: int,
+    asked: Sequence[Qualify],
     replicate: Int[np.ndarray, " candidate"],
     number: Int[np.ndarray, " candidate"],
     turn: Int[np.ndarray, " candidate"],
@@ -206,8 +232,12 @@ def _screened(
     fit, tried = [], []
     for start in range(0, who.shape[1], WIDTH):
         some = who[:, start : start + WIDTH]
-        people = _drawn(screening.protocol, cohort, seed, *some)
-        fit.append(np.asarray(_let_in(screening, people, seed)))
+        people = _drawn(protocol, cohort, seed, *some)
+        met, places = np.zeros(WIDTH, bool), np.arange(min(WIDTH, count - start))
+        for meet in asked:
+            places = places[meet(people, places)]
+        met[places] = True
+        fit.append(met)
         tried.append(np.asarray(people.screened))
     return np.concatenate(fit)[:count], np.concatenate(tried)[:count]
 

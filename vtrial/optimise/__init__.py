@@ -11,12 +11,12 @@ from vtrial.lazy import lazy_exports
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "Group": "vtrial.optimise.fisher",
+        "Group": "vtrial.protocol.sampling",
         "Optimum": "vtrial.optimise.optimum",
         "find_regimen": "vtrial.optimise.find",
         "expected_information": "vtrial.optimise.gain",
         "information": "vtrial.optimise.fisher",
-        "load_sampling": "vtrial.optimise.sampling_sheet",
+        "load_sampling": "vtrial.protocol.sampling",
         "optimal_times": "vtrial.optimise.exchange",
         "plan_sampling": "vtrial.optimise.sampling",
         "write_optimum": "vtrial.optimise.optimum",

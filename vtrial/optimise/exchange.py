@@ -19,10 +19,7 @@ from jaxtyping import Float
 from vtrial.model.model import Model
 from vtrial.optimise.fisher import (
     Asked,
-    Form,
-    Group,
     Information,
-    Real,
     Rows,
     check_group,
     estimated,
@@ -30,6 +27,7 @@ from vtrial.optimise.fisher import (
     rows_of,
 )
 from vtrial.optimise.gain import Cloud, cloud_of, gain_in
+from vtrial.protocol.sampling import Form, Group, Real
 
 MOST_ROUNDS = 100
 LEAST = 1e-10  # by which an exchange must raise the criterion

@@ -28,8 +28,7 @@ Nyberg J et al. (2015) Br J Clin Pharmacol 79:6-17 (software compared).
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -44,37 +43,13 @@ from vtrial.dosing.schedule import schedule_of
 from vtrial.dosing.words import parse_regimen
 from vtrial.errors import Fault, ModelError
 from vtrial.model.model import Model
+from vtrial.protocol.sampling import Form, Group
 from vtrial.sheets.validate import raise_faults
 from vtrial.sheets.words import listed, nearest
 from vtrial.solver.program import Program, compile_program
 from vtrial.types import Numerics
 
 FINE = Numerics(rtol=1e-9, atol=1e-12)
-
-Form = Literal["reduced", "full"]
-Real = float | int
-
-
-@dataclass(frozen=True)
-class Group:
-    """Subjects who are dosed and measured alike.
-
-    Parameters
-    ----------
-    dose
-        Dosing words; empty if nothing is given.
-    times
-        [h] When each output is measured, by its name.
-    subjects
-        How many they are.
-    covariates
-        Values that differ from the typical ones.
-    """
-
-    dose: str
-    times: Mapping[str, Sequence[Real]]
-    subjects: int
-    covariates: Mapping[str, Real] | None = None
 
 
 class Information(NamedTuple):

@@ -43,13 +43,13 @@ from vtrial.keys import purpose_key
 from vtrial.model.covariance import root
 from vtrial.model.model import Model
 from vtrial.optimise.fisher import (
-    Group,
     check_group,
     estimated,
     laid_out,
     omega_of,
     seen,
 )
+from vtrial.protocol.sampling import Group
 from vtrial.sheets.validate import raise_faults
 from vtrial.solver.program import Program
 

@@ -25,7 +25,7 @@ from vtrial.optimise.exchange import (
     log_determinant,
     places_of,
 )
-from vtrial.optimise.fisher import Asked, Group, estimated, information
+from vtrial.optimise.fisher import Asked, estimated, information
 from vtrial.optimise.gain import (
     DRAWS,
     About,
@@ -35,7 +35,7 @@ from vtrial.optimise.gain import (
     gain_in,
     nested_gain,
 )
-from vtrial.optimise.sampling_sheet import Sampling, load_sampling
+from vtrial.protocol.sampling import Group, Sampling, load_sampling
 from vtrial.sheets.validate import raise_faults
 
 Criterion = Literal["determinant", "gain"]

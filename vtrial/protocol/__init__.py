@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "build_protocol": "vtrial.protocol.load",
         "load_protocol": "vtrial.protocol.load",
         "protocol_schema": "vtrial.protocol.schema",
+        "sampling_schema": "vtrial.protocol.sampling",
         "share_in": "vtrial.protocol.values",
     },
 )

@@ -94,8 +94,9 @@ _ALL = (
         "comparisons",
         "Goes on with the best arms of those compared, and tests them at the end in a "
         "closed procedure: Dunnett's test of each intersection, stages joined by the "
-        "inverse normal method (Bretz and others 2006).",
-        ("alpha", "best"),
+        "inverse normal method (Bretz and others 2006). With `early` they are the "
+        "best by another endpoint, known earlier (Jenkins and others 2011).",
+        ("alpha", "best", "early", "early better"),
         (("best", "1"),),
     ),
     AdaptationKind(

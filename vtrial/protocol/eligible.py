@@ -1,4 +1,4 @@
-"""Who is let in on what is measured before any treatment."""
+"""Who is let in on what is measured before any treatment, or after a run-in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +24,18 @@ class Eligible:
     condition: Expression
     outputs: tuple[str, ...]
     time: float = 0.0
+
+
+@dataclass(frozen=True)
+class RunIn:
+    """A time before randomisation that everybody goes through alike, until `until` [h].
+
+    Who has the response `endpoint` then is randomised; it is known by that time, and
+    the same under every arm.
+    """
+
+    endpoint: str
+    until: float
 
 
 def read_eligible(

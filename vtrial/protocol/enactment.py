@@ -121,11 +121,15 @@ class Look:
     """When data are locked and looked at: once all milestones of any set are reached.
 
     `information` is the share of what the last look will know, where the sheet says it.
+    A look that selects arms by an early endpoint counts by that `outcome` (else by the
+    trial's); `stage` is the planned share of the subjects who are enrolled by then.
     """
 
     name: str
     when: tuple[tuple[Milestone, ...], ...]
     information: float | None = None
+    outcome: str = ""
+    stage: float | None = None
 
 
 @dataclass(frozen=True)

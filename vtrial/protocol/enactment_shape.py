@@ -170,6 +170,17 @@ class AdaptationShape(Shape):
     best: int | None = Field(
         None, ge=1, le=100, description="With how many arms one goes on."
     )
+    early: Name | None = Field(
+        None,
+        description="The endpoint by which arms are selected, known before that of the "
+        "comparisons; by these themselves if left out.",
+        examples=["marker"],
+    )
+    early_better: Literal["higher", "lower"] | None = Field(
+        None,
+        alias="early better",
+        description="Which values of it are the aim; `higher` if left out.",
+    )
 
 
 Accruals = Annotated[

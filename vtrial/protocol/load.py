@@ -24,7 +24,7 @@ from vtrial.protocol.comparisons import read_analysis
 from vtrial.protocol.costs import COST, of_cost, with_cost
 from vtrial.protocol.design import Design
 from vtrial.protocol.dropout import read_dropout
-from vtrial.protocol.eligible import read_eligible
+from vtrial.protocol.eligible import Eligible, RunIn, read_eligible
 from vtrial.protocol.enactment import Enactment
 from vtrial.protocol.endpoints import (
     read_endpoints,
@@ -65,6 +65,7 @@ from vtrial.protocol.read_enactment import read_enactment
 from vtrial.protocol.read_learning import check_learning
 from vtrial.protocol.read_optimisation import read_optimisation
 from vtrial.protocol.read_rules import read_rules
+from vtrial.protocol.read_run_in import read_run_in
 from vtrial.protocol.read_watching import check_watching
 from vtrial.protocol.scope import Known, find_covariates, find_model
 from vtrial.protocol.shape import ProtocolShape
@@ -267,8 +268,6 @@ def _build(
     arms = read_arms(shape.arms, known, faults)
     known = known.with_cycle(find_cycle(arms, shape.arms))
     visits = read_visits(shape.visits, known, faults)
-    times = [time for visit in visits for time in visit.times]
-    eligible = read_eligible(shape.eligible, times, known, faults)
     rules = read_rules(shape.rules, visits, known=known, faults=faults)
     arms = with_rules(arms, shape.arms, rules, _names(faults.sheet, "rules"), faults)
     check_learning(arms, faults)
@@ -284,6 +283,7 @@ def _build(
     )
     enactment, design = _design(shape, plan, endpoints, analysis, known, faults)
     done: dict[str, Any] = {"arms": arms, "visits": visits, "endpoints": endpoints}
+    let_in = _let_in(shape, done, design, known, faults)
     done = _read_times(shape, plan, done, design, last, known=known, faults=faults)
     observed, outcomes = read_observed(
         shape.observed, arms, endpoints, known=known, faults=faults
@@ -306,7 +306,6 @@ def _build(
         potential=shape.potential,
         uncertainty=shape.uncertainty,
         random_effects=shape.random_effects,
-        eligible=eligible,
         design=design,
         enactment=enactment,
         optimisation=optimisation,
@@ -316,9 +315,25 @@ def _build(
         numerics=_numerics(shape),
         sources=tuple(map(read_source, shape.source)),
         **done,
+        **let_in,
         **_as_given(known, faults),
     )
     return dataclasses.replace(protocol, block=shape.block or protocol.usual_block)
+
+
+def _let_in(
+    shape: ProtocolShape,
+    done: Mapping[str, Any],
+    design: Design,
+    known: Known,
+    faults: Faults,
+) -> dict[str, Eligible | RunIn | None]:
+    """Read who is let in before any treatment, and who after a run-in."""
+    times = [time for visit in done["visits"] for time in visit.times]
+    return {
+        "eligible": read_eligible(shape.eligible, times, known, faults),
+        "run_in": read_run_in(shape, **done, design=design, known=known, faults=faults),
+    }
 
 
 def _design(

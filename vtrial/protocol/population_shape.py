@@ -50,6 +50,18 @@ class EligibleShape(Shape):
     )
 
 
+class RunInShape(Shape):
+    """What everybody goes through before who qualifies is randomised."""
+
+    until: Name = Field(
+        description="When it ends; arms are the same until then.", examples=["day 14"]
+    )
+    qualify: Name = Field(
+        description="The response that who is randomised has by then.",
+        examples=["responder"],
+    )
+
+
 COUNTS: dict[str, Any] = {
     "anyOf": [
         {"type": "integer", "minimum": 1, "maximum": MOST},

@@ -15,7 +15,7 @@ from vtrial.model.tree import Expression
 from vtrial.protocol.adherence import Adherence
 from vtrial.protocol.analysis import Analysis
 from vtrial.protocol.design import Design
-from vtrial.protocol.eligible import Eligible
+from vtrial.protocol.eligible import Eligible, RunIn
 from vtrial.protocol.enactment import Enactment
 from vtrial.protocol.evidence import Correct, Evidence
 from vtrial.protocol.optimisation import Optimisation
@@ -145,6 +145,7 @@ class Protocol:
     uncertainty: bool = True
     random_effects: Literal["on", "off"] = "on"
     eligible: Eligible | None = None
+    run_in: RunIn | None = None
     design: Design = Design()
     enactment: Enactment | None = None
     crossover: Crossover | None = None
@@ -176,7 +177,7 @@ class Protocol:
         content = {
             name: _content(getattr(self, name))
             for name in self.__dataclass_fields__
-            if name not in _ASIDE
+            if name not in _ASIDE and (name not in _IF_ANY or getattr(self, name))
         }
         content["model"] = self.model.digest
         text = json.dumps(content, sort_keys=True)
@@ -259,6 +260,7 @@ _ASIDE = {
     *("model", "title", "replicates", "analysis", "evidence", "enactment"),
     *("crossover", "optimisation", "sources", "path", "text", "data", "words"),
 }
+_IF_ANY = {"run_in"}  # what has none is named as before there was such a thing
 WORDS = {"title", "words", "source", "sources"}
 
 

@@ -10,6 +10,7 @@ from vtrial.protocol.adaptation_kinds import FAMILIES, AdaptationKind, adaptatio
 from vtrial.protocol.alike import check_alike
 from vtrial.protocol.analysis import Comparison
 from vtrial.protocol.borrowing import RULE, read_borrowing
+from vtrial.protocol.early import check_early, with_early
 from vtrial.protocol.enactment import (
     ALLOCATING,
     Accrual,
@@ -94,6 +95,7 @@ def read_enactment(
             write=str(whole.replicates),
         )
     if len(faults.entries) == before:
+        made = with_early(made, shape.looks, comparisons, endpoints, faults)
         _check_whole(shape, made, potential, endpoints, faults)
     return made
 
@@ -340,6 +342,8 @@ class _Reader:
         looks = self._named(path, shape.looks)
         if kind.word == "select subgroup":
             self._check_subgroup(path, on)
+        tested = [self.comparisons[one] for one in on if one in self.comparisons]
+        check_early(path, shape, tested, self.endpoints, self.faults)
         if "alike" in given:
             check_alike(
                 path, given, [self.comparisons.get(name) for name in on], self.faults

@@ -1,6 +1,7 @@
 """The JSON Schema of a protocol sheet, for editors."""
 
 from vtrial.protocol.shape import ProtocolShape
+from vtrial.sheets.validate import schema_of
 
 
 def protocol_schema() -> dict[str, object]:
@@ -11,17 +12,12 @@ def protocol_schema() -> dict[str, object]:
     >>> protocol_schema()["required"]
     ['protocol', 'cohort', 'subjects']
     """
-    schema = ProtocolShape.model_json_schema(by_alias=True)
+    schema = schema_of(ProtocolShape, "vtrial protocol")
     _tidy(schema)
     # A cohort that is a fit brings its model; factors make arms.
     needed = [name for name in schema["required"] if name not in ("arms", "model")]
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **schema,
-        "required": needed,
-        "oneOf": [{"required": ["arms"]}, {"required": ["factors"]}],
-        "title": "vtrial protocol",
-    }
+    either = [{"required": ["arms"]}, {"required": ["factors"]}]
+    return {**schema, "required": needed, "oneOf": either}
 
 
 def _tidy(node: object) -> None:

@@ -46,7 +46,12 @@ from vtrial.protocol.observed_shape import (
     UpperLimit,
 )
 from vtrial.protocol.optimisation_shape import Optimise
-from vtrial.protocol.population_shape import Counts, Eligible, ParametersFile
+from vtrial.protocol.population_shape import (
+    Counts,
+    Eligible,
+    ParametersFile,
+    RunInShape,
+)
 from vtrial.protocol.randomisation_shape import Randomisation, RandomisationShape
 from vtrial.protocol.rule_shape import RuleShape
 from vtrial.protocol.sites import Sites
@@ -458,6 +463,13 @@ class ProtocolShape(Shape):
         None,
         description="Who is let in, on what is measured before any treatment.",
         examples=["anc >= 1.5"],
+    )
+    run_in: RunInShape | None = Field(
+        None,
+        alias="run in",
+        description="A time that everybody goes through alike, and who is randomised "
+        "after it.",
+        examples=[{"until": "day 14", "qualify": "responder"}],
     )
     visits: dict[str, VisitShape] = Field(
         default_factory=dict, description="When what is measured, by name."

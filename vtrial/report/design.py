@@ -456,6 +456,19 @@ def eligible_in_words(protocol: Protocol) -> str:
     )
 
 
+def run_in_in_words(protocol: Protocol) -> str:
+    """Return what is before randomisation; empty if that is nothing."""
+    run_in = protocol.run_in
+    if run_in is None:
+        return ""
+    when = timing_of(protocol).moments([run_in.until])
+    return (
+        f"the same for everybody until {when}; who has "
+        f"“{endpoint_title(protocol, run_in.endpoint)}” by then is randomised, another "
+        "is enrolled in the place of who has not"
+    )
+
+
 def leaving_lines(protocol: Protocol) -> list[Line]:
     """Return for which causes subjects leave; no line if nobody does."""
     causes = protocol.design.dropout.causes
@@ -485,6 +498,7 @@ def design_lines(protocol: Protocol) -> list[Line]:
     lines = [
         Line("Population", population_in_words(protocol)),
         *([Line("Let in", who)] if (who := eligible_in_words(protocol)) else []),
+        *([Line("Run-in", how)] if (how := run_in_in_words(protocol)) else []),
         Line("Size", size_in_words(protocol)),
         *([Line("Factors", all_)] if (all_ := factors_in_words(protocol)) else []),
         *([Line("Crossover", how)] if (how := crossover_in_words(protocol)) else []),

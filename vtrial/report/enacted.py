@@ -81,7 +81,8 @@ def enactment_lines(protocol: Protocol) -> list[Line]:
         after = span_words(enactment.delay)
         lines.append(Line("Outcomes", f"known {after} after they are measured"))
     for look in enactment.looks:
-        words = " or ".join(_set(parts, point) for parts in look.when)
+        own = endpoint_title(protocol, look.outcome) if look.outcome else point
+        words = " or ".join(_set(parts, own) for parts in look.when)
         lines.append(Line(f"Look: {look.name}", words))
     lines += borrowed_lines(protocol)
     for one in enactment.adaptations:

@@ -102,7 +102,8 @@ def draw_flow(protocol: Protocol, flow: Flow) -> Drawing:
     axes.set_axis_off()
     axes.set_xlim(0, WIDTH)
     axes.set_ylim(height, 0)
-    _draw_screening(axes, flow)
+    why = "not eligible" + (" or not qualified" if protocol.run_in else "")
+    _draw_screening(axes, flow, why)
     for place, (arm, name) in enumerate(zip(flow.arms, names, strict=True)):
         row, column = divmod(place, columns)
         centre, top = wide * (column + 0.5), _FORK + 0.17 + step * row
@@ -139,7 +140,7 @@ def _tall(lines: int) -> float:
     return 0.16 * lines + 0.14
 
 
-def _draw_screening(axes: Axes, flow: Flow) -> None:
+def _draw_screening(axes: Axes, flow: Flow, why: str) -> None:
     """Draw who was screened and who was enrolled."""
     middle, box = WIDTH / 2, (1.9, 0.5)
     _box(axes, (middle, 0.3), box, f"Screened\n{count(flow.screened)}", INK)
@@ -148,7 +149,7 @@ def _draw_screening(axes: Axes, flow: Flow) -> None:
     left_out = flow.screened - flow.enrolled
     if left_out > 0:
         _arrow(axes, (middle, 0.685), (middle + 0.85, 0.685))
-        text = f"not eligible {count(left_out)}"
+        text = f"{why} {count(left_out)}"
         axes.text(middle + 0.9, 0.685, text, va="center", fontsize=8.5, color=MUTED)
 
 

@@ -8,14 +8,22 @@ from vtrial.errors import SheetError
 from vtrial.sheets.sheet import MAX_BYTES, Sheet
 
 _ENDINGS = (".yaml", ".yml")
-_KINDS = {"protocol": "protocols", "model": "models", "cohort": "cohorts"}
+_KINDS = {
+    "protocol": "protocols",
+    "model": "models",
+    "cohort": "cohorts",
+    "match": "matches",
+    "sampling": "samplings",
+}
 _SHOWN = {
     "protocol": "vtrial plan",
     "model": "vtrial model",
     "cohort": "vtrial cohort",
+    "match": "vtrial match COHORT --to",
+    "sampling": "vtrial sampling MODEL --design",
 }
 _INSIDE = {"cohorts": "cohort.yaml", "models": "model.yaml"}  # of a fit's folder
-_HEAD = re.compile(r"""^["']?(protocol|model|cohort)["']?\s*:\s*["']?([\w.-]*)""", re.M)
+_HEAD = re.compile(rf"""^["']?({"|".join(_KINDS)})["']?\s*:\s*["']?([\w.-]*)""", re.M)
 
 
 @functools.cache
@@ -71,7 +79,7 @@ def is_file(path: Path) -> bool:
 
 
 def kind_of(sheet: Sheet) -> str:
-    """Return whether a sheet is a protocol, a model or a cohort; empty if none."""
+    """Return of which kind a sheet is, the key that leads it; empty if none."""
     return next((kind for kind in _KINDS if kind in sheet.data), "")
 
 

@@ -14,6 +14,7 @@ from vtrial.sheets.sheet import Path_, Sheet
 from vtrial.sheets.words import listed, nearest
 
 Shape = TypeVar("Shape", bound=BaseModel)
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
 EXAMPLES = 2  # keys that an example shows where none must be given
 _TYPES = {
     "string_type": "text",
@@ -53,6 +54,11 @@ def check_shape(sheet: Sheet, shape: type[Shape]) -> tuple[Shape | None, list[Fa
         return shape.model_validate(sheet.data), []
     except ValidationError as error:
         return None, shape_faults(sheet, shape, error)
+
+
+def schema_of(shape: type[BaseModel], title: str) -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of sheets of a shape, for editors."""
+    return {"$schema": DRAFT, **shape.model_json_schema(by_alias=True), "title": title}
 
 
 def shape_faults(

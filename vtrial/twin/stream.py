@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 from vtrial.errors import UnitError
-from vtrial.fit.study import Study, read_study
+from vtrial.fit.study import Below, Study, read_study
 from vtrial.model.model import Model
 from vtrial.sheets.csv_number import is_missing
 from vtrial.sheets.csv_table import Rows
@@ -59,15 +59,17 @@ class Stream:
     rows: Rows
     counts: Mapping[str, int]
 
-    def study(self, model: Model) -> Study:
-        """Return the study of these persons.
+    def study(self, model: Model, *, below: Below = "M3") -> Study:
+        """Return the study of these persons; on `below`, see `read_study`.
 
         Raises
         ------
         DataError
             With every fault of the table, by line of the stream.
         """
-        return read_study(model, self.rows, convention="forward", unobserved=True)
+        return read_study(
+            model, self.rows, below=below, convention="forward", unobserved=True
+        )
 
 
 def read_stream(
