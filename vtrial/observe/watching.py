@@ -58,6 +58,8 @@ class Particles(NamedTuple):
     ------
     standing
         Where each stands, a row a particle.
+    origin
+        The row whose person each is: who is drawn anew brings parameters along.
     share
         The logarithms of their weights, which sum to 1.
     counted
@@ -65,6 +67,7 @@ class Particles(NamedTuple):
     """
 
     standing: Standing
+    origin: Int[Array, " row"]
     share: Float[Array, "subject particle"]
     counted: Float[Array, " subject"]
 
@@ -78,7 +81,7 @@ class Watcher:
     program
         Of the part of the model that is followed.
     inputs
-        Of it, (row) each.
+        Of it, (row) each, as particles are at the start.
     keys, rows
         The subjects' own, and those of the particles.
     places
@@ -111,9 +114,10 @@ class Watcher:
 
     def begun(self, begin: Float[Array, " subject"]) -> Particles:
         """Return where particles stand before anything has happened."""
-        _, standing = self._stage(None, jnp.repeat(begin, self.many), 0)
+        origin = jnp.arange(begin.size * self.many)
+        _, standing = self._stage(None, origin, jnp.repeat(begin, self.many), 0)
         share = jnp.full((begin.size, self.many), -jnp.log(float(self.many)))
-        return Particles(standing, share, jnp.full_like(begin, -jnp.inf))
+        return Particles(standing, origin, share, jnp.full_like(begin, -jnp.inf))
 
     def onward(
         self,
@@ -134,13 +138,13 @@ class Watcher:
         ahead = jnp.repeat(now, self.many) > particles.standing.state.time + FINEST
 
         def go(particles: Particles) -> Particles:
-            standing = self._gone(particles.standing, jnp.repeat(now, self.many))
-            density = self._density(standing, now, values)
+            particles = self._gone(particles, jnp.repeat(now, self.many))
+            density = self._density(particles, now, values)
             weight = particles.share + density
             total = logsumexp(weight, axis=1)
             known = some & jnp.isfinite(total)
             share = jnp.where(known[:, None], weight - total[:, None], particles.share)
-            after = Particles(standing, share, now)
+            after = particles._replace(share=share, counted=now)
             return self._anew(after, token)
 
         return lax.cond(some.any() | ahead.any(), go, lambda same: same, particles)
@@ -174,12 +178,16 @@ class Watcher:
         return particles._replace(standing=particles.standing._replace(held=held))
 
     def _stage(
-        self, start: Standing | None, until: Float[Array, " row"], ticks: int
+        self,
+        start: Standing | None,
+        origin: Int[Array, " row"],
+        until: Float[Array, " row"],
+        ticks: int,
     ) -> tuple[Outputs, Standing]:
         """Solve up to a time, and see the outputs then."""
         path, standing = solve_by_chance(
             self.program,
-            self.inputs,
+            self._brought(origin),
             no_doses(),
             Times(until[:, None], jnp.full((until.size, 1), BEFORE_DOSE)),
             keys=self.rows,
@@ -193,7 +201,11 @@ class Watcher:
         }
         return outputs, standing
 
-    def _gone(self, standing: Standing, until: Float[Array, " row"]) -> Standing:
+    def _brought(self, origin: Int[Array, " row"]) -> Inputs:
+        """Return the inputs of the model of who the particles are."""
+        return {name: value[origin] for name, value in self.inputs.items()}
+
+    def _gone(self, particles: Particles, until: Float[Array, " row"]) -> Particles:
         """Go on from tick to tick, as many as there are."""
 
         def short(standing: Standing) -> Bool[Array, ""]:
@@ -203,18 +215,22 @@ class Watcher:
 
         def onward(standing: Standing) -> Standing:
             _, due = _next_tick(self.chance, standing.state.time)
-            return self._stage(standing, jnp.minimum(due, until), 1)[1]
+            return self._stage(standing, particles.origin, jnp.minimum(due, until), 1)[
+                1
+            ]
 
-        return lax.while_loop(short, onward, standing)
+        standing = lax.while_loop(short, onward, particles.standing)
+        return particles._replace(standing=standing)
 
     def _density(
         self,
-        standing: Standing,
+        particles: Particles,
         now: Float[Array, " subject"],
         values: dict[str, Float[Array, " subject"]],
     ) -> Float[Array, "subject particle"]:
         """Return how probable what was measured now is for every particle."""
-        truth, _ = self._stage(standing, jnp.repeat(now, self.many), 0)
+        until = jnp.repeat(now, self.many)
+        truth, _ = self._stage(particles.standing, particles.origin, until, 0)
         total = jnp.zeros((now.size, self.many))
         for output in self.model.outputs:
             value = values[output.name][:, None]
@@ -244,9 +260,10 @@ class Watcher:
         place = jax.vmap(each)(self.keys, share)
         place = jnp.where(poor, place, jnp.arange(many)[None])
         flat = (place + many * jnp.arange(share.shape[0])[:, None]).reshape(-1)
-        standing = jax.tree.map(lambda leaf: leaf[flat], particles.standing)
+        who = (particles.standing, particles.origin)
+        standing, origin = jax.tree.map(lambda leaf: leaf[flat], who)
         share = jnp.where(poor, -jnp.log(float(many)), share)
-        return particles._replace(standing=standing, share=share)
+        return particles._replace(standing=standing, origin=origin, share=share)
 
     def _chance(
         self, particles: Particles, asked: Forecast, token: UInt[Array, "*stage"]
@@ -264,7 +281,7 @@ class Watcher:
         keys = jax.vmap(named)(self.keys)
         begin = particles.standing.state.time.reshape(shape)[:, 0]
         end = begin + asked.horizon
-        still = ahead.individual(self.inputs)
+        still = ahead.individual(self._brought(particles.origin))
         known = {
             name: jnp.broadcast_to(value, (shape[0] * shape[1],)).reshape(shape)
             for name, value in still.items()
