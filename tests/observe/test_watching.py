@@ -24,7 +24,7 @@ random:
 equations: |
   init(x) = eta.START
   init(flag) = -1
-  seen = x
+  seen = x + 0.1*(AGE - 50)
   flagged = flag
   troubles = count(trouble)
 every 1 d: |
@@ -85,30 +85,37 @@ def trial_of(folder, old="", new="", **changes):
     return Trial(planned.protocol, planned.cohort)
 
 
-def _chance(mean, variance, *, nodes=9):
-    """Integrate the chance of trouble within three days over a normal state."""
+def _chance(mean, spread, *, nodes=9):
+    """Integrate the chance of trouble within three days over normal `x` and age."""
     points, weights = np.polynomial.hermite_e.hermegauss(nodes)
     grid = np.array(list(itertools.product(range(nodes), repeat=4)))
     z, share = points[grid].T, (weights / weights.sum())[grid].prod(axis=1)
-    first = mean + np.sqrt(variance) * z[0]
+    root = np.linalg.cholesky(spread + 1e-12 * np.eye(2))
+    first, age = mean[:, None] + root @ z[[0, 3]]
     second = KEEPS * first + STEP * z[1]
     third = KEEPS * second + STEP * z[2]
     hazard = 0.05 * (np.exp(first) + np.exp(second) + np.exp(third))
-    return 1 - share @ np.exp(-hazard * (1 + 0.1 * z[3]) ** 2)
+    return 1 - share @ np.exp(-hazard * (1 + 0.1 * age) ** 2)
 
 
 def _kalman(values, *, calmed=False):
-    """Return the chance on every day, given what was measured until then."""
-    mean, variance, found = 0.0, 1.0, []
+    """Return the chance on every day, given what was measured until then.
+
+    Followed are `x`, and the age in standard deviations, which nobody knows.
+    """
+    mean, spread, found = np.zeros(2), np.eye(2), []
+    keeps, sight = np.diag([KEEPS, 1.0]), np.array([1.0, 0.5])
     for day, value in enumerate(values):
         if day:
-            mean, variance = KEEPS * mean, KEEPS**2 * variance + STEP**2
+            mean = keeps @ mean
+            spread = keeps @ spread @ keeps + np.diag([STEP**2, 0.0])
         if np.isfinite(value):
-            gain = variance / (variance + ERROR**2)
-            mean, variance = mean + gain * (value - mean), variance * (1 - gain)
-        found.append(_chance(mean, variance))
+            gain = spread @ sight / (sight @ spread @ sight + ERROR**2)
+            mean = mean + gain * (value - sight @ mean)
+            spread = spread - np.outer(gain, sight @ spread)
+        found.append(_chance(mean, spread))
         if calmed and day == 5 and np.isfinite(value):
-            mean = variance = 0.0
+            mean[0] = spread[0] = spread[:, 0] = 0.0
     return np.array(found)
 
 
@@ -133,8 +140,9 @@ def test_chances_are_those_of_a_kalman_filter(found, arm):
     # of the chance over the posterior is 0.4 of it or less.
     assert abs(apart.mean()) < 0.004
     assert np.sqrt((apart / right[here]).var()) < 0.05
-    late = right[:, 6:][here[:, 6:]]
-    assert arm == "watched" or late.std() < 0.1
+    if arm == "calmed":  # nobody who was not told of it could have known
+        untold = np.array([_kalman(row) for row in values])
+        assert np.abs(untold - right)[:, 6:][here[:, 6:]].mean() > 0.01
 
 
 @pytest.mark.slow
@@ -183,7 +191,7 @@ WRONG = {
     "when: chance(trouble, 3 d) > 0.2|when: seen > 1": ("no chance", "chance(...)"),
     "    do: flag <- day|    do: AGE <- 3": ("no assignment to a state", "on <- 0"),
     "measure: [seen]}|measure: [seen], window: 2 h}": ("learns from", "at once"),
-    "rules:\n|rules:\n  early: {at: home, when: day > 3, learn: seen, do: flag <- 1}\n": (
+    "rules:\n|rules:\n  early: {when: day > 3, learn: seen, do: flag <- 1}\n": (
         "does not choose",
         "`chance(...)`",
     ),
@@ -204,13 +212,10 @@ def test_visits_that_measure_must_be_asked_at(tmp_path):
     old = "visits:\n"
     new = "visits:\n  more: {at: day 3.5, measure: [seen]}\n"
     trial_of(tmp_path, old, new)  # asked at both, unless it is said
-    (tmp_path / "other").mkdir()
+    path = tmp_path / "watched.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("    learn: seen", "    at: home\n    learn: seen"))
     with pytest.raises(ProtocolError, match="at: home, more"):
-        path = tmp_path / "watched.yaml"
-        text = path.read_text().replace(
-            "    learn: seen", "    at: home\n    learn: seen"
-        )
-        path.write_text(text)
         vt.load_protocol(str(path))
 
 
