@@ -22,6 +22,7 @@ THINNED = {
     "ed-rota": {"replicates": 1, "subjects": 80},
     "first-in-human": {"replicates": 2},
     "hf-remote": {"replicates": 1, "subjects": 80},
+    "hf-remote-twin": {"replicates": 1, "subjects": 12},
     "highrif": {"replicates": 1, "subjects": 60},
     "lung-twin": {"replicates": 1, "subjects": 60},
     "monet-1": {"replicates": 1, "subjects": 120},

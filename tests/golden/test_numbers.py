@@ -25,6 +25,7 @@ SLOW = (
         "warfarin-genotype",
     ),
     *("mri-service", "outbreak", "hf-remote", "alzheimer-progression", "ed-rota"),
+    "hf-remote-twin",
     *("icu-glucose", "icu-sepsis"),
     *("busulfan-auc", "lung-twin", "vancomycin-auc"),
 )

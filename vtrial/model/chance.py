@@ -174,6 +174,7 @@ def tick(
     *,
     keys: Keys,
     ordinal: Int[Array, " subject"],
+    many: int = 0,
 ) -> dict[str, Array]:
     """Return what a tick makes of held states and states, by name.
 
@@ -183,12 +184,19 @@ def tick(
     each statement, so that it sees what stands above it. The draws of tick `ordinal`,
     counted from 1 at the first after time 0, are folded from the subject's key, the
     purpose "process", the name and the ordinal, and depend on nothing else.
+
+    With `many`, `values` are (subject, particle), so many of them, for whom it is drawn
+    side by side from their subject's key: faster than by keys of their own, and
+    rounded as what stands beside it has it.
     """
     known, local, changed = dict(values), {}, {}
+    apart = _beside if many else _alone
+    ordinals = jnp.broadcast_to(ordinal[:, None], (ordinal.size, many))
+    whom = ordinals if many else ordinal
     for step in chance.steps:
-        alone = functools.partial(_alone, equations, known | local, ordinal)
+        alone = functools.partial(apart, equations, known | local, whom)
         if isinstance(step, Draw):
-            draw = functools.partial(_drawn, step, keys, ordinal)
+            draw = functools.partial(_drawn, step, keys, ordinal, many=many)
             local[step.place] = alone(step.arguments, draw)
             continue
         value = alone((step.expression,), lambda value: value)
@@ -225,6 +233,18 @@ def _alone(
         return jnp.zeros(ordinal.shape)
 
     return lax.cond(jnp.any(ordinal > 0), compute, nothing, given)
+
+
+def _beside(
+    equations: Sequence[Statement],
+    values: Values,
+    like: Int[Array, "*any"],
+    expressions: Sequence[Expression],
+    then: Callable[..., Array],
+) -> Float[Array, "*any"]:
+    """Compute some expressions, and what is made of them, among everything else."""
+    found = then(*(read(one, equations, values) for one in expressions))
+    return jnp.broadcast_to(found, like.shape).astype(float)
 
 
 def then(
@@ -314,18 +334,25 @@ def _folded(keys: Keys, purpose: str, ordinal: Int[Array, " subject"]) -> Keys:
 
 
 def _drawn(
-    draw: Draw, keys: Keys, ordinal: Int[Array, " subject"], *arguments: Array
-) -> Float[Array, " subject"]:
-    """Draw for every subject."""
+    draw: Draw,
+    keys: Keys,
+    ordinal: Int[Array, " subject"],
+    *arguments: Array,
+    many: int = 0,
+) -> Float[Array, "subject *particle"]:
+    """Draw for every subject, or for so many particles of each."""
     own = _folded(keys, f"process {draw.name}", ordinal)
-    wide = [jnp.broadcast_to(one, ordinal.shape).astype(float) for one in arguments]
-    return jax.vmap(LAWS[draw.law].draw)(own, *wide)
+    shape = (many,) if many else ()
+    whole = (*ordinal.shape, *shape)
+    wide = [jnp.broadcast_to(one, whole).astype(float) for one in arguments]
+    return jax.vmap(functools.partial(LAWS[draw.law].draw, shape))(own, *wide)
 
 
 class Law(NamedTuple):
     """A law that a tick can draw from, and the arguments behind the draw's name.
 
-    `whole`: it gives whole numbers.
+    `draw` takes a shape, a key, and the arguments, of that shape; `whole`: it gives whole
+    numbers.
     """
 
     draw: Callable[..., Array]
@@ -333,21 +360,24 @@ class Law(NamedTuple):
     whole: bool = False
 
 
-def _gamma(key: Key[Array, ""], shape: Array, rate: Array) -> Array:
-    return jax.random.gamma(key, shape) / rate
+Shape = tuple[int, ...]
 
 
-def _poisson(key: Key[Array, ""], mean: Array) -> Array:
-    return jax.random.poisson(key, mean).astype(float)
+def _gamma(size: Shape, key: Key[Array, ""], shape: Array, rate: Array) -> Array:
+    return jax.random.gamma(key, shape, size) / rate
 
 
-def _bernoulli(key: Key[Array, ""], p: Array) -> Array:
-    return jnp.where(jax.random.uniform(key, (), float) < p, 1.0, 0.0)
+def _poisson(size: Shape, key: Key[Array, ""], mean: Array) -> Array:
+    return jax.random.poisson(key, mean, size).astype(float)
+
+
+def _bernoulli(size: Shape, key: Key[Array, ""], p: Array) -> Array:
+    return jnp.where(jax.random.uniform(key, size, float) < p, 1.0, 0.0)
 
 
 LAWS: dict[str, Law] = {
-    "normal": Law(lambda key: jax.random.normal(key, (), float)),
-    "uniform": Law(lambda key: jax.random.uniform(key, (), float)),
+    "normal": Law(lambda size, key: jax.random.normal(key, size, float)),
+    "uniform": Law(lambda size, key: jax.random.uniform(key, size, float)),
     "gamma": Law(_gamma, ("shape", "rate")),
     "poisson": Law(_poisson, ("mean",), whole=True),
     "bernoulli": Law(_bernoulli, ("p",), whole=True),

@@ -41,6 +41,9 @@ class Standing(NamedTuple):
         (subject, state) Of the equations.
     again
         [h] When the visit is held again; infinite if it is not.
+    assigned
+        (subject, state) What was assigned at this moment, NaN: nothing; None where
+        nobody asks.
     """
 
     plan: Plan
@@ -49,6 +52,7 @@ class Standing(NamedTuple):
     inputs: dict[str, Float[Array, " subject"]]
     amounts: Float[Array, "subject state"]
     again: Float[Array, " subject"]
+    assigned: Float[Array, "subject state"] | None = None
 
 
 class Dosed(NamedTuple):
@@ -219,7 +223,11 @@ def _assign(
         place = dosed.states.index(action.target)
         before = standing.amounts[:, place]
         value = jnp.where(acts, number.astype(before.dtype), before)
-        return standing._replace(amounts=standing.amounts.at[:, place].set(value))
+        amounts = standing.amounts.at[:, place].set(value)
+        told = standing.assigned
+        if told is not None:
+            told = told.at[:, place].set(jnp.where(acts, value, told[:, place]))
+        return standing._replace(amounts=amounts, assigned=told)
     before = standing.inputs[action.target]
     value = jnp.where(acts, number.astype(before.dtype), before)
     return standing._replace(inputs={**standing.inputs, action.target: value})

@@ -134,6 +134,7 @@ def _condition(when: Condition, named: Callable[[Number], Name]) -> Condition:
     return Condition(
         without_numbers(when.expression, named),
         tuple(limited or one for one, limited in histories),
+        when.forecasts,
     )
 
 

@@ -264,6 +264,7 @@ class Trial:
             arm,
             people,
             chosen,
+            cohort=self.cohort,
             capacity=self.room(chosen),
             numerics=numerics,
         )

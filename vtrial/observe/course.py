@@ -20,6 +20,7 @@ from vtrial.observe.actions import Standing
 from vtrial.observe.choosing import chooser_of
 from vtrial.observe.decisions import (
     Choosing,
+    Foretold,
     Past,
     People,
     decide,
@@ -43,6 +44,7 @@ from vtrial.observe.realised import (
 )
 from vtrial.observe.residual_draws import residual_normals
 from vtrial.observe.stages import Brought, Stands, stages_of
+from vtrial.observe.watching import Particles, watchers_of
 from vtrial.observe.width import BEHIND
 from vtrial.solver.events import same
 from vtrial.solver.program import Program
@@ -78,7 +80,8 @@ class Followed(NamedTuple):
 class _Carry(NamedTuple):
     """What goes from one moment to the next; `visit` and `grid` count what is past.
 
-    `given` are all doses so far, where something is learned by them.
+    `given` are all doses so far, where something is learned by them; `clouds` are the
+    particles of every twin that follows subjects.
     """
 
     state: Stands
@@ -92,6 +95,7 @@ class _Carry(NamedTuple):
     cause: Int[Array, " subject"]
     built: Built | None
     given: Rows | None
+    clouds: tuple[Particles, ...]
 
 
 for _kind in (Brought, People, Tables, Rows, Ledger, Decisions, Followed):
@@ -131,6 +135,7 @@ class _Solver:
         plan, keys = frame.plan, brought.people.keys
         self.count = keys.shape[0]
         self.chooser = chooser_of(frame, brought, program.numerics)
+        self.watchers = watchers_of(frame, brought, program.numerics)
         taken = jnp.broadcast_to(brought.taken, (self.count, plan.planned.size))
         self.planned = taken
         rank = jnp.asarray(plan.rank[: plan.planned.size])
@@ -201,6 +206,7 @@ class _Solver:
             if self.brought.risk is not None
             else None,
             no_rows(self.count, frame.most_doses) if self.chooser else None,
+            tuple(watcher.begun(begin) for watcher in self.watchers),
         )
 
     def stage(
@@ -223,6 +229,10 @@ class _Solver:
         if self.brought.attends is not None:
             here &= self.brought.attends[:, item.place] | item.again | item.later
         standing = carry.standing._replace(amounts=self.stages.amounts(carry.state))
+        clouds, foretold = self._foretold(carry, item, until, here)
+        if self.watchers:
+            blank = jnp.full_like(standing.amounts, jnp.nan)
+            standing = standing._replace(assigned=blank)
         past, standing, acted, learned = decide(
             frame.rules,
             item.moment,
@@ -235,15 +245,43 @@ class _Solver:
             dosed=frame.dosed,
             tables=self.brought.tables,
             choose=self._choosing(carry.given),
+            foretold=foretold,
         )
+        if standing.assigned is not None:
+            learned = jnp.stack(
+                [v for one in foretold.values() for v in one.values()], 1
+            )
+            pairs = zip(self.watchers, clouds, strict=True)
+            clouds = tuple(one.told(c, standing.assigned) for one, c in pairs)
+            standing = standing._replace(assigned=None)
         state = self.stages.changed(carry.state, standing.amounts)
         told = frame.told(carry.seen, until)
         time = jnp.where(here, until, jnp.inf)
         decisions = Decisions(time, acted, told, learned)
         before = Left(carry.standing.left, carry.cause)
         cause = ruled(before, standing.left, acted, *frame.leavers).cause
-        carry = carry._replace(state=state, past=past, standing=standing, cause=cause)
+        carry = carry._replace(
+            state=state, past=past, standing=standing, cause=cause, clouds=clouds
+        )
         return carry, (given, decisions)
+
+    def _foretold(
+        self,
+        carry: _Carry,
+        item: Stage,
+        now: Float[Array, " subject"],
+        here: Bool[Array, " subject"],
+    ) -> tuple[tuple[Particles, ...], Foretold]:
+        """Let every twin go on to a moment, and tell the chances that are asked for."""
+        clouds, found = [], {}
+        for watcher, cloud in zip(self.watchers, carry.clouds, strict=True):
+            mine = [rule.watch == watcher.watch for rule in self.frame.rules]
+            asked = jnp.any(item.moment.decides & jnp.asarray(mine)) & here
+            token = item.moment.token
+            cloud = watcher.onward(cloud, now, carry.seen, token)  # noqa: PLW2901
+            found[watcher.watch] = watcher.foretold(cloud, asked, token)
+            clouds.append(cloud)
+        return tuple(clouds), found
 
     def _choosing(self, given: Rows | None) -> Choosing | None:
         """Return what chooses doses by what is learned, if a rule does."""

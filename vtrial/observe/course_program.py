@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from vtrial.cohort.cohort import Cohort
 from vtrial.cohort.subjects import Subjects
 from vtrial.model.model import Model
 from vtrial.observe.adherence import attended
@@ -38,10 +39,11 @@ from vtrial.observe.departure import (
     risk_of,
 )
 from vtrial.observe.frame import Frame, regimens_of
+from vtrial.observe.particle_people import particles_of
 from vtrial.observe.realised import Rows, as_doses, tables_of, with_habits
 from vtrial.observe.scheme import MAKERS, Scheme
 from vtrial.observe.stages import Brought
-from vtrial.program_cache import kept
+from vtrial.program_cache import Compiled, kept
 from vtrial.protocol.protocol import Arm, Protocol
 from vtrial.solver.choice import choose_under
 from vtrial.solver.events import take_up
@@ -62,6 +64,7 @@ def follow_courses(
     people: Subjects,
     chosen: np.ndarray,
     *,
+    cohort: Cohort,
     capacity: int,
     numerics: Numerics,
 ) -> tuple[Followed, Key[Array, " subject"]]:
@@ -82,6 +85,11 @@ def follow_courses(
         *leaves,
     )
     frame = Frame(scheme, shape.arm, _recent(scheme, shape.arm, brought))
+    who = tuple(
+        particles_of(protocol, cohort, people, place, watch, brought.inputs)
+        for watch in frame.watches
+    )
+    brought = brought._replace(alike=who)
     model = protocol.model
     choice = choose_under(model, frame.schedule, numerics)
     wide = {
@@ -144,6 +152,7 @@ def _spread(
     def solve(part: np.ndarray) -> Any:
         some = _part(brought, padded(part, length))
         go = _follow_by_chance if frame.protocol.model.chance else _follow
+        go = _follow_watched if frame.watches else go
         seen = go(frame.scheme, frame.arm, frame.recent, method, numerics, some)
         return jax.tree.map(lambda value: np.asarray(value)[: part.size], seen)
 
@@ -172,6 +181,10 @@ def _all_followed(
 _follow = compiled(_all_followed, static=5, kept=True, beside=MAKERS)
 # XLA's fusion of several outputs fails on ticks and events: as in the solver.
 _follow_by_chance = kept(_all_followed, static=5, makers=(*MAKERS, "solver"))
+# Particles make its loops long: XLA's larger kernels gain more there than they cost.
+_follow_watched = Compiled(
+    _all_followed, static=5, makers=(*MAKERS, "solver"), options={}
+)
 
 
 @functools.partial(kept, static=2, makers=MAKERS)
@@ -303,6 +316,7 @@ def _part(brought: Brought, rows: Int[np.ndarray, " row"]) -> Brought:
         risk=jax.tree.map(take, brought.risk),
         attends=None if brought.attends is None else take(brought.attends),
         periods=brought.periods,
+        alike=jax.tree.map(take, brought.alike),
     )
 
 

@@ -1,6 +1,7 @@
 """Decisions: of a subject's rules the first that holds at a moment acts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import jax
@@ -21,7 +22,7 @@ from vtrial.observe.hindsight import (
     latest,
 )
 from vtrial.observe.realised import Tables, next_amounts
-from vtrial.protocol.rules import Rule
+from vtrial.protocol.rules import Rule, Watch
 
 
 class Past(NamedTuple):
@@ -80,6 +81,8 @@ class Choice(NamedTuple):
 
 
 Choosing = Callable[..., Choice]  # `vtrial.observe.choosing.Chooser.choose`
+Foretold = Mapping[Watch, Values]  # chances by their names, NaN where nobody asked
+_NOTHING: Foretold = MappingProxyType({})
 
 
 def chosen(standing: Standing, rule: Rule, choice: Choice, dosed: Dosed) -> Standing:
@@ -114,6 +117,7 @@ def decide(
     dosed: Dosed,
     tables: Tables,
     choose: Choosing | None = None,
+    foretold: Foretold = _NOTHING,
 ) -> tuple[Past, Standing, Int[Array, " subject"], Float[Array, "subject number"]]:
     """Decide the rules of a moment for those who are `here`; do what they say.
 
@@ -128,6 +132,8 @@ def decide(
     for place, rule in enumerate(rules):
         dose = _dose(rule, dosed, amounts)
         values = _names(rules, moment, now, seen, people, past, dose)
+        if rule.watch is not None:
+            values = {**values, **foretold[rule.watch]}
         decides = moment.decides[place] & here
         found = decides & holds(rule.when, values, seen, now, marks)
         row = jnp.where(

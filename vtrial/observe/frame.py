@@ -30,7 +30,7 @@ from vtrial.observe.scheme import Scheme
 from vtrial.observe.width import BEHIND, Planned, Width, counted, within
 from vtrial.protocol.conditions import outputs_of
 from vtrial.protocol.protocol import Arm, Protocol
-from vtrial.protocol.rules import Learning, Rule, told_names
+from vtrial.protocol.rules import Forecast, Learning, Rule, Watch, told_names
 
 
 class Stage(NamedTuple):
@@ -123,6 +123,7 @@ class Frame:
         text = repr((numbers, regimens, [r.ladder for r in self.rules]))
         asked += [name for name in sorted(measured) if f"'{name}'" in text]
         asked += self.learning.outputs if self.learning else ()
+        asked += [name for watch in self.watches for name in watch.outputs]
         return tuple(dict.fromkeys(asked))
 
     @property
@@ -138,7 +139,23 @@ class Frame:
     @property
     def learned(self) -> tuple[str, ...]:
         """Name the numbers that stand for what was learned at a decision."""
-        return told_names(self.learning) if self.learning else ()
+        if self.learning:
+            return told_names(self.learning)
+        return tuple(
+            f"{one.name} by {', '.join(watch.outputs)}"
+            for watch, asked in self.watches.items()
+            for one in asked
+        )
+
+    @functools.cached_property
+    def watches(self) -> dict[Watch, tuple[Forecast, ...]]:
+        """Return what follows subjects, with the chances that rules ask of each."""
+        found: dict[Watch, tuple[Forecast, ...]] = {}
+        for rule in self.rules:
+            if rule.watch is not None and rule.when is not None:
+                asked = (*found.get(rule.watch, ()), *rule.when.forecasts)
+                found[rule.watch] = tuple(dict.fromkeys(asked))
+        return found
 
     @functools.cached_property
     def asked(self) -> dict[str, Bool[np.ndarray, " visit"]]:

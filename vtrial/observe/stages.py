@@ -41,6 +41,8 @@ class Brought(NamedTuple):
         Which visits they come to; None: all.
     periods
         [h] When columns of inputs begin to hold; None: there is one.
+    alike
+        Of each twin in the frame, who its particles are: inputs of the model.
     """
 
     inputs: dict[str, Array]
@@ -51,6 +53,7 @@ class Brought(NamedTuple):
     risk: Risk | None
     attends: Bool[Array, "subject visit"] | None
     periods: Float[Array, "1 period"] | None
+    alike: tuple[dict[str, Float[Array, "subject particle"]], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from vtrial.model.grammar import parse_expression, write_expression
 from vtrial.model.plain import call
 from vtrial.model.tree import FUNCTIONS as ORDINARY
 from vtrial.model.tree import Call, Expression, Name, Number, names_in
-from vtrial.protocol.rules import Condition, History, Since, Word, name_of
+from vtrial.protocol.rules import Condition, Forecast, History, Since, Word, name_of
 from vtrial.sheets.synonyms import meant
 from vtrial.sheets.words import listed, nearest
 
@@ -27,7 +27,7 @@ _PLAIN = ("last", "previous", "baseline")
 FUNCTIONS = {
     word: (2, 3) if word in _LIMITED else (1, 1) if word in _PLAIN else (1, 2)
     for word in get_args(Word)
-} | {"ago": (2, 2)}
+} | {"ago": (2, 2), "chance": (2, 2)}
 _TOLD = re.compile(rf"({'|'.join(EVENT_WORDS)})\((\w+)\)")
 _SPOKEN = re.compile(r"\bdays\s+(below|above)\s*\(")
 _SPAN = re.compile(r"(?<=,)(\s*)(\d+(?:\.\d+)?)\s*([A-Za-z]*)(\s*\))")
@@ -43,12 +43,14 @@ _UNKNOWN = ", an unknown function"
 class Names:
     """What the equations of a rule may name: what is measured, and what else.
 
-    `unmeasured` is what the model has and no visit measures, so that nobody knows it.
+    `unmeasured` is what the model has and no visit measures, so that nobody knows it;
+    `events` have a hazard, so that a chance may be asked of them.
     """
 
     measured: Collection[str]
     others: Collection[str]
     unmeasured: Collection[str] = ()
+    events: Collection[str] = ()
 
     @functools.cached_property
     def all(self) -> list[str]:
@@ -73,7 +75,7 @@ def read_condition(text: str, names: Names) -> Condition:
     lifted = reader.lifted(tree)
     if wrong or reader.faults:
         raise ModelError.of([*wrong, *reader.faults])
-    return Condition(lifted, tuple(reader.histories))
+    return Condition(lifted, tuple(reader.histories), tuple(reader.forecasts))
 
 
 def _plain(text: str) -> tuple[str, list[Fault]]:
@@ -146,6 +148,7 @@ class _Reader:
 
     def __post_init__(self) -> None:
         self.histories: list[History] = []
+        self.forecasts: list[Forecast] = []
         self.faults: list[Fault] = []
 
     def lifted(self, node: Expression) -> Expression:
@@ -159,9 +162,29 @@ class _Reader:
             return node
         if isinstance(node, Number):
             return node
+        if node.function == "chance":
+            return self._forecast(node)
         if node.function in FUNCTIONS:
             return self._history(node)
         return replace(node, arguments=tuple(map(self.lifted, node.arguments)))
+
+    def _forecast(self, node: Call) -> Expression:
+        """Note a chance that is asked for, and return the name that stands for it."""
+        event, span = node.arguments
+        if not isinstance(event, Name):
+            found = f"`{write_expression(event)}` as what may come"
+            self._fault(node, found, f"an event: {listed(self.names.events)}")
+        else:
+            self._check(event, self.names.events, "event with a hazard")
+        if not (isinstance(span, Number) and span.value > 0):
+            found = f"`{write_expression(span)}` as the time in which it may come"
+            self._fault(node, found, "a span above 0, such as `14 d`")
+        if not (isinstance(event, Name) and isinstance(span, Number)):
+            return node
+        forecast = Forecast(event.name, span.value)
+        if forecast not in self.forecasts:
+            self.forecasts.append(forecast)
+        return Name(forecast.name, node.column, node.line)
 
     def _history(self, node: Call) -> Expression:
         """Note a function that looks back, and return the name that stands for it."""

@@ -67,6 +67,7 @@ from vtrial.protocol.read_learning import check_learning
 from vtrial.protocol.read_optimisation import read_optimisation
 from vtrial.protocol.read_rules import read_rules
 from vtrial.protocol.read_run_in import read_run_in
+from vtrial.protocol.read_watching import check_watching
 from vtrial.protocol.scope import Known, find_covariates, find_model
 from vtrial.protocol.shape import ProtocolShape
 from vtrial.protocol.sites import check_effects
@@ -271,6 +272,7 @@ def _build(
     rules = read_rules(shape.rules, visits, known=known, faults=faults)
     arms = with_rules(arms, shape.arms, rules, _names(faults.sheet, "rules"), faults)
     check_learning(arms, faults)
+    check_watching(arms, known.model, faults)
     endpoints, last = _read_endpoints(
         shape, arms, visits, plan, known=known, faults=faults
     )

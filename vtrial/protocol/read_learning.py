@@ -16,6 +16,10 @@ from vtrial.sheets.words import listed
 
 UNTIL = 48.0  # [h] after the first new dose, unless a goal says when
 _OWN = ("learn", "choose", "so_that", "harm", "prefer", "particles")
+_WATCHES = (
+    "learn",
+    "particles",
+)  # of these, what a rule may say that asks for a chance
 _NOT_BESIDE = ("do", "ladder", "floor", "ceiling")
 _SUCH = "choose: 500, 750, 1000 mg"
 
@@ -23,24 +27,37 @@ _SUCH = "choose: 500, 750, 1000 mg"
 def done_in_words(shape: RuleShape) -> str:
     """Write what a rule does."""
     if not shape.choose:
-        return ", ".join(shape.do)
+        done = ", ".join(shape.do)
+        learned = (
+            f" (chances learned from {listed(shape.learn)})" if shape.learn else ""
+        )
+        return done + learned
     doses = ", ".join(map(str, shape.choose))
     words = f"choose of {doses} so that {' and '.join(shape.so_that)}"
     return f"{words}, learned from {listed(shape.learn or ())}"
+
+
+def parted(text: str) -> list[str]:
+    """Part names with commas between."""
+    return [one.strip() for one in text.split(",")]
 
 
 def read_learning(
     rule: tuple[Path_, RuleShape],
     doses: tuple[Expression, ...],
     *,
+    foretells: bool,
     measured: Collection[str],
     known: Known,
     faults: Faults,
 ) -> Learning | None:
-    """Read how a rule chooses a dose; None if it does not, or anything is wrong."""
+    """Read how a rule chooses a dose; None if it does not, or anything is wrong.
+
+    `foretells` says that its condition asks for a chance, for which it learns, too.
+    """
     path, shape = rule
     if not shape.choose:
-        _without_choice(path, shape, faults)
+        _without_choice(path, shape, foretells, faults)
         return None
     before = len(faults.entries)
     for key in _NOT_BESIDE:
@@ -50,7 +67,9 @@ def read_learning(
                 found="given beside `choose`",
                 allowed="left out: the rule chooses a dose, and does nothing else",
             )
-    outputs = _outputs(path, shape, measured=measured, known=known, faults=faults)
+    outputs = learned_outputs(
+        path, shape, measured=measured, known=known, faults=faults
+    )
     model = known.model
     if model is not None:
         _check_model((*path, "learn"), model, faults)
@@ -113,18 +132,25 @@ def check_learning(arms: Sequence[Arm], faults: Faults) -> None:
             )
 
 
-def _without_choice(path: Path_, shape: RuleShape, faults: Faults) -> None:
+def _without_choice(
+    path: Path_, shape: RuleShape, foretells: bool, faults: Faults
+) -> None:
     """Find what belongs to a choice where there is none, and a rule of nothing."""
     names = {"so_that": "so that"}
     for key in _OWN:
+        if foretells and key in _WATCHES:
+            continue
         if key in shape.model_fields_set and key != "choose":
+            allowed = "beside `choose`, the doses that there are"
+            if key in _WATCHES:
+                allowed += ", or beside `chance(...)` in `when`"
             faults.add(
                 (*path, names.get(key, key)),
                 found="given, though the rule does not choose",
-                allowed="beside `choose`, the doses that there are",
+                allowed=allowed,
                 write=_SUCH,
             )
-    if not shape.do and shape.learn is None:
+    if not shape.do and (shape.learn is None or foretells):
         faults.add(
             (*path, "do"),
             found="missing",
@@ -133,7 +159,7 @@ def _without_choice(path: Path_, shape: RuleShape, faults: Faults) -> None:
         )
 
 
-def _outputs(
+def learned_outputs(
     path: Path_,
     shape: RuleShape,
     *,
@@ -143,11 +169,12 @@ def _outputs(
 ) -> tuple[str, ...]:
     """Return the outputs whose values count."""
     at = (*path, "learn")
-    names = [one.strip() for text in shape.learn or () for one in text.split(",")]
+    names = [one for text in shape.learn or () for one in parted(text)]
     if not names:
+        does = "chooses" if shape.choose else "asks for a chance"
         faults.add(
             at,
-            found="missing, though the rule chooses",
+            found=f"missing, though the rule {does}",
             allowed="the outputs whose measured values say who the subject is: "
             + (listed(measured) or "none is measured"),
         )

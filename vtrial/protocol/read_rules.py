@@ -20,7 +20,8 @@ from vtrial.protocol.conditions import (
 )
 from vtrial.protocol.faults import Faults
 from vtrial.protocol.protocol import Visit
-from vtrial.protocol.read_learning import done_in_words, read_learning
+from vtrial.protocol.read_learning import done_in_words, parted, read_learning
+from vtrial.protocol.read_watching import read_watch
 from vtrial.protocol.rule_shape import RuleShape
 from vtrial.protocol.rules import Action, Condition, Rule
 from vtrial.protocol.scope import Known
@@ -39,6 +40,7 @@ _WAYS = (
 _CHANGE = re.compile(
     r"(reduce|increase)\s+(?:(to|by)\s+(.+)|(one|\d+)\s+steps?)", re.DOTALL
 )
+_CHANCE = re.compile(r"\bchance\s*\(")
 _PERCENT = re.compile(r"[\d.]+\s*%")
 _HEADS = ("hold", "resume", "delay", "reduce", "increase", "stop", "leave")
 
@@ -89,7 +91,9 @@ class _Reader:
         others += map(called, self.rules)
         outputs = [output.name for output in model.outputs] if model else []
         unmeasured = {*outputs, *(model.states if model else ())} - measured
-        return Names(sorted(measured), others, unmeasured - {*others})
+        events = model.chance.events if model and model.chance else ()
+        hazards = [event.name for event in events if event.by == "hazard"]
+        return Names(sorted(measured), others, unmeasured - {*others}, hazards)
 
     def rule(self) -> Rule | None:
         """Return the rule; None if anything in it is wrong."""
@@ -106,6 +110,16 @@ class _Reader:
         learning = read_learning(
             (self.path, shape),
             chosen,
+            foretells=bool(_CHANCE.search(shape.when or "")),
+            measured=self.names.measured,
+            known=self.known,
+            faults=self.faults,
+        )
+        watch = read_watch(
+            (self.path, shape),
+            when,
+            at,
+            visits=self.visits,
             measured=self.names.measured,
             known=self.known,
             faults=self.faults,
@@ -131,6 +145,7 @@ class _Reader:
             ladder=ladder,
             also=shape.also,
             learning=learning,
+            watch=watch,
             title=shape.title,
             words=f"{shape.when or 'always'}: {done_in_words(shape)}",
         )
@@ -146,12 +161,14 @@ class _Reader:
 
     def _at(self, when: Condition | None) -> tuple[str, ...]:
         """Return the visits at which it is decided."""
-        given = [one.strip() for text in self.shape.at or () for one in text.split(",")]
+        given = [one for text in self.shape.at or () for one in parted(text)]
         for one in given:
             if one not in self.known.visits:
                 at = (*self.path, "at")
                 self.faults.unknown(at, one, self.known.visits, "visit")
         asked = outputs_of(when, self.names.measured)
+        if when is not None and when.forecasts:
+            asked += [one for text in self.shape.learn or () for one in parted(text)]
         if given or when is None:
             every = [visit.name for visit in self.visits]
             return tuple(dict.fromkeys(given or every))

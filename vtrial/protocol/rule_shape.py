@@ -78,8 +78,9 @@ class RuleShape(Shape):
     )
     learn: Texts | None = Field(
         None,
-        description="Outputs whose measured values say who the subject is; `choose` "
-        "then says of which doses one is chosen.",
+        description="Outputs whose measured values say who the subject is, and where "
+        "it stands; `choose` then says of which doses one is chosen, or `chance(...)` "
+        "in `when` how probable an event is.",
         examples=["conc", ["anc"]],
     )
     choose: Steps = Field(
@@ -101,6 +102,12 @@ class RuleShape(Shape):
     )
     prefer: Literal["lowest", "highest"] = Field(
         "lowest", description="Which of doses that are equally good is chosen."
+    )
+    unknown: Texts = Field(
+        default_factory=list,
+        description="Covariates that who learns does not know of the subject, beside "
+        "`chance(...)`.",
+        examples=["PAD"],
     )
     particles: int = Field(
         200, ge=50, le=10_000, description="Draws of who the subject may be."

@@ -107,11 +107,29 @@ class History:
 
 
 @dataclass(frozen=True)
+class Forecast:
+    """How probable it is that an event comes within a time [h], as a twin has it."""
+
+    event: str
+    horizon: float
+
+    @property
+    def name(self) -> str:
+        """What equations call it; no sheet can name anything so."""
+        return f"chance({self.event}, {self.horizon:g} h)"
+
+
+@dataclass(frozen=True)
 class Condition:
-    """When a rule acts; `histories` stand in the equation by `name_of` their place."""
+    """When a rule acts.
+
+    `histories` stand in the equation by `name_of` their place, `forecasts` by their
+    names.
+    """
 
     expression: Expression
     histories: tuple[History, ...] = ()
+    forecasts: tuple[Forecast, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -187,6 +205,31 @@ class Learning:
 
 
 @dataclass(frozen=True)
+class Watch:
+    """How a twin follows a subject from visit to visit, by a cloud of particles.
+
+    Fields
+    ------
+    outputs
+        Those whose measured values count.
+    unknown
+        Covariates that the twin does not know of the subject: its particles have them
+        as the cohort has.
+    particles
+        How many there are.
+    """
+
+    outputs: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    particles: int = 200
+
+    @property
+    def purpose(self) -> str:
+        """The words by which all its draws are keyed."""
+        return f"watch {' '.join(self.outputs)}"
+
+
+@dataclass(frozen=True)
 class Rule:
     """One rule; the first of a subject's rules that holds at a visit acts.
 
@@ -218,6 +261,8 @@ class Rule:
         Whether the rules behind it may act, too.
     learning
         How it chooses the dose by what is learned of the subject; None: it does not.
+    watch
+        What follows the subject, for the forecasts in `when`; None: there are none.
     words
         The sheet's own words for `when` and `do`.
     """
@@ -237,6 +282,7 @@ class Rule:
     ladder: tuple[Expression, ...] = ()
     also: bool = False
     learning: Learning | None = None
+    watch: Watch | None = None
     title: str = ""
     words: str = ""
 

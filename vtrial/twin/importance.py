@@ -40,6 +40,7 @@ from vtrial.fit.study import Data, Study
 from vtrial.fit.values import Values, values_of
 from vtrial.keys import purpose_key, subject_key, subject_number
 from vtrial.model.model import Model
+from vtrial.model.resampling import resample
 from vtrial.program_cache import kept
 from vtrial.sheets.words import listed, nearest
 from vtrial.types import Numerics
@@ -297,17 +298,6 @@ def keys_of(
 ) -> Key[Array, " subject"]:
     """Return a key a subject, for a purpose."""
     return jax.vmap(lambda one: purpose_key(subject_key(seed, 0, one), purpose))(number)
-
-
-def resample(
-    share: Float[Array, " particle"], start: Float[Array, ""], *, count: int
-) -> Int[Array, " draw"]:
-    """Return which particles are taken: systematic resampling, from one uniform."""
-    edges = jnp.cumsum(share)
-    edges = edges / jnp.where(edges[-1] > 0, edges[-1], 1.0)
-    points = (start + jnp.arange(count).astype(float)) / count
-    place = jnp.searchsorted(edges, points).astype(int)
-    return jnp.minimum(place, share.shape[0] - 1)
 
 
 def _variates(

@@ -35,6 +35,7 @@ from vtrial.errors import FitError
 from vtrial.fit.study import Data, Study
 from vtrial.fit.values import Effects, Values, effects_of, values_of
 from vtrial.model.model import Model
+from vtrial.model.resampling import resample
 from vtrial.program_cache import kept
 from vtrial.solver.by_chance import ticks_of, widths_of
 from vtrial.solver.program import compile_program
@@ -47,7 +48,6 @@ from vtrial.twin.importance import (
     in_parts,
     keys_of,
     numbers_of,
-    resample,
 )
 from vtrial.twin.rejuvenation import rejuvenated
 from vtrial.types import Numerics
