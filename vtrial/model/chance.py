@@ -351,8 +351,8 @@ def _drawn(
 class Law(NamedTuple):
     """A law that a tick can draw from, and the arguments behind the draw's name.
 
-    `draw` takes a shape, a key, and the arguments, of that shape; `whole`: it gives whole
-    numbers.
+    `draw` takes a shape, a key, and the arguments, of that shape. `whole`: it gives
+    whole numbers.
     """
 
     draw: Callable[..., Array]
