@@ -134,9 +134,7 @@ def contrast(
     with np.errstate(invalid="ignore", divide="ignore"):
         spread = np.sqrt(_form(own, covariance))
         match by:
-            case "kenward-roger" | "kenward-roger linear":
-                freedom = satterthwaite(fit, own)
-            case "satterthwaite":
+            case "kenward-roger" | "kenward-roger linear" | "satterthwaite":
                 freedom = satterthwaite(fit, own)
             case _:
                 freedom = _counted(fit, rows, by)

@@ -419,11 +419,7 @@ def _reduce(
     reason = jnp.where(solved[:, None], reason, 0).astype("int8")
     whole = _kept(protocol, plan, taken, noisy, truth, real)
     measured, times, values, sketches, counts = whole
-    stopped = (None, None)
-    if who.stopped is not None:
-        ends = Ends(protocol, left, who.stopped)
-        stopped = seen_to_leave(ends.seen_to_stop(), time, solved)
-    return Seen(
+    seen = Seen(
         status,
         jnp.zeros_like(status),
         outcome,
@@ -436,10 +432,12 @@ def _reduce(
         sketches,
         counts,
         *seen_to_leave(left, time, solved),
-        None,
-        None,
-        *stopped,
     )
+    if who.stopped is None:
+        return seen
+    ends = Ends(protocol, left, who.stopped)
+    stopped = seen_to_leave(ends.seen_to_stop(), time, solved)
+    return seen._replace(stopped=stopped.time, stop_cause=stopped.cause)
 
 
 def _kept(

@@ -33,14 +33,14 @@ from vtrial.keys import purpose_key
 from vtrial.model.chance import Chance, read, tick
 from vtrial.model.model import Model
 from vtrial.model.part import part_of
-from vtrial.model.resampling import resample
+from vtrial.model.resampling import drawn_anew
 from vtrial.model.residual import log_density
 from vtrial.model.tree import TIME
 from vtrial.observe.frame import Frame
 from vtrial.observe.hindsight import NEAR, Seen
 from vtrial.observe.stages import Brought
 from vtrial.protocol.rules import Forecast, Watch
-from vtrial.solver.by_chance import solve_by_chance
+from vtrial.solver.by_chance import next_tick, solve_by_chance
 from vtrial.solver.program import Program, compile_program
 from vtrial.solver.standing import Standing
 from vtrial.types import Numerics, Status
@@ -214,7 +214,7 @@ class Watcher:
             return jnp.any(late & (state.status == Status.SOLVED))
 
         def onward(standing: Standing) -> Standing:
-            _, due = _next_tick(self.chance, standing.state.time)
+            _, due = next_tick(self.chance.every, standing.state.time)
             return self._stage(standing, particles.origin, jnp.minimum(due, until), 1)[
                 1
             ]
@@ -248,21 +248,16 @@ class Watcher:
 
     def _anew(self, particles: Particles, token: UInt[Array, "*stage"]) -> Particles:
         """Draw particles anew, of subjects whose weights are worth little."""
-        share, many = particles.share, self.many
-        worth = 1.0 / jnp.sum(jnp.exp(2.0 * share), axis=1)
+        worth = 1.0 / jnp.sum(jnp.exp(2.0 * particles.share), axis=1)
 
-        def each(key: Key[Array, ""], share: Float[Array, " particle"]) -> Array:
+        def uniform(key: Key[Array, ""]) -> Float[Array, ""]:
             own = jax.random.fold_in(purpose_key(key, self._named("anew")), token)
-            start = jax.random.uniform(own, (), float)
-            return resample(jnp.exp(share), start, count=many)
+            return jax.random.uniform(own, (), float)
 
-        poor = (worth < WORTH * many)[:, None]
-        place = jax.vmap(each)(self.keys, share)
-        place = jnp.where(poor, place, jnp.arange(many)[None])
-        flat = (place + many * jnp.arange(share.shape[0])[:, None]).reshape(-1)
+        start = jax.vmap(uniform)(self.keys)
+        flat, share = drawn_anew(particles.share, worth < WORTH * self.many, start)
         who = (particles.standing, particles.origin)
         standing, origin = jax.tree.map(lambda leaf: leaf[flat], who)
-        share = jnp.where(poor, -jnp.log(float(many)), share)
         return particles._replace(standing=standing, origin=origin, share=share)
 
     def _chance(
@@ -299,7 +294,7 @@ class Watcher:
             carry: tuple[Array, list[Array], Array],
         ) -> tuple[Array, list[Array], Array]:
             time, held, gone = carry
-            ordinal, due = _next_tick(chance, time)
+            ordinal, due = next_tick(chance.every, time)
             stop = jnp.minimum(due, end)
             hazard = read(event.of, ahead.moved, values(held, time))
             gone += jnp.broadcast_to(hazard, shape) * (stop - time)[:, None]
@@ -358,15 +353,6 @@ def _rows(watch: Watch, keys: Key[Array, " subject"]) -> Key[Array, " row"]:
         return jax.vmap(fold)(jnp.arange(watch.particles))
 
     return jax.vmap(each)(keys).reshape(-1)
-
-
-def _next_tick(
-    chance: Chance, time: Float[Array, "*any"]
-) -> tuple[Int[Array, "*any"], Float[Array, "*any"]]:
-    """Return the ordinal of the next tick, and when it is [h]."""
-    ordinal = jnp.floor((time + FINEST) / chance.every).astype(int) + 1
-    ordinal = jnp.maximum(ordinal, 1)
-    return ordinal, ordinal.astype(float) * chance.every
 
 
 def _measured(

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.export import register_namedtuple_serialization
-from jaxtyping import Array, ArrayLike, Bool, Float, Key
+from jaxtyping import Array, ArrayLike, Bool, Float, Int, Key
 
 from vtrial.dosing.doses import Doses, Times
 from vtrial.dosing.schedule import FINEST, schedule_of_doses
@@ -147,7 +147,7 @@ def _followed(
         carry: tuple[Standing, Outputs], _: None
     ) -> tuple[tuple[Standing, Outputs], None]:
         standing, outputs = carry
-        stop, ordinal, is_tick = _next_tick(course, standing)
+        stop, ordinal, is_tick = _part_end(course, standing)
         active = stop > standing.state.time + FINEST
         standing, outputs = advance(course, standing, outputs, stop)
         if course.chance.steps:
@@ -172,7 +172,16 @@ def _followed(
     return path, standing
 
 
-def _next_tick(
+def next_tick(
+    every: float, time: Float[Array, "*any"]
+) -> tuple[Int[Array, "*any"], Float[Array, "*any"]]:
+    """Return the ordinal of the tick behind a time [h], and when it is [h]."""
+    ordinal = jnp.floor((time + FINEST) / every).astype(int) + 1
+    ordinal = jnp.maximum(ordinal, 1)
+    return ordinal, ordinal.astype(float) * every
+
+
+def _part_end(
     course: Course, standing: Standing
 ) -> tuple[Float[Array, " subject"], Array, Bool[Array, " subject"]]:
     """Return where this part ends, the ordinal of the next tick, and whether it is."""
@@ -180,9 +189,7 @@ def _next_tick(
     if not every:
         none = jnp.zeros(time.shape, int)
         return course.until, none, none > 0
-    ordinal = jnp.floor((time + FINEST) / every).astype(int) + 1
-    ordinal = jnp.maximum(ordinal, 1)
-    due = ordinal.astype(float) * every
+    ordinal, due = next_tick(every, time)
     is_tick = due <= course.until + FINEST
     return jnp.where(is_tick, due, course.until), ordinal, is_tick
 

@@ -35,7 +35,7 @@ from vtrial.errors import FitError
 from vtrial.fit.study import Data, Study
 from vtrial.fit.values import Effects, Values, effects_of, values_of
 from vtrial.model.model import Model
-from vtrial.model.resampling import resample
+from vtrial.model.resampling import drawn_anew
 from vtrial.program_cache import kept
 from vtrial.solver.by_chance import ticks_of, widths_of
 from vtrial.solver.program import compile_program
@@ -317,23 +317,18 @@ def _anew(
 
     Chance goes on by the keys of their new places, so that equal ones part.
     """
-    share = particles.share
-    count, many = share.shape
 
     def uniform(key: Key[Array, ""]) -> Float[Array, ""]:
         return jax.random.uniform(jax.random.fold_in(key, order), (), float)
 
     start = jax.vmap(uniform)(course.starts)
-    place = jax.vmap(functools.partial(resample, count=many))(jnp.exp(share), start)
-    place = jnp.where(poor[:, None], place, jnp.arange(many)[None])
-    flat = (place + many * jnp.arange(count)[:, None]).reshape(-1)
-    even = jnp.full_like(share, -jnp.log(float(many)))
+    flat, share = drawn_anew(particles.share, poor, start)
     line = particles.line[flat]
     ahead = jnp.arange(line.shape[1]) > order + 1
     line = jnp.where(ahead, course.keys[:, None], line)
     return Particles(
         *jax.tree.map(lambda leaf: leaf[flat], particles[:2]),
-        share=jnp.where(poor[:, None], even, share),
+        share=share,
         past=particles.past[flat],
         line=line,
     )
